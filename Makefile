@@ -1,0 +1,60 @@
+# Everything a user types; `make help` lists it. Needs Python 3.11 or newer, and make.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-3.13 run check clean
+
+# The first interpreter that is new enough; `make PYTHON=… setup` chooses another.
+NEW_ENOUGH := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c '$(NEW_ENOUGH)' >/dev/null 2>&1 && echo $$p && break; done)
+PYTHON_3_13 = $(shell for p in python3.13 $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions/3.13*/bin/python; do \
+	$$p -c '' >/dev/null 2>&1 && echo $$p && break; done)
+
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --require-virtualenv
+
+help: ## List these commands
+	@sed -n 's/^\([a-z0-9.-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST)
+
+setup: .venv/installed local/node_modules/installed ## Make .venv and local/node_modules; does nothing when they are current
+
+.venv/installed: requirements.txt requirements-dev.txt
+	$(if $(PYTHON),,$(error Metric Relay needs Python 3.11 or newer with venv and pip \
+		(Debian and Ubuntu: apt install python3 python3-venv); none was found on PATH))
+	@echo "Installing Python packages into .venv …"
+	@$(PYTHON) -m venv .venv
+	@.venv/bin/python $(PIP_INSTALL) -r requirements-dev.txt
+	@touch $@
+
+local/node_modules/installed: local/package-lock.json | .venv/installed
+	@.venv/bin/python -m local.node
+	@touch $@
+
+demo: setup ## Run the whole thing on this machine and show what lands in Azure Monitor
+	@.venv/bin/python -m local.demo
+
+run: setup ## Run the app and the stand-ins for Azure until Ctrl-C
+	@.venv/bin/python -m local.run
+
+test: setup ## Run all tests, on Python 3.13 too where it is found
+	.venv/bin/python -m pytest
+	@$(MAKE) --no-print-directory test-3.13
+
+test-3.13: setup
+ifneq ($(PYTHON_3_13),)
+	@$(MAKE) --no-print-directory .venv-3.13/installed
+	.venv-3.13/bin/python -m pytest -p no:cacheprovider
+else
+	@echo "python3.13 was not found: the tests ran on $$(.venv/bin/python -V) alone."
+endif
+
+.venv-3.13/installed: requirements.txt requirements-dev.txt
+	@$(PYTHON_3_13) -m venv .venv-3.13
+	@.venv-3.13/bin/python $(PIP_INSTALL) -r requirements-dev.txt
+	@touch $@
+
+check: setup ## Lint, formatting and types
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+clean: ## Remove what setup made
+	rm -rf .venv .venv-3.13 local/node_modules
