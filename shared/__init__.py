@@ -1,0 +1,1 @@
+"""Metric Relay: numbers from queues and samples into the Azure Monitor metrics store."""

@@ -1,0 +1,93 @@
+"""Queue body -> the JSON documents in it.
+
+A body is one document, a JSON array of them, or one per line; plain text or base64, whichever
+the producer's SDK sends. JSON of a document starts with { or [, which base64 never does.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterator
+
+import msgspec
+from msgspec import Raw
+
+from shared.address import shown
+from shared.refusal import RefusedError, decoded
+
+__all__ = ["MAX_BODY_BYTES", "documents"]
+
+# Source: "Scalability and performance targets for Queue Storage": a message is 64 KiB at most.
+MAX_BODY_BYTES = 64 * 1024
+
+_BOM = b"\xef\xbb\xbf"
+_ARRAY = msgspec.json.Decoder(list[Raw])
+_ANY = msgspec.json.Decoder(Raw)
+
+
+def documents(body: bytes) -> Iterator[tuple[str, bytes]]:
+    """Yield where each document stands (`""`, `[2]`, `line 3:`) and its bytes, unread.
+
+    Raises RefusedError when there is no telling what the body is.
+    """
+    text = _json_text(body)
+    if text.startswith(b"["):
+        try:
+            parts = decoded(_ARRAY, text)
+        except RefusedError as refused:
+            raise refused.within("body") from refused
+        if not parts:
+            raise RefusedError("body", "an array with nothing in it")
+        for index, part in enumerate(parts):
+            yield f"[{index}]", bytes(part)
+        return
+    lines = [(number, line) for number, line in enumerate(text.split(b"\n"), 1) if line.strip()]
+    # Pretty-printed JSON has lines too, but its first one is no document by itself.
+    if len(lines) > 1 and _is_json(lines[0][1]):
+        for number, line in lines:
+            yield f"line {number}:", line
+    else:
+        yield "", text
+
+
+def _json_text(body: bytes) -> bytes:
+    """The body's JSON, out of its base64 if it is in one."""
+    if len(body) > MAX_BODY_BYTES:
+        raise RefusedError("body", f"{len(body)} bytes, at most {MAX_BODY_BYTES}")
+    text = _utf8("body", body)
+    if not text:
+        raise RefusedError("body", "empty")
+    if text.startswith((b"{", b"[")):
+        return text
+    try:
+        inner = base64.b64decode(b"".join(text.split()), validate=True)
+    except binascii.Error:
+        found = shown(text.decode(), 40)
+        raise RefusedError(
+            "body", f"{found} is neither JSON, which starts with {{ or [, nor base64 of it"
+        ) from None
+    document = _utf8("body, base64 decoded", inner)
+    if not document.startswith((b"{", b"[")):
+        found = shown(document.decode(), 40)
+        sentence = f"{found} is not JSON, which starts with {{ or ["
+        raise RefusedError("body, base64 decoded", sentence)
+    return document
+
+
+def _utf8(where: str, data: bytes) -> bytes:
+    """The data without white space and byte order mark around it, once it is known as UTF-8."""
+    try:
+        data.decode()
+    except UnicodeDecodeError as exc:
+        byte = data[exc.start]
+        raise RefusedError(where, f"not UTF-8: byte 0x{byte:02x} at offset {exc.start}") from None
+    return data.removeprefix(_BOM).strip()
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        decoded(_ANY, text)
+    except RefusedError:
+        return False
+    return True

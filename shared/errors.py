@@ -1,0 +1,30 @@
+"""What can go wrong, by what the caller does about it.
+
+    RelayError
+    ├── ConfigurationError   fix the setting that the message names
+    ├── SourceError          the source was not sampled; others go on
+    └── DeferredError        let the invocation fail: the host shows the message again
+
+What a producer sent wrong is no exception but a `Rejection` (see model): it goes to the
+dead-letter queue beside the points that are right.
+"""
+
+from __future__ import annotations
+
+__all__ = ["ConfigurationError", "DeferredError", "RelayError", "SourceError"]
+
+
+class RelayError(Exception):
+    """Whatever Metric Relay raises on purpose."""
+
+
+class ConfigurationError(RelayError):
+    """An app setting is missing or wrong; the text names it, its value and what was expected."""
+
+
+class SourceError(RelayError):
+    """A source could not be sampled; the text names the source and the reason."""
+
+
+class DeferredError(RelayError):
+    """Nothing of a message could be settled now; the message stays in the ingress queue."""

@@ -1,0 +1,64 @@
+"""Points -> queue messages: what is put back into the ingress queue, or dead-lettered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+
+import msgspec
+from msgspec import UNSET, Raw
+
+from shared.message_types import PointIn, PointsParts
+from shared.model import Point, utc_text
+
+__all__ = ["MAX_MESSAGE_BYTES", "write_messages"]
+
+# Well under the 64 KiB of a queue message, to leave room for what may go around it.
+MAX_MESSAGE_BYTES = 48 * 1024
+
+_ENCODER = msgspec.json.Encoder()
+
+
+def write_messages(points: Iterable[Point], limit: int = MAX_MESSAGE_BYTES) -> Iterator[bytes]:
+    """Yield messages that read back as these points, each under `limit` bytes.
+
+    Every point carries its time, so that it is not taken for the time of the new message.
+    """
+    ordered = sorted(points, key=_address)
+    for (region, resource_id, namespace), group in groupby(ordered, key=_address):
+        envelope = PointsParts([], namespace, resource_id=resource_id, region=region)
+        room = limit - len(_ENCODER.encode(envelope))
+        for batch in _batches([_ENCODER.encode(_written(point)) for point in group], room):
+            yield _ENCODER.encode(msgspec.structs.replace(envelope, points=batch))
+
+
+def _batches(parts: Sequence[bytes], room: int) -> Iterator[list[Raw]]:
+    """Cut into runs whose bytes, with a comma each, fit the room; at least one part a run."""
+    batch: list[Raw] = []
+    used = 0
+    for part in parts:
+        if batch and used + len(part) + 1 > room:
+            yield batch
+            batch, used = [], 0
+        batch.append(Raw(part))
+        used += len(part) + 1
+    if batch:
+        yield batch
+
+
+def _address(point: Point) -> tuple[str, str, str]:
+    return point.lane.region, point.lane.resource_id, point.namespace
+
+
+def _written(point: Point) -> PointIn:
+    one = point.count == 1 and point.min == point.max == point.sum
+    return PointIn(
+        point.metric,
+        dimensions=Raw(_ENCODER.encode(dict(point.dimensions))) if point.dimensions else UNSET,
+        time=utc_text(point.time),
+        value=point.sum if one else UNSET,
+        min=UNSET if one else point.min,
+        max=UNSET if one else point.max,
+        sum=UNSET if one else point.sum,
+        count=UNSET if one else point.count,
+    )

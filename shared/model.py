@@ -1,0 +1,82 @@
+"""What flows through the relay, and the limits of the store that it flows to."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+import msgspec
+
+__all__ = [
+    "MAX_COUNT",
+    "MAX_DIMENSIONS",
+    "MAX_NAME_LENGTH",
+    "Dimensions",
+    "Lane",
+    "Point",
+    "Reason",
+    "Rejection",
+    "Window",
+    "utc_text",
+]
+
+# Characters of a namespace, metric, dimension name or dimension value.
+# Source: Azure Monitor, "Custom metrics", limits and quotas.
+MAX_NAME_LENGTH = 256
+# Dimensions of a metric. Source: the same; the service answers 400 to the eleventh.
+MAX_DIMENSIONS = 10
+# Samples behind one value set: `count` is an int32.
+# Source: the ingestion API's OpenAPI document, 2018-09-01-preview.
+MAX_COUNT = 2**31 - 1
+
+# (name, value) pairs sorted by name without case, so that the same set always compares equal.
+Dimensions = tuple[tuple[str, str], ...]
+
+
+class Lane(msgspec.Struct, frozen=True):
+    """What one POST can carry: the points of one resource, sent to the region it is in."""
+
+    region: str
+    resource_id: str
+
+
+class Point(msgspec.Struct, frozen=True):
+    """One value set of one series at one moment, checked against every limit."""
+
+    lane: Lane
+    namespace: str
+    metric: str
+    dimensions: Dimensions
+    time: datetime  # UTC
+    min: float
+    max: float
+    sum: float
+    count: int
+
+
+class Reason(StrEnum):
+    """Why points are in the dead-letter queue."""
+
+    INVALID = "invalid"  # The message breaks its format or a limit of the store.
+    EXPIRED = "expired"  # Older than the store accepts.
+    REJECTED_BY_AZURE = "rejected_by_azure"  # The store refused it, in its own words.
+
+
+class Rejection(msgspec.Struct, frozen=True):
+    """What will never be published, and why."""
+
+    reason: Reason
+    detail: str  # Path, what was found, what is allowed.
+    content: bytes  # A message with only what was refused, or the body when it is no message.
+
+
+class Window(msgspec.Struct, frozen=True):
+    """How far from now a point's time may be for the store to accept it."""
+
+    past: timedelta
+    future: timedelta
+
+
+def utc_text(time: datetime) -> str:
+    """ISO 8601 with a Z, no fraction unless there is one: 2026-11-23T07:25:00Z."""
+    return time.isoformat().replace("+00:00", "Z")

@@ -1,0 +1,114 @@
+"""Decode JSON into types, and say what is wrong in the words of who wrote it.
+
+Every refusal names where, what was found and what is allowed. msgspec finds an error in C and
+says what it expected; what stood there instead is looked up here, on the way of errors alone.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, TypeVar
+
+import msgspec
+
+from shared.address import shown
+from shared.model import Reason
+
+__all__ = ["RefusedError", "decoded", "joined"]
+
+_T = TypeVar("_T")
+
+_AT = re.compile(r" - at `(?P<key>key` in `)?\$?(?P<path>[^`]*)`$")
+_STEP = re.compile(r"\.(?P<name>[^.\[\]]+)|\[(?P<index>\d+|\.\.\.)\]")
+_LENGTH = re.compile(r"Expected `(?:str|array|object)` of length (?P<sign><=|>=) (?P<limit>\d+)")
+_RANGE = re.compile(r"Expected `\w+` (?P<sign><=|>=) (?P<limit>-?\d+)")
+_TYPE = re.compile(r"Expected `(?P<wanted>[^`]+)`, got `(?P<got>[^`]+)`")
+
+_NAMES = {
+    "str": "text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "array": "an array",
+    "object": "an object",
+    "null": "null",
+}
+_BOUND = {"<=": "at most", ">=": "at least"}
+
+
+class RefusedError(Exception):
+    """Something is wrong at a path of a document; its reader makes a Rejection of it."""
+
+    def __init__(self, path: str, text: str, reason: Reason = Reason.INVALID) -> None:
+        super().__init__(f"{path.rstrip(':')}: {text}" if path else text)
+        self.path = path
+        self.text = text
+        self.reason = reason
+
+    def within(self, path: str) -> RefusedError:
+        """The same refusal seen from further out: `metric` within `points[3]`."""
+        return RefusedError(joined(path, self.path), self.text, self.reason)
+
+
+def decoded(decoder: msgspec.json.Decoder[_T], document: bytes) -> _T:
+    """Decode a document. Raises RefusedError: `values[2]: found text, expected a number`."""
+    try:
+        return decoder.decode(document)
+    except msgspec.ValidationError as exc:
+        raise RefusedError(*_explained(str(exc), document)) from exc
+    except msgspec.DecodeError as exc:
+        raise RefusedError("", f"not JSON: {exc}") from exc
+    except RecursionError as exc:
+        raise RefusedError("", "nested too deeply") from exc
+
+
+def joined(outer: str, inner: str) -> str:
+    """One path of two: `[2]` and `points[0]` make `[2].points[0]`; either may be empty."""
+    if not outer or not inner:
+        return outer or inner
+    return f"{outer} {inner}" if outer.endswith(":") else f"{outer}.{inner}"
+
+
+def _explained(error: str, document: bytes) -> tuple[str, str]:
+    """msgspec's error as a path and a sentence about what was found there."""
+    at = _AT.search(error)
+    path = at["path"] if at else ""
+    text = error[: at.start()] if at else error
+    return path.lstrip("."), _sentence(text, _found(document, path))
+
+
+def _sentence(text: str, found: Any) -> str:
+    if text.startswith("Object contains unknown field"):
+        return f"unknown member {shown(text.partition('`')[2].rstrip('`'))}"
+    if text.startswith("Object missing required field"):
+        return f"member {text.partition('`')[2].rstrip('`')} is missing"
+    if text == "Number out of range":
+        return "not a finite number of double precision"
+    if match := _LENGTH.fullmatch(text):
+        unit = "characters" if isinstance(found, str) else "members"
+        size = len(found) if isinstance(found, str | list | dict) else 0
+        return f"{size} {unit}, {_BOUND[match['sign']]} {match['limit']}"
+    if match := _RANGE.fullmatch(text):
+        return f"{found}, {_BOUND[match['sign']]} {match['limit']}"
+    if match := _TYPE.fullmatch(text):
+        wanted = " or ".join(_NAMES.get(kind, kind) for kind in match["wanted"].split(" | "))
+        return f"found {_kind(found, match['got'])}, expected {wanted}"
+    return text
+
+
+def _kind(found: Any, got: str) -> str:
+    """What was found, by its value where that is short."""
+    if isinstance(found, bool | int | float):
+        return str(found).lower()
+    return _NAMES.get(got, got)
+
+
+def _found(document: bytes, path: str) -> Any:
+    """What stands at a msgspec path of the document, None where that cannot be told."""
+    try:
+        value: Any = msgspec.json.decode(document)
+        for step in _STEP.finditer(path):
+            value = value[step["name"]] if step["name"] else value[int(step["index"])]
+    except (msgspec.DecodeError, LookupError, TypeError, ValueError, RecursionError):
+        return None
+    return value
