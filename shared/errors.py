@@ -2,7 +2,8 @@
 
     RelayError
     ├── ConfigurationError   fix the setting that the message names
-    ├── SourceError          the source was not sampled; others go on
+    ├── SourceError          the source was not sampled; the others go on
+    ├── TokenError           the identity gave no token; try again later
     └── DeferredError        let the invocation fail: the host shows the message again
 
 What a producer sent wrong is no exception but a `Rejection` (see model): it goes to the
@@ -11,7 +12,7 @@ dead-letter queue beside the points that are right.
 
 from __future__ import annotations
 
-__all__ = ["ConfigurationError", "DeferredError", "RelayError", "SourceError"]
+__all__ = ["ConfigurationError", "DeferredError", "RelayError", "SourceError", "TokenError"]
 
 
 class RelayError(Exception):
@@ -26,5 +27,9 @@ class SourceError(RelayError):
     """A source could not be sampled; the text names the source and the reason."""
 
 
+class TokenError(RelayError):
+    """The app's identity gave no token; the text says which credential and why."""
+
+
 class DeferredError(RelayError):
-    """Nothing of a message could be settled now; the message stays in the ingress queue."""
+    """Nothing of a message could be settled now; it stays in the ingress queue."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 
 import msgspec
@@ -10,6 +10,7 @@ from msgspec import UNSET, Raw
 
 from shared.message_types import PointIn, PointsParts
 from shared.model import Point, utc_text
+from shared.packing import packed
 
 __all__ = ["MAX_MESSAGE_BYTES", "write_messages"]
 
@@ -28,22 +29,8 @@ def write_messages(points: Iterable[Point], limit: int = MAX_MESSAGE_BYTES) -> I
     for (region, resource_id, namespace), group in groupby(ordered, key=_address):
         envelope = PointsParts([], namespace, resource_id=resource_id, region=region)
         room = limit - len(_ENCODER.encode(envelope))
-        for batch in _batches([_ENCODER.encode(_written(point)) for point in group], room):
+        for batch in packed((_ENCODER.encode(_written(point)) for point in group), room):
             yield _ENCODER.encode(msgspec.structs.replace(envelope, points=batch))
-
-
-def _batches(parts: Sequence[bytes], room: int) -> Iterator[list[Raw]]:
-    """Cut into runs whose bytes, with a comma each, fit the room; at least one part a run."""
-    batch: list[Raw] = []
-    used = 0
-    for part in parts:
-        if batch and used + len(part) + 1 > room:
-            yield batch
-            batch, used = [], 0
-        batch.append(Raw(part))
-        used += len(part) + 1
-    if batch:
-        yield batch
 
 
 def _address(point: Point) -> tuple[str, str, str]:

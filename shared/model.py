@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -16,6 +17,8 @@ __all__ = [
     "Point",
     "Reason",
     "Rejection",
+    "Status",
+    "Verdict",
     "Window",
     "utc_text",
 ]
@@ -60,6 +63,23 @@ class Reason(StrEnum):
     INVALID = "invalid"  # The message breaks its format or a limit of the store.
     EXPIRED = "expired"  # Older than the store accepts.
     REJECTED_BY_AZURE = "rejected_by_azure"  # The store refused it, in its own words.
+
+
+class Status(StrEnum):
+    """How far a point has come."""
+
+    PUBLISHED = "published"  # In the store.
+    REJECTED = "rejected"  # Will never be: belongs into the dead-letter queue.
+    DEFERRED = "deferred"  # Not now: belongs back into the ingress queue.
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What became of points that went out together."""
+
+    status: Status
+    points: Sequence[Point]
+    detail: str = ""  # In the service's own words where it had any.
+    reason: Reason | None = None  # Of a rejection.
 
 
 class Rejection(msgspec.Struct, frozen=True):

@@ -1,0 +1,89 @@
+"""The Azure Functions app: two triggers, and the parts they share."""
+
+from __future__ import annotations
+
+import logging
+import os
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from functools import cache, partial
+from typing import NamedTuple
+
+import azure.functions as func
+
+from shared.connections import open_connection
+from shared.dead_letter import Origin
+from shared.delivery import Delivery
+from shared.drain import Drain
+from shared.identity import Tokens, make_credential
+from shared.message import Address
+from shared.publisher import Publisher, open_session
+from shared.queues import Queue
+from shared.relay import Relay
+from shared.sampling import Sampler
+from shared.settings import Settings
+from shared.sources import Context, load_sources
+
+# POSTs under way at once, and connections kept to each region.
+POST_THREADS = 16
+# Queue requests under way at once: sampling, dead letters, what is put back.
+QUEUE_THREADS = 16
+# How long what is put back stays unseen; host.json's visibilityTimeout is the same.
+RETRY_DELAY = timedelta(seconds=30)
+
+LOG = logging.getLogger("metric_relay")
+# Each SDK call would log two lines.
+logging.getLogger("azure").setLevel(logging.WARNING)
+
+app = func.FunctionApp()
+
+
+@app.queue_trigger(arg_name="message", queue_name="%METRICS_QUEUE%", connection="MetricsStorage")
+async def drain_metrics(message: func.QueueMessage) -> None:
+    """Publish the metrics of one message."""
+    await parts().drain.message(message.get_body(), Origin(message.id, message.insertion_time))
+
+
+@app.timer_trigger(arg_name="timer", schedule="%METRICS_SAMPLE_SCHEDULE%")
+async def sample_sources(timer: func.TimerRequest) -> None:
+    """Sample the sources of METRICS_SOURCES and publish what they gave."""
+    if timer.past_due:
+        LOG.warning("A tick was missed; sampling now, and as of now")
+    await parts().sampler.sample(datetime.now(UTC))
+
+
+class Parts(NamedTuple):
+    """What the functions share."""
+
+    drain: Drain
+    sampler: Sampler
+
+
+@cache
+def parts() -> Parts:
+    """Wire the app up, at its first invocation. Raises ConfigurationError."""
+    settings = Settings.from_env(os.environ)
+    new_credential = partial(make_credential, settings.credential, settings.client_id)
+    posts = ThreadPoolExecutor(POST_THREADS, thread_name_prefix="post")
+    queues = ThreadPoolExecutor(QUEUE_THREADS, thread_name_prefix="queue")
+    publisher = Publisher(
+        endpoint=settings.endpoint,
+        tokens=Tokens(new_credential, settings.audience),
+        session=open_session(settings.endpoint, POST_THREADS),
+    )
+    relay = Relay(Delivery(publisher, max_body_bytes=settings.max_body_bytes, executor=posts))
+    storage = open_connection(settings.storage)
+    drain = Drain(
+        submit=relay.submit,
+        ingress=Queue(storage.get_queue_client(settings.queue), queues),
+        dead_letters=Queue(storage.get_queue_client(settings.dead_letter_queue), queues),
+        defaults=Address(settings.namespace, settings.resource_id, settings.region),
+        window=settings.window,
+        retry_delay=RETRY_DELAY,
+        clock=partial(datetime.now, UTC),
+    )
+    context = Context(settings.connection, new_credential, settings.namespace, settings.region)
+    sources, problems = load_sources(settings.sources, context)
+    for problem in problems:
+        LOG.error("Not sampled: %s", problem)
+    return Parts(drain, Sampler(sources, drain.sample, queues))

@@ -1,0 +1,103 @@
+"""Storage connections by the Functions convention: a name stands for one or several settings.
+
+`NAME` is a connection string; or `NAME__queueServiceUri` (or `NAME__accountName`) with
+`NAME__credential` and `NAME__clientId` is an identity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from shared.errors import ConfigurationError
+
+if TYPE_CHECKING:  # The SDKs are slow to import and are loaded by the first connection opened.
+    from azure.core.credentials import TokenCredential
+    from azure.storage.queue import QueueServiceClient
+
+__all__ = ["Connection", "account_client", "open_connection", "resolve_connection"]
+
+# Source: "Use the Azurite emulator", well-known storage account and key; no secret.
+_AZURITE = (
+    "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;"
+    "AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==;"
+    "QueueEndpoint=http://127.0.0.1:10001/devstoreaccount1;"
+)
+# Seconds. The SDK's own default waits 15 s before its first retry, which is half of what an
+# invocation has before its message is better seen again.
+_CONNECT_TIMEOUT = 5
+_READ_TIMEOUT = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """Where a storage account's queues are and how to sign in to them."""
+
+    name: str
+    connection_string: str | None = field(default=None, repr=False)
+    queue_service_uri: str | None = None
+    managed_identity: bool = False
+    client_id: str | None = None
+
+
+def resolve_connection(settings: Mapping[str, str], name: str) -> Connection:
+    """Find a connection in the app settings. Raises ConfigurationError naming what is missing."""
+    if value := settings.get(name, "").strip():
+        development = value.lower() == "usedevelopmentstorage=true"
+        return Connection(name, connection_string=_AZURITE if development else value)
+    uri = settings.get(f"{name}__queueServiceUri", "").strip()
+    if not uri and (account := settings.get(f"{name}__accountName", "").strip()):
+        uri = f"https://{account}.queue.core.windows.net"
+    if not uri:
+        raise ConfigurationError(
+            f"{name} is not set, nor {name}__queueServiceUri, nor {name}__accountName: "
+            "expected a storage connection string or the address of an account's queues"
+        )
+    kind = settings.get(f"{name}__credential", "").strip().lower()
+    if kind not in ("", "managedidentity"):
+        raise ConfigurationError(
+            f"{name}__credential is {kind!r}: expected managedidentity, or nothing on a laptop"
+        )
+    client_id = settings.get(f"{name}__clientId", "").strip() or None
+    return Connection(name, queue_service_uri=uri, managed_identity=bool(kind), client_id=client_id)
+
+
+def open_connection(connection: Connection) -> QueueServiceClient:
+    """A client for the connection's queues. Raises ConfigurationError for a wrong string."""
+    from azure.storage.queue import QueueServiceClient
+
+    if connection.connection_string is None:
+        assert connection.queue_service_uri is not None  # noqa: S101 (one of the two is there)
+        return account_client(connection.queue_service_uri, _credential(connection))
+    try:
+        return QueueServiceClient.from_connection_string(connection.connection_string, **_options())
+    except ValueError as exc:
+        # The text of the SDK's error never holds the string itself.
+        raise ConfigurationError(f"{connection.name} is no connection string: {exc}") from exc
+
+
+def account_client(url: str, credential: TokenCredential) -> QueueServiceClient:
+    """A client for the queues of the account at that address, signed in with an identity."""
+    from azure.storage.queue import QueueServiceClient
+
+    return QueueServiceClient(url, credential=credential, **_options())
+
+
+def _credential(connection: Connection) -> TokenCredential:
+    """What the Functions host itself would sign in with."""
+    from azure.identity import DefaultAzureCredential, ManagedIdentityCredential
+
+    if connection.managed_identity:
+        return ManagedIdentityCredential(client_id=connection.client_id)
+    return DefaultAzureCredential(managed_identity_client_id=connection.client_id)
+
+
+def _options() -> dict[str, Any]:
+    from azure.storage.queue import ExponentialRetry
+
+    return {
+        "retry_policy": ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=3),
+        "connection_timeout": _CONNECT_TIMEOUT,
+        "read_timeout": _READ_TIMEOUT,
+    }

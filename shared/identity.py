@@ -1,0 +1,85 @@
+"""The app's identity and the tokens it gets, through the real azure-identity."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from shared.errors import TokenError
+
+if TYPE_CHECKING:
+    from azure.core.credentials import AccessToken, TokenCredential
+
+__all__ = ["CREDENTIALS", "Tokens", "make_credential"]
+
+# METRICS_CREDENTIAL -> class of azure.identity.
+CREDENTIALS = {
+    "managed_identity": "ManagedIdentityCredential",
+    "environment": "EnvironmentCredential",
+    "azure_cli": "AzureCliCredential",
+}
+# Seconds before its end at which a token is replaced; azure-core's policy has the same.
+_REFRESH_BEFORE = 300
+
+
+def make_credential(kind: str, client_id: str | None) -> TokenCredential:
+    """A new credential, with nothing remembered; `kind` is a key of CREDENTIALS."""
+    import azure.identity
+
+    if kind == "managed_identity":
+        return azure.identity.ManagedIdentityCredential(client_id=client_id)
+    credential: TokenCredential = getattr(azure.identity, CREDENTIALS[kind])()
+    return credential
+
+
+class Tokens:
+    """Bearer tokens for one audience, asked for once and used until shortly before their end.
+
+    Safe to use from several threads; they wait for one request instead of making one each.
+    """
+
+    def __init__(
+        self,
+        credential: Callable[[], TokenCredential],
+        audience: str,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._make = credential
+        self._clock = clock
+        # The audience keeps its trailing slash: https://monitoring.azure.com//.default.
+        self._scope = f"{audience}/.default"
+        self._lock = threading.Lock()
+        self._credential: TokenCredential | None = None
+        self._token: AccessToken | None = None
+
+    def get(self) -> str:
+        """The current token. Raises TokenError when there is none to be had."""
+        with self._lock:
+            token = self._token
+            if token is None or token.expires_on - self._clock() < _REFRESH_BEFORE:
+                token = self._token = self._ask(token)
+            return token.token
+
+    def discard(self, refused: str) -> None:
+        """Forget a token that was refused, so that the next one is new.
+
+        azure-identity keeps tokens too and would give the same one again, so the credential goes
+        with it. A token that was replaced meanwhile stays.
+        """
+        with self._lock:
+            if self._token is not None and self._token.token == refused:
+                self._token = self._credential = None
+
+    def _ask(self, current: AccessToken | None) -> AccessToken:
+        from azure.core.exceptions import AzureError
+
+        if self._credential is None:
+            self._credential = self._make()
+        try:
+            return self._credential.get_token(self._scope)
+        except (AzureError, ValueError) as exc:
+            if current is not None and current.expires_on > self._clock():
+                return current
+            raise TokenError(f"{type(self._credential).__name__}: {exc}") from exc

@@ -1,0 +1,160 @@
+"""The app settings, read once into one frozen object.
+
+Their names are a contract; the defaults stand in `DEFAULTS` and nowhere else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+from shared.address import checked_region, checked_resource_id
+from shared.connections import Connection, resolve_connection
+from shared.errors import ConfigurationError
+from shared.identity import CREDENTIALS
+from shared.model import MAX_NAME_LENGTH, Window
+
+__all__ = ["DEFAULTS", "Settings"]
+
+# What is used where a setting is missing or empty; a setting that is not here has to be set
+# or does nothing while it is missing.
+DEFAULTS: Mapping[str, str] = {
+    "METRICS_SOURCES": "[]",
+    "METRICS_NAMESPACE": "QueueProcessing",
+    "METRICS_ENDPOINT": "https://{region}.monitoring.azure.com",
+    "METRICS_AUDIENCE": "https://monitoring.azure.com/",
+    "METRICS_CREDENTIAL": "managed_identity",
+    "METRICS_PAST_MINUTES": "20",
+    "METRICS_FUTURE_MINUTES": "4",
+    "METRICS_MAX_BODY_BYTES": "1000000",
+}
+
+# A series of the ten longest names and values, all escaped, must fit a body by itself.
+_LEAST_BODY_BYTES = 65_536
+# Telegraf sends up to this; what the service does beyond is not documented.
+_MOST_BODY_BYTES = 4_000_000
+# Source: "Naming Queues and Metadata".
+_QUEUE_NAME = re.compile(r"(?=.{3,63}\Z)[a-z0-9]+(?:-[a-z0-9]+)*")
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What an operator decides."""
+
+    queue: str
+    dead_letter_queue: str
+    storage: Connection
+    sources: str
+    resource_id: str | None
+    region: str | None
+    namespace: str
+    endpoint: str  # A template: {region} stands for the region of a resource.
+    audience: str
+    credential: str
+    client_id: str | None
+    window: Window
+    max_body_bytes: int
+    environ: Mapping[str, str] = field(repr=False)  # For connections; may hold secrets.
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> Settings:
+        """Read the app settings. Raises ConfigurationError with name, value and what is expected.
+
+        Whether METRICS_SOURCES holds good sources is for `shared.sources` to say, so that a bad
+        one does not stop the others.
+        """
+        read = _Reader(environ)
+        queue = read.checked("METRICS_QUEUE", _queue_name)
+        dead_letters = read.optional("METRICS_DEAD_LETTER_QUEUE", _queue_name)
+        return cls(
+            queue=queue,
+            dead_letter_queue=dead_letters or f"{queue}-dead-letter",
+            storage=resolve_connection(environ, "MetricsStorage"),
+            sources=read.checked("METRICS_SOURCES", str),
+            resource_id=read.optional("METRICS_RESOURCE_ID", checked_resource_id),
+            region=read.optional("METRICS_REGION", checked_region),
+            namespace=read.checked("METRICS_NAMESPACE", _namespace),
+            endpoint=read.checked("METRICS_ENDPOINT", _endpoint),
+            audience=read.checked("METRICS_AUDIENCE", str),
+            credential=read.checked("METRICS_CREDENTIAL", _credential),
+            client_id=read.optional("AZURE_CLIENT_ID", str),
+            window=Window(
+                timedelta(minutes=read.number("METRICS_PAST_MINUTES", 1, 30)),
+                timedelta(minutes=read.number("METRICS_FUTURE_MINUTES", 0, 5)),
+            ),
+            max_body_bytes=read.number(
+                "METRICS_MAX_BODY_BYTES", _LEAST_BODY_BYTES, _MOST_BODY_BYTES
+            ),
+            environ=environ,
+        )
+
+    def connection(self, name: str) -> Connection:
+        """The storage connection of that name. Raises ConfigurationError."""
+        return resolve_connection(self.environ, name)
+
+
+class _Reader:
+    """Takes settings from the environment; its errors name setting, value and what is expected."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+
+    def optional(self, name: str, check: Callable[[str], str]) -> str | None:
+        text = self._environ.get(name, "").strip() or DEFAULTS.get(name, "")
+        if not text:
+            return None
+        try:
+            return check(text)
+        except ValueError as exc:
+            raise ConfigurationError(f"{name} is {text!r}: {exc}") from exc
+
+    def checked(self, name: str, check: Callable[[str], str]) -> str:
+        value = self.optional(name, check)
+        if value is None:
+            raise ConfigurationError(f"{name} is not set")
+        return value
+
+    def number(self, name: str, least: int, most: int) -> int:
+        def check(text: str) -> str:
+            if not re.fullmatch("[0-9]{1,9}", text) or not least <= int(text) <= most:
+                raise ValueError(f"expected a whole number from {least} to {most}")
+            return text
+
+        return int(self.checked(name, check))
+
+
+def _queue_name(text: str) -> str:
+    if not _QUEUE_NAME.fullmatch(text):
+        raise ValueError(
+            "expected a queue name: 3 to 63 lower-case letters, digits and single hyphens between"
+        )
+    return text
+
+
+def _namespace(text: str) -> str:
+    if len(text) > MAX_NAME_LENGTH:
+        raise ValueError(f"{len(text)} characters, at most {MAX_NAME_LENGTH}")
+    return text
+
+
+def _endpoint(text: str) -> str:
+    """A bearer token goes there: over TLS, or to this machine."""
+    try:
+        url = urlsplit(text.replace("{region}", "region"))
+    except ValueError as exc:
+        raise ValueError("expected a URL such as https://{region}.monitoring.azure.com") from exc
+    if url.username or url.query or url.fragment or not url.hostname or "{region}" not in text:
+        raise ValueError("expected a URL such as https://{region}.monitoring.azure.com")
+    if url.scheme != "https" and not (url.scheme == "http" and url.hostname in _LOOPBACK):
+        raise ValueError("expected https:// (http:// on the loopback interface only)")
+    return text.rstrip("/")
+
+
+def _credential(text: str) -> str:
+    if text not in CREDENTIALS:
+        raise ValueError(f"expected one of {', '.join(CREDENTIALS)}")
+    return text

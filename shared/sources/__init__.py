@@ -1,0 +1,62 @@
+"""What the timer samples: METRICS_SOURCES, one file here for each kind of source.
+
+To add a kind: write `shared/sources/<kind>.py` with a config type and an `open_…` function, and
+add its line to `KINDS`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from shared.address import shown
+from shared.errors import ConfigurationError, RelayError
+from shared.refusal import RefusedError, decoded
+from shared.sources.base import Context, Kind, Sample, Source
+from shared.sources.storage_queue import STORAGE_QUEUE
+
+__all__ = ["KINDS", "Context", "Sample", "Source", "load_sources"]
+
+KINDS: dict[str, Kind[Any]] = {
+    "storage_queue": STORAGE_QUEUE,
+}
+
+_ARRAY = msgspec.json.Decoder(list[Raw])
+_MEMBERS = msgspec.json.Decoder(dict[str, Raw])
+
+
+def load_sources(text: str, context: Context) -> tuple[list[Source], list[str]]:
+    """The sources of METRICS_SOURCES, and what is wrong with those that cannot be opened.
+
+    Raises ConfigurationError when the text is no JSON array at all.
+    """
+    try:
+        entries = decoded(_ARRAY, text.encode())
+    except RefusedError as refused:
+        raise ConfigurationError(
+            f"METRICS_SOURCES: {refused}; expected a JSON array of sources"
+        ) from refused
+    sources: list[Source] = []
+    problems: list[str] = []
+    for index, entry in enumerate(entries):
+        where = f"METRICS_SOURCES[{index}]"
+        try:
+            sources.append(_open(where, bytes(entry), context))
+        except RefusedError as refused:
+            problems.append(str(refused.within(where)))
+        except RelayError as exc:
+            problems.append(f"{where}: {exc}")
+    return sources, problems
+
+
+def _open(where: str, entry: bytes, context: Context) -> Source:
+    members = decoded(_MEMBERS, entry)
+    if "kind" not in members:
+        raise RefusedError("kind", f"missing; known kinds are {', '.join(KINDS)}")
+    name: object = msgspec.json.decode(members["kind"])
+    if not isinstance(name, str) or name not in KINDS:
+        raise RefusedError("kind", f"{shown(str(name))} is not one of {', '.join(KINDS)}")
+    kind = KINDS[name]
+    return kind.open(where, decoded(msgspec.json.Decoder(kind.config), entry), context)
