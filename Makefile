@@ -57,4 +57,4 @@ check: setup ## Lint, formatting and types
 	.venv/bin/mypy
 
 clean: ## Remove what setup made
-	rm -rf .venv .venv-3.13 local/node_modules
+	rm -rf .venv .venv-3.13 local/node_modules local/.nodejs

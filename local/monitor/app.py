@@ -1,0 +1,61 @@
+"""The application: the routes of every part, and what holds for all of them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+
+from . import control, identity, ingestion
+from .answers import DROP, RefusalError, refused
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from .state import MonitorState
+
+__all__ = ["create_app"]
+
+
+def create_app(state: MonitorState) -> Starlette:
+    """The emulator over a state. A part is a function from the state to its routes."""
+    parts = (identity, control, ingestion)  # Ingestion last: its first segment is any region.
+    app = Starlette(
+        routes=[route for part in parts for route in part.routes(state)],
+        middleware=[Middleware(_Departures)],
+        exception_handlers={RefusalError: _refused, 404: _empty, 405: _empty},
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+async def _refused(_request: Request, exc: Exception) -> Response:
+    if not isinstance(exc, RefusalError):  # Starlette types every handler for any exception.
+        raise exc
+    return refused(exc)
+
+
+async def _empty(_request: Request, exc: Exception) -> Response:
+    """The service's 404 has no body; the same then for the wrong method."""
+    return Response(status_code=getattr(exc, "status_code", 404))
+
+
+class _Departures:
+    """Ends quietly the requests whose client has left or whose server is stopping."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._app(scope, receive, send)
+        except ClientDisconnect:
+            return
+        except asyncio.CancelledError:
+            # This is the outermost frame of the request's task: nobody waits for its end.
+            scope["state"][DROP]()

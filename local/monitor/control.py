@@ -1,0 +1,183 @@
+"""Read-back and control, in JSON, under `/_local/`.
+
+GET /_local/metrics?resourceId=&namespace=&metric=
+    What is stored; each filter may be left out, and compares without case. Kept are the last 24
+    hours, at most 1,000,000 values.
+    {"values": [{"resourceId", "region", "namespace", "metric", "dimensions": {},
+                 "time": "2026-11-23T07:25:00Z", "min", "max", "sum", "count"}]}
+GET /_local/requests?limit=
+    The last ingestion requests (at most 1,000), oldest first, and totals of all that ever were.
+    A connection dropped by a fault has the status null, and is "dropped" in the totals.
+    {"requests": [{"time", "region", "resourceId", "status", "code", "message", "documents",
+                   "series", "bytes", "encodedBytes"}],
+     "totals": {"200": 3}, "identityTotals": {"200": 1}, "stored": {"documents", "series"}}
+PUT /_local/roles
+    {"assignments": [{"scope", "principalId"?}]}: who is Monitoring Metrics Publisher where. A
+    scope holds all below it, "/" everything; no principalId is everybody. At the start:
+    everybody, everywhere.
+PUT /_local/resources
+    {"resources": [{"resourceId", "region"}]}: replaces what was registered. A resource that is
+    not is in the region to which it was first posted; with --strict it does not exist.
+PUT /_local/clock
+    {"offsetSeconds": -90}: the emulator's time relative to the machine's. The window of accepted
+    times and the life of tokens follow it.
+POST /_local/faults
+    {"status": 503, "body"?, "retryAfter"?: "2" | HTTP date | seconds}, {"drop": "before" |
+    "after"} and {"latency": seconds}, the last alone or with one of the others; for the
+    {"next": N} requests, for a {"share": 0..1} of all (drawn with "seed", if given) or, without
+    either, for all; "target": "ingestion" | "identity"; for the "region" or "resourceId" alone.
+    "before" closes the connection and stores nothing, "after" stores and then closes it.
+    Without a body the answer has none, except 408, which has the service's.
+GET, DELETE /_local/faults
+    {"faults": […]}: those still waiting, with what is left of "next", and their "hits".
+DELETE /_local/state
+    Everything back to how it was at the start, except that tokens issued stay good.
+
+What is wrong with an input is said in a 400: {"error": {"code": "BadRequest", "message"}}.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import msgspec
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+
+from .answers import RefusalError, json
+from .faults import Fault
+from .limits import LOGGED_REQUESTS
+from .resources import is_resource
+from .state import Assignment
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.routing import BaseRoute
+
+    from .state import MonitorState
+
+__all__ = ["routes"]
+
+_T = TypeVar("_T")
+_METHODS = ["GET", "PUT", "POST", "PATCH", "DELETE"]
+_CENTURY = 100 * 366 * 24 * 60 * 60  # Seconds; more would leave the calendar.
+
+
+class _Roles(msgspec.Struct, forbid_unknown_fields=True):
+    assignments: list[Assignment]
+
+
+class _Resource(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    resource_id: str
+    region: Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9]*$")]
+
+
+class _Resources(msgspec.Struct, forbid_unknown_fields=True):
+    resources: list[_Resource]
+
+
+class _Clock(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    offset_seconds: Annotated[float, msgspec.Meta(ge=-_CENTURY, le=_CENTURY)]
+
+
+def routes(state: MonitorState) -> list[BaseRoute]:
+    """The routes under /_local."""
+    control = _Control(state)
+    return [
+        Mount(
+            "/_local",
+            routes=[
+                Route("/metrics", control.metrics, methods=["GET"]),
+                Route("/requests", control.requests, methods=["GET"]),
+                Route("/roles", control.set_roles, methods=["PUT"]),
+                Route("/resources", control.set_resources, methods=["PUT"]),
+                Route("/clock", control.set_clock, methods=["PUT"]),
+                Route("/faults", control.faults, methods=["GET"]),
+                Route("/faults", control.add_fault, methods=["POST"]),
+                Route("/faults", control.clear_faults, methods=["DELETE"]),
+                Route("/state", control.reset, methods=["DELETE"]),
+                Route("/{path:path}", _unknown, methods=_METHODS),
+            ],
+        )
+    ]
+
+
+class _Control:
+    """The handlers, over one state."""
+
+    def __init__(self, state: MonitorState) -> None:
+        self._state = state
+
+    async def metrics(self, request: Request) -> Response:
+        query = _query(request, {"resourceId", "namespace", "metric"})
+        values = self._state.store.values(
+            query.get("resourceId"), query.get("namespace"), query.get("metric")
+        )
+        return json({"values": values})
+
+    async def requests(self, request: Request) -> Response:
+        limit = _query(request, {"limit"}).get("limit", str(LOGGED_REQUESTS))
+        if not limit.isdecimal() or int(limit) < 1:
+            raise _bad_input(f"limit: '{limit}' is not a whole number of at least 1")
+        return json(self._state.journal.report(int(limit)))
+
+    async def set_roles(self, request: Request) -> Response:
+        roles = await _input(request, _Roles)
+        for index, assignment in enumerate(roles.assignments):
+            if not assignment.scope.startswith("/"):
+                raise _bad_input(f"assignments[{index}].scope: it does not start with /")
+        self._state.assignments = tuple(roles.assignments)
+        return json(roles)
+
+    async def set_resources(self, request: Request) -> Response:
+        given = await _input(request, _Resources)
+        for index, each in enumerate(given.resources):
+            if not is_resource(each.resource_id):
+                raise _bad_input(
+                    f"resources[{index}].resourceId: '{each.resource_id}' does not name a resource"
+                )
+        self._state.resources.register({each.resource_id: each.region for each in given.resources})
+        return json(given)
+
+    async def set_clock(self, request: Request) -> Response:
+        self._state.offset_seconds = (await _input(request, _Clock)).offset_seconds
+        return json({"offsetSeconds": self._state.offset_seconds, "now": self._state.now_iso()})
+
+    async def faults(self, request: Request) -> Response:
+        _query(request, set())
+        return json({"faults": self._state.faults.report()})
+
+    async def add_fault(self, request: Request) -> Response:
+        fault = await _input(request, Fault)
+        self._state.faults.add(fault)
+        return json(fault, 201)
+
+    async def clear_faults(self, _request: Request) -> Response:
+        self._state.faults.clear()
+        return Response(status_code=204)
+
+    async def reset(self, _request: Request) -> Response:
+        self._state.reset()
+        return Response(status_code=204)
+
+
+async def _unknown(request: Request) -> Response:
+    raise RefusalError(404, "NotFound", f"There is no {request.method} {request.url.path} here.")
+
+
+async def _input(request: Request, kind: type[_T]) -> _T:
+    try:
+        return msgspec.json.decode(await request.body(), type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        raise _bad_input(str(exc)) from exc
+
+
+def _query(request: Request, known: set[str]) -> dict[str, str]:
+    query = dict(request.query_params)
+    if unknown := sorted(set(query) - known):
+        raise _bad_input(f"{unknown[0]}: there is no such parameter")
+    return query
+
+
+def _bad_input(message: str) -> RefusalError:
+    return RefusalError(400, "BadRequest", message)

@@ -1,0 +1,172 @@
+"""A request body -> points: decoded, checked against every rule of the service, all or nothing.
+
+Members unknown to the service are ignored; member names compare with case.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from functools import lru_cache
+from typing import Annotated
+
+import msgspec
+
+from .answers import RefusalError, bad_request
+from .limits import (
+    MAX_COUNT,
+    MAX_DIMENSIONS,
+    MAX_FUTURE_SECONDS,
+    MAX_PAST_SECONDS,
+    MAX_TEXT_LENGTH,
+)
+
+__all__ = ["JSON", "NDJSON", "Batch", "Point", "Shape", "Values", "read"]
+
+JSON = "application/json"
+NDJSON = "application/x-ndjson"
+
+Text = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TEXT_LENGTH)]
+Count = Annotated[int, msgspec.Meta(ge=1, le=MAX_COUNT)]
+
+# A batch holds thousands of these at a time and none of them is ever part of a cycle: gc=False
+# keeps the garbage collector from walking over them.
+
+
+class Values(msgspec.Struct, rename="camel", gc=False):
+    """One entry of a document's `series`."""
+
+    min: float
+    max: float
+    sum: float
+    count: Count
+    dim_values: tuple[Text, ...] = ()
+
+
+class _BaseData(msgspec.Struct, rename="camel", gc=False):
+    metric: Text
+    namespace: Text
+    series: Annotated[list[Values], msgspec.Meta(min_length=1)]
+    dim_names: tuple[Text, ...] = ()
+
+
+class _Data(msgspec.Struct, rename="camel", gc=False):
+    base_data: _BaseData
+
+
+class _Document(msgspec.Struct, gc=False):
+    time: str
+    data: _Data
+
+
+class Shape(msgspec.Struct, frozen=True):
+    """A metric and its dimension names, sorted, as spelled and as compared (without case)."""
+
+    namespace: str
+    metric: str
+    dimensions: tuple[str, ...]
+    order: tuple[int, ...]
+    key: tuple[str, str, tuple[str, ...]]
+
+
+class Point(msgspec.Struct, frozen=True, gc=False):
+    """The values of one series in one minute (minutes since the epoch)."""
+
+    shape: Shape
+    dimension_values: tuple[str, ...]
+    minute: int
+    values: Values
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """What a body held: the number of documents, and every series in them."""
+
+    documents: int
+    points: list[Point]
+
+
+_decode = msgspec.json.Decoder(_Document).decode
+
+
+def read(body: bytes, media_type: str, now: float) -> Batch:
+    """The batch in a body; now in epoch seconds. Raises RefusalError for the first fault in it."""
+    documents = [_document(body, "")] if media_type == JSON else _lines(body)
+    minutes: dict[str, int] = {}  # A batch has thousands of documents but few different times.
+    points: list[Point] = []
+    for document in documents:
+        minute = minutes.get(document.time)
+        if minute is None:
+            minute = minutes[document.time] = _minute(document.time, now)
+        base = document.data.base_data
+        if len(base.dim_names) > MAX_DIMENSIONS:
+            raise _too_many_dimensions()
+        shape = _shape(base.namespace, base.metric, base.dim_names)
+        points += [_point(shape, minute, values) for values in base.series]
+    return Batch(len(documents), points)
+
+
+def _lines(body: bytes) -> list[_Document]:
+    """One document from each line; blank lines are passed over."""
+    documents = [
+        _document(line, f"line {number}: ")
+        for number, line in enumerate(body.split(b"\n"), 1)
+        if line and not line.isspace()
+    ]
+    if not documents:
+        raise bad_request("The body holds no document")
+    return documents
+
+
+def _document(raw: bytes, where: str) -> _Document:
+    try:
+        return _decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+        raise bad_request(f"{where}{exc}") from exc
+
+
+def _minute(time: str, now: float) -> int:
+    """The minute of an ISO 8601 time within the window; without an offset it is UTC."""
+    try:
+        moment = dt.datetime.fromisoformat(time)
+    except ValueError as exc:
+        raise bad_request("'time' should be an ISO 8601 time") from exc
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=dt.UTC)
+    seconds = moment.timestamp()
+    if not now - MAX_PAST_SECONDS <= seconds <= now + MAX_FUTURE_SECONDS:
+        raise bad_request(
+            f"'time' should not be older than {MAX_PAST_SECONDS // 60} minutes"
+            f" and not more than {MAX_FUTURE_SECONDS // 60} minutes in the future"
+        )
+    return int(seconds // 60)
+
+
+@lru_cache(maxsize=4096)
+def _shape(namespace: str, metric: str, names: tuple[str, ...]) -> Shape:
+    """The order of dimensions and the case of names make no difference."""
+    lowered = [name.lower() for name in names]
+    if len(set(lowered)) < len(lowered):
+        raise bad_request("'dimNames' should be different from each other")
+    order = tuple(sorted(range(len(names)), key=lowered.__getitem__))
+    return Shape(
+        namespace=namespace,
+        metric=metric,
+        dimensions=tuple(names[index] for index in order),
+        order=order,
+        key=(namespace.lower(), metric.lower(), tuple(sorted(lowered))),
+    )
+
+
+def _point(shape: Shape, minute: int, values: Values) -> Point:
+    given = values.dim_values
+    if len(given) != len(shape.order):
+        if len(given) > MAX_DIMENSIONS:
+            raise _too_many_dimensions()
+        raise bad_request("'dimValues' and 'dimNames' lengths should be equal")
+    if values.min > values.max:
+        raise bad_request("'min' should not be greater than 'max'")
+    ordered = tuple([given[index] for index in shape.order])  # A list is faster than a generator.
+    return Point(shape, ordered, minute, values)
+
+
+def _too_many_dimensions() -> RefusalError:
+    return bad_request(f"'dimValues' and 'dimNames' lengths should be lesser than {MAX_DIMENSIONS}")

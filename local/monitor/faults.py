@@ -1,0 +1,172 @@
+"""Faults on order: error answers, latency, and connections closed without an answer.
+
+Every fault that applies to a request adds its latency; of those that decide the answer (`status`
+or `drop`) the first one posted does, and the others are left for the requests to come. So two
+faults of `"next": 1` strike one after the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import msgspec
+from starlette.responses import Response
+
+from .answers import NoAnswer, RefusalError, error_body, json
+from .limits import MAX_FAULTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Fault", "Faults", "Hit", "Target", "under"]
+
+Target = Literal["ingestion", "identity"]
+
+_NO_BODY = {204, 304}
+# The one error body that was seen from the service for a status that the emulator never gives
+# by itself.
+_SEEN_BODIES = {408: error_body("RequestTimeout", "Request failed")}
+
+
+class Fault(
+    msgspec.Struct, rename="camel", forbid_unknown_fields=True, omit_defaults=True, frozen=True
+):
+    """What is to go wrong, and for which requests. Latency in seconds."""
+
+    status: Annotated[int, msgspec.Meta(ge=200, le=599)] | None = None
+    body: Any = msgspec.UNSET
+    retry_after: Annotated[str, msgspec.Meta(pattern="^[!-~]([ -~]*[!-~])?$")] | int | None = None
+    latency: Annotated[float, msgspec.Meta(ge=0)] = 0
+    drop: Literal["before", "after"] | None = None
+    next: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    share: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
+    target: Target = "ingestion"
+    region: str | None = None
+    resource_id: str | None = None
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what contradicts itself; the message names the members."""
+        if self.status is None and self.drop is None and not self.latency:
+            raise ValueError("one of status, drop and latency is required")
+        if self.status is not None and self.drop is not None:
+            raise ValueError("status and drop exclude each other")
+        if self.status is None and (self.body is not msgspec.UNSET or self.retry_after is not None):
+            raise ValueError("body and retryAfter need a status")
+        if self.next is not None and self.share is not None:
+            raise ValueError("next and share exclude each other")
+        if self.target == "identity" and (self.region or self.resource_id):
+            raise ValueError("region and resourceId do not apply to the target identity")
+
+    @property
+    def decides(self) -> bool:
+        """Whether it decides the answer, rather than only delaying it."""
+        return self.status is not None or self.drop is not None
+
+    def concerns(self, target: Target, region: str, resource_id: str) -> bool:
+        """Whether it is meant for such a request; region and resource ID without case."""
+        return (
+            self.target == target
+            and (self.region is None or self.region.lower() == region.lower())
+            and (self.resource_id is None or self.resource_id.lower() == resource_id.lower())
+        )
+
+    def response(self) -> Response:
+        """The answer of a fault with a status."""
+        status = self.status or 500
+        headers = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
+        body = _SEEN_BODIES.get(status) if self.body is msgspec.UNSET else self.body
+        if body is None or status in _NO_BODY:
+            return Response(status_code=status, headers=headers)
+        if isinstance(body, str):
+            return Response(body, status, headers, media_type="text/plain")
+        return json(body, status, headers)
+
+
+class Hit(msgspec.Struct, frozen=True):
+    """What the faults have in store for one request: latency in seconds, and the decider."""
+
+    latency: float
+    fault: Fault | None
+
+
+class _Waiting:
+    """A fault, how many requests it is still to strike (None: no end), and how many it has."""
+
+    def __init__(self, fault: Fault, seed: int) -> None:
+        self.fault = fault
+        self.left = fault.next
+        self.hits = 0
+        self._chance = random.Random(seed)  # noqa: S311 - chance, not secrets.
+
+    def strikes(self) -> bool:
+        """Draw whether it strikes the next request, and count it if so."""
+        if self.fault.share is not None and self._chance.random() >= self.fault.share:
+            return False
+        self.hits += 1
+        if self.left is not None:
+            self.left -= 1
+        return True
+
+    def report(self) -> dict[str, Any]:
+        """As posted, with what is left of `next`, and the hits."""
+        report: dict[str, Any] = msgspec.to_builtins(self.fault)
+        if self.left is not None:
+            report["next"] = self.left
+        return {**report, "hits": self.hits}
+
+
+class Faults:
+    """The faults waiting, in the order in which they were posted."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._waiting: list[_Waiting] = []
+
+    def add(self, fault: Fault) -> None:
+        """Add one. Its share is drawn from a generator of its own: its seed, or the default."""
+        if len(self._waiting) >= MAX_FAULTS:
+            raise RefusalError(
+                400, "BadRequest", f"{MAX_FAULTS} faults are waiting; delete them first"
+            )
+        self._waiting.append(_Waiting(fault, self._seed if fault.seed is None else fault.seed))
+
+    def clear(self) -> None:
+        """Forget all faults."""
+        self._waiting.clear()
+
+    def report(self) -> list[dict[str, Any]]:
+        """The faults still waiting."""
+        return [waiting.report() for waiting in self._waiting]
+
+    def draw(self, target: Target, region: str = "", resource_id: str = "") -> Hit:
+        """What strikes this request."""
+        latency = 0.0
+        decider: Fault | None = None
+        for waiting in self._waiting:
+            fault = waiting.fault
+            if not fault.concerns(target, region, resource_id):
+                continue
+            if (decider is not None and fault.decides) or not waiting.strikes():
+                continue
+            latency += fault.latency
+            if fault.decides:
+                decider = fault
+        self._waiting = [waiting for waiting in self._waiting if waiting.left != 0]
+        return Hit(latency, decider)
+
+
+async def under(hit: Hit, handle: Callable[[], Response]) -> Response:
+    """The answer of handle, or what the faults make of it."""
+    if hit.latency:
+        await asyncio.sleep(hit.latency)
+    fault = hit.fault
+    if fault is None:
+        return handle()
+    if fault.drop is None:
+        return fault.response()
+    if fault.drop == "after":
+        handle()
+    return NoAnswer()

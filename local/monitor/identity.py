@@ -1,0 +1,89 @@
+"""The identity endpoint of App Service and Functions, version 2019-08-01.
+
+    GET /msi/token?api-version=2019-08-01&resource=<audience>[&client_id=<id>]
+    X-IDENTITY-HEADER: <the secret>
+
+With IDENTITY_ENDPOINT=http://127.0.0.1:PORT/msi/token and IDENTITY_HEADER=<the secret> the real
+`azure.identity.ManagedIdentityCredential` works against it. The service-principal credentials do
+not: azure-identity refuses an authority that is not https.
+"""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from typing import TYPE_CHECKING
+
+from starlette.routing import Route
+
+from .answers import NoAnswer, json
+from .faults import under
+from .tokens import SYSTEM_ASSIGNED, Identity, user_assigned
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.routing import BaseRoute
+
+    from .state import MonitorState
+
+__all__ = ["routes"]
+
+_PARAMETERS = {"api-version", "resource", "client_id"}
+
+
+def routes(state: MonitorState) -> list[BaseRoute]:
+    """The routes of the identity endpoint."""
+
+    async def token(request: Request) -> Response:
+        hit = state.faults.draw("identity")
+        response = await under(hit, lambda: _token(state, request))
+        state.journal.identity(None if isinstance(response, NoAnswer) else response.status_code)
+        return response
+
+    return [Route("/msi/token", token, methods=["GET"])]
+
+
+def _token(state: MonitorState, request: Request) -> Response:
+    """The token asked for, or the reason why not."""
+    given = request.headers.get("x-identity-header", "")
+    if not secrets.compare_digest(given.encode(), state.options.identity_header.encode()):
+        return _error(401, "The X-IDENTITY-HEADER header is missing or wrong.")
+    query = request.query_params
+    if query.get("api-version") != "2019-08-01":
+        return _error(400, "The api-version is missing or not supported; use 2019-08-01.")
+    # An identity named in a way that is not emulated must not turn into the system-assigned one.
+    if unknown := sorted(set(query) - _PARAMETERS):
+        return _error(400, f"The parameter {unknown[0]} is not supported by the emulator.")
+    audience = query.get("resource")
+    if not audience:
+        return _error(400, "The resource is missing.")
+    identity = _identity(state, query.get("client_id"))
+    if identity is None:
+        return _error(400, "Unable to load the proper Managed Identity.")
+    token = state.tokens.issue(identity, audience, state.now())
+    return json(
+        {
+            "access_token": token.access_token,
+            "expires_on": str(token.expires_on),
+            "resource": audience,
+            "token_type": "Bearer",
+            "client_id": identity.client_id,
+        }
+    )
+
+
+def _identity(state: MonitorState, client_id: str | None) -> Identity | None:
+    """The identity asked for, None if the app does not have it; no client ID: system-assigned."""
+    if client_id is None:
+        return SYSTEM_ASSIGNED
+    known = state.options.client_ids
+    if known is not None and client_id.lower() not in {each.lower() for each in known}:
+        return None
+    return user_assigned(client_id)
+
+
+def _error(status: int, message: str) -> Response:
+    """The shape in which the endpoint reports errors."""
+    content = {"statusCode": status, "message": message, "correlationId": str(uuid.uuid4())}
+    return json(content, status)

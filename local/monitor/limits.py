@@ -1,0 +1,34 @@
+"""The limits of the service, each with its source, and the emulator's own bounds."""
+
+from __future__ import annotations
+
+__all__ = [
+    "KEPT_MINUTES",
+    "LOGGED_REQUESTS",
+    "MAX_BODY_BYTES",
+    "MAX_COUNT",
+    "MAX_DIMENSIONS",
+    "MAX_FAULTS",
+    "MAX_FUTURE_SECONDS",
+    "MAX_PAST_SECONDS",
+    "MAX_RESOURCES",
+    "MAX_SPELLINGS",
+    "MAX_TEXT_LENGTH",
+    "MAX_VALUES",
+]
+
+# Azure Monitor.
+MAX_BODY_BYTES = 4_000_000  # Telegraf's limit. Before or after gzip is not known: held to both.
+MAX_PAST_SECONDS = 30 * 60  # The service's own error; its documentation says 20 minutes.
+MAX_FUTURE_SECONDS = 4 * 60  # The service's own error; its documentation says 5 minutes.
+MAX_DIMENSIONS = 10  # Documentation; the service's error for 11 says "lesser than 10".
+MAX_TEXT_LENGTH = 256  # Documentation, in characters: metric, namespace, dimension name, value.
+MAX_COUNT = 2**31 - 1  # OpenAPI 2018-09-01-preview: count is an int32.
+
+# The emulator's own, so that its memory stays bounded however long it runs.
+KEPT_MINUTES = 24 * 60  # Older values are forgotten when newer ones come in.
+MAX_VALUES = 1_000_000  # One-minute values of one series each; beyond it the oldest minute goes.
+MAX_SPELLINGS = 100_000  # First spellings of names kept.
+MAX_RESOURCES = 100_000  # Resources whose region was learned from a post.
+MAX_FAULTS = 1_000  # Faults waiting at one time.
+LOGGED_REQUESTS = 1_000  # Requests in the log; the totals beside it go on for ever.

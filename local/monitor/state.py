@@ -1,0 +1,88 @@
+"""All that the emulator knows, and how it was started."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from .answers import RefusalError
+from .faults import Faults
+from .journal import Journal
+from .limits import MAX_BODY_BYTES
+from .resources import Resources, in_scope
+from .store import MetricStore
+from .tokens import Tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Assignment", "MonitorState", "Options"]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How the emulator behaves; fixed for its life."""
+
+    identity_header: str = "local-identity-header"
+    audience: str = "https://monitoring.azure.com/"
+    client_ids: frozenset[str] | None = None  # None: every client ID exists.
+    token_life_seconds: int = 24 * 60 * 60
+    max_body_bytes: int = MAX_BODY_BYTES
+    strict: bool = False  # Whether resources that were not registered do not exist.
+    seed: int = 0  # Of the faults' random generators.
+
+
+class Assignment(
+    msgspec.Struct, rename="camel", forbid_unknown_fields=True, omit_defaults=True, frozen=True
+):
+    """Monitoring Metrics Publisher at a scope, for one principal or (None) for all."""
+
+    scope: str
+    principal_id: str | None = None
+
+
+class MonitorState:
+    """The emulator's state; it belongs to the event loop that serves it."""
+
+    def __init__(
+        self, options: Options | None = None, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.options = options or Options()
+        self.tokens = Tokens(self.options.token_life_seconds)
+        self._clock = clock
+        self.reset()
+
+    def reset(self) -> None:
+        """Back to how it was started, except that tokens issued stay good."""
+        self.offset_seconds = 0.0
+        self.assignments: tuple[Assignment, ...] = (Assignment("/"),)
+        self.resources = Resources(strict=self.options.strict)
+        self.store = MetricStore()
+        self.faults = Faults(self.options.seed)
+        self.journal = Journal()
+
+    def now(self) -> float:
+        """The emulator's time, in epoch seconds."""
+        return self._clock() + self.offset_seconds
+
+    def now_iso(self) -> str:
+        """The emulator's time, in ISO 8601 with milliseconds."""
+        now = dt.datetime.fromtimestamp(self.now(), dt.UTC)
+        return now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+    def authorize(self, principal_id: str, resource_id: str) -> None:
+        """Raise RefusalError (403) unless the principal may write the resource's metrics."""
+        for assignment in self.assignments:
+            holder = assignment.principal_id or principal_id
+            if holder.lower() == principal_id.lower() and in_scope(resource_id, assignment.scope):
+                return
+        raise RefusalError(
+            403,
+            "AuthenticationFailed",
+            f"The Azure AD object '{principal_id}' does not have permissions to perform action"
+            f" 'Microsoft.Insights/Metrics/write' over scope '{resource_id}'. ",
+        )

@@ -1,0 +1,132 @@
+"""Access tokens: real JSON Web Tokens, signed with a key that lives as long as the process."""
+
+from __future__ import annotations
+
+import datetime as dt
+import secrets
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+
+from .answers import RefusalError
+
+__all__ = [
+    "SYSTEM_ASSIGNED",
+    "TENANT_ID",
+    "Identity",
+    "Token",
+    "Tokens",
+    "user_assigned",
+]
+
+TENANT_ID = "7e4a1b52-0c3d-4f6e-9a8b-5d2c1f0e3b47"
+_PRINCIPALS = uuid.UUID("5b0f6c1e-2d4a-4b8c-8e7f-9a1b3c5d7e90")
+_ALGORITHM = "HS256"
+_CHALLENGE = {"WWW-Authenticate": "Bearer"}
+
+# Times are checked here, against the emulator's clock; "not before" is not checked at all, so
+# that setting the clock back does not refuse the tokens that clients hold.
+_SIGNATURE_ONLY: Any = {
+    "verify_aud": False,
+    "verify_exp": False,
+    "verify_iat": False,
+    "verify_nbf": False,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A managed identity: its application (client) ID and its principal (object) ID."""
+
+    client_id: str
+    principal_id: str
+
+
+SYSTEM_ASSIGNED = Identity(
+    client_id="c1d2e3f4-0000-4000-8000-000000000001",
+    principal_id="0b1ec71d-0000-4000-8000-000000000001",
+)
+
+
+def user_assigned(client_id: str) -> Identity:
+    """The identity of a client ID; the same one has the same principal ID at all times."""
+    return Identity(client_id, str(uuid.uuid5(_PRINCIPALS, client_id.lower())))
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """An access token and the epoch second at which it expires."""
+
+    access_token: str
+    expires_on: int
+
+
+class Tokens:
+    """Issues tokens and reads them back."""
+
+    def __init__(self, life_seconds: int) -> None:
+        self._life = life_seconds
+        self._key = secrets.token_bytes(32)
+
+    def issue(self, identity: Identity, audience: str, now: float) -> Token:
+        """A token for the audience exactly as asked for, valid from now (epoch seconds)."""
+        issued = int(now)
+        expires = issued + self._life
+        claims = {
+            "aud": audience,
+            "iss": f"https://sts.windows.net/{TENANT_ID}/",
+            "iat": issued,
+            "nbf": issued,
+            "exp": expires,
+            "appid": identity.client_id,
+            "oid": identity.principal_id,
+            "sub": identity.principal_id,
+            "tid": TENANT_ID,
+            "idtyp": "app",
+            "ver": "1.0",
+        }
+        return Token(jwt.encode(claims, self._key, _ALGORITHM), expires)
+
+    def principal(self, authorization: str | None, audience: str, now: float) -> str:
+        """The principal ID in an Authorization header; raises RefusalError (401) if it is bad.
+
+        Of the bodies only the code InvalidAudience is known; the others are ARM's.
+        """
+        scheme, _, token = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            raise _unauthorized(
+                "AuthenticationFailed",
+                "Authentication failed. The 'Authorization' header is missing.",
+            )
+        claims = self._claims(token.strip())
+        if claims["exp"] <= now:
+            raise _unauthorized(
+                "ExpiredAuthenticationToken",
+                f"The access token expiry UTC time '{_utc(claims['exp'])}'"
+                f" is earlier than current UTC time '{_utc(now)}'.",
+            )
+        if claims["aud"] != audience:
+            raise _unauthorized(
+                "InvalidAudience",
+                f"The access token has been obtained for wrong audience or resource"
+                f" '{claims['aud']}'. It should exactly match '{audience}'.",
+            )
+        return str(claims["oid"])
+
+    def _claims(self, token: str) -> dict[str, Any]:
+        try:
+            return jwt.decode(token, self._key, [_ALGORITHM], options=_SIGNATURE_ONLY)
+        except jwt.InvalidTokenError as exc:
+            raise _unauthorized(
+                "InvalidAuthenticationToken", "The access token is invalid."
+            ) from exc
+
+
+def _unauthorized(code: str, message: str) -> RefusalError:
+    return RefusalError(401, code, message, _CHALLENGE)
+
+
+def _utc(moment: float) -> str:
+    return f"{dt.datetime.fromtimestamp(moment, dt.UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -1,0 +1,183 @@
+"""Run another program as a child: start it, await a line of its output, end it for certain.
+
+A child leads a process group of its own, so Ctrl-C in a terminal reaches the parent alone, which
+then ends its children in the order it likes. On Linux a child started from the main thread is
+also told when its parent dies without a word.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+__all__ = ["Child", "ChildError"]
+
+KEPT_LINES = 2000  # The end of the output, for error messages and for whoever awaits a line.
+START_TIMEOUT = 30.0  # Seconds; Azurite needs two on a slow machine.
+STOP_TIMEOUT = 10.0  # Seconds between the polite signal and the other one.
+
+# Replaces itself by the program, keeping its process id. The kernel ties the request to the
+# thread that started the child, hence "from the main thread": that one lives to the end.
+END_WITH_PARENT = """
+import ctypes, os, signal, sys
+PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+if os.getppid() == int(sys.argv[1]):  # Else the parent died before it could be asked for.
+    os.execvp(sys.argv[2], sys.argv[2:])
+"""
+
+
+class ChildError(RuntimeError):
+    """A child did not do what was awaited; the message ends with its output."""
+
+
+class Child:
+    """A program in the background, its output (stdout and stderr together) kept line by line."""
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str | Path],
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        on_line: Callable[[str], None] | None = None,
+    ) -> None:
+        """Start `command`; `name` is for error messages, `on_line` sees each line as it comes."""
+        self.name = name
+        self._on_line = on_line
+        self._lines: deque[str] = deque(maxlen=KEPT_LINES)
+        self._line_count = 0
+        self._ended = False
+        self._news = threading.Condition()
+        self._process = subprocess.Popen(
+            [*_end_with_parent(), *map(str, command)],
+            env=env,
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+            start_new_session=True,
+        )
+        self._reader = threading.Thread(target=self._read, name=f"output of {name}", daemon=True)
+        self._reader.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def pid(self) -> int:
+        """The process id, which is the id of the group too."""
+        return self._process.pid
+
+    @property
+    def output(self) -> str:
+        """The last lines of output."""
+        with self._news:
+            return "\n".join(self._lines)
+
+    @property
+    def status(self) -> int | None:
+        """The exit status, negative for a signal; None while the child runs."""
+        return self._process.poll()
+
+    def wait_for(self, pattern: str, timeout: float = START_TIMEOUT) -> re.Match[str]:
+        """The match in the first line, old or new, in which `pattern` is found.
+
+        Raises ChildError when the child ends first or `timeout` seconds pass.
+        """
+        deadline = time.monotonic() + timeout
+        seen = 0
+        with self._news:
+            while True:
+                new = self._line_count - seen
+                seen = self._line_count
+                for line in list(self._lines)[-new:] if new else ():
+                    if found := re.search(pattern, line):
+                        return found
+                remaining = deadline - time.monotonic()
+                if self._ended:
+                    raise self._error(f"ended before it printed {pattern!r}")
+                if remaining <= 0:
+                    raise self._error(f"did not print {pattern!r} within {timeout:g} s")
+                self._news.wait(remaining)
+
+    def wait(self, timeout: float = STOP_TIMEOUT) -> int:
+        """The exit status, once the child has ended by itself. Raises ChildError when late."""
+        try:
+            status = self._process.wait(timeout)
+        except subprocess.TimeoutExpired as exc:
+            raise self._error(f"did not end within {timeout:g} s") from exc
+        self._close()
+        return status
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the child and all it started; nothing happens when it has ended."""
+        if self.status is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, number)
+
+    def stop(self, timeout: float = STOP_TIMEOUT) -> int:
+        """Ask the child to end, make it end after `timeout` seconds; return its exit status."""
+        try:
+            self.signal(signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout)
+        finally:  # Also when a second Ctrl-C interrupts the wait.
+            self.kill()
+        return self._process.returncode
+
+    def kill(self) -> None:
+        """End the child at once, as a crash would."""
+        self.signal(signal.SIGKILL)
+        self._process.wait()
+        self._close()
+
+    def _read(self) -> None:
+        """Keep what the child prints; runs in a thread until the child closes its output."""
+        stream = self._process.stdout
+        assert stream is not None  # noqa: S101 - Popen was given PIPE.
+        with stream:
+            for raw in stream:
+                line = raw.rstrip("\n")
+                with self._news:
+                    self._lines.append(line)
+                    self._line_count += 1
+                    self._news.notify_all()
+                if self._on_line is not None:
+                    self._on_line(line)
+        with self._news:
+            self._ended = True
+            self._news.notify_all()
+
+    def _close(self) -> None:
+        """Read what is left; a grandchild that keeps the pipe open is not waited for."""
+        self._reader.join(timeout=1)
+
+    def _error(self, what: str) -> ChildError:
+        """A ChildError that shows the end of the output."""
+        return ChildError(f"{self.name} {what}; it printed:\n" + "\n".join(self._lines))
+
+
+def _end_with_parent() -> list[str]:
+    """What to put before a command so that it gets SIGTERM when this process dies."""
+    if sys.platform != "linux" or threading.current_thread() is not threading.main_thread():
+        return []
+    return [sys.executable, "-I", "-S", "-c", END_WITH_PARENT, str(os.getpid())]

@@ -1,0 +1,53 @@
+"""What the end-to-end tests share: one Azurite and one Azure Monitor emulator."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import pytest
+
+from local.stack import Backend, run_backend
+
+T = TypeVar("T")
+
+# Seconds; nothing that is awaited takes more than a few, but the machine may be busy.
+PATIENCE = 60.0
+
+
+@pytest.fixture(scope="session")
+def backend() -> Iterator[Backend]:
+    """Azurite and the emulator, running for the whole session."""
+    with run_backend() as running:
+        yield running
+
+
+@pytest.fixture
+def queue() -> str:
+    """The name of an ingress queue that no other test uses."""
+    return f"metrics-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def site() -> str:
+    """The ID of a resource that no other test writes to."""
+    name = uuid.uuid4().hex[:12]
+    group = "/subscriptions/5b1fd1f4-2a3c-4f0e-9d53-0f8b6d3f5a10/resourceGroups/shop"
+    return f"{group}/providers/Microsoft.Web/sites/{name}"
+
+
+@pytest.fixture(scope="session")
+def eventually() -> Callable[[Callable[[], T], Callable[[T], bool]], T]:
+    """Ask until the answer is good; the last answer, good or not, once patience ends."""
+
+    def ask(question: Callable[[], T], good: Callable[[T], bool]) -> T:
+        deadline = time.monotonic() + PATIENCE
+        answer = question()
+        while not good(answer) and time.monotonic() < deadline:
+            time.sleep(0.1)
+            answer = question()
+        return answer
+
+    return ask

@@ -1,0 +1,64 @@
+"""One emulator for all tests, set back before each; others for those that need options."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import pytest
+
+from local.monitor.server import running
+from local.monitor.state import MonitorState, Options
+
+from .client import Client
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+NOW = 1_795_418_730.0  # 2026-11-23T07:25:30Z, where the clock of `frozen` stands.
+
+
+@pytest.fixture(scope="session")
+def emulator() -> Iterator[Client]:
+    """A client of the emulator that all tests share."""
+    with running() as url:
+        client = Client(url)
+        with client.http:
+            yield client
+
+
+@pytest.fixture
+def client(emulator: Client) -> Client:
+    """A client of an emulator as it is at the start."""
+    emulator.set("DELETE", "state")
+    return emulator
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[[Options], Client]]:
+    """Starts an emulator with options; its clock stands still at NOW."""
+    with ExitStack() as stack:
+
+        def start(options: Options) -> Client:
+            state = MonitorState(options, clock=lambda: NOW)
+            client = Client(stack.enter_context(running(state)))
+            stack.enter_context(client.http)
+            return client
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def frozen_emulator() -> Iterator[Client]:
+    """A client of the one whose clock stands still."""
+    with running(MonitorState(clock=lambda: NOW)) as url:
+        client = Client(url)
+        with client.http:
+            yield client
+
+
+@pytest.fixture
+def frozen(frozen_emulator: Client) -> Client:
+    """A client of an emulator as it is at the start, whose clock stands still at NOW."""
+    frozen_emulator.set("DELETE", "state")
+    return frozen_emulator

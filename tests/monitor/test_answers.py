@@ -1,0 +1,254 @@
+"""Every answer of the service that is known, with its exact body."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import jwt
+import pytest
+
+from local.monitor.state import Options
+
+from .client import GROUP, QUEUE_ACCOUNT, document, error, iso, series
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .client import Client
+
+
+def test_the_seeds_document_is_accepted_verbatim(client: Client) -> None:
+    body = """
+    { 
+        "time": "2023-01-03T11:00:20", 
+        "data": { 
+            "baseData": { 
+                "metric": "QueueDepth", 
+                "namespace": "QueueProcessing", 
+                "dimNames": [ 
+                  "QueueName", 
+                  "MessageType" 
+                ], 
+                "series": [ 
+                  { 
+                    "dimValues": [ 
+                      "ImagesToProcess", 
+                      "JPEG" 
+                    ], 
+                    "min": 3, 
+                    "max": 20, 
+                    "sum": 28, 
+                    "count": 3 
+                  } 
+                ] 
+            } 
+        } 
+    } 
+    """.replace("2023-01-03T11:00:20", time := iso())  # noqa: W291 - verbatim.
+    response = client.post(body)
+    assert (response.status_code, response.content) == (200, b'{"statusCode":200}')
+    assert client.values() == [
+        {
+            "resourceId": QUEUE_ACCOUNT,
+            "region": "westeurope",
+            "namespace": "QueueProcessing",
+            "metric": "QueueDepth",
+            "dimensions": {"MessageType": "JPEG", "QueueName": "ImagesToProcess"},
+            "time": time[:17] + "00Z",
+            "min": 3,
+            "max": 20,
+            "sum": 28,
+            "count": 3,
+        }
+    ]
+
+
+OLD = document(time=iso(-31 * 60))
+ELEVEN = document(series(*"abcdefghijk"), dimNames=list("abcdefghijk"))
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        pytest.param(
+            OLD,
+            rb"""{"error":{"code":"BadRequest","message":"'time' should not be older than 30 """
+            rb"""minutes and not more than 4 minutes in the future\r\n"}}""",
+            id="time",
+        ),
+        pytest.param(
+            ELEVEN,
+            rb"""{"error":{"code":"BadRequest","message":"'dimValues' and 'dimNames' lengths """
+            rb"""should be lesser than 10\r\n"}}""",
+            id="dimensions",
+        ),
+    ],
+)
+def test_bodies_of_400(client: Client, body: Any, expected: bytes) -> None:
+    response = client.post(body)
+    assert (response.status_code, response.content) == (400, expected)
+
+
+def test_region_mismatch(client: Client) -> None:
+    client.set(
+        "PUT",
+        "resources",
+        {"resources": [{"resourceId": QUEUE_ACCOUNT.upper(), "region": "northeurope"}]},
+    )
+    response = client.post(document())
+    assert response.status_code == 400
+    assert response.content == (
+        b"""{"error":{"code":"RegionMismatch","message":"This endpoint : westeurope does not """
+        b"""accept metrics for the resource's region : northeurope "}}"""
+    )
+    assert client.post(document(), region="northeurope").ok
+
+
+def test_role_missing(client: Client) -> None:
+    client.set("PUT", "roles", {"assignments": []})
+    response = client.post(document())
+    oid = jwt.decode(client.token, options={"verify_signature": False})["oid"]
+    assert response.status_code == 403
+    assert response.text == (
+        '{"error":{"code":"AuthenticationFailed","message":"The Azure AD object '
+        f"'{oid}' does not have permissions to perform action 'Microsoft.Insights/Metrics/write' "
+        f"over scope '{QUEUE_ACCOUNT}'. \"}}}}"
+    )
+    assert client.values() == []
+
+
+def test_request_timeout_as_a_fault_has_the_services_body(client: Client) -> None:
+    client.fault(status=408, next=1)
+    response = client.post(document())
+    assert (response.status_code, response.content) == (
+        408,
+        b'{"error":{"code":"RequestTimeout","message":"Request failed"}}',
+    )
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(f"/westeurope/{QUEUE_ACCOUNT}/metrics", id="two slashes"),
+        pytest.param(f"//westeurope{QUEUE_ACCOUNT}/metrics", id="two slashes at the start"),
+        pytest.param(f"/westeurope{QUEUE_ACCOUNT}//metrics", id="two slashes at the end"),
+        pytest.param(f"/westeurope{QUEUE_ACCOUNT}/metrics/", id="slash at the end"),
+        pytest.param(f"/westeurope{QUEUE_ACCOUNT}", id="no metrics"),
+        pytest.param(f"/west-europe{QUEUE_ACCOUNT}/metrics", id="not a region"),
+        pytest.param(f"/west%20europe{QUEUE_ACCOUNT}/metrics", id="region with a space"),
+        pytest.param(f"{QUEUE_ACCOUNT}/metrics", id="no region"),
+        pytest.param(f"/westeurope{GROUP}/metrics", id="resource group"),
+        pytest.param(f"/westeurope{GROUP.rpartition('/resourceGroups')[0]}/metrics", id="subscr."),
+        pytest.param(f"/westeurope{QUEUE_ACCOUNT}/queueServices/metrics", id="half a child"),
+        pytest.param("/westeurope", id="region alone"),
+        pytest.param("/", id="nothing"),
+    ],
+)
+def test_a_bad_url_is_an_empty_404(client: Client, path: str) -> None:
+    response = client.http.post(
+        client.url + path,
+        json=document(),
+        headers={"Authorization": f"Bearer {client.token}"},
+        timeout=30,
+    )
+    assert (response.status_code, response.content) == (404, b"")
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [
+        f"{QUEUE_ACCOUNT}/queueServices/default",
+        f"{QUEUE_ACCOUNT}/providers/Microsoft.Insights/diagnosticSettings/all",
+        QUEUE_ACCOUNT.upper(),
+    ],
+)
+def test_any_resource_may_be_the_subject(client: Client, resource: str) -> None:
+    assert client.post(document(), resource=resource).ok
+    assert [value["resourceId"] for value in client.values()] == [resource]
+
+
+def test_an_unregistered_resource_does_not_exist_for_the_strict(
+    start: Callable[[Options], Client],
+) -> None:
+    client = start(Options(strict=True))
+    body = document(time="2026-11-23T07:25:00Z")
+    response = client.post(body)
+    assert (response.status_code, response.content) == (404, b"")
+    resource = {"resourceId": QUEUE_ACCOUNT, "region": "westeurope"}
+    client.set("PUT", "resources", {"resources": [resource]})
+    assert client.post(body).ok
+
+
+def test_the_first_accepted_post_settles_the_region(client: Client) -> None:
+    assert client.post(document(metric=""), region="eastus").status_code == 400
+    assert client.post(document(), region="WestEurope").ok
+    assert error(client.post(document(), region="eastus")) == (400, "RegionMismatch")
+    assert client.post(document(), resource=QUEUE_ACCOUNT.lower()).ok
+
+
+def test_other_methods_are_refused(client: Client) -> None:
+    response = client.http.get(client.metrics_url(), timeout=30)
+    assert (response.status_code, response.content) == (405, b"")
+
+
+def test_a_scope_holds_whole_segments_below_it_without_case(client: Client) -> None:
+    def status(scope: str, principal: str | None = None) -> int:
+        assignment = {"scope": scope} | ({"principalId": principal} if principal else {})
+        client.set("PUT", "roles", {"assignments": [assignment]})
+        return client.post(document()).status_code
+
+    oid = jwt.decode(client.token, options={"verify_signature": False})["oid"]
+    assert status(GROUP.upper()) == 200
+    assert status(f"{GROUP}/") == 200
+    assert status(QUEUE_ACCOUNT) == 200
+    assert status(QUEUE_ACCOUNT, oid.upper()) == 200
+    assert status("/") == 200
+    assert status(QUEUE_ACCOUNT, "someone-else") == 403
+    assert status(GROUP[:-1]) == 403
+    assert status(f"{QUEUE_ACCOUNT}/queueServices/default") == 403
+
+
+def test_tokens_are_checked(client: Client) -> None:
+    def answer(authorization: str) -> tuple[int, str]:
+        response = client.post(document(), Authorization=authorization)
+        assert response.headers["WWW-Authenticate"] == "Bearer"
+        return error(response)
+
+    forged = jwt.encode(
+        jwt.decode(client.token, options={"verify_signature": False}), b"x" * 32, "HS256"
+    )
+    unsigned = jwt.encode({"aud": "https://monitoring.azure.com/"}, "", "none")
+    assert answer("") == (401, "AuthenticationFailed")
+    assert answer("Basic dXNlcjpwYXNz") == (401, "AuthenticationFailed")
+    assert answer("Bearer ") == (401, "AuthenticationFailed")
+    assert answer("Bearer garbage") == (401, "InvalidAuthenticationToken")
+    assert answer(f"Bearer {forged}") == (401, "InvalidAuthenticationToken")
+    assert answer(f"Bearer {unsigned}") == (401, "InvalidAuthenticationToken")
+    for audience in ("https://monitor.azure.com", "https://monitoring.azure.com"):
+        token = client.fetch_token(resource=audience)
+        assert answer(f"Bearer {token}") == (401, "InvalidAudience")
+    assert client.post(document(), Authorization=f"bearer {client.token}").ok
+
+
+def test_the_audience_is_an_option(start: Callable[[Options], Client]) -> None:
+    client = start(Options(audience="https://monitoring.azure.cn/"))
+    body = document(time="2026-11-23T07:25:00Z")
+    assert error(client.post(body)) == (401, "InvalidAudience")
+    token = client.fetch_token(resource="https://monitoring.azure.cn/")
+    assert client.post(body, token=token).ok
+
+
+def test_a_token_expires_by_the_emulators_clock(start: Callable[[Options], Client]) -> None:
+    client = start(Options(token_life_seconds=600))
+    body = json.dumps(document(time="2026-11-23T07:34:00Z"))
+    token = client.token
+    client.set("PUT", "clock", {"offsetSeconds": 599})
+    assert client.post(body, token=token).ok
+    client.set("PUT", "clock", {"offsetSeconds": 600})
+    assert error(client.post(body, token=token)) == (401, "ExpiredAuthenticationToken")
+    assert client.post(body, token=client.fetch_token()).ok
+    client.set("PUT", "clock", {"offsetSeconds": 300})
+    assert client.post(body, token=token).ok
+    client.set("PUT", "clock", {"offsetSeconds": -3600})
+    assert client.post(document(time="2026-11-23T06:25:00Z"), token=token).ok

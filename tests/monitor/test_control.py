@@ -1,0 +1,155 @@
+"""Read-back and control under /_local."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from .client import QUEUE_ACCOUNT, document
+
+if TYPE_CHECKING:
+    from .client import Client
+
+
+def test_the_log_tells_what_came_in_and_what_was_answered(frozen: Client) -> None:
+    assert frozen.token  # Fetched before, so that its request is not counted below.
+    frozen.set("DELETE", "state")
+    body = "\n".join(json.dumps(document(time="2026-11-23T07:25:00Z")) for _ in "ab").encode()
+    packed = gzip.compress(body)
+    frozen.post(packed, Content_Type="application/x-ndjson", Content_Encoding="gzip")
+    frozen.post(document(time="2026-11-23T06:00:00Z"))
+    frozen.fault(status=503, next=1)
+    frozen.post(document())
+    frozen.post(document(), region="WestEurope", resource="/subscriptions/s")
+    frozen.identity()
+    report = frozen.requests()
+    assert report["requests"][0] == {
+        "time": "2026-11-23T07:25:30.000Z",
+        "region": "westeurope",
+        "resourceId": QUEUE_ACCOUNT,
+        "status": 200,
+        "code": "",
+        "message": "",
+        "documents": 2,
+        "series": 2,
+        "bytes": len(body),
+        "encodedBytes": len(packed),
+    }
+    seen = [(each["status"], each["code"], each["documents"]) for each in report["requests"][1:]]
+    assert seen == [(400, "BadRequest", 0), (503, "Fault", 0), (404, "", 0)]
+    assert report["requests"][1]["message"].startswith("'time' should not be older")
+    path = "/WestEurope/subscriptions/s/metrics"
+    assert report["requests"][3]["message"] == f"Not the metrics of a resource: {path}"
+    assert report["totals"] == {"200": 1, "400": 1, "503": 1, "404": 1}
+    assert report["identityTotals"] == {"200": 1}
+    assert report["stored"] == {"documents": 2, "series": 2}
+
+
+def test_the_log_is_bounded_and_the_totals_are_not(client: Client) -> None:
+    for index in range(1_005):
+        client.post(b"", resource=f"/r{index}")
+    report = client.requests()
+    assert len(report["requests"]) == 1_000
+    assert report["requests"][0]["resourceId"] == "/r5"
+    assert report["totals"] == {"404": 1_005}
+    last = client.requests(limit=2)
+    assert [each["resourceId"] for each in last["requests"]] == ["/r1003", "/r1004"]
+    assert last["totals"] == {"404": 1_005}
+
+
+def test_the_clock_moves_the_window(frozen: Client) -> None:
+    body = document(time="2026-11-23T08:00:00Z")
+    assert frozen.post(body).status_code == 400
+    response = frozen.local("PUT", "clock", {"offsetSeconds": 1800.5})
+    assert response.json() == {"offsetSeconds": 1800.5, "now": "2026-11-23T07:55:30.500Z"}
+    assert frozen.post(document(time="2026-11-23T07:59:30Z")).ok
+    assert frozen.requests()["requests"][-1]["time"] == "2026-11-23T07:55:30.500Z"
+
+
+def test_resetting_forgets_everything_but_tokens(client: Client) -> None:
+    token = client.token
+    assert client.post(document()).ok
+    client.fault(status=503)
+    client.set("PUT", "roles", {"assignments": []})
+    client.set("PUT", "clock", {"offsetSeconds": 7200})
+    resources = [{"resourceId": QUEUE_ACCOUNT, "region": "eastus"}]
+    client.set("PUT", "resources", {"resources": resources})
+    client.set("DELETE", "state")
+    assert client.values() == []
+    assert client.requests() == {
+        "requests": [],
+        "totals": {},
+        "identityTotals": {},
+        "stored": {"documents": 0, "series": 0},
+    }
+    assert client.post(document(), region="northeurope", token=token).ok
+
+
+BAD = [
+    ("PUT", "roles", {}, "Object missing required field `assignments`"),
+    (
+        "PUT",
+        "roles",
+        {"assignments": [{"scope": "/", "principal": "x"}]},
+        "Object contains unknown field `principal` - at `$.assignments[0]`",
+    ),
+    (
+        "PUT",
+        "roles",
+        {"assignments": [{"scope": "/"}, {"scope": "subscriptions/s"}]},
+        "assignments[1].scope: it does not start with /",
+    ),
+    (
+        "PUT",
+        "resources",
+        {"resources": [{"resourceId": "/subscriptions/s", "region": "westeurope"}]},
+        "resources[0].resourceId: '/subscriptions/s' does not name a resource",
+    ),
+    (
+        "PUT",
+        "resources",
+        {"resources": [{"resourceId": QUEUE_ACCOUNT, "region": "West Europe"}]},
+        "Expected `str` matching regex '^[a-z][a-z0-9]*$' - at `$.resources[0].region`",
+    ),
+    (
+        "PUT",
+        "clock",
+        {"offsetSeconds": "1"},
+        "Expected `float`, got `str` - at `$.offsetSeconds`",
+    ),
+    (
+        "PUT",
+        "clock",
+        {"offsetSeconds": 1e12},
+        "Expected `float` <= 3162240000.0 - at `$.offsetSeconds`",
+    ),
+    ("POST", "faults", [], "Expected `object`, got `array`"),
+    ("GET", "requests?limit=0", None, "limit: '0' is not a whole number of at least 1"),
+    ("GET", "requests?limit=all", None, "limit: 'all' is not a whole number of at least 1"),
+    ("GET", "metrics?resourceID=x", None, "resourceID: there is no such parameter"),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "content", "message"), BAD)
+def test_bad_input_is_named(
+    client: Client, method: str, path: str, content: Any, message: str
+) -> None:
+    response = client.local(method, path, content)
+    assert response.status_code == 400
+    assert response.json() == {"error": {"code": "BadRequest", "message": message}}
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b'{"assignments":[{"scope":"\xff"}]}'])
+def test_a_body_that_is_not_json_is_400(client: Client, body: bytes) -> None:
+    response = client.http.put(f"{client.url}/_local/roles", data=body, timeout=30)
+    assert response.status_code == 400
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "metrics"), ("GET", "state"), ("GET", "x")])
+def test_what_is_not_there_is_said(client: Client, method: str, path: str) -> None:
+    response = client.local(method, path)
+    assert response.status_code == 404
+    assert response.json()["error"]["message"] == f"There is no {method} /_local/{path} here."

@@ -1,0 +1,52 @@
+"""The bounds of the store: what is old or too much is forgotten."""
+
+from __future__ import annotations
+
+from local.monitor.documents import JSON, Batch, read
+from local.monitor.store import MetricStore
+
+from .client import QUEUE_ACCOUNT, REGION
+from .conftest import NOW
+
+
+def batch(now: float, *names: str) -> Batch:
+    """One value for each dimension value, in the minute of now."""
+    values = ",".join(
+        f'{{"dimValues":["{name}"],"min":1,"max":1,"sum":1,"count":1}}' for name in names
+    )
+    minutes = int(now // 60) - int(NOW // 60)
+    time = f"2026-11-{23 + (7 * 60 + 25 + minutes) // 1440:02}T" + "{:02}:{:02}:00Z".format(
+        *divmod((7 * 60 + 25 + minutes) % 1440, 60)
+    )
+    base = f'{{"metric":"M","namespace":"N","dimNames":["D"],"series":[{values}]}}'
+    return read(f'{{"time":"{time}","data":{{"baseData":{base}}}}}'.encode(), JSON, now)
+
+
+def add(store: MetricStore, now: float, *names: str) -> None:
+    store.add(QUEUE_ACCOUNT, REGION, batch(now, *names).points, now)
+
+
+def kept(store: MetricStore) -> list[str]:
+    return [f"{value.dimensions['D']} {value.time[8:16]}" for value in store.values()]
+
+
+def test_values_are_kept_for_their_time() -> None:
+    store = MetricStore(kept_minutes=60)
+    add(store, NOW, "a")
+    add(store, NOW + 60 * 60, "b")
+    assert kept(store) == ["a 23T07:25", "b 23T08:25"]
+    add(store, NOW + 61 * 60, "b")
+    assert kept(store) == ["b 23T08:25", "b 23T08:26"]
+
+
+def test_the_oldest_go_when_there_are_too_many() -> None:
+    store = MetricStore(max_values=3)
+    add(store, NOW, "a", "b")
+    add(store, NOW + 60, "a")
+    assert len(kept(store)) == 3
+    add(store, NOW + 60, "c")
+    assert kept(store) == ["a 23T07:26", "b 23T07:25", "c 23T07:26"]
+    add(store, NOW + 120, *"defgh")
+    assert kept(store) == ["f 23T07:27", "g 23T07:27", "h 23T07:27"]
+    add(store, NOW + 120, "h")
+    assert store.values()[-1].count == 2

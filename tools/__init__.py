@@ -1,0 +1,1 @@
+"""What an operator or a contributor types: `python -m tools.<name>`."""

@@ -1,0 +1,55 @@
+"""Write the JSON Schemas in docs/ from the types that decode: `python -m tools.schemas`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from shared.message_types import DocumentMessage, PointsMessage
+
+__all__ = ["SCHEMAS", "message_schema", "write"]
+
+# The ways to give a value, of which a point has exactly one; the decoder leaves that to code.
+_FORMS = (["value"], ["values"], ["min", "max", "sum", "count"])
+
+DOCS = Path(__file__).parent.parent / "docs"
+
+
+def message_schema() -> dict[str, Any]:
+    """The JSON Schema of a queue message's body: one document, or an array of them."""
+    (points, document), parts = msgspec.json.schema_components(
+        [PointsMessage, DocumentMessage], ref_template="#/$defs/{name}"
+    )
+    parts["PointIn"]["oneOf"] = [_only(form) for form in _FORMS]
+    either = {"anyOf": [points, document]}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Metric Relay message",
+        "description": "What the ingress queue takes: one document, or an array of them. "
+        "(Or one document a line, which a JSON Schema cannot say.)",
+        "anyOf": [*either["anyOf"], {"type": "array", "items": either, "minItems": 1}],
+        "$defs": parts,
+    }
+
+
+def _only(form: list[str]) -> dict[str, Any]:
+    """All members of the form and none of the others."""
+    others = [name for other in _FORMS if other is not form for name in other]
+    return {"required": form, "not": {"anyOf": [{"required": [name]} for name in others]}}
+
+
+SCHEMAS = {"message.schema.json": message_schema}
+
+
+def write(folder: Path = DOCS) -> None:
+    """Bring the schemas in the folder up to date."""
+    for name, schema in SCHEMAS.items():
+        text = json.dumps(schema(), indent=2, ensure_ascii=False)
+        (folder / name).write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write()
