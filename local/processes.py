@@ -61,6 +61,7 @@ class Child:
         self._lines: deque[str] = deque(maxlen=KEPT_LINES)
         self._line_count = 0
         self._ended = False
+        self._closed = False
         self._news = threading.Condition()
         self._process = subprocess.Popen(
             [*_end_with_parent(), *map(str, command)],
@@ -168,8 +169,12 @@ class Child:
             self._news.notify_all()
 
     def _close(self) -> None:
-        """Read what is left; a grandchild that keeps the pipe open is not waited for."""
-        self._reader.join(timeout=1)
+        """End what the child started and left behind, then read the rest of the output."""
+        if not self._closed:
+            self._closed = True
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
+            self._reader.join(STOP_TIMEOUT)
 
     def _error(self, what: str) -> ChildError:
         """A ChildError that shows the end of the output."""

@@ -1,0 +1,188 @@
+"""What the Storage.Queues extension does with a queue: take, run, then delete, release or poison.
+
+Sources: QueueListener, QueueProcessor and UpdateQueueMessageVisibilityCommand of the extension.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+from local.functions.conversion import UndecodableError, decode, queue_argument
+from local.functions.errors import MessageGoneError, QueueMissingError, StorageError
+from local.functions.host_json import QueueOptions
+from local.functions.index import Function, QueueTrigger
+from local.functions.queue_storage import Message, QueueStorage
+from local.functions.waiting import Backoff, wait
+
+__all__ = ["INVISIBILITY", "Invoke", "QueueListener"]
+
+INVISIBILITY = 600.0  # Seconds for which a message is taken.
+RENEWALS_PER_INVISIBILITY = 2
+MOST_HASTE = 16  # A failed renewal is tried again sooner, down to this part of the interval.
+
+Invoke = Callable[[Function, Callable[[], Any]], Awaitable[bool]]
+
+log = logging.getLogger(__name__)
+
+
+class QueueListener:
+    """Runs a function for the messages of its queue.
+
+    It takes up to batch_size messages at a time while no more than new_batch_threshold are in
+    work. No error of the storage service ends it.
+    """
+
+    def __init__(
+        self,
+        function: Function,
+        storage: QueueStorage,
+        options: QueueOptions,
+        invoke: Invoke,
+        invisibility: float = INVISIBILITY,
+    ) -> None:
+        assert isinstance(function.trigger, QueueTrigger)  # noqa: S101 - The host's choice.
+        self._function = function
+        self._trigger = function.trigger
+        self._storage = storage
+        self._options = options
+        self._invoke = invoke
+        self._invisibility = invisibility
+        self._in_work: set[asyncio.Task[None]] = set()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._missing = False
+
+    @property
+    def in_work(self) -> int:
+        """How many messages are held."""
+        return len(self._in_work)
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Work until `stopping` is set, then finish what is held."""
+        backoff = Backoff(self._options.max_polling_interval)
+        while not stopping.is_set():
+            messages = await self._take()
+            for message in messages:
+                self._start(message)
+            if messages:
+                backoff.reset()
+                await self._until_room(stopping)
+            else:
+                await wait(stopping, backoff.next())
+        if self._in_work:
+            await asyncio.wait(self._in_work)
+
+    async def _take(self) -> list[Message]:
+        """The next messages; none when the queue is empty, missing or out of reach."""
+        try:
+            return await self._storage.take(self._options.batch_size, self._invisibility)
+        except QueueMissingError:
+            if not self._missing:
+                log.info("Queue '%s' does not exist yet", self._storage.name)
+            self._missing = True
+        except StorageError as exc:
+            log.warning("Queue '%s' cannot be read, trying again: %s", self._storage.name, exc)
+        return []
+
+    def _start(self, message: Message) -> None:
+        """Work on a message in a task of its own."""
+        task = asyncio.create_task(self._process(message))
+        self._in_work.add(task)
+        task.add_done_callback(self._done)
+        self._update_room()
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        """A message is no longer held."""
+        self._in_work.discard(task)
+        self._update_room()
+
+    def _update_room(self) -> None:
+        """Say whether another batch may be taken."""
+        if self.in_work <= self._options.new_batch_threshold:
+            self._room.set()
+        else:
+            self._room.clear()
+
+    async def _until_room(self, stopping: asyncio.Event) -> None:
+        """Wait until another batch may be taken, or `stopping` is set."""
+        waiters = [asyncio.create_task(event.wait()) for event in (self._room, stopping)]
+        await asyncio.wait(waiters, return_when=asyncio.FIRST_COMPLETED)
+        for waiter in waiters:
+            waiter.cancel()
+
+    async def _process(self, message: Message) -> None:
+        """One message, to its end."""
+        try:
+            await self._run_and_settle(message)
+        except StorageError as exc:
+            log.warning(
+                "Message %s of queue '%s' could not be settled; unless another host has it, it "
+                "comes back within %g s: %s",
+                message.id,
+                self._storage.name,
+                self._invisibility,
+                exc,
+            )
+
+    async def _run_and_settle(self, message: Message) -> None:
+        """Raises StorageError."""
+        options = self._options
+        if message.dequeue_count > options.max_dequeue_count:
+            await self._poison(message, f"it was dequeued {message.dequeue_count} times")
+            return
+        try:
+            body = decode(message.text, options.message_encoding)
+        except UndecodableError as exc:
+            await self._poison(message, f"it is not {options.message_encoding} ({exc})")
+            return
+
+        def argument() -> Any:
+            return queue_argument(
+                message, body, binary=self._trigger.binary, plain=self._function.plain
+            )
+
+        async with self._renewed(message):
+            succeeded = await self._invoke(self._function, argument)
+        if succeeded:
+            await self._storage.delete(message)
+        elif message.dequeue_count >= options.max_dequeue_count:
+            await self._poison(message, f"it failed {message.dequeue_count} times")
+        else:
+            await self._storage.hide(message, options.visibility_timeout)
+
+    async def _poison(self, message: Message, reason: str) -> None:
+        """Move a message to the poison queue; where there can be none it stays invisible."""
+        target = self._storage.poison_name
+        log.warning("Moving message %s to queue '%s': %s", message.id, target, reason)
+        if target is not None:
+            await self._storage.poison(message)
+
+    @contextlib.asynccontextmanager
+    async def _renewed(self, message: Message) -> AsyncIterator[None]:
+        """Keep a message invisible; its pop receipt is current when the block is left."""
+        done = asyncio.Event()
+        renewal = asyncio.create_task(self._renew(message, done))
+        try:
+            yield
+        finally:
+            done.set()
+            await renewal
+
+    async def _renew(self, message: Message, done: asyncio.Event) -> None:
+        """Renew at half-life until `done`; sooner each time it failed."""
+        interval = pause = self._invisibility / RENEWALS_PER_INVISIBILITY
+        while not await wait(done, pause):
+            try:
+                await self._storage.hide(message, self._invisibility)
+            except MessageGoneError as exc:
+                log.warning("Message %s is held no longer: %s", message.id, exc)
+                return
+            except StorageError as exc:
+                log.warning("Message %s could not be renewed: %s", message.id, exc)
+                pause = max(pause / 2, interval / MOST_HASTE)
+            else:
+                pause = interval

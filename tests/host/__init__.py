@@ -1,0 +1,1 @@
+"""Tests of the Functions host under local/, most of them against the real Azurite."""

@@ -1,0 +1,49 @@
+"""One Azurite for all tests of the host; a queue and an app folder for each."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from azure.storage.queue import QueueClient, QueueServiceClient
+
+from local.azurite import Azurite
+
+from .support import RunHost
+
+
+@pytest.fixture(scope="session")
+def azurite() -> Iterator[Azurite]:
+    """The queue service, in memory."""
+    with Azurite() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def service(azurite: Azurite) -> Iterator[QueueServiceClient]:
+    """A client of the account."""
+    with QueueServiceClient.from_connection_string(azurite.connection_string) as client:
+        yield client
+
+
+@pytest.fixture
+def queue(service: QueueServiceClient) -> QueueClient:
+    """An empty queue of the test's own."""
+    return service.create_queue(f"queue-{uuid.uuid4().hex}")
+
+
+@pytest.fixture
+def poison(service: QueueServiceClient, queue: QueueClient) -> QueueClient:
+    """Its poison queue, which does not exist yet."""
+    return service.get_queue_client(f"{queue.queue_name}-poison")
+
+
+@pytest.fixture
+def run_host(tmp_path: Path, azurite: Azurite, queue: QueueClient) -> Iterator[RunHost]:
+    """Runs the host on the test's queue."""
+    runner = RunHost(tmp_path, {"STORAGE": azurite.connection_string, "QUEUE": queue.queue_name})
+    yield runner
+    for host in runner.hosts:
+        host.kill()

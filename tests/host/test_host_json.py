@@ -1,0 +1,125 @@
+"""host.json: defaults, what is read, and every way to get it wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from local.functions.errors import ConfigurationError
+from local.functions.host_json import QueueOptions, read
+
+
+def write(folder: Path, **queues: object) -> Path:
+    """A host.json with these queue options; returns the file."""
+    file = folder / "host.json"
+    file.write_text(json.dumps({"version": "2.0", "extensions": {"queues": queues}}))
+    return file
+
+
+def test_defaults(tmp_path: Path) -> None:
+    expected = QueueOptions(
+        batch_size=16,
+        new_batch_threshold=8,
+        max_polling_interval=60,
+        visibility_timeout=0,
+        max_dequeue_count=5,
+        message_encoding="base64",
+    )
+    assert read(tmp_path) == expected
+    (tmp_path / "host.json").write_text('{"version": "2.0", "extensionBundle": {"id": "any"}}')
+    assert read(tmp_path) == expected
+
+
+def test_everything(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        batchSize=32,
+        newBatchThreshold=1000,
+        maxPollingInterval="00:00:00.1000000",
+        visibilityTimeout="1.02:03:04",
+        maxDequeueCount=1,
+        messageEncoding="None",
+    )
+    assert read(tmp_path) == QueueOptions(
+        batch_size=32,
+        new_batch_threshold=1000,
+        max_polling_interval=0.1,
+        visibility_timeout=((24 + 2) * 60 + 3) * 60 + 4,
+        max_dequeue_count=1,
+        message_encoding="none",
+    )
+
+
+def test_app_settings_replace_single_values(tmp_path: Path) -> None:
+    write(tmp_path, batchSize=32, newBatchThreshold=256)
+    prefix = "AzureFunctionsJobHost__extensions__queues__"
+    environ = {f"{prefix}visibilityTimeout": "00:00:01", f"{prefix}batchSize": "1"}
+    assert read(tmp_path, environ) == QueueOptions(
+        batch_size=1, new_batch_threshold=256, visibility_timeout=1
+    )
+    with pytest.raises(ConfigurationError, match=r'\.batchSize: "many": must be an integer'):
+        read(tmp_path, {f"{prefix}batchSize": "many"})
+
+
+def test_the_threshold_follows_the_batch_size(tmp_path: Path) -> None:
+    write(tmp_path, batchSize=5)
+    assert read(tmp_path).new_batch_threshold == 2
+
+
+BATCH = "must be an integer from 1 to 32"
+POLLING = "must be a time span hh:mm:ss from 00:00:00.1"
+VISIBILITY = "must be a time span hh:mm:ss up to 7.00:00:00"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("batchSize", 0, f"batchSize: 0: {BATCH}"),
+        ("batchSize", 33, f"batchSize: 33: {BATCH}"),
+        ("batchSize", "16", f'batchSize: "16": {BATCH}'),
+        ("batchSize", True, f"batchSize: true: {BATCH}"),
+        ("newBatchThreshold", -1, "newBatchThreshold: -1: must be an integer from 0"),
+        ("maxDequeueCount", 0, "maxDequeueCount: 0: must be an integer from 1"),
+        ("maxPollingInterval", "00:00:00.09", f'maxPollingInterval: "00:00:00.09": {POLLING}'),
+        ("maxPollingInterval", 2000, f"maxPollingInterval: 2000: {POLLING}"),
+        ("maxPollingInterval", "24:00:00", f'maxPollingInterval: "24:00:00": {POLLING}'),
+        ("visibilityTimeout", "7.00:00:01", f'visibilityTimeout: "7.00:00:01": {VISIBILITY}'),
+        ("visibilityTimeout", "-00:00:01", f'visibilityTimeout: "-00:00:01": {VISIBILITY}'),
+        ("messageEncoding", "utf8", 'messageEncoding: "utf8": must be "base64" or "none"'),
+        (
+            "batchsize",
+            1,
+            (
+                "batchsize: unknown; known are batchSize, newBatchThreshold, maxPollingInterval, "
+                "visibilityTimeout, maxDequeueCount, messageEncoding"
+            ),
+        ),
+    ],
+)
+def test_errors_name_file_path_value_and_limit(
+    name: str, value: object, said: str, tmp_path: Path
+) -> None:
+    file = write(tmp_path, **{name: value})
+    with pytest.raises(ConfigurationError) as caught:
+        read(tmp_path)
+    assert str(caught.value) == f"{file}: extensions.queues.{said}"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "not JSON: Expecting property name enclosed in double quotes: line 1 column 2"),
+        ("[]", 'must be an object with "version": "2.0"'),
+        ('{"version": "1.0"}', 'must be an object with "version": "2.0"'),
+        ('{"version": "2.0", "extensions": 1}', "extensions: must be an object"),
+        ('{"version": "2.0", "extensions": {"queues": []}}', "queues: must be an object"),
+    ],
+)
+def test_files_that_are_no_host_json(text: str, said: str, tmp_path: Path) -> None:
+    file = tmp_path / "host.json"
+    file.write_text(text)
+    with pytest.raises(ConfigurationError) as caught:
+        read(tmp_path)
+    assert str(caught.value).startswith(f"{file}: {said}")

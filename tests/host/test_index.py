@@ -1,0 +1,106 @@
+"""What the host says of an app that it cannot run."""
+
+from __future__ import annotations
+
+import pytest
+
+from .support import FAST, RunHost
+
+HEAD = "import azure.functions as func\napp = func.FunctionApp()\n"
+QUEUE = '@app.queue_trigger(arg_name="message", queue_name="{}", connection="STORAGE")\n'
+TIMER = '@app.timer_trigger(arg_name="timer", schedule="0 * * * * *")\n'
+WORK = "async def work(message: func.QueueMessage) -> None: ...\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("", "{app}/function_app.py: defines 0 function apps, not 1"),
+        (HEAD, "{app}/function_app.py: declares no functions"),
+        (
+            HEAD + '@app.route(route="x")\ndef web(req: func.HttpRequest) -> str: ...\n',
+            (
+                "function web: binding req: httpTrigger is not supported; "
+                "this host runs queueTrigger and timerTrigger alone"
+            ),
+        ),
+        (
+            HEAD
+            + TIMER
+            + '@app.queue_output(arg_name="out", queue_name="q", connection="STORAGE")\n'
+            + "def tick(timer: func.TimerRequest, out: func.Out[str]) -> None: ...\n",
+            (
+                "function tick: binding out: queue is not supported; "
+                "this host runs queueTrigger and timerTrigger alone"
+            ),
+        ),
+        (
+            HEAD + "@app.function_name('x')\ndef x() -> None: ...\n",
+            (
+                "{app}/function_app.py: Function x does not have a trigger. A valid function must "
+                "have one and only one trigger registered."
+            ),
+        ),
+        (
+            HEAD + QUEUE.format("metrics") + "async def work(msg: func.QueueMessage) -> None: ...",
+            "function work: binding and parameters do not match: msg",
+        ),
+        (
+            HEAD + QUEUE.format("metrics") + "async def work() -> None: ...",
+            "function work: binding and parameters do not match: message",
+        ),
+        (
+            HEAD + QUEUE.format("metrics") + "async def work(message: int) -> None: ...",
+            "function work: parameter message: <class 'int'> does not fit a queueTrigger",
+        ),
+        (
+            HEAD + QUEUE.format("%MISSING%") + WORK,
+            "function work: queue_name: %MISSING%: app setting MISSING is missing",
+        ),
+        (
+            HEAD + QUEUE.format("my_queue") + WORK,
+            (
+                "function work: queue_name: my_queue: must be 3 to 63 letters, digits and single "
+                "hyphens, none at the ends"
+            ),
+        ),
+        (
+            HEAD + QUEUE.format("metrics").replace("STORAGE", "Other") + WORK,
+            (
+                "function work: connection Other: app setting Other, Other__queueServiceUri or "
+                "Other__accountName is missing"
+            ),
+        ),
+    ],
+)
+def test_errors(source: str, said: str, run_host: RunHost) -> None:
+    host = run_host(source, ready=False)
+    assert host.wait() == 1
+    assert host.output == f"error: {said.format(app=run_host.app)}"
+
+
+def test_an_import_error_is_shown_whole(run_host: RunHost) -> None:
+    host = run_host("import no_such_module", ready=False)
+    assert host.wait() == 1
+    assert f'File "{run_host.app}/function_app.py", line 1, in <module>' in host.output
+    assert host.output.endswith("ModuleNotFoundError: No module named 'no_such_module'")
+
+
+def test_a_folder_without_an_app(run_host: RunHost) -> None:
+    host = run_host(None, ready=False)
+    assert host.wait() == 1
+    assert host.output == (
+        f"error: {run_host.app}/function_app.py: does not exist; --app names the app's folder"
+    )
+
+
+def test_a_bad_host_json_and_a_bad_crash_invisibility(run_host: RunHost) -> None:
+    host = run_host(queues={**FAST, "batchSize": 64}, ready=False)
+    assert host.wait() == 1
+    assert host.output == (
+        f"error: {run_host.app}/host.json: extensions.queues.batchSize: 64: "
+        "must be an integer from 1 to 32"
+    )
+    host = run_host(LOCAL_CRASH_INVISIBILITY="soon", ready=False)
+    assert host.wait() == 1
+    assert host.output == ("error: LOCAL_CRASH_INVISIBILITY: soon: must be whole seconds from 1")

@@ -1,0 +1,198 @@
+"""The queue listener against a queue in memory: what would be slow or hard to see from outside."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.functions.errors import MessageGoneError, StorageError
+from local.functions.host_json import QueueOptions
+from local.functions.index import Function, QueueTrigger
+from local.functions.queue_listener import Invoke, QueueListener
+from local.functions.queue_storage import Message, QueueStorage
+from local.functions.waiting import Backoff
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+FUNCTION = Function(
+    "work", print, QueueTrigger("metrics", "C", False), "message", False, False, Path()
+)
+OPTIONS = QueueOptions(
+    message_encoding="none",
+    batch_size=4,
+    new_batch_threshold=2,
+    max_dequeue_count=3,
+    max_polling_interval=0.1,
+)
+
+
+def message(text: str, dequeue_count: int = 1) -> Message:
+    """A message that was just taken."""
+    return Message(text, "receipt", text, dequeue_count, NOW, NOW, NOW)
+
+
+@dataclass
+class FakeStorage(QueueStorage):
+    """Hands out its answers one by one, an error where one is listed, and keeps a diary."""
+
+    answers: list[list[Message] | StorageError]
+    stopping: asyncio.Event
+    hide_errors: list[StorageError] = field(default_factory=list)
+    settle_error: StorageError | None = None
+    name: str = "metrics"
+    poison_name: str | None = "metrics-poison"
+    diary: list[str] = field(default_factory=list)
+    hidden: asyncio.Queue[None] = field(default_factory=asyncio.Queue)
+    on_take: Callable[[], None] = lambda: None
+
+    async def take(self, count: int, invisibility: float) -> list[Message]:
+        self.diary.append(f"take {count} for {invisibility:g}")
+        self.on_take()
+        if not self.answers:
+            self.stopping.set()
+            return []
+        answer = self.answers.pop(0)
+        if isinstance(answer, StorageError):
+            raise answer
+        return answer
+
+    async def hide(self, message: Message, seconds: float) -> None:
+        self.diary.append(f"hide {message.id} for {seconds:g}, {message.pop_receipt}")
+        self.hidden.put_nowait(None)
+        if self.hide_errors:
+            raise self.hide_errors.pop(0)
+        message.pop_receipt += "+"
+
+    async def delete(self, message: Message) -> None:
+        self.diary.append(f"delete {message.id}, {message.pop_receipt}")
+        if self.settle_error is not None:
+            raise self.settle_error
+
+    async def poison(self, message: Message) -> None:
+        self.diary.append(f"poison {message.id}")
+
+    def settled(self) -> list[str]:
+        """The diary without the takes."""
+        return [line for line in self.diary if not line.startswith("take")]
+
+
+async def listen(
+    storage: FakeStorage, invoke: Invoke, options: QueueOptions = OPTIONS, invisibility: float = 600
+) -> QueueListener:
+    """Run a listener until the storage has no more answers."""
+    listener = QueueListener(FUNCTION, storage, options, invoke, invisibility)
+    async with asyncio.timeout(30):
+        await listener.run(storage.stopping)
+    return listener
+
+
+async def succeed(_: Function, argument: Callable[[], Any]) -> bool:
+    argument()
+    return True
+
+
+async def fail(_: Function, argument: Callable[[], Any]) -> bool:
+    argument()
+    return False
+
+
+async def test_a_batch_is_taken_only_while_no_more_than_the_threshold_are_in_work() -> None:
+    batches = [[message(f"{batch}{n}") for n in range(4)] for batch in "abcdef"]
+    storage = FakeStorage([*batches], asyncio.Event())
+    in_work = 0
+    seen: list[int] = []
+    storage.on_take = lambda: seen.append(in_work)
+
+    async def invoke(_: Function, argument: Callable[[], Any]) -> bool:
+        nonlocal in_work
+        in_work += 1
+        for _unused in range(50 * (1 + int(argument().id[-1]))):
+            await asyncio.sleep(0)
+        in_work -= 1
+        return True
+
+    listener = await listen(storage, invoke)
+    assert len(storage.settled()) == 24
+    assert storage.diary[0] == "take 4 for 600"
+    assert max(seen) == OPTIONS.new_batch_threshold  # Not before, and not later than needed.
+    assert listener.in_work == 0
+
+
+async def test_no_error_of_the_service_ends_the_listener(caplog: pytest.LogCaptureFixture) -> None:
+    storage = FakeStorage([StorageError("refused"), [message("a")]], asyncio.Event())
+    await listen(storage, succeed)
+    assert storage.settled() == ["delete a, receipt"]
+    assert "Queue 'metrics' cannot be read, trying again: refused" in caplog.text
+
+
+async def test_a_message_that_cannot_be_deleted_is_left(caplog: pytest.LogCaptureFixture) -> None:
+    gone = MessageGoneError("PopReceiptMismatch")
+    storage = FakeStorage([[message("a")], [message("b")]], asyncio.Event(), settle_error=gone)
+    await listen(storage, succeed)
+    assert storage.settled() == ["delete a, receipt", "delete b, receipt"]
+    assert (
+        "Message a of queue 'metrics' could not be settled; unless another host has it, it comes "
+        "back within 600 s: PopReceiptMismatch"
+    ) in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("dequeue_count", "poison_name", "settled"),
+    [
+        (2, "metrics-poison", ["hide a for 30, receipt"]),
+        (3, "metrics-poison", ["poison a"]),
+        (3, None, []),  # Stays invisible, so as not to be run again at once.
+    ],
+)
+async def test_a_failure(dequeue_count: int, poison_name: str | None, settled: list[str]) -> None:
+    storage = FakeStorage([[message("a", dequeue_count)]], asyncio.Event())
+    storage.poison_name = poison_name
+    options = QueueOptions(message_encoding="none", visibility_timeout=30, max_dequeue_count=3)
+    await listen(storage, fail, options)
+    assert storage.settled() == settled
+
+
+async def test_a_message_is_renewed_at_half_life() -> None:
+    storage = FakeStorage([[message("a")]], asyncio.Event())
+
+    async def invoke(*_: object) -> bool:
+        await storage.hidden.get()
+        await storage.hidden.get()
+        return True
+
+    await listen(storage, invoke, invisibility=0.02)
+    assert storage.settled()[:2] == ["hide a for 0.02, receipt", "hide a for 0.02, receipt+"]
+    assert storage.settled()[-1].startswith("delete a, receipt++")
+
+
+async def test_a_failed_renewal_is_repeated_and_a_lost_message_is_not() -> None:
+    storage = FakeStorage([[message("a")]], asyncio.Event())
+    storage.hide_errors = [StorageError("refused"), MessageGoneError("PopReceiptMismatch")]
+
+    async def invoke(*_: object) -> bool:
+        await storage.hidden.get()
+        await storage.hidden.get()
+        return True
+
+    await listen(storage, invoke, invisibility=0.02)
+    assert storage.settled() == [*["hide a for 0.02, receipt"] * 2, "delete a, receipt"]
+
+
+def test_the_pauses_at_an_empty_queue_grow_to_the_limit() -> None:
+    backoff = Backoff(1.0, spread=lambda least, most: (least + most) / 2)
+    pauses = [0.1, 0.2, 0.3, 0.5, 0.9, 1.0, 1.0]
+    assert [backoff.next() for _ in pauses] == pytest.approx(pauses)
+    backoff.reset()
+    assert backoff.next() == 0.1
+
+
+def test_the_pauses_are_spread() -> None:
+    assert Backoff(60, spread=lambda least, _: least).next() == 0.1
+    quick, slow = Backoff(60, lambda least, _: least), Backoff(60, lambda _, most: most)
+    assert [quick.next(), quick.next()] == pytest.approx([0.1, 0.18])
+    assert [slow.next(), slow.next()] == pytest.approx([0.1, 0.22])

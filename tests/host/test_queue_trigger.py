@@ -1,0 +1,285 @@
+"""A queue trigger from end to end: the host in a process of its own, the real Azurite."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import signal
+from pathlib import Path
+
+import pytest
+from azure.core.exceptions import ResourceNotFoundError
+from azure.storage.queue import QueueClient, QueueServiceClient
+
+from local.azurite import Azurite
+from local.processes import Child
+
+from .support import APP, RunHost, eventually
+
+
+def count(queue: QueueClient) -> int:
+    """Messages in a queue, the invisible ones too; 0 when it does not exist."""
+    try:
+        return queue.get_queue_properties().approximate_message_count or 0
+    except ResourceNotFoundError:
+        return 0
+
+
+def runs(host: Child) -> list[str]:
+    """What the toy app printed at each run."""
+    return re.findall(r"^ran .*", host.output, re.MULTILINE)
+
+
+def poisoned(poison: QueueClient) -> str:
+    """The text of the message that comes into the poison queue."""
+    eventually(lambda: count(poison), "a message in the poison queue")
+    return str(poison.peek_messages()[0].content)
+
+
+def test_a_message_that_succeeded_is_deleted(
+    queue: QueueClient, poison: QueueClient, run_host: RunHost
+) -> None:
+    queue.send_message("hello")
+    host = run_host()
+    host.wait_for("ran hello count=1 ")
+    eventually(lambda: count(queue) == 0, "the message deleted")
+    assert "Failed" not in host.output
+    with pytest.raises(ResourceNotFoundError):
+        poison.get_queue_properties()
+
+
+def test_a_message_that_fails_runs_again_until_it_is_poison(
+    queue: QueueClient, poison: QueueClient, run_host: RunHost
+) -> None:
+    queue.send_message("fail")
+    host = run_host(queues={"visibilityTimeout": "00:00:01"})
+    assert poisoned(poison) == "fail"
+    eventually(lambda: count(queue) == 0, "the original deleted")
+    assert [run.split()[2] for run in runs(host)] == ["count=1", "count=2"]
+    failed = r"Executed 'Functions.work' \(Failed, Id=[-0-9a-f]{36}, Duration=\d+ms\)"
+    assert len(re.findall(failed, host.output)) == 2
+    assert host.output.count("RuntimeError: told to fail") == 2
+
+
+def test_an_answer_without_a_return_binding_is_a_failure(
+    queue: QueueClient, poison: QueueClient, run_host: RunHost
+) -> None:
+    queue.send_message("answer")
+    host = run_host(queues={"maxDequeueCount": 1})
+    assert poisoned(poison) == "answer"
+    assert "'work' without a $return binding returned a non-None value" in host.output
+
+
+def test_a_message_dequeued_too_often_is_poison_without_a_run(
+    queue: QueueClient, poison: QueueClient, run_host: RunHost
+) -> None:
+    queue.send_message("hello")
+    taken = queue.receive_message()
+    assert taken is not None
+    queue.update_message(taken.id, taken.pop_receipt, visibility_timeout=0)
+    host = run_host(queues={"maxDequeueCount": 1})
+    assert poisoned(poison) == "hello"
+    assert runs(host) == []
+
+
+def test_base64_is_decoded_and_everything_else_is_poison_without_a_run(
+    queue: QueueClient, poison: QueueClient, run_host: RunHost
+) -> None:
+    queue.send_message('{"plain": "text"}')
+    host = run_host(queues={"messageEncoding": "base64"})
+    assert poisoned(poison) == '{"plain": "text"}'
+    queue.send_message(base64.b64encode(b"hello").decode())
+    host.wait_for("ran hello ")
+    eventually(lambda: count(queue) == 0, "both gone")
+    assert len(runs(host)) == 1
+
+
+def test_members_of_the_body_replace_the_metadata(queue: QueueClient, run_host: RunHost) -> None:
+    queue.send_message('{"do": "nothing", "ID": 5, "dequeueCount": 70}')
+    host = run_host()
+    host.wait_for("ran .* count=70 id=5 ")
+
+
+@pytest.mark.parametrize(
+    "member", [{"dequeueCount": "x"}, {"insertionTime": "2026-01-02T03:04:05Z"}]
+)
+def test_a_member_of_the_wrong_type_fails_before_the_code_runs(
+    member: dict[str, str], queue: QueueClient, poison: QueueClient, run_host: RunHost
+) -> None:
+    queue.send_message(json.dumps(member))
+    host = run_host()
+    assert json.loads(poisoned(poison)) == member
+    assert runs(host) == []
+    assert host.output.count("ValueError") >= 2
+
+
+def test_no_more_than_batch_size_and_threshold_are_in_work(
+    queue: QueueClient, run_host: RunHost
+) -> None:
+    for body in ["hello", *["hold"] * 7]:
+        queue.send_message(body)
+    host = run_host(queues={"batchSize": 2, "newBatchThreshold": 1})
+    # The first batch leaves one in work, which makes room for another batch.
+    eventually(lambda: len(runs(host)) == 4, "three held")
+    run_host.go()
+    eventually(lambda: count(queue) == 0, "all done")
+    assert len(runs(host)) == 8
+    assert max(int(run.split("most=")[1]) for run in runs(host)) == 3
+
+
+def test_a_message_is_renewed_while_it_runs(queue: QueueClient, run_host: RunHost) -> None:
+    queue.send_message("slow")
+    host = run_host(LOCAL_CRASH_INVISIBILITY="1")
+    # Deleting it proves that the pop receipt of the last renewal was used.
+    eventually(lambda: count(queue) == 0, "the message deleted")
+    assert len(runs(host)) == 1
+
+
+def test_a_crash_hides_a_message_and_counts(queue: QueueClient, run_host: RunHost) -> None:
+    queue.send_message("hold")
+    crashing = run_host(LOCAL_CRASH_INVISIBILITY="1")
+    crashing.wait_for("ran hold count=1 ")
+    crashing.kill()
+    run_host.go()
+    run_host().wait_for("ran hold count=2 ")
+    eventually(lambda: count(queue) == 0, "the message deleted")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_lets_the_host_finish_what_it_holds(
+    number: signal.Signals, queue: QueueClient, run_host: RunHost
+) -> None:
+    queue.send_message("hold")
+    host = run_host(queues={"batchSize": 1, "newBatchThreshold": 0})  # No poll is under way.
+    host.wait_for("ran hold ")
+    host.signal(number)
+    host.wait_for("Stopping; 1 invocations to finish")
+    queue.send_message("late")
+    run_host.go()
+    assert host.wait() == 0
+    assert [message.content for message in queue.peek_messages()] == ["late"]
+    assert count(queue) == 1
+
+
+def test_what_does_not_end_in_time_is_abandoned(queue: QueueClient, run_host: RunHost) -> None:
+    queue.send_message("hold")
+    host = run_host(APP, "--grace", "0.1")
+    host.wait_for("ran hold ")
+    host.signal(signal.SIGTERM)
+    assert host.wait() == 1
+    assert "error: 1 invocations abandoned after 0.1 s" in host.output
+
+
+def test_a_second_signal_ends_the_host_at_once(queue: QueueClient, run_host: RunHost) -> None:
+    queue.send_message("hold")
+    host = run_host()
+    host.wait_for("ran hold ")
+    host.signal(signal.SIGTERM)
+    host.wait_for("Stopping")
+    host.signal(signal.SIGTERM)
+    assert host.wait() == 128 + signal.SIGTERM
+
+
+def test_cancelled_error_gives_no_answer(queue: QueueClient, run_host: RunHost) -> None:
+    queue.send_message("cancel")
+    host = run_host(APP, "--grace", "0.1", LOCAL_CRASH_INVISIBILITY="1")
+    host.wait_for("'Functions.work' .* was left by CancelledError and gives no answer")
+    queue.send_message("hello")  # The loop is alive …
+    host.wait_for("ran hello ")
+    eventually(lambda: count(queue) == 1, "only the message without an answer left")
+    host.signal(signal.SIGTERM)
+    assert host.wait() == 1  # … and the message is held to the end.
+    assert "1 invocations abandoned" in host.output
+
+
+def test_a_queue_that_does_not_exist_yet_is_waited_for(
+    service: QueueServiceClient, queue: QueueClient, run_host: RunHost
+) -> None:
+    name = f"{queue.queue_name}-later"
+    host = run_host(QUEUE=name)
+    host.wait_for(f"Queue '{name}' does not exist yet")
+    service.create_queue(name).send_message("hello")
+    host.wait_for("ran hello ")
+
+
+def test_a_restart_of_the_storage_service_is_survived(run_host: RunHost, tmp_path: Path) -> None:
+    with (
+        Azurite(folder=tmp_path / "azurite") as azurite,
+        QueueServiceClient.from_connection_string(azurite.connection_string) as service,
+        service.create_queue("metrics") as queue,
+    ):
+        for number in range(150):
+            queue.send_message(f"m{number}")
+        host = run_host(
+            STORAGE=azurite.connection_string, QUEUE="metrics", LOCAL_CRASH_INVISIBILITY="2"
+        )
+        eventually(lambda: len(runs(host)) > 20, "some runs")
+        azurite.restart()
+        eventually(lambda: count(queue) == 0, "all done")
+        assert {run.split()[1] for run in runs(host)} == {f"m{number}" for number in range(150)}
+        host.signal(signal.SIGTERM)
+        assert host.wait() == 0
+
+
+def test_sync_functions_run_in_threads_and_may_take_text(
+    queue: QueueClient, run_host: RunHost
+) -> None:
+    source = """
+import threading
+import azure.functions as func
+
+app = func.FunctionApp()
+both = threading.Barrier(2)
+
+@app.queue_trigger(arg_name="text", queue_name="%QUEUE%", connection="STORAGE")
+def work(text: str, context: func.Context) -> None:
+    both.wait(10)
+    print("together", repr(text), context.function_name, len(context.invocation_id), flush=True)
+"""
+    queue.send_message("ü")
+    queue.send_message("ü")
+    host = run_host(source)
+    host.wait_for("together 'ü' work 36")
+    eventually(lambda: count(queue) == 0, "both done")
+
+
+def test_async_functions_share_one_loop_in_the_main_thread(
+    queue: QueueClient, run_host: RunHost
+) -> None:
+    source = """
+import asyncio
+import threading
+import azure.functions as func
+
+app = func.FunctionApp()
+loops = set()
+both = asyncio.Event()
+arrived = 0
+
+@app.queue_trigger(arg_name="message", queue_name="%QUEUE%", connection="STORAGE")
+async def work(message: func.QueueMessage) -> None:
+    global arrived
+    arrived += 1
+    if arrived == 2:
+        both.set()
+    await both.wait()
+    loops.add(asyncio.get_running_loop())
+    main = threading.current_thread() is threading.main_thread()
+    print(f"loops={len(loops)} main={main}", flush=True)
+"""
+    queue.send_message("a")
+    queue.send_message("b")
+    host = run_host(source)
+    eventually(lambda: host.output.count("loops=1 main=True") == 2, "two runs on one loop")
+
+
+def test_an_app_that_exits_ends_the_host(queue: QueueClient, run_host: RunHost) -> None:
+    source = APP.replace(
+        'if what == "fail":', 'if what == "exit":\n            raise SystemExit(7)'
+    )
+    queue.send_message("hold")
+    host = run_host(source)
+    host.wait_for("ran hold ")
+    queue.send_message("exit")
+    assert host.wait() == 7

@@ -1,0 +1,125 @@
+"""Timer triggers: the listener with a clock of its own, then the host with the real one."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.functions.index import Function, TimerTrigger
+from local.functions.ncrontab import Schedule
+from local.functions.timer_listener import TimerListener
+
+from .support import RunHost, eventually
+
+START = datetime(2026, 1, 1, 12, 0, 30, tzinfo=UTC)
+
+
+class Clock:
+    """A time that passes only while somebody sleeps, with a stop at the end."""
+
+    def __init__(self, end: datetime) -> None:
+        self.time = START
+        self._end = end
+
+    def now(self) -> datetime:
+        return self.time
+
+    async def sleep(self, stopping: asyncio.Event, seconds: float) -> bool:
+        # Timers wake up a little early, too: the tick must not be lost or doubled.
+        self.time += timedelta(seconds=max(seconds - 0.001, 0.0005))
+        if self.time >= self._end:
+            stopping.set()
+        return stopping.is_set()
+
+
+async def ticks(
+    expression: str, minutes: float, lasting: Callable[[int], float], *, on_startup: bool = False
+) -> list[tuple[str, bool]]:
+    """Time and past_due of each run of a function, where run n takes `lasting(n)` seconds."""
+    clock = Clock(START + timedelta(minutes=minutes))
+    runs: list[tuple[str, bool]] = []
+
+    async def invoke(_: Function, argument: Callable[[], Any]) -> bool:
+        runs.append((f"{clock.time:%H:%M:%S}", argument().past_due))
+        clock.time += timedelta(seconds=lasting(len(runs)))
+        return len(runs) % 2 == 0  # Every other run fails, which changes nothing.
+
+    trigger = TimerTrigger(Schedule(expression), expression, on_startup)
+    function = Function("tick", ticks, trigger, "timer", False, False, Path())
+    await TimerListener(function, invoke, now=clock.now, sleep=clock.sleep).run(asyncio.Event())
+    return runs
+
+
+async def test_each_tick_runs_once() -> None:
+    assert await ticks("0 * * * * *", 3.1, lambda _: 1) == [
+        ("12:01:00", False),
+        ("12:02:00", False),
+        ("12:03:00", False),
+    ]
+
+
+async def test_ticks_missed_during_a_run_become_one() -> None:
+    assert await ticks("0 * * * * *", 6.1, lambda run: 150 if run == 2 else 1) == [
+        ("12:01:00", False),
+        ("12:02:00", False),  # Takes until 12:04:30, over two ticks.
+        ("12:04:30", False),
+        ("12:05:00", False),
+        ("12:06:00", False),
+    ]
+
+
+async def test_run_on_startup() -> None:
+    runs = await ticks("0 * * * * *", 1.1, lambda _: 1, on_startup=True)
+    assert runs == [("12:00:30", False), ("12:01:00", False)]
+
+
+async def test_nothing_runs_after_a_stop() -> None:
+    assert await ticks("0 0 0 1 1 *", 1.0, lambda _: 1) == []
+
+
+APP = """
+import logging
+import azure.functions as func
+
+app = func.FunctionApp()
+
+@app.timer_trigger(arg_name="timer", schedule="%SCHEDULE%", run_on_startup=False)
+async def tick(timer: func.TimerRequest) -> None:
+    logging.info("tick past_due=%s", timer.past_due)
+
+@app.timer_trigger(arg_name="timer", schedule="0 0 0 1 1 *", run_on_startup=True)
+def start(timer: func.TimerRequest, context: func.Context) -> None:
+    raise RuntimeError(f"{context.function_name} failed")
+"""
+
+
+def test_the_host_keeps_a_schedule(run_host: RunHost) -> None:
+    host = run_host(APP, SCHEDULE="* * * * * *")
+    host.wait_for(
+        r"ready: tick \(timerTrigger \* \* \* \* \* \*\), start \(timerTrigger 0 0 0 1 1 \*\)$"
+    )
+    eventually(lambda: host.output.count("INFO root: tick past_due=False") >= 2, "two ticks")
+    host.wait_for(r"Executed 'Functions.start' \(Failed, ")
+    host.wait_for("RuntimeError: start failed")
+    host.signal(signal.SIGTERM)
+    assert host.wait() == 0
+    assert host.output.count("RuntimeError: start failed") == 1
+
+
+@pytest.mark.parametrize(
+    ("schedule", "said"),
+    [
+        ("", "function tick: schedule: %SCHEDULE%: app setting SCHEDULE is missing"),
+        ("hourly", "function tick: schedule: hourly: has 1 fields, not 6"),
+    ],
+)
+def test_bad_schedules(schedule: str, said: str, run_host: RunHost) -> None:
+    host = run_host(APP, SCHEDULE=schedule, ready=False)
+    assert host.wait() == 1
+    assert host.output == f"error: {said}"
