@@ -18,6 +18,9 @@ PUT /_local/roles
 PUT /_local/resources
     {"resources": [{"resourceId", "region"}]}: replaces what was registered. A resource that is
     not is in the region to which it was first posted; with --strict it does not exist.
+PUT /_local/refused
+    {"metrics": ["Poison"]}: metrics that the store refuses, without case, whatever else is right
+    with them; for what only the service would find wrong.
 PUT /_local/clock
     {"offsetSeconds": -90}: the emulator's time relative to the machine's. The window of accepted
     times and the life of tokens follow it.
@@ -76,6 +79,10 @@ class _Resources(msgspec.Struct, forbid_unknown_fields=True):
     resources: list[_Resource]
 
 
+class _Refused(msgspec.Struct, forbid_unknown_fields=True):
+    metrics: list[str]
+
+
 class _Clock(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     offset_seconds: Annotated[float, msgspec.Meta(ge=-_CENTURY, le=_CENTURY)]
 
@@ -91,6 +98,7 @@ def routes(state: MonitorState) -> list[BaseRoute]:
                 Route("/requests", control.requests, methods=["GET"]),
                 Route("/roles", control.set_roles, methods=["PUT"]),
                 Route("/resources", control.set_resources, methods=["PUT"]),
+                Route("/refused", control.set_refused, methods=["PUT"]),
                 Route("/clock", control.set_clock, methods=["PUT"]),
                 Route("/faults", control.faults, methods=["GET"]),
                 Route("/faults", control.add_fault, methods=["POST"]),
@@ -138,6 +146,11 @@ class _Control:
                 )
         self._state.resources.register({each.resource_id: each.region for each in given.resources})
         return json(given)
+
+    async def set_refused(self, request: Request) -> Response:
+        refused = await _input(request, _Refused)
+        self._state.refused_metrics = frozenset(metric.lower() for metric in refused.metrics)
+        return json(refused)
 
     async def set_clock(self, request: Request) -> Response:
         self._state.offset_seconds = (await _input(request, _Clock)).offset_seconds

@@ -97,6 +97,7 @@ def _accept(state: MonitorState, arrival: _Arrival, record: Record) -> None:
     body = _decoded(arrival.body, headers, options.max_body_bytes)
     record.bytes = len(body)
     batch = read(body, media_type, now)
+    state.accept(batch.points)
     state.store.add(resource_id, region, batch.points, now)
     state.resources.learn(resource_id, region)
     record.documents = batch.documents

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from .answers import RefusalError
+from .answers import RefusalError, bad_request
 from .faults import Faults
 from .journal import Journal
 from .limits import MAX_BODY_BYTES
@@ -18,7 +18,9 @@ from .store import MetricStore
 from .tokens import Tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+
+    from .documents import Point
 
 __all__ = ["Assignment", "MonitorState", "Options"]
 
@@ -60,6 +62,7 @@ class MonitorState:
         """Back to how it was started, except that tokens issued stay good."""
         self.offset_seconds = 0.0
         self.assignments: tuple[Assignment, ...] = (Assignment("/"),)
+        self.refused_metrics: frozenset[str] = frozenset()  # In lower case.
         self.resources = Resources(strict=self.options.strict)
         self.store = MetricStore()
         self.faults = Faults(self.options.seed)
@@ -73,6 +76,12 @@ class MonitorState:
         """The emulator's time, in ISO 8601 with milliseconds."""
         now = dt.datetime.fromtimestamp(self.now(), dt.UTC)
         return now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+    def accept(self, points: Iterable[Point]) -> None:
+        """Raise RefusalError (400) for the first of a metric that is to be refused."""
+        for point in points if self.refused_metrics else ():
+            if point.shape.metric.lower() in self.refused_metrics:
+                raise bad_request(f"The metric '{point.shape.metric}' is not accepted.")
 
     def authorize(self, principal_id: str, resource_id: str) -> None:
         """Raise RefusalError (403) unless the principal may write the resource's metrics."""

@@ -69,6 +69,15 @@ def test_the_clock_moves_the_window(frozen: Client) -> None:
     assert frozen.requests()["requests"][-1]["time"] == "2026-11-23T07:55:30.500Z"
 
 
+def test_a_metric_can_be_refused(client: Client) -> None:
+    client.set("PUT", "refused", {"metrics": ["QUEUEDEPTH"]})
+    answer = client.post(document())
+    assert answer.status_code == 400
+    assert answer.json()["error"]["message"] == "The metric 'QueueDepth' is not accepted.\r\n"
+    client.set("PUT", "refused", {"metrics": []})
+    assert client.post(document()).status_code == 200
+
+
 def test_resetting_forgets_everything_but_tokens(client: Client) -> None:
     token = client.token
     assert client.post(document()).ok

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 
 def start(*options: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "local.monitor", *options]
-    return subprocess.Popen(  # noqa: S603 - our own interpreter and module.
+    return subprocess.Popen(
         command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
 
