@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Iterator
 
 import msgspec
@@ -22,6 +23,8 @@ __all__ = ["MAX_BODY_BYTES", "documents"]
 MAX_BODY_BYTES = 64 * 1024
 
 _BOM = b"\xef\xbb\xbf"
+# What many a JSON writer puts where a number is not finite, though JSON has no word for it.
+_NOT_FINITE = re.compile(rb'("(?:[^"\\]++|\\.)*+"?)|-?(?:NaN|Infinity)', re.DOTALL)
 _ARRAY = msgspec.json.Decoder(list[Raw])
 _ANY = msgspec.json.Decoder(Raw)
 
@@ -43,8 +46,12 @@ def documents(body: bytes) -> Iterator[tuple[str, bytes]]:
             yield f"[{index}]", bytes(part)
         return
     lines = [(number, line) for number, line in enumerate(text.split(b"\n"), 1) if line.strip()]
-    # Pretty-printed JSON has lines too, but its first one is no document by itself.
-    if len(lines) > 1 and _is_json(lines[0][1]):
+    # Pretty-printed JSON has lines too, but its first one is no document by itself, nor do all
+    # of them begin as one.
+    alone = len(lines) > 1 and (
+        _is_json(lines[0][1]) or all(line.lstrip().startswith(b"{") for _, line in lines)
+    )
+    if alone:
         for number, line in lines:
             yield f"line {number}:", line
     else:
@@ -59,20 +66,29 @@ def _json_text(body: bytes) -> bytes:
     if not text:
         raise RefusedError("body", "empty")
     if text.startswith((b"{", b"[")):
-        return text
+        return _finite(text)
     try:
-        inner = base64.b64decode(b"".join(text.split()), validate=True)
-    except binascii.Error:
+        document = _utf8("", base64.b64decode(b"".join(text.split()), validate=True))
+    except (binascii.Error, RefusedError):
         found = shown(text.decode(), 40)
         raise RefusedError(
             "body", f"{found} is neither JSON, which starts with {{ or [, nor base64 of it"
         ) from None
-    document = _utf8("body, base64 decoded", inner)
     if not document.startswith((b"{", b"[")):
         found = shown(document.decode(), 40)
         sentence = f"{found} is not JSON, which starts with {{ or ["
         raise RefusedError("body, base64 decoded", sentence)
-    return document
+    return _finite(document)
+
+
+def _finite(text: bytes) -> bytes:
+    """The JSON with a number out of range for NaN and Infinity.
+
+    So only the point that holds one is refused, not everything beside it that no longer is JSON.
+    """
+    if b"NaN" not in text and b"Infinity" not in text:
+        return text
+    return _NOT_FINITE.sub(lambda found: found[1] or b"1e999", text)
 
 
 def _utf8(where: str, data: bytes) -> bytes:

@@ -6,6 +6,7 @@ RefusedError with a path relative to the point.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import re
@@ -41,12 +42,19 @@ _FORMS = "give exactly one of value, values, or min with max, sum and count"
 _PARTS = ("min", "max", "sum", "count")
 # datetime.fromisoformat takes a date alone, and any character between date and time.
 _TIME_OF_DAY = re.compile(r"[0-9][T ][0-9]", re.ASCII)
+# Bytes of an object that is remembered; what a producer pads with spaces would fill the memory.
+_MOST_REMEMBERED = 1024
+# Characters of a time; longer than any that has a meaning.
+_MOST_TIME = 64
 _OBJECT = msgspec.json.Decoder(dict[str, Any])
 
 
-@lru_cache(maxsize=16384)
 def dimensions(raw: bytes) -> Dimensions:
     """Read a JSON object of names and values; what was read is kept, as series come back."""
+    return _remembered(raw) if len(raw) <= _MOST_REMEMBERED else _dimensions(raw)
+
+
+def _dimensions(raw: bytes) -> Dimensions:
     try:
         decoded(_OBJECT, raw)
         # A decoder that makes a dict cannot see a name that is given twice.
@@ -64,7 +72,10 @@ def dimensions(raw: bytes) -> Dimensions:
     return _sorted(pairs)
 
 
-@lru_cache(maxsize=16384)
+_remembered = lru_cache(maxsize=16384)(_dimensions)
+
+
+@lru_cache(maxsize=4096)
 def paired(names: tuple[str, ...], values: tuple[str, ...]) -> Dimensions:
     """The names of a document with the values of one of its series."""
     if len(names) != len(values):
@@ -79,8 +90,10 @@ def check_dimension_names(path: str, names: Iterable[str]) -> None:
     for name in names:
         count += 1
         _check_length(path, name, "a name of ")
-        if (twin := first.setdefault(name.casefold(), name)) is not name:
-            raise RefusedError(path, f"{shown(twin)} is given twice, as {shown(name)} too")
+        if (twin := first.get(name.casefold())) is not None:
+            again = "" if twin == name else f", as {shown(name)} too"
+            raise RefusedError(path, f"{shown(twin)} is given twice{again}")
+        first[name.casefold()] = name
     if count > MAX_DIMENSIONS:
         raise RefusedError(path, f"{count} dimensions, at most {MAX_DIMENSIONS}")
 
@@ -109,16 +122,12 @@ def value_set(given: PointIn | SeriesIn) -> ValueSet:
 def parse_time(text: str) -> datetime:
     """A time in ISO 8601, in UTC; one without an offset is UTC already."""
     upper = text.upper()
-    wrong = RefusedError(
-        "time", f"{shown(text)} is not a time in ISO 8601, such as 2026-11-23T07:25:00Z"
-    )
-    if not _TIME_OF_DAY.search(upper):
-        raise wrong
-    try:
-        time = datetime.fromisoformat(upper)
-        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
-    except (ValueError, OverflowError) as exc:
-        raise wrong from exc
+    if len(text) <= _MOST_TIME and _TIME_OF_DAY.search(upper):
+        with contextlib.suppress(ValueError, OverflowError):
+            time = datetime.fromisoformat(upper)
+            return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    sentence = f"{shown(text)} is not a time in ISO 8601, such as 2026-11-23T07:25:00Z"
+    raise RefusedError("time", sentence)
 
 
 def check_window(time: datetime, now: datetime, window: Window) -> None:
@@ -136,9 +145,10 @@ def check_window(time: datetime, now: datetime, window: Window) -> None:
 def _checked(least: float, most: float, total: float, count: int) -> ValueSet:
     if least > most:
         raise RefusedError("min", f"{least} is above max {most}")
-    low, high = count * least, count * most
-    slack = _SUM_TOLERANCE * max(abs(low), abs(high))
-    if not low - slack <= total <= high + slack:
+    # The mean, not the sum, is compared: count × max may be more than a double holds.
+    slack = _SUM_TOLERANCE * max(abs(least), abs(most))
+    if not least - slack <= total / count <= most + slack:
+        low, high = count * least, count * most
         raise RefusedError("sum", f"{total} is outside count × [min, max] = [{low}, {high}]")
     return least, most, total, count
 

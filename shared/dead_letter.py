@@ -26,7 +26,7 @@ from msgspec import UNSET, Raw, UnsetType
 
 from shared.message_writer import write_messages
 from shared.model import Reason, Rejection, Verdict
-from shared.packing import packed
+from shared.packing import packed, size_in_queue
 
 __all__ = ["Origin", "rejections_of", "write_dead_letters"]
 
@@ -34,8 +34,13 @@ __all__ = ["Origin", "rejections_of", "write_dead_letters"]
 _MOST_BYTES = 60_000
 # Bytes of a part; its base64 is a third longer.
 _PART_BYTES = 40_000
-# Characters of a detail; one that is longer repeats what it found.
+# Characters of a detail; one that is longer repeats what it found. Six bytes each at the most.
 _MOST_DETAIL = 2000
+_MOST_DETAIL_OF_LETTER = 500
+# A message ID is a GUID; but the host lets a member `id` of a body pass for it.
+_MOST_MESSAGE_ID = 100
+# Levels of nesting left to the letter around a message, and to whoever reads it.
+_SPARE_LEVELS = 100
 
 _ENCODER = msgspec.json.Encoder()
 
@@ -82,14 +87,15 @@ def write_dead_letters(
         entries: list[bytes] = []
         for rejection in group:
             entry = _ENCODER.encode(_entry(rejection))
-            if len(entry) <= _MOST_BYTES:
+            if size_in_queue(entry) <= _MOST_BYTES:
                 entries.append(entry)
             else:
                 yield from _parts(rejection, origin, now)
         for run in packed(entries, _MOST_BYTES):
             first: str = msgspec.json.decode(run[0])["detail"]
-            detail = first if len(run) == 1 else f"{first} (and {len(run) - 1} more)"
-            yield _ENCODER.encode(_letter(reason, detail, origin, now, refused=run))
+            yield _ENCODER.encode(
+                _letter(reason, first, origin, now, more=len(run) - 1, refused=run)
+            )
 
 
 def _entry(rejection: Rejection) -> _Refused:
@@ -97,6 +103,7 @@ def _entry(rejection: Rejection) -> _Refused:
     try:
         text = content.decode()
         msgspec.json.decode(content)
+        msgspec.json.decode(b"[" * _SPARE_LEVELS + content + b"]" * _SPARE_LEVELS)
     except UnicodeDecodeError:
         return _Refused(detail, body_base64=base64.b64encode(content).decode())
     except (msgspec.DecodeError, RecursionError):
@@ -110,7 +117,7 @@ def _parts(rejection: Rejection, origin: Origin, now: datetime) -> Iterator[byte
     for number, piece in enumerate(pieces, 1):
         letter = _letter(
             rejection.reason,
-            rejection.detail[:_MOST_DETAIL],
+            rejection.detail,
             origin,
             now,
             part=number,
@@ -121,6 +128,8 @@ def _parts(rejection: Rejection, origin: Origin, now: datetime) -> Iterator[byte
 
 
 def _letter(
-    reason: Reason, detail: str, origin: Origin, now: datetime, **content: object
+    reason: Reason, detail: str, origin: Origin, now: datetime, more: int = 0, **content: object
 ) -> _Letter:
-    return _Letter(reason, detail, now, origin.message_id, origin.enqueued, **content)  # type: ignore[arg-type]
+    text = detail[:_MOST_DETAIL_OF_LETTER] + (f" (and {more} more)" if more else "")
+    message_id = origin.message_id and origin.message_id[:_MOST_MESSAGE_ID]
+    return _Letter(reason, text, now, message_id, origin.enqueued, **content)  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -22,6 +23,7 @@ CREDENTIALS = {
 }
 # Seconds before its end at which a token is replaced; azure-core's policy has the same.
 _REFRESH_BEFORE = 300
+_SENDABLE = re.compile(r"[!-~]+")
 
 
 def make_credential(kind: str, client_id: str | None) -> TokenCredential:
@@ -75,11 +77,16 @@ class Tokens:
     def _ask(self, current: AccessToken | None) -> AccessToken:
         from azure.core.exceptions import AzureError
 
-        if self._credential is None:
-            self._credential = self._make()
         try:
-            return self._credential.get_token(self._scope)
+            if self._credential is None:
+                self._credential = self._make()
+            token = self._credential.get_token(self._scope)
+            if not _SENDABLE.fullmatch(token.token):
+                # The header would be refused with a text that quotes it.
+                raise ValueError("it gave a token that no header can hold")  # noqa: TRY301
         except (AzureError, ValueError) as exc:
             if current is not None and current.expires_on > self._clock():
                 return current
-            raise TokenError(f"{type(self._credential).__name__}: {exc}") from exc
+            name = "no credential" if self._credential is None else type(self._credential).__name__
+            raise TokenError(f"{name}: {exc}") from exc
+        return token

@@ -22,7 +22,7 @@ from shared.checks import (
 )
 from shared.message_types import DataParts, DocumentParts, PointIn, PointsParts, SeriesIn
 from shared.model import Dimensions, Lane, Point, Rejection, Window
-from shared.refusal import RefusedError, decoded, joined
+from shared.refusal import RefusedError, decoded, joined, refuse_repeated
 
 __all__ = ["Address", "Parsed", "parse"]
 
@@ -31,6 +31,8 @@ _POINTS = msgspec.json.Decoder(PointsParts)
 _POINT = msgspec.json.Decoder(PointIn)
 _DOCUMENT = msgspec.json.Decoder(DocumentParts)
 _SERIES = msgspec.json.Decoder(SeriesIn)
+# Members that hold points, or dimensions of many.
+_CONTAINERS = (b'"data"', b'"baseData"', b'"series"', b'"dimNames"', b'"points"')
 _ENCODER = msgspec.json.Encoder()
 
 
@@ -81,6 +83,7 @@ class _Reader:
     def read(self, where: str, raw: bytes) -> None:
         """Add the points of one document, and a rejection for each that is refused."""
         try:
+            refuse_repeated(raw, *_CONTAINERS)
             # Looking at the bytes first saves the common shape a second decoding.
             if b'"data"' in raw and "data" in decoded(_MEMBERS, raw):
                 self._read_document(where, decoded(_DOCUMENT, raw))
@@ -93,6 +96,7 @@ class _Reader:
         address = _narrowed(self._defaults, message, message.namespace)
         for index, raw in enumerate(message.points):
             try:
+                refuse_repeated(bytes(raw), b'"dimensions"')
                 point = self._point(decoded(_POINT, raw), address)
             except RefusedError as refused:
                 alone = msgspec.structs.replace(message, points=[raw])
@@ -113,6 +117,7 @@ class _Reader:
         check_dimension_names("data.baseData.dimNames", names)
         for index, raw in enumerate(base.series):
             try:
+                refuse_repeated(bytes(raw), b'"dimValues"')
                 series = decoded(_SERIES, raw)
                 pairs = paired(names, tuple(series.dim_values or ()))
                 point = self._build(address, base.metric, pairs, message.time, value_set(series))

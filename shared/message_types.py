@@ -20,7 +20,9 @@ from shared.model import MAX_COUNT, MAX_DIMENSIONS, MAX_NAME_LENGTH
 
 __all__ = [
     "BaseData",
+    "BaseParts",
     "Data",
+    "DataParts",
     "DocumentMessage",
     "DocumentParts",
     "PointIn",

@@ -10,7 +10,7 @@ from msgspec import UNSET, Raw
 
 from shared.message_types import PointIn, PointsParts
 from shared.model import Point, utc_text
-from shared.packing import packed
+from shared.packing import packed, size_in_queue
 
 __all__ = ["MAX_MESSAGE_BYTES", "write_messages"]
 
@@ -28,7 +28,7 @@ def write_messages(points: Iterable[Point], limit: int = MAX_MESSAGE_BYTES) -> I
     ordered = sorted(points, key=_address)
     for (region, resource_id, namespace), group in groupby(ordered, key=_address):
         envelope = PointsParts([], namespace, resource_id=resource_id, region=region)
-        room = limit - len(_ENCODER.encode(envelope))
+        room = limit - size_in_queue(_ENCODER.encode(envelope))
         for batch in packed((_ENCODER.encode(_written(point)) for point in group), room):
             yield _ENCODER.encode(msgspec.structs.replace(envelope, points=batch))
 

@@ -132,6 +132,14 @@ def _error(response: requests.Response) -> tuple[str, str]:
     try:
         body: Any = msgspec.json.decode(response.content)
         error = body["error"]
-        return str(error.get("code", "")), str(error.get("message", "")).strip()[:_MOST_TEXT]
-    except (msgspec.DecodeError, KeyError, TypeError, AttributeError, RecursionError):
+        code, message = str(error.get("code") or ""), str(error.get("message") or "")
+        return code[:_MOST_TEXT], message.strip()[:_MOST_TEXT]
+    except (
+        msgspec.DecodeError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ):
         return "", response.text.strip()[:_MOST_TEXT]

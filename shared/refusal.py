@@ -6,6 +6,8 @@ says what it expected; what stood there instead is looked up here, on the way of
 
 from __future__ import annotations
 
+import contextlib
+import json
 import re
 from typing import Any, TypeVar
 
@@ -14,13 +16,15 @@ import msgspec
 from shared.address import shown
 from shared.model import Reason
 
-__all__ = ["RefusedError", "decoded", "joined"]
+__all__ = ["RefusedError", "decoded", "joined", "refuse_repeated"]
 
 _T = TypeVar("_T")
 
 _AT = re.compile(r" - at `(?P<key>key` in `)?\$?(?P<path>[^`]*)`$")
 _STEP = re.compile(r"\.(?P<name>[^.\[\]]+)|\[(?P<index>\d+|\.\.\.)\]")
-_LENGTH = re.compile(r"Expected `(?:str|array|object)` of length (?P<sign><=|>=) (?P<limit>\d+)")
+_LENGTH = re.compile(
+    r"Expected `(?P<kind>str|array|object)` of length (?P<sign><=|>=) (?P<limit>\d+)"
+)
 _RANGE = re.compile(r"Expected `\w+` (?P<sign><=|>=) (?P<limit>-?\d+)")
 _TYPE = re.compile(r"Expected `(?P<wanted>[^`]+)`, got `(?P<got>[^`]+)`")
 
@@ -62,11 +66,33 @@ def decoded(decoder: msgspec.json.Decoder[_T], document: bytes) -> _T:
         raise RefusedError("", "nested too deeply") from exc
 
 
+def refuse_repeated(document: bytes, *members: bytes) -> None:
+    """Raise RefusedError when an object in it has one of these members, in quotes, twice.
+
+    A decoder keeps the last of the two, and what is in the other would be lost in silence. To
+    look at every member costs as much as reading the document: only a suspicion is followed.
+    """
+    for member in members:
+        if document.count(member) > 1:
+            _look_for_twice(document, member.decode().strip('"'))
+
+
+def _look_for_twice(document: bytes, member: str) -> None:
+    def check(pairs: list[tuple[str, Any]]) -> None:
+        if sum(name == member for name, _ in pairs) > 1:
+            raise RefusedError("", f"member {member} is given twice")
+
+    with contextlib.suppress(RecursionError, ValueError):  # The decoder says what is wrong then.
+        json.loads(document, object_pairs_hook=check)
+
+
 def joined(outer: str, inner: str) -> str:
     """One path of two: `[2]` and `points[0]` make `[2].points[0]`; either may be empty."""
     if not outer or not inner:
         return outer or inner
-    return f"{outer} {inner}" if outer.endswith(":") else f"{outer}.{inner}"
+    if outer.endswith(":"):
+        return f"{outer} {inner}"
+    return f"{outer}{inner}" if inner.startswith("[") else f"{outer}.{inner}"
 
 
 def _explained(error: str, document: bytes) -> tuple[str, str]:
@@ -84,9 +110,11 @@ def _sentence(text: str, found: Any) -> str:
         return f"member {text.partition('`')[2].rstrip('`')} is missing"
     if text == "Number out of range":
         return "not a finite number of double precision"
+    if text == "Integer value out of range":
+        return "a whole number of too many digits"
     if match := _LENGTH.fullmatch(text):
-        unit = "characters" if isinstance(found, str) else "members"
-        size = len(found) if isinstance(found, str | list | dict) else 0
+        unit = "characters" if match["kind"] == "str" else "members"
+        size = len(found) if isinstance(found, str | list | dict) else "wrong number of"
         return f"{size} {unit}, {_BOUND[match['sign']]} {match['limit']}"
     if match := _RANGE.fullmatch(text):
         return f"{found}, {_BOUND[match['sign']]} {match['limit']}"

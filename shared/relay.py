@@ -12,7 +12,8 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import msgspec
 
-from shared.model import Lane, Point, Verdict
+from shared.errors import RelayError
+from shared.model import Lane, Point, Status, Verdict
 
 __all__ = ["Deliver", "Relay"]
 
@@ -38,13 +39,24 @@ class Relay:
     async def submit(self, points: Sequence[Point]) -> list[Verdict]:
         """Wait until every point is judged, and return the verdicts on these points.
 
-        Raises what the delivery raised, and CancelledError when the caller is cancelled, which
-        stops neither the delivery nor anybody else who waits for it.
+        Raises what the delivery raised, once all lanes have answered; when only some of them
+        raised, the points there are deferred, so that what the others published is not sent
+        again with them. Raises CancelledError when the caller is cancelled, which stops neither
+        the delivery nor anybody else who waits for it.
         """
         parcels = [self._enqueue(lane, part) for lane, part in _by_lane(points)]
+        answers = await asyncio.gather(
+            *(parcel.answered for parcel in parcels), return_exceptions=True
+        )
+        failures = [answer for answer in answers if isinstance(answer, BaseException)]
+        if failures and len(failures) == len(parcels):
+            raise failures[0]
         verdicts: list[Verdict] = []
-        for judged in await asyncio.gather(*(parcel.answered for parcel in parcels)):
-            verdicts.extend(judged)
+        for parcel, answer in zip(parcels, answers, strict=True):
+            if isinstance(answer, BaseException):
+                verdicts.append(Verdict(Status.DEFERRED, parcel.points, repr(answer)))
+            else:
+                verdicts.extend(answer)
         return verdicts
 
     def _enqueue(self, lane: Lane, points: Sequence[Point]) -> _Parcel:
@@ -62,17 +74,21 @@ class Relay:
 
     async def _run(self, key: tuple[str, str], lane: Lane) -> None:
         """Deliver what waits in the lane until nothing does."""
-        while parcels := self._waiting[key]:
-            self._waiting[key] = []
-            points = [point for parcel in parcels for point in parcel.points]
-            try:
-                verdicts = await self._deliver(lane, points)
-            except Exception as exc:  # noqa: BLE001 (whoever waits decides what it means)
-                for parcel in parcels:
-                    _fail(parcel, exc)
-            else:
-                _answer(parcels, verdicts)
-        del self._waiting[key]
+        parcels: list[_Parcel] = []
+        try:
+            while parcels := self._waiting[key]:
+                self._waiting[key] = []
+                points = [point for parcel in parcels for point in parcel.points]
+                try:
+                    _answer(parcels, await self._deliver(lane, points))
+                except Exception as exc:  # noqa: BLE001 (whoever waits decides what it means)
+                    for parcel in parcels:
+                        _fail(parcel, exc)
+        finally:
+            # Only when the delivery was cancelled does anybody wait now. Whoever waits for an
+            # answer that never comes hangs for ever.
+            for parcel in (*parcels, *self._waiting.pop(key)):
+                _fail(parcel, RelayError("the delivery was cancelled"))
 
 
 def _key(lane: Lane) -> tuple[str, str]:

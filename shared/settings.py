@@ -69,10 +69,17 @@ class Settings:
         """
         read = _Reader(environ)
         queue = read.checked("METRICS_QUEUE", _queue_name)
-        dead_letters = read.optional("METRICS_DEAD_LETTER_QUEUE", _queue_name)
+
+        def other_queue(text: str) -> str:
+            if text == queue:  # A dead letter would be refused there, and again, for ever.
+                raise ValueError("expected another queue than METRICS_QUEUE")
+            return _queue_name(text)
+
         return cls(
             queue=queue,
-            dead_letter_queue=dead_letters or f"{queue}-dead-letter",
+            dead_letter_queue=read.checked(
+                "METRICS_DEAD_LETTER_QUEUE", other_queue, f"{queue}-dead-letter"
+            ),
             storage=resolve_connection(environ, "MetricsStorage"),
             sources=read.checked("METRICS_SOURCES", str),
             resource_id=read.optional("METRICS_RESOURCE_ID", checked_resource_id),
@@ -103,8 +110,8 @@ class _Reader:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
 
-    def optional(self, name: str, check: Callable[[str], str]) -> str | None:
-        text = self._environ.get(name, "").strip() or DEFAULTS.get(name, "")
+    def optional(self, name: str, check: Callable[[str], str], default: str = "") -> str | None:
+        text = self._environ.get(name, "").strip() or default or DEFAULTS.get(name, "")
         if not text:
             return None
         try:
@@ -112,8 +119,8 @@ class _Reader:
         except ValueError as exc:
             raise ConfigurationError(f"{name} is {text!r}: {exc}") from exc
 
-    def checked(self, name: str, check: Callable[[str], str]) -> str:
-        value = self.optional(name, check)
+    def checked(self, name: str, check: Callable[[str], str], default: str = "") -> str:
+        value = self.optional(name, check, default)
         if value is None:
             raise ConfigurationError(f"{name} is not set")
         return value
@@ -145,10 +152,12 @@ def _endpoint(text: str) -> str:
     """A bearer token goes there: over TLS, or to this machine."""
     try:
         url = urlsplit(text.replace("{region}", "region"))
+        port = url.port
     except ValueError as exc:
-        raise ValueError("expected a URL such as https://{region}.monitoring.azure.com") from exc
-    if url.username or url.query or url.fragment or not url.hostname or "{region}" not in text:
-        raise ValueError("expected a URL such as https://{region}.monitoring.azure.com")
+        raise ValueError(f"expected a URL such as {DEFAULTS['METRICS_ENDPOINT']}") from exc
+    odd = re.search(r"[^!-~]|[?#@\\]", text)
+    if odd or port == 0 or not url.hostname or "{region}" not in text:
+        raise ValueError(f"expected a URL such as {DEFAULTS['METRICS_ENDPOINT']}")
     if url.scheme != "https" and not (url.scheme == "http" and url.hostname in _LOOPBACK):
         raise ValueError("expected https:// (http:// on the loopback interface only)")
     return text.rstrip("/")

@@ -34,10 +34,10 @@ def load_sources(text: str, context: Context) -> tuple[list[Source], list[str]]:
     """
     try:
         entries = decoded(_ARRAY, text.encode())
-    except RefusedError as refused:
+    except (RefusedError, UnicodeEncodeError) as exc:
         raise ConfigurationError(
-            f"METRICS_SOURCES: {refused}; expected a JSON array of sources"
-        ) from refused
+            f"METRICS_SOURCES: {exc}; expected a JSON array of sources"
+        ) from exc
     sources: list[Source] = []
     problems: list[str] = []
     for index, entry in enumerate(entries):

@@ -1,0 +1,97 @@
+"""What holds for every message: no exception, nothing lost, nothing made up."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+from builders import DEFAULTS, NOW, WINDOW, read
+from hypothesis import example, given
+from hypothesis import strategies as st
+from strategies import bodies, marked_points, points, quick
+
+from shared.message import parse
+from shared.message_writer import MAX_MESSAGE_BYTES, write_messages
+from shared.model import MAX_COUNT, MAX_DIMENSIONS, Point
+from shared.packing import size_in_queue
+
+MARKER = re.compile(r"<\d+>")
+
+
+@quick
+@given(bodies)
+@example(b'{"points": [' + b"[" * 30_000 + b"]" * 30_000 + b"]}")
+@example(b"[" * 60_000)
+@example(b'{"points": [{"metric": "m", "value": ' + b"9" * 5000 + b"}]}")
+@example(b'{"points": [{"metric": "m", "value": 1, "dimensions": {"a": ' + b"9" * 5000 + b"}}]}")
+@example(b'{"points": [], "points": ' + b"9" * 5000 + b"}")
+@example(b'{"NaN": "' + b'\\"' * 30_000)
+@example(b'{"data": "\\ud800"}')
+@example(b'{"points": [{"metric": "m", "value": 1, "dimensions": {"\\udfff": "x"}}]}')
+@example(b"{" + b'"points":1,' * 5_000)
+def test_any_bytes_end_as_points_and_refusals(body: bytes) -> None:
+    parsed = read(body)
+    assert parsed.points or parsed.rejections
+    for rejection in parsed.rejections:
+        assert rejection.detail
+        assert rejection.content or not body
+    for point in parsed.points:
+        check(point)
+
+
+def check(point: Point) -> None:
+    """What the store demands of a point, said in another way."""
+    assert re.fullmatch("[a-z0-9]{2,40}", point.lane.region)
+    assert re.fullmatch(r"/[-A-Za-z0-9._()~/]{1,1899}", point.lane.resource_id)
+    assert len(point.dimensions) <= MAX_DIMENSIONS
+    assert len({name.casefold() for name, _ in point.dimensions}) == len(point.dimensions)
+    for text in (
+        point.namespace,
+        point.metric,
+        *(part for pair in point.dimensions for part in pair),
+    ):
+        assert 1 <= len(text) <= 256
+    assert -WINDOW.future <= NOW - point.time <= WINDOW.past
+    assert float("-inf") < point.min <= point.max < float("inf")
+    assert float("-inf") < point.sum < float("inf")
+    assert 1 <= point.count <= MAX_COUNT
+
+
+@quick
+@given(marked_points())
+def test_every_point_is_accounted_for_exactly_once(marked: tuple[list[str], bytes]) -> None:
+    markers, body = marked
+    parsed = read(body)
+    found: Counter[str] = Counter()
+    for point in parsed.points:
+        found.update(set(MARKER.findall(repr((point.namespace, point.dimensions)))))
+    for rejection in parsed.rejections:
+        found.update(set(MARKER.findall(rejection.content.decode())))
+    assert found == Counter(markers)
+
+
+@quick
+@given(marked_points())
+def test_what_was_refused_is_refused_again_for_the_same_reason(
+    marked: tuple[list[str], bytes],
+) -> None:
+    _, body = marked
+    for rejection in read(body).rejections:
+        again = read(rejection.content)
+        assert not again.points
+        assert [one.reason for one in again.rejections] == [rejection.reason]
+        # The same words, after a path that begins elsewhere.
+        assert rejection.detail.endswith(again.rejections[0].detail.rpartition("]")[2])
+
+
+@quick
+@given(st.lists(points(), max_size=30))
+def test_written_messages_read_back_as_the_same_points(given_points: list[Point]) -> None:
+    messages = list(write_messages(given_points))
+    back: list[Point] = []
+    for message in messages:
+        assert size_in_queue(message) < MAX_MESSAGE_BYTES < 64 * 1024
+        parsed = parse(message, enqueued=NOW, now=NOW, defaults=DEFAULTS, window=WINDOW)
+        assert not parsed.rejections
+        back.extend(parsed.points)
+    assert Counter(back) == Counter(given_points)

@@ -1,0 +1,385 @@
+"""Group commit: who goes out together, who gets which answer, and who is left waiting: nobody."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+
+import pytest
+import pytest_asyncio
+from builders import LANE, REGION, RESOURCE, point
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import quick
+
+from shared.errors import RelayError
+from shared.model import Lane, Point, Reason, Status, Verdict
+from shared.relay import Relay
+
+OTHER = Lane(REGION, RESOURCE.replace("ordersqueues", "other"))
+EASTUS = Lane("eastus", RESOURCE)
+
+
+def published(points: Sequence[Point]) -> list[Verdict]:
+    return [Verdict(Status.PUBLISHED, points)]
+
+
+class Deliveries:
+    """A `Deliver` whose every call waits until the test answers it."""
+
+    def __init__(self) -> None:
+        self.begun: list[tuple[Lane, list[Point]]] = []
+        self._answers: list[asyncio.Future[list[Verdict]]] = []
+        self._in_lane: set[tuple[str, str]] = set()
+
+    async def __call__(self, lane: Lane, points: Sequence[Point]) -> list[Verdict]:
+        key = (lane.region, lane.resource_id.lower())
+        assert key not in self._in_lane, "two deliveries at once in one lane"
+        self._in_lane.add(key)
+        self.begun.append((lane, list(points)))
+        answer: asyncio.Future[list[Verdict]] = asyncio.get_running_loop().create_future()
+        self._answers.append(answer)
+        try:
+            return await answer
+        finally:
+            self._in_lane.remove(key)
+
+    def values(self) -> list[list[float]]:
+        """The values of the points of each delivery so far."""
+        return [[one.sum for one in points] for _, points in self.begun]
+
+    def answer(self, number: int, verdicts: list[Verdict] | None = None) -> None:
+        if verdicts is None:
+            verdicts = published(self.begun[number][1])
+        self._answers[number].set_result(verdicts)
+
+    def fail(self, number: int, exc: BaseException) -> None:
+        self._answers[number].set_exception(exc)
+
+    def cancel(self, number: int) -> None:
+        self._answers[number].cancel()
+
+
+async def settle() -> None:
+    """Let every task go as far as it can."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+Start = Callable[[Coroutine[object, object, list[Verdict]]], "asyncio.Task[list[Verdict]]"]
+
+
+@pytest.fixture
+def deliveries() -> Deliveries:
+    return Deliveries()
+
+
+@pytest.fixture
+def relay(deliveries: Deliveries) -> Relay:
+    return Relay(deliveries)
+
+
+@pytest_asyncio.fixture
+async def start() -> AsyncIterator[Start]:
+    """Starts a submission; all must have ended when the test has."""
+    tasks: list[asyncio.Task[list[Verdict]]] = []
+
+    def begin(submission: Coroutine[object, object, list[Verdict]]) -> asyncio.Task[list[Verdict]]:
+        tasks.append(asyncio.create_task(submission))
+        return tasks[-1]
+
+    yield begin
+    await settle()
+    assert all(task.done() for task in tasks), "a submission hangs"
+
+
+async def test_nothing_is_settled_at_once(relay: Relay, deliveries: Deliveries) -> None:
+    assert await relay.submit([]) == []
+    assert deliveries.begun == []
+
+
+async def test_an_idle_lane_sends_at_once(
+    relay: Relay, deliveries: Deliveries, start: Start
+) -> None:
+    one = point()
+    task = start(relay.submit([one]))
+    await settle()
+    assert deliveries.begun == [(LANE, [one])]
+    assert not task.done()
+    deliveries.answer(0)
+    assert await task == published([one])
+
+
+async def test_newcomers_gather_while_a_delivery_is_under_way(
+    relay: Relay, deliveries: Deliveries, start: Start
+) -> None:
+    first = start(relay.submit([point(1.0)]))
+    await settle()
+    others = [start(relay.submit([point(value)])) for value in (2.0, 3.0, 4.0)]
+    await settle()
+    assert deliveries.values() == [[1.0]]
+    deliveries.answer(0)
+    await settle()
+    assert first.done()
+    assert deliveries.values() == [[1.0], [2.0, 3.0, 4.0]]
+    late = start(relay.submit([point(5.0)]))
+    await settle()
+    assert not any(task.done() for task in others)
+    deliveries.answer(1)
+    await settle()
+    assert [task.result() for task in others] == [
+        published([point(value)]) for value in (2.0, 3.0, 4.0)
+    ]
+    assert deliveries.values()[2:] == [[5.0]]
+    deliveries.answer(2)
+    await late
+
+
+async def test_submissions_of_one_moment_go_out_together(
+    relay: Relay, deliveries: Deliveries, start: Start
+) -> None:
+    tasks = [start(relay.submit([point(value)])) for value in (1.0, 2.0)]
+    await settle()
+    assert deliveries.values() == [[1.0, 2.0]]
+    deliveries.answer(0)
+    assert [await task for task in tasks] == [published([point(1.0)]), published([point(2.0)])]
+
+
+async def test_lanes_do_not_wait_for_each_other(
+    relay: Relay, deliveries: Deliveries, start: Start
+) -> None:
+    tasks = [start(relay.submit([point(lane=lane)])) for lane in (LANE, OTHER, EASTUS)]
+    await settle()
+    assert [lane for lane, _ in deliveries.begun] == [LANE, OTHER, EASTUS]
+    deliveries.answer(1)
+    await settle()
+    assert [task.done() for task in tasks] == [False, True, False]
+    deliveries.answer(0)
+    deliveries.answer(2)
+
+
+async def test_a_submission_waits_for_all_its_lanes(
+    relay: Relay, deliveries: Deliveries, start: Start
+) -> None:
+    task = start(relay.submit([point(1.0), point(2.0, lane=OTHER), point(3.0)]))
+    await settle()
+    assert deliveries.values() == [[1.0, 3.0], [2.0]]
+    deliveries.answer(1)
+    await settle()
+    assert not task.done()
+    deliveries.answer(0)
+    assert await task == [
+        *published([point(1.0), point(3.0)]),
+        *published([point(2.0, lane=OTHER)]),
+    ]
+
+
+async def test_resource_ids_compare_without_case(
+    relay: Relay, deliveries: Deliveries, start: Start
+) -> None:
+    upper = Lane(REGION, RESOURCE.upper())
+    tasks = [start(relay.submit([point(lane=lane)])) for lane in (LANE, upper)]
+    both = start(relay.submit([point(1.0, lane=upper), point(2.0)]))
+    await settle()
+    assert [len(points) for _, points in deliveries.begun] == [4]
+    deliveries.answer(0)
+    await settle()
+    assert [task.result()[0].points[0].lane for task in tasks] == [LANE, upper]
+    assert both.result() == published([point(1.0, lane=upper), point(2.0)])
+
+
+async def test_equal_points_of_two_submissions_are_told_apart(
+    relay: Relay, deliveries: Deliveries, start: Start
+) -> None:
+    mine, yours = point(), point()
+    assert mine == yours
+    first = start(relay.submit([mine]))
+    second = start(relay.submit([yours]))
+    await settle()
+    (_, (one, other)) = deliveries.begun[0]
+    refused = Verdict(Status.REJECTED, [one], "no", Reason.REJECTED_BY_AZURE)
+    deliveries.answer(0, [refused, *published([other])])
+    assert await first == [refused]
+    assert await second == published([yours])
+    assert first.result()[0].points[0] is mine
+    assert second.result()[0].points[0] is yours
+
+
+async def test_each_gets_the_verdicts_on_its_own_points(
+    relay: Relay, deliveries: Deliveries, start: Start
+) -> None:
+    a, b, c, d = (point(value) for value in (1.0, 2.0, 3.0, 4.0))
+    first, second = start(relay.submit([a, b])), start(relay.submit([c, d]))
+    await settle()
+    deferred = Verdict(Status.DEFERRED, [b, c], "503")
+    deliveries.answer(0, [*published([a, d]), deferred])
+    assert await first == [*published([a]), Verdict(Status.DEFERRED, [b], "503")]
+    assert await second == [Verdict(Status.DEFERRED, [c], "503"), *published([d])]
+
+
+async def test_one_that_is_cancelled_disturbs_nobody(
+    relay: Relay, deliveries: Deliveries, start: Start
+) -> None:
+    cancelled, other = start(relay.submit([point(1.0)])), start(relay.submit([point(2.0)]))
+    await settle()
+    cancelled.cancel()
+    await settle()
+    assert cancelled.cancelled()
+    assert not other.done()
+    next_one = start(relay.submit([point(3.0)]))
+    deliveries.answer(0)
+    assert await other == published([point(2.0)])
+    await settle()
+    deliveries.answer(1)
+    assert await next_one == published([point(3.0)])
+
+
+async def test_one_that_is_cancelled_while_it_waits_its_turn_is_delivered_all_the_same(
+    relay: Relay, deliveries: Deliveries, start: Start
+) -> None:
+    first = start(relay.submit([point(1.0)]))
+    await settle()
+    waiting = start(relay.submit([point(2.0)]))
+    await settle()
+    waiting.cancel()
+    deliveries.answer(0)
+    await first
+    await settle()
+    assert deliveries.values() == [[1.0], [2.0]]
+    deliveries.answer(1)
+
+
+async def test_an_exception_goes_to_all_who_wait_and_the_lane_goes_on(
+    relay: Relay, deliveries: Deliveries, start: Start
+) -> None:
+    failing = [start(relay.submit([point(value)])) for value in (1.0, 2.0)]
+    await settle()
+    next_one = start(relay.submit([point(3.0)]))
+    deliveries.fail(0, OSError("broken"))
+    await settle()
+    for task in failing:
+        with pytest.raises(OSError, match="broken"):
+            task.result()
+    assert deliveries.values() == [[1.0, 2.0], [3.0]]
+    deliveries.answer(1)
+    assert await next_one == published([point(3.0)])
+
+
+async def test_what_one_lane_published_is_not_lost_to_the_exception_of_another(
+    relay: Relay, deliveries: Deliveries, start: Start
+) -> None:
+    good, bad = point(1.0), point(2.0, lane=OTHER)
+    task = start(relay.submit([bad, good]))
+    await settle()
+    deliveries.fail(0, OSError("broken"))
+    await settle()
+    assert not task.done()
+    deliveries.answer(1)
+    deferred = Verdict(Status.DEFERRED, [bad], "OSError('broken')")
+    assert await task == [deferred, *published([good])]
+
+
+async def test_when_every_lane_fails_the_exception_is_raised(
+    relay: Relay, deliveries: Deliveries, start: Start
+) -> None:
+    task = start(relay.submit([point(1.0), point(2.0, lane=OTHER)]))
+    await settle()
+    deliveries.fail(1, OSError("second"))
+    deliveries.fail(0, OSError("first"))
+    await settle()
+    with pytest.raises(OSError, match="first"):
+        task.result()
+
+
+@pytest.mark.parametrize("verdicts", [[], published([]) * 2], ids=["none", "of others"])
+async def test_a_delivery_that_forgets_a_point_leaves_nobody_waiting(
+    relay: Relay, deliveries: Deliveries, start: Start, verdicts: list[Verdict]
+) -> None:
+    tasks = [start(relay.submit([point()])), start(relay.submit([point()]))]
+    await settle()
+    deliveries.answer(0, verdicts)
+    await settle()
+    for task in tasks:
+        with pytest.raises(KeyError):
+            task.result()
+    after = start(relay.submit([point()]))
+    await settle()
+    deliveries.answer(1)
+    await after
+
+
+async def test_a_delivery_that_is_cancelled_leaves_nobody_waiting(
+    relay: Relay, deliveries: Deliveries, start: Start
+) -> None:
+    under_way = start(relay.submit([point(1.0)]))
+    await settle()
+    waiting = start(relay.submit([point(2.0)]))
+    await settle()
+    deliveries.cancel(0)
+    await settle()
+    for task in (under_way, waiting):
+        with pytest.raises(RelayError, match=r"^the delivery was cancelled$"):
+            task.result()
+    after = start(relay.submit([point(3.0)]))
+    await settle()
+    deliveries.answer(1)
+    assert await after == published([point(3.0)])
+
+
+LANES = (LANE, OTHER, EASTUS, Lane(REGION, RESOURCE.upper()))
+submissions = st.lists(st.lists(st.sampled_from(LANES), max_size=4), max_size=6)
+events = st.lists(st.sampled_from(["submit", "answer", "fail", "cancel"]), max_size=40)
+
+
+@quick
+@given(submissions, events)
+def test_every_submission_ends_once_with_all_its_points(
+    plan: list[list[Lane]], script: list[str]
+) -> None:
+    asyncio.run(play(plan, script))
+
+
+async def play(plan: list[list[Lane]], script: list[str]) -> None:
+    """Submit, answer, fail and cancel in the order of the script, then answer what is left."""
+    deliveries = Deliveries()
+    relay = Relay(deliveries)
+    queue = [[point(float(n), lane=lane) for n, lane in enumerate(lanes)] for lanes in plan]
+    begun: list[tuple[list[Point], asyncio.Task[list[Verdict]]]] = []
+    cancelled: set[int] = set()
+    answered = 0
+    for event in [*script, *["submit"] * len(plan)]:
+        if event == "submit" and queue:
+            points = queue.pop()
+            begun.append((points, asyncio.create_task(relay.submit(points))))
+        elif event == "cancel" and begun:
+            number = len(begun) // 2
+            if begun[number][1].cancel():
+                cancelled.add(number)
+        elif event in ("answer", "fail") and answered < len(deliveries.begun):
+            if event == "fail":
+                deliveries.fail(answered, OSError("broken"))
+            else:
+                deliveries.answer(answered)
+            answered += 1
+        await settle()
+    while answered < len(deliveries.begun):
+        deliveries.answer(answered)
+        answered += 1
+        await settle()
+    for number, (points, task) in enumerate(begun):
+        check_ended(points, task, cancelled=number in cancelled)
+    delivered = [id(one) for _, points in deliveries.begun for one in points]
+    assert sorted(delivered) == sorted(id(one) for points, _ in begun for one in points)
+
+
+def check_ended(points: list[Point], task: asyncio.Task[list[Verdict]], *, cancelled: bool) -> None:
+    """With all its points judged once, cancelled by the script, or with the script's failure."""
+    assert task.done()
+    assert task.cancelled() is cancelled
+    if cancelled:
+        return
+    if task.exception() is None:
+        judged = [id(one) for verdict in task.result() for one in verdict.points]
+        assert sorted(judged) == sorted(map(id, points))
+    else:
+        assert isinstance(task.exception(), OSError)
