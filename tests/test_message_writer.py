@@ -60,6 +60,7 @@ KEPT = {
     "least count": point(min=1, max=1, sum=1, count=1),
     "sum that was rounded": point(min=0.1, max=0.1, sum=0.30000000000000004, count=3),
     "one value with a rounded sum": point(min=0.1, max=0.1, sum=0.10000000000000002, count=1),
+    "several zeros": point(0.0, count=5),
     "largest count": point(min=0, max=1, sum=1, count=MAX_COUNT),
     "largest value": point(1.7976931348623157e308),
     "oldest": point(time=NOW - WINDOW.past),

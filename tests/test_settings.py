@@ -136,6 +136,7 @@ REFUSED = {
     "endpoint with brackets": ("METRICS_ENDPOINT", "https://[{region}", URL),
     "endpoint with a port that is a word": ("METRICS_ENDPOINT", "https://{region}:x", URL),
     "endpoint with a port too high": ("METRICS_ENDPOINT", "https://{region}:65536", URL),
+    "endpoint with port 0": ("METRICS_ENDPOINT", "https://{region}:0", URL),
     "endpoint whose port is the region": ("METRICS_ENDPOINT", "http://127.0.0.1:{region}", URL),
     "endpoint without TLS": ("METRICS_ENDPOINT", "http://{region}.monitoring.azure.com", TLS),
     "endpoint near the loopback": ("METRICS_ENDPOINT", "http://127.0.0.1.example/{region}", TLS),
