@@ -1,21 +1,59 @@
-"""The points of a lane -> POSTs -> a verdict on every point."""
+"""The points of a lane -> POSTs -> a verdict on every point.
+
+What the service accepted is never sent again. What it refused as a whole is halved until the
+culprit stands alone: for k culprits among n series that takes O(k log n) POSTs. What may pass is
+tried again for some seconds, then deferred, and the lane is left alone for a while.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+import random
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import Executor
+from datetime import UTC, datetime
+from functools import partial
 from typing import Protocol
 
-from shared.model import Lane, Point, Reason, Status, Verdict
-from shared.publisher import Answer
-from shared.rollup import rollup
-from shared.wire import Body, write_bodies
+import msgspec
 
-__all__ = ["Delivery", "Poster", "judge"]
+from shared.model import Lane, Point, Status, Verdict, Window
+from shared.publisher import Answer
+from shared.retry import Policy, retry_after
+from shared.rollup import rollup
+from shared.ruling import Action, Ruling, judge
+from shared.wire import Body, halved, write_bodies
+
+__all__ = ["Delivery", "Poster", "Timing"]
 
 LOG = logging.getLogger(__name__)
+
+# Seconds that a lane is left alone after too many requests when the service does not say.
+_BUSY_PAUSE = 5.0
+# Resources whose right region was learnt, the oldest forgotten first.
+_MOST_REGIONS = 10_000
+
+
+class Timing(msgspec.Struct, frozen=True):
+    """Clocks, sleep and chance, so that tests need not wait."""
+
+    now: Callable[[], datetime] = partial(datetime.now, UTC)
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    chance: Callable[[], float] = random.random
+
+
+_POLICY = Policy()
+_TIMING = Timing()
+
+
+class _Pause(msgspec.Struct, frozen=True):
+    """Until when (by the clock) a lane is to be left alone, and why."""
+
+    until: float
+    why: str
 
 
 class Poster(Protocol):
@@ -26,51 +64,133 @@ class Poster(Protocol):
 
 
 class Delivery:
-    """Rolls the points of a lane up, posts them in as few bodies as they fit, and judges.
+    """Posts the points of lanes and judges them; shared by all lanes of one event loop.
 
-    Called on the event loop; the POSTs run in the executor's threads. Logs on the loop, where a
-    log line belongs to its invocation.
+    The POSTs run in the executor's threads. Waiting and logging happen on the loop: a wait holds
+    no thread, and a log line belongs to its invocation.
     """
 
-    def __init__(self, poster: Poster, *, max_body_bytes: int, executor: Executor) -> None:
+    def __init__(
+        self,
+        poster: Poster,
+        *,
+        executor: Executor,
+        max_body_bytes: int,
+        window: Window,
+        policy: Policy = _POLICY,
+        timing: Timing = _TIMING,
+    ) -> None:
         self._poster = poster
-        self._limit = max_body_bytes
         self._executor = executor
+        self._limit = max_body_bytes
+        self._window = window
+        self._policy = policy
+        self._timing = timing
+        self._pauses: dict[tuple[str, str], _Pause] = {}
+        self._regions: dict[str, str] = {}
 
     async def __call__(self, lane: Lane, points: Sequence[Point]) -> list[Verdict]:
         """Post the points. Every point is in exactly one of the verdicts."""
-        bodies = write_bodies(rollup(points), self._limit)
-        return [await self._post(lane, body) for body in bodies]
+        if why := self._paused(lane):
+            return [Verdict(Status.DEFERRED, points, why)]
+        deadline = self._timing.clock() + self._policy.total
+        work = self._bodies(points)
+        verdicts: list[Verdict] = []
+        rerouted = False
+        while work:
+            body = work.pop()
+            members = tuple(body.points())
+            route = self._route(lane)
+            answer, ruling = await self._settle(route, body, deadline)
+            match ruling.action:
+                case Action.PUBLISHED:
+                    verdicts.append(Verdict(Status.PUBLISHED, members))
+                case Action.EXPIRE if expired := self._expired(members):
+                    verdicts.append(_rejected(expired, answer, ruling))
+                    late = {id(point) for point in expired}
+                    work += self._bodies(point for point in members if id(point) not in late)
+                case Action.HALVE | Action.EXPIRE if halves := halved(body):
+                    work += halves
+                case Action.HALVE | Action.EXPIRE:
+                    verdicts.append(_rejected(members, answer, ruling))
+                case Action.REROUTE if ruling.region not in (route.region, None) and not rerouted:
+                    self._learn(lane, ruling.region)
+                    work.append(body)
+                    rerouted = True
+                case _:
+                    rest = [point for waiting in work for point in waiting.points()]
+                    why = (
+                        f"{answer}; {ruling.hint} on {lane.resource_id}"
+                        if ruling.hint
+                        else str(answer)
+                    )
+                    self._pause(lane, ruling.pause, why)
+                    verdicts.append(Verdict(Status.DEFERRED, [*members, *rest], why))
+                    break
+        return verdicts
 
-    async def _post(self, lane: Lane, body: Body) -> Verdict:
+    def _bodies(self, points: Iterable[Point]) -> list[Body]:
+        return list(write_bodies(rollup(points), self._limit))
+
+    async def _settle(self, lane: Lane, body: Body, deadline: float) -> tuple[Answer, Ruling]:
+        """Post a body, again while that may help, and say what the last answer means."""
         loop = asyncio.get_running_loop()
-        answer = await loop.run_in_executor(self._executor, self._poster.post, lane, body.data)
-        verdict = judge(answer, lane, body.points())
-        level = logging.INFO if verdict.status is Status.PUBLISHED else logging.WARNING
-        LOG.log(
-            level,
-            "POST %s %s: %d points in %d documents, %d bytes, %.0f ms: %s",
-            lane.region,
-            lane.resource_id,
-            len(verdict.points),
-            len(body.documents),
-            len(body.data),
-            answer.seconds * 1000,
-            verdict.detail or answer,
-        )
-        return verdict
+        attempt = 0
+        while True:
+            attempt += 1
+            answer = await loop.run_in_executor(self._executor, self._poster.post, lane, body.data)
+            ruling = judge(answer)
+            _log(lane, body, answer, ruling)
+            if ruling.action is not Action.RETRY:
+                return answer, ruling
+            asked = retry_after(answer.retry_after, self._timing.now())
+            delay = self._policy.delay(attempt, self._timing.chance(), asked)
+            if self._timing.clock() + delay > deadline:
+                pause = _BUSY_PAUSE if asked is None else asked
+                return answer, Ruling(Action.DEFER, pause=pause)
+            await self._timing.sleep(delay)
+
+    def _expired(self, points: Iterable[Point]) -> list[Point]:
+        """The points whose window has passed on their way."""
+        oldest = self._timing.now() - self._window.past
+        return [point for point in points if point.time < oldest]
+
+    def _route(self, lane: Lane) -> Lane:
+        """The lane, in the region that the service named for its resource, if it did."""
+        region = self._regions.get(lane.resource_id.lower(), lane.region)
+        return Lane(region, lane.resource_id)
+
+    def _learn(self, lane: Lane, region: str) -> None:
+        if len(self._regions) >= _MOST_REGIONS:
+            self._regions.pop(next(iter(self._regions)))
+        self._regions[lane.resource_id.lower()] = region
+
+    def _paused(self, lane: Lane) -> str | None:
+        """Why the lane is to be left alone, if it is."""
+        pause = self._pauses.get(lane.key)
+        if pause is None:
+            return None
+        if pause.until > self._timing.clock():
+            return pause.why
+        del self._pauses[lane.key]
+        return None
+
+    def _pause(self, lane: Lane, seconds: float, why: str) -> None:
+        self._pauses[lane.key] = _Pause(self._timing.clock() + seconds, why)
 
 
-def judge(answer: Answer, lane: Lane, points: Iterable[Point]) -> Verdict:
-    """What the answer to a POST means for the points in it."""
-    members = tuple(points)
-    match answer.status:
-        case status if status is not None and 200 <= status < 300:
-            return Verdict(Status.PUBLISHED, members)
-        case 400 if answer.code != "RegionMismatch":
-            return Verdict(Status.REJECTED, members, str(answer), Reason.REJECTED_BY_AZURE)
-        case 403:
-            hint = f"{answer}; grant Monitoring Metrics Publisher on {lane.resource_id}"
-            return Verdict(Status.DEFERRED, members, hint)
-        case _:
-            return Verdict(Status.DEFERRED, members, str(answer))
+def _rejected(points: Sequence[Point], answer: Answer, ruling: Ruling) -> Verdict:
+    return Verdict(Status.REJECTED, points, str(answer), ruling.reason)
+
+
+def _log(lane: Lane, body: Body, answer: Answer, ruling: Ruling) -> None:
+    LOG.log(
+        logging.INFO if ruling.action is Action.PUBLISHED else logging.WARNING,
+        "POST %s %s: %d documents, %d bytes, %.0f ms: %s",
+        lane.region,
+        lane.resource_id,
+        len(body.documents),
+        len(body.data),
+        answer.seconds * 1000,
+        answer,
+    )

@@ -42,6 +42,11 @@ class Lane(msgspec.Struct, frozen=True):
     region: str
     resource_id: str
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells lanes apart: resource IDs compare without case."""
+        return self.region, self.resource_id.lower()
+
 
 class Point(msgspec.Struct, frozen=True):
     """One value set of one series at one moment, checked against every limit."""
@@ -63,6 +68,7 @@ class Reason(StrEnum):
     INVALID = "invalid"  # The message breaks its format or a limit of the store.
     EXPIRED = "expired"  # Older than the store accepts.
     REJECTED_BY_AZURE = "rejected_by_azure"  # The store refused it, in its own words.
+    TOO_LARGE = "too_large"  # A series that the store finds too long by itself.
 
 
 class Status(StrEnum):

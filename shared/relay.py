@@ -61,7 +61,7 @@ class Relay:
 
     def _enqueue(self, lane: Lane, points: Sequence[Point]) -> _Parcel:
         parcel = _Parcel(points, asyncio.get_running_loop().create_future())
-        key = _key(lane)
+        key = lane.key
         if key in self._waiting:
             self._waiting[key].append(parcel)
         else:
@@ -91,15 +91,10 @@ class Relay:
                 _fail(parcel, RelayError("the delivery was cancelled"))
 
 
-def _key(lane: Lane) -> tuple[str, str]:
-    """Resource IDs compare without case."""
-    return lane.region, lane.resource_id.lower()
-
-
 def _by_lane(points: Iterable[Point]) -> list[tuple[Lane, list[Point]]]:
     lanes: dict[tuple[str, str], tuple[Lane, list[Point]]] = {}
     for point in points:
-        lanes.setdefault(_key(point.lane), (point.lane, []))[1].append(point)
+        lanes.setdefault(point.lane.key, (point.lane, []))[1].append(point)
     return list(lanes.values())
 
 

@@ -9,7 +9,7 @@ import msgspec
 from shared.model import Point, utc_text
 from shared.rollup import Document, Series
 
-__all__ = ["Body", "write_bodies"]
+__all__ = ["Body", "halved", "write_bodies"]
 
 _ENCODER = msgspec.json.Encoder()
 
@@ -49,19 +49,33 @@ def write_bodies(documents: Iterable[Document], limit: int) -> Iterator[Body]:
         yield Body(b"".join(lines), tuple(members))
 
 
+def halved(body: Body) -> list[Body]:
+    """The body as two with half of its series each; none when it has a single one."""
+    total = sum(len(document.series) for document in body.documents)
+    if total < 2:
+        return []
+    halves: tuple[list[Document], list[Document]] = ([], [])
+    room = total // 2
+    for document in body.documents:
+        for half, series in zip(halves, _cut(document.series, room), strict=True):
+            if series:
+                half.append(msgspec.structs.replace(document, series=series))
+        room = max(0, room - len(document.series))
+    return [body for half in halves for body in write_bodies(half, len(body.data))]
+
+
 def _lines(document: Document, limit: int) -> Iterator[tuple[Document, bytes]]:
     """The document as a line, or as several with a share of its series each."""
     line = _ENCODER.encode(_Document.of(document)) + b"\n"
     if len(line) <= limit or len(document.series) == 1:
         yield document, line
         return
-    for half in _halves(document.series):
+    for half in _cut(document.series, len(document.series) // 2):
         yield from _lines(msgspec.structs.replace(document, series=half), limit)
 
 
-def _halves(series: Sequence[Series]) -> tuple[list[Series], list[Series]]:
-    middle = len(series) // 2
-    return list(series[:middle]), list(series[middle:])
+def _cut(series: Sequence[Series], at: int) -> tuple[list[Series], list[Series]]:
+    return list(series[:at]), list(series[at:])
 
 
 class _Series(msgspec.Struct, rename="camel"):
