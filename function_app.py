@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cache, partial
 from typing import NamedTuple
 
@@ -28,8 +28,8 @@ from shared.sources import Context, load_sources
 POST_THREADS = 16
 # Queue requests under way at once: sampling, dead letters, what is put back.
 QUEUE_THREADS = 16
-# How long what is put back stays unseen; host.json's visibilityTimeout is the same.
-RETRY_DELAY = timedelta(seconds=30)
+# Storage may be away for half a minute before a message that is half done is done again.
+STORAGE_RETRIES = 5
 
 LOG = logging.getLogger("metric_relay")
 # Each SDK call would log two lines.
@@ -71,15 +71,21 @@ def parts() -> Parts:
         tokens=Tokens(new_credential, settings.audience),
         session=open_session(settings.endpoint, POST_THREADS),
     )
-    relay = Relay(Delivery(publisher, max_body_bytes=settings.max_body_bytes, executor=posts))
-    storage = open_connection(settings.storage)
+    delivery = Delivery(
+        publisher,
+        executor=posts,
+        max_body_bytes=settings.max_body_bytes,
+        window=settings.window,
+    )
+    relay = Relay(delivery)
+    storage = open_connection(settings.storage, STORAGE_RETRIES)
     drain = Drain(
         submit=relay.submit,
         ingress=Queue(storage.get_queue_client(settings.queue), queues),
         dead_letters=Queue(storage.get_queue_client(settings.dead_letter_queue), queues),
         defaults=Address(settings.namespace, settings.resource_id, settings.region),
         window=settings.window,
-        retry_delay=RETRY_DELAY,
+        retry_delay=settings.retry_delay,
         clock=partial(datetime.now, UTC),
     )
     context = Context(settings.connection, new_credential, settings.namespace, settings.region)

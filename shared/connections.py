@@ -28,6 +28,8 @@ _AZURITE = (
 # invocation has before its message is better seen again.
 _CONNECT_TIMEOUT = 5
 _READ_TIMEOUT = 20
+# The waits grow: 1, 3, 5, 9, 17 s.
+_RETRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,25 +65,29 @@ def resolve_connection(settings: Mapping[str, str], name: str) -> Connection:
     return Connection(name, queue_service_uri=uri, managed_identity=bool(kind), client_id=client_id)
 
 
-def open_connection(connection: Connection) -> QueueServiceClient:
+def open_connection(connection: Connection, retries: int = _RETRIES) -> QueueServiceClient:
     """A client for the connection's queues. Raises ConfigurationError for a wrong string."""
     from azure.storage.queue import QueueServiceClient
 
     if connection.connection_string is None:
         assert connection.queue_service_uri is not None  # noqa: S101 (one of the two is there)
-        return account_client(connection.queue_service_uri, _credential(connection))
+        return account_client(connection.queue_service_uri, _credential(connection), retries)
     try:
-        return QueueServiceClient.from_connection_string(connection.connection_string, **_options())
+        return QueueServiceClient.from_connection_string(
+            connection.connection_string, **_options(retries)
+        )
     except ValueError as exc:
         # The text of the SDK's error never holds the string itself.
         raise ConfigurationError(f"{connection.name} is no connection string: {exc}") from exc
 
 
-def account_client(url: str, credential: TokenCredential) -> QueueServiceClient:
+def account_client(
+    url: str, credential: TokenCredential, retries: int = _RETRIES
+) -> QueueServiceClient:
     """A client for the queues of the account at that address, signed in with an identity."""
     from azure.storage.queue import QueueServiceClient
 
-    return QueueServiceClient(url, credential=credential, **_options())
+    return QueueServiceClient(url, credential=credential, **_options(retries))
 
 
 def _credential(connection: Connection) -> TokenCredential:
@@ -93,11 +99,11 @@ def _credential(connection: Connection) -> TokenCredential:
     return DefaultAzureCredential(managed_identity_client_id=connection.client_id)
 
 
-def _options() -> dict[str, Any]:
+def _options(retries: int) -> dict[str, Any]:
     from azure.storage.queue import ExponentialRetry
 
     return {
-        "retry_policy": ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=3),
+        "retry_policy": ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=retries),
         "connection_timeout": _CONNECT_TIMEOUT,
         "read_timeout": _READ_TIMEOUT,
     }

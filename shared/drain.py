@@ -64,36 +64,29 @@ class Drain:
             defaults=self._defaults,
             window=self._window,
         )
-        # First what cannot fail later: a crash from here on repeats dead letters, not values.
+        # Before anything is published: should this fail, the whole message is tried again and
+        # no value is counted twice.
         await self._bury(parsed.rejections, origin)
         verdicts = await self._submit(parsed.points) if parsed.points else []
-        deferred = [verdict for verdict in verdicts if verdict.status is Status.DEFERRED]
-        if deferred and len(deferred) == len(verdicts) and not parsed.rejections:
-            raise DeferredError(deferred[0].detail)
-        await self._put_back(deferred)
-        await self._bury(_rejections(verdicts), origin)
+        statuses = {verdict.status for verdict in verdicts}
+        if statuses == {Status.DEFERRED} and not parsed.rejections:
+            raise DeferredError(verdicts[0].detail)
+        await self._settle(verdicts, origin)
 
     async def sample(self, points: Sequence[Point]) -> None:
         """Publish samples; what cannot be published now goes into the ingress queue, stamped."""
         if not points:
             return
-        try:
-            verdicts = await self._submit(points)
-        except Exception:
-            await self._requeue(points, timedelta())
-            raise
-        deferred = [verdict for verdict in verdicts if verdict.status is Status.DEFERRED]
-        await self._put_back(deferred)
-        await self._bury(_rejections(verdicts), Origin())
+        await self._settle(await self._submit(points), Origin())
 
-    async def _put_back(self, deferred: Iterable[Verdict]) -> None:
+    async def _settle(self, verdicts: Sequence[Verdict], origin: Origin) -> None:
+        """Find a place for all that is not published: a point is in two rather than in none."""
+        deferred = [verdict for verdict in verdicts if verdict.status is Status.DEFERRED]
         for verdict in deferred:
             LOG.warning("Put back %d points: %s", len(verdict.points), verdict.detail)
-            await self._requeue(verdict.points, self._retry_delay)
-
-    async def _requeue(self, points: Sequence[Point], delay: timedelta) -> None:
-        for message in write_messages(points):
-            await self._ingress.send(message, delay)
+        for message in write_messages(point for verdict in deferred for point in verdict.points):
+            await self._ingress.send(message, self._retry_delay)
+        await self._bury(_rejections(verdicts), origin)
 
     async def _bury(self, rejections: Sequence[Rejection], origin: Origin) -> None:
         if not rejections:

@@ -21,10 +21,16 @@ _ENCODER = msgspec.json.Encoder()
 
 
 def write_messages(points: Iterable[Point], limit: int = MAX_MESSAGE_BYTES) -> Iterator[bytes]:
-    """Yield messages that read back as these points, each under `limit` bytes.
+    """Yield messages that read back as these points, as few as hold them under `limit` bytes.
 
     Every point carries its time, so that it is not taken for the time of the new message.
     """
+    for run in packed(_documents(points, limit - 2), limit - 2):
+        yield bytes(run[0]) if len(run) == 1 else _ENCODER.encode(run)
+
+
+def _documents(points: Iterable[Point], limit: int) -> Iterator[bytes]:
+    """A document for each address, or several where one would be too long."""
     ordered = sorted(points, key=_address)
     for (region, resource_id, namespace), group in groupby(ordered, key=_address):
         envelope = PointsParts([], namespace, resource_id=resource_id, region=region)

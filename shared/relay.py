@@ -8,17 +8,25 @@ batches that grow with the load.
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import msgspec
 
-from shared.errors import RelayError
 from shared.model import Lane, Point, Status, Verdict
 
 __all__ = ["Deliver", "Relay"]
 
+LOG = logging.getLogger(__name__)
+
 Deliver = Callable[[Lane, Sequence[Point]], Awaitable[list[Verdict]]]
 """Sends points and judges them: every point comes back in exactly one verdict."""
+
+# Points. What 288 messages in work can hold at the most is about as many as this.
+_MOST_HELD = 250_000
+# Points that go out in one delivery; the next one takes the rest.
+_MOST_AT_ONCE = 50_000
 
 
 class _Parcel(msgspec.Struct, eq=False):
@@ -28,67 +36,118 @@ class _Parcel(msgspec.Struct, eq=False):
     answered: asyncio.Future[list[Verdict]]
 
 
+class _Room:
+    """A bounded number of points; who comes when it is full waits for its turn."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._held = 0
+        self._queue: deque[tuple[int, asyncio.Future[None]]] = deque()
+
+    async def enter(self, points: int) -> None:
+        """Wait until the points fit, after whoever came before; more than fit come in alone."""
+        if not self._queue and self._fits(points):
+            self._held += points
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queue.append((points, turn))
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.leave(points)  # Its turn had just come.
+            raise
+
+    def leave(self, points: int) -> None:
+        """Make room for the next ones."""
+        self._held -= points
+        while self._queue:
+            wanted, turn = self._queue[0]
+            if not turn.cancelled():
+                if not self._fits(wanted):
+                    return
+                self._held += wanted
+                turn.set_result(None)
+            self._queue.popleft()
+
+    def _fits(self, points: int) -> bool:
+        return self._held == 0 or self._held + points <= self._most
+
+
 class Relay:
     """Shared by all invocations on one event loop."""
 
-    def __init__(self, deliver: Deliver) -> None:
+    def __init__(
+        self, deliver: Deliver, *, most_held: int = _MOST_HELD, most_at_once: int = _MOST_AT_ONCE
+    ) -> None:
         self._deliver = deliver
-        self._waiting: dict[tuple[str, str], list[_Parcel]] = {}
+        self._room = _Room(most_held)
+        self._most_at_once = most_at_once
+        self._waiting: dict[tuple[str, str], deque[_Parcel]] = {}
         self._running: set[asyncio.Task[None]] = set()
 
     async def submit(self, points: Sequence[Point]) -> list[Verdict]:
         """Wait until every point is judged, and return the verdicts on these points.
 
-        Raises what the delivery raised, once all lanes have answered; when only some of them
-        raised, the points there are deferred, so that what the others published is not sent
-        again with them. Raises CancelledError when the caller is cancelled, which stops neither
+        Waits for room first when too many points are held. Points whose delivery breaks are
+        deferred. Raises only CancelledError, when the caller is cancelled, which stops neither
         the delivery nor anybody else who waits for it.
         """
-        parcels = [self._enqueue(lane, part) for lane, part in _by_lane(points)]
-        answers = await asyncio.gather(
-            *(parcel.answered for parcel in parcels), return_exceptions=True
-        )
-        failures = [answer for answer in answers if isinstance(answer, BaseException)]
-        if failures and len(failures) == len(parcels):
-            raise failures[0]
+        parcels = []
+        for lane, part in _by_lane(points):
+            await self._room.enter(len(part))
+            parcels.append(self._enqueue(lane, part))
         verdicts: list[Verdict] = []
-        for parcel, answer in zip(parcels, answers, strict=True):
-            if isinstance(answer, BaseException):
-                verdicts.append(Verdict(Status.DEFERRED, parcel.points, repr(answer)))
-            else:
-                verdicts.extend(answer)
+        for judged in await asyncio.gather(*(parcel.answered for parcel in parcels)):
+            verdicts.extend(judged)
         return verdicts
 
     def _enqueue(self, lane: Lane, points: Sequence[Point]) -> _Parcel:
         parcel = _Parcel(points, asyncio.get_running_loop().create_future())
-        key = lane.key
-        if key in self._waiting:
-            self._waiting[key].append(parcel)
+        if lane.key in self._waiting:
+            self._waiting[lane.key].append(parcel)
         else:
-            self._waiting[key] = [parcel]
+            self._waiting[lane.key] = deque([parcel])
             # The loop holds its tasks weakly: one that nobody else holds may vanish.
-            task = asyncio.create_task(self._run(key, lane))
+            task = asyncio.create_task(self._run(lane))
             self._running.add(task)
             task.add_done_callback(self._running.discard)
         return parcel
 
-    async def _run(self, key: tuple[str, str], lane: Lane) -> None:
+    async def _run(self, lane: Lane) -> None:
         """Deliver what waits in the lane until nothing does."""
+        waiting = self._waiting[lane.key]
         parcels: list[_Parcel] = []
         try:
-            while parcels := self._waiting[key]:
-                self._waiting[key] = []
-                points = [point for parcel in parcels for point in parcel.points]
-                try:
-                    _answer(parcels, await self._deliver(lane, points))
-                except Exception as exc:  # noqa: BLE001 (whoever waits decides what it means)
-                    for parcel in parcels:
-                        _fail(parcel, exc)
+            while waiting:
+                parcels = self._take(waiting)
+                await self._carry(lane, parcels)
+        except BaseException:
+            # The loop is being stopped. A CancelledError must not reach an invocation: the
+            # Functions worker would never answer it.
+            _defer((*parcels, *waiting), "the app was stopped")
+            raise
         finally:
-            # Only when the delivery was cancelled does anybody wait now. Whoever waits for an
-            # answer that never comes hangs for ever.
-            for parcel in (*parcels, *self._waiting.pop(key)):
-                _fail(parcel, RelayError("the delivery was cancelled"))
+            del self._waiting[lane.key]
+
+    def _take(self, waiting: deque[_Parcel]) -> list[_Parcel]:
+        """The oldest parcels, as many as may go out at once, at least one."""
+        parcels = [waiting.popleft()]
+        size = len(parcels[0].points)
+        while waiting and size + len(waiting[0].points) <= self._most_at_once:
+            parcels.append(waiting.popleft())
+            size += len(parcels[-1].points)
+        return parcels
+
+    async def _carry(self, lane: Lane, parcels: Sequence[_Parcel]) -> None:
+        points = [point for parcel in parcels for point in parcel.points]
+        try:
+            _answer(parcels, await self._deliver(lane, points))
+        except Exception as exc:
+            LOG.exception("A delivery to %s %s broke", lane.region, lane.resource_id)
+            _defer(parcels, repr(exc))
+        finally:
+            self._room.leave(len(points))
 
 
 def _by_lane(points: Iterable[Point]) -> list[tuple[Lane, list[Point]]]:
@@ -119,6 +178,6 @@ def _resolve(parcel: _Parcel, verdicts: list[Verdict]) -> None:
         parcel.answered.set_result(verdicts)
 
 
-def _fail(parcel: _Parcel, exc: Exception) -> None:
-    if not parcel.answered.done():
-        parcel.answered.set_exception(exc)
+def _defer(parcels: Iterable[_Parcel], why: str) -> None:
+    for parcel in parcels:
+        _resolve(parcel, [Verdict(Status.DEFERRED, parcel.points, why)])

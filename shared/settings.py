@@ -32,6 +32,11 @@ DEFAULTS: Mapping[str, str] = {
     "METRICS_MAX_BODY_BYTES": "1000000",
 }
 
+# How Azure Functions lets an app setting replace the visibilityTimeout of host.json, and the
+# value that is there.
+_VISIBILITY_TIMEOUT = "AzureFunctionsJobHost__extensions__queues__visibilityTimeout"
+_VISIBILITY_DEFAULT = "00:00:30"
+
 # A series of the ten longest names and values, all escaped, must fit a body by itself.
 _LEAST_BODY_BYTES = 65_536
 # Telegraf sends up to this; what the service does beyond is not documented.
@@ -58,6 +63,7 @@ class Settings:
     client_id: str | None
     window: Window
     max_body_bytes: int
+    retry_delay: timedelta  # How long what could not be published now stays unseen.
     environ: Mapping[str, str] = field(repr=False)  # For connections; may hold secrets.
 
     @classmethod
@@ -96,6 +102,7 @@ class Settings:
             max_body_bytes=read.number(
                 "METRICS_MAX_BODY_BYTES", _LEAST_BODY_BYTES, _MOST_BODY_BYTES
             ),
+            retry_delay=read.duration(_VISIBILITY_TIMEOUT, _VISIBILITY_DEFAULT),
             environ=environ,
         )
 
@@ -132,6 +139,14 @@ class _Reader:
             return text
 
         return int(self.checked(name, check))
+
+    def duration(self, name: str, default: str) -> timedelta:
+        text = self._environ.get(name, "").strip() or default
+        match = re.fullmatch("([0-9]{1,2}):([0-5][0-9]):([0-5][0-9])", text)
+        if not match:
+            raise ConfigurationError(f"{name} is {text!r}: expected hh:mm:ss")
+        hours, minutes, seconds = map(int, match.groups())
+        return timedelta(hours=hours, minutes=minutes, seconds=seconds)
 
 
 def _queue_name(text: str) -> str:
