@@ -81,11 +81,14 @@ class Backend:
 
 
 @contextmanager
-def run_backend() -> Iterator[Backend]:
-    """Start Azurite and the emulator. Raises ChildError with what one of them said."""
+def run_backend(folder: Path | None = None) -> Iterator[Backend]:
+    """Start Azurite and the emulator. Raises ChildError with what one of them said.
+
+    Queues live in memory, or in a folder, where a restart of Azurite finds them again.
+    """
     command = (sys.executable, "-m", "local.monitor", "--port", "0")
     with (
-        Azurite() as azurite,
+        Azurite(folder=folder) as azurite,
         QueueServiceClient.from_connection_string(azurite.connection_string) as storage,
         Child("Azure Monitor emulator", command, cwd=ROOT) as monitor,
     ):

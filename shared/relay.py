@@ -125,7 +125,8 @@ class Relay:
         except BaseException:
             # The loop is being stopped. A CancelledError must not reach an invocation: the
             # Functions worker would never answer it.
-            _defer((*parcels, *waiting), "the app was stopped")
+            _defer((*parcels, *waiting), "the delivery was cancelled")
+            self._room.leave(sum(len(parcel.points) for parcel in waiting))
             raise
         finally:
             del self._waiting[lane.key]
@@ -159,7 +160,7 @@ def _by_lane(points: Iterable[Point]) -> list[tuple[Lane, list[Point]]]:
 
 def _answer(parcels: Sequence[_Parcel], verdicts: Sequence[Verdict]) -> None:
     """Give each parcel the verdicts on its own points."""
-    if len(verdicts) == 1:
+    if len(verdicts) == 1 and len(verdicts[0].points) == sum(len(p.points) for p in parcels):
         for parcel in parcels:
             _resolve(parcel, [msgspec.structs.replace(verdicts[0], points=parcel.points)])
         return

@@ -61,7 +61,7 @@ def halved(body: Body) -> list[Body]:
             if series:
                 half.append(msgspec.structs.replace(document, series=series))
         room = max(0, room - len(document.series))
-    return [body for half in halves for body in write_bodies(half, len(body.data))]
+    return [part for half in halves for part in write_bodies(half, len(body.data))]
 
 
 def _lines(document: Document, limit: int) -> Iterator[tuple[Document, bytes]]:
