@@ -186,9 +186,10 @@ def _rejected(points: Sequence[Point], answer: Answer, ruling: Ruling) -> Verdic
 def _log(lane: Lane, body: Body, answer: Answer, ruling: Ruling) -> None:
     LOG.log(
         logging.INFO if ruling.action is Action.PUBLISHED else logging.WARNING,
-        "POST %s %s: %d documents, %d bytes, %.0f ms: %s",
+        "POST %s %s: %d points in %d documents, %d bytes, %.0f ms: %s",
         lane.region,
         lane.resource_id,
+        sum(1 for _ in body.points()),
         len(body.documents),
         len(body.data),
         answer.seconds * 1000,

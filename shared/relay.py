@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import msgspec
 
+from shared.errors import RelayError
 from shared.model import Lane, Point, Status, Verdict
 
 __all__ = ["Deliver", "Relay"]
@@ -169,7 +170,9 @@ def _answer(parcels: Sequence[_Parcel], verdicts: Sequence[Verdict]) -> None:
     for parcel in parcels:
         shares: dict[int, tuple[Verdict, list[Point]]] = {}
         for point in parcel.points:
-            verdict = judged[id(point)]
+            verdict = judged.get(id(point))
+            if verdict is None:
+                raise RelayError("a delivery left out a point that it was given")
             shares.setdefault(id(verdict), (verdict, []))[1].append(point)
         _resolve(parcel, [msgspec.structs.replace(v, points=p) for v, p in shares.values()])
 

@@ -275,14 +275,6 @@ async def test_samples_that_are_rejected_are_dead_lettered() -> None:
     assert read(json.dumps(letter["refused"][0]["message"])).points == [point()]
 
 
-async def test_samples_outlive_what_breaks() -> None:
-    setup = Setup(failing)
-    with pytest.raises(OSError, match="broken"):
-        await setup.drain.sample([point()])
-    ((text, delay),) = setup.ingress.sent
-    assert (read(text).points, delay) == ([point()], timedelta())
-
-
 # --- Through the real relay, delivery and publisher ---------------------------------------------
 
 
@@ -302,7 +294,7 @@ def run_through(transport: Transport, body: bytes) -> Setup:
         publisher = Publisher(
             endpoint="https://{region}.monitoring.azure.com", tokens=OneToken(), session=session
         )
-        relay = Relay(Delivery(publisher, max_body_bytes=65_536, executor=pool))
+        relay = Relay(Delivery(publisher, max_body_bytes=65_536, executor=pool, window=WINDOW))
         setup = Setup(published)
         drain = Drain(
             submit=relay.submit,

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-import function_app
 from shared.message_types import DocumentMessage, PointsMessage
 from shared.settings import Settings
 
@@ -192,7 +191,7 @@ SAMPLE = of_json("local.settings.sample.json")["Values"]
 
 
 def test_what_is_put_back_is_seen_when_what_failed_is() -> None:
-    assert seconds(QUEUES["visibilityTimeout"]) == function_app.RETRY_DELAY
+    assert seconds(QUEUES["visibilityTimeout"]) == Settings.from_env(SAMPLE).retry_delay
 
 
 def test_points_expire_before_the_host_gives_up() -> None:

@@ -78,16 +78,18 @@ def test_a_point_reads_back_as_it_was(one: Point) -> None:
     assert back(message) == [one]
 
 
-def test_a_message_has_one_address() -> None:
+def test_points_of_one_address_share_a_document() -> None:
     eastus = Lane("eastus", RESOURCE)
     given = [point(1.0), point(2.0, lane=eastus), point(3.0, namespace="n"), point(4.0)]
-    messages = list(write_messages(given))
-    assert [[one.sum for one in back(message)] for message in messages] == [
+    (message,) = write_messages(given)
+    documents = json.loads(message)
+    assert [[one["value"] for one in document["points"]] for document in documents] == [
         [2.0],
         [1.0, 4.0],
         [3.0],
     ]
-    assert {back(message)[0].lane for message in messages} == {LANE, eastus}
+    assert sorted(one.sum for one in back(message)) == [1.0, 2.0, 3.0, 4.0]
+    assert {one.lane for one in back(message)} == {LANE, eastus}
 
 
 def test_the_order_of_points_is_kept() -> None:
@@ -125,8 +127,9 @@ def test_the_largest_points_stay_under_the_limit(character: str) -> None:
 def test_messages_are_filled_up_to_the_limit_and_no_further() -> None:
     (whole,) = write_messages([point(float(number)) for number in range(10, 20)])
     given = [point(float(number)) for number in range(10, 20)]
-    assert len(list(write_messages(given, len(whole) + 1))) == 1
-    assert len(list(write_messages(given, len(whole)))) == 2
+    # Besides, there is room for a comma and for the brackets of an array of documents.
+    assert len(list(write_messages(given, len(whole) + 3))) == 1
+    assert len(list(write_messages(given, len(whole) + 2))) == 2
 
 
 PACKED = {

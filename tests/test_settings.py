@@ -41,6 +41,7 @@ def test_the_defaults() -> None:
         client_id=None,
         window=Window(timedelta(minutes=20), timedelta(minutes=4)),
         max_body_bytes=1_000_000,
+        retry_delay=timedelta(seconds=30),
         environ=LEAST,
     )
 
