@@ -41,7 +41,7 @@ test: setup ## Run all tests, on Python 3.13 too where it is found
 test-3.13: setup
 ifneq ($(PYTHON_3_13),)
 	@$(MAKE) --no-print-directory .venv-3.13/installed
-	.venv-3.13/bin/python -m pytest -p no:cacheprovider
+	.venv-3.13/bin/python -m pytest -p no:cacheprovider -m "not slow"
 else
 	@echo "python3.13 was not found: the tests ran on $$(.venv/bin/python -V) alone."
 endif

@@ -101,7 +101,12 @@ class Delivery:
             body = work.pop()
             members = tuple(body.points())
             route = self._route(lane)
-            answer, ruling = await self._settle(route, body, deadline)
+            try:
+                answer, ruling = await self._settle(route, body, deadline)
+            except Exception as exc:
+                # Not foreseen; what was published before it must not be sent again for it.
+                LOG.exception("A POST to %s %s broke", route.region, route.resource_id)
+                answer, ruling = Answer(None, type(exc).__name__, str(exc)), Ruling(Action.DEFER)
             match ruling.action:
                 case Action.PUBLISHED:
                     verdicts.append(Verdict(Status.PUBLISHED, members))

@@ -23,6 +23,8 @@ CREDENTIALS = {
 }
 # Seconds before its end at which a token is replaced; azure-core's policy has the same.
 _REFRESH_BEFORE = 300
+# Seconds until a replacement that was not to be had is asked for again.
+_REFRESH_PAUSE = 30
 _SENDABLE = re.compile(r"[!-~]+")
 
 
@@ -55,12 +57,13 @@ class Tokens:
         self._lock = threading.Lock()
         self._credential: TokenCredential | None = None
         self._token: AccessToken | None = None
+        self._refresh_at = 0.0  # By the clock.
 
     def get(self) -> str:
         """The current token. Raises TokenError when there is none to be had."""
         with self._lock:
             token = self._token
-            if token is None or token.expires_on - self._clock() < _REFRESH_BEFORE:
+            if token is None or self._clock() >= self._refresh_at:
                 token = self._token = self._ask(token)
             return token.token
 
@@ -86,7 +89,9 @@ class Tokens:
                 raise ValueError("it gave a token that no header can hold")  # noqa: TRY301
         except (AzureError, ValueError) as exc:
             if current is not None and current.expires_on > self._clock():
+                self._refresh_at = min(self._clock() + _REFRESH_PAUSE, current.expires_on)
                 return current
             name = "no credential" if self._credential is None else type(self._credential).__name__
             raise TokenError(f"{name}: {exc}") from exc
+        self._refresh_at = token.expires_on - _REFRESH_BEFORE
         return token

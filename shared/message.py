@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import lru_cache
 
@@ -34,6 +34,8 @@ _SERIES = msgspec.json.Decoder(SeriesIn)
 # Members that hold points, or dimensions of many.
 _CONTAINERS = (b'"data"', b'"baseData"', b'"series"', b'"dimNames"', b'"points"')
 _ENCODER = msgspec.json.Encoder()
+# Parts of a document that are rejected each by itself.
+_MOST_ALONE = 50
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -94,16 +96,14 @@ class _Reader:
 
     def _read_points(self, where: str, message: PointsParts) -> None:
         address = _narrowed(self._defaults, message, message.namespace)
+        refusals: list[tuple[RefusedError, Raw]] = []
         for index, raw in enumerate(message.points):
             try:
                 refuse_repeated(bytes(raw), b'"dimensions"')
-                point = self._point(decoded(_POINT, raw), address)
+                self.parsed.points.append(self._point(decoded(_POINT, raw), address))
             except RefusedError as refused:
-                alone = msgspec.structs.replace(message, points=[raw])
-                at = joined(where, f"points[{index}]")
-                self._reject(refused.within(at), _ENCODER.encode(alone))
-            else:
-                self.parsed.points.append(point)
+                refusals.append((refused.within(joined(where, f"points[{index}]")), raw))
+        self._reject_parts(refusals, lambda raws: msgspec.structs.replace(message, points=raws))
 
     def _point(self, given: PointIn, address: Address) -> Point:
         address = _narrowed(address, given, given.namespace)
@@ -115,18 +115,20 @@ class _Reader:
         address = _narrowed(self._defaults, message, base.namespace)
         names = tuple(base.dim_names or ())
         check_dimension_names("data.baseData.dimNames", names)
+        refusals: list[tuple[RefusedError, Raw]] = []
         for index, raw in enumerate(base.series):
             try:
                 refuse_repeated(bytes(raw), b'"dimValues"')
                 series = decoded(_SERIES, raw)
                 pairs = paired(names, tuple(series.dim_values or ()))
-                point = self._build(address, base.metric, pairs, message.time, value_set(series))
+                values = value_set(series)
+                self.parsed.points.append(
+                    self._build(address, base.metric, pairs, message.time, values)
+                )
             except RefusedError as refused:
-                alone = _with_series(message, [raw])
                 at = joined(where, f"data.baseData.series[{index}]")
-                self._reject(refused.within(at), _ENCODER.encode(alone))
-            else:
-                self.parsed.points.append(point)
+                refusals.append((refused.within(at), raw))
+        self._reject_parts(refusals, lambda raws: _with_series(message, raws))
 
     def _build(
         self,
@@ -139,6 +141,25 @@ class _Reader:
         time = self._enqueued if given_time is UNSET else parse_time(given_time)
         check_window(time, self._now, self._window)
         return Point(_lane(address), address.namespace, metric, pairs, time, *values)
+
+    def _reject_parts(
+        self,
+        refusals: Sequence[tuple[RefusedError, Raw]],
+        whole: Callable[[list[Raw]], PointsParts | DocumentParts],
+    ) -> None:
+        """Reject parts of a document, each as a document of its own: the first ones.
+
+        The rest share one for each reason. A document with its address around every one of
+        thousands of parts would be many times what was sent.
+        """
+        for refused, raw in refusals[:_MOST_ALONE]:
+            self._reject(refused, _ENCODER.encode(whole([raw])))
+        rest = refusals[_MOST_ALONE:]
+        for reason in sorted({refused.reason for refused, _ in rest}):
+            alike = [(refused, raw) for refused, raw in rest if refused.reason is reason]
+            content = _ENCODER.encode(whole([raw for _, raw in alike]))
+            text = f"{alike[0][0]} (and {len(alike) - 1} more)" if alike[1:] else str(alike[0][0])
+            self.parsed.rejections.append(Rejection(reason, text, content))
 
     def _reject(self, refused: RefusedError, content: bytes) -> None:
         self.parsed.rejections.append(Rejection(refused.reason, str(refused), content))

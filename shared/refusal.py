@@ -7,14 +7,16 @@ says what it expected; what stood there instead is looked up here, on the way of
 from __future__ import annotations
 
 import contextlib
+import difflib
 import json
 import re
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 import msgspec
 
 from shared.address import shown
-from shared.model import Reason
+from shared.model import MAX_NAME_LENGTH, Reason
 
 __all__ = ["RefusedError", "decoded", "joined", "refuse_repeated"]
 
@@ -59,7 +61,8 @@ def decoded(decoder: msgspec.json.Decoder[_T], document: bytes) -> _T:
     try:
         return decoder.decode(document)
     except msgspec.ValidationError as exc:
-        raise RefusedError(*_explained(str(exc), document)) from exc
+        known = getattr(decoder.type, "__struct_encode_fields__", ())
+        raise RefusedError(*_explained(str(exc), document, known)) from exc
     except msgspec.DecodeError as exc:
         raise RefusedError("", f"not JSON: {exc}") from exc
     except RecursionError as exc:
@@ -95,17 +98,22 @@ def joined(outer: str, inner: str) -> str:
     return f"{outer}{inner}" if inner.startswith("[") else f"{outer}.{inner}"
 
 
-def _explained(error: str, document: bytes) -> tuple[str, str]:
-    """msgspec's error as a path and a sentence about what was found there."""
+def _explained(error: str, document: bytes, known: Iterable[str]) -> tuple[str, str]:
+    """msgspec's error as a path and a sentence about what was found there.
+
+    `known` are the members that the document may have.
+    """
     at = _AT.search(error)
     path = at["path"] if at else ""
     text = error[: at.start()] if at else error
-    return path.lstrip("."), _sentence(text, _found(document, path))
+    return path.lstrip("."), _sentence(text, _found(document, path), known)
 
 
-def _sentence(text: str, found: Any) -> str:
+def _sentence(text: str, found: Any, known: Iterable[str]) -> str:
     if text.startswith("Object contains unknown field"):
-        return f"unknown member {shown(text.partition('`')[2].rstrip('`'))}"
+        name = text.partition("`")[2].rstrip("`")
+        near = difflib.get_close_matches(name[:MAX_NAME_LENGTH], known, n=1)
+        return f"unknown member {shown(name)}{f'; did you mean {near[0]}?' if near else ''}"
     if text.startswith("Object missing required field"):
         return f"member {text.partition('`')[2].rstrip('`')} is missing"
     if text == "Number out of range":

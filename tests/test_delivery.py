@@ -159,9 +159,13 @@ async def test_a_lane_is_left_alone_for_a_while(
     assert verdict.status is Status.PUBLISHED
 
 
-async def test_what_breaks_in_a_post_is_raised(delivery: Deliver) -> None:
-    with pytest.raises(OSError, match="broken"):
-        await delivery(Poster(OSError("broken")))(LANE, [point()])
+async def test_what_breaks_in_a_post_defers_what_is_not_published(delivery: Deliver) -> None:
+    poster = Poster(Answer(200), OSError("broken"))
+    points = [point(metric=name) for name in "abc"]
+    published, deferred = await delivery(poster, 200)(LANE, points)
+    assert (published.status, len(published.points)) == (Status.PUBLISHED, 1)
+    assert (deferred.status, len(deferred.points)) == (Status.DEFERRED, 2)
+    assert deferred.detail == "no answer OSError broken"
 
 
 class OneToken:

@@ -72,7 +72,7 @@ def test_the_audience_keeps_its_slash() -> None:
 def test_a_token_is_replaced_300_seconds_before_its_end() -> None:
     tokens, _, clock = tokens_of(HOUR, HOUR)
     tokens.get()
-    clock.now += HOUR - 300
+    clock.now += HOUR - 301
     assert tokens.get() == "t1"
     clock.now += 1
     assert tokens.get() == "t2"
@@ -97,6 +97,16 @@ def test_a_token_is_used_on_while_it_is_valid_and_no_other_is_to_be_had(failure:
         tokens.get()
     assert str(caught.value) == f"Credential: {failure}"
     assert tokens.get() == "t4"
+
+
+def test_a_replacement_that_was_not_to_be_had_is_not_asked_for_at_once_again() -> None:
+    tokens, credential, clock = tokens_of(HOUR, ValueError("odd"), HOUR)
+    tokens.get()
+    clock.now += HOUR - 200
+    assert [tokens.get() for _ in range(3)] == ["t1"] * 3
+    assert len(credential.asked) == 2
+    clock.now += 30
+    assert tokens.get() == "t3"
 
 
 @pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)

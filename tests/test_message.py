@@ -272,8 +272,8 @@ POINTS: dict[str, tuple[Any, str]] = {
     "long metric": (one(metric=LONGEST + "x"), ".metric: 257 characters, at most 256"),
     "empty namespace": (one(namespace=""), ".namespace: 0 characters, at least 1"),
     "long namespace": (one(namespace=LONGEST + "x"), ".namespace: 257 characters, at most 256"),
-    "unknown member": (one(vaule=1), ": unknown member 'vaule'"),
-    "member in another case": (one(Metric="x"), ": unknown member 'Metric'"),
+    "unknown member": (one(vaule=1), ": unknown member 'vaule'; did you mean value?"),
+    "member in another case": (one(Metric="x"), ": unknown member 'Metric'; did you mean metric?"),
     "unknown member with odd characters": (
         one(**{"a`\n\u212a": 1}),
         r": unknown member 'a`\n\u212a'",
@@ -551,7 +551,7 @@ MESSAGES: dict[str, tuple[Any, str]] = {
     "no points": ({"points": []}, "points: 0 members, at least 1"),
     "object for points": ({"points": {}}, "points: found an object, expected an array"),
     "null for points": ({"points": None}, "points: found null, expected an array"),
-    "unknown member": (message(one(), regoin="x"), "unknown member 'regoin'"),
+    "unknown member": (message(one(), regoin="x"), "unknown member 'regoin'; did you mean region?"),
     "a point by itself": (one(), "unknown member 'metric'"),
     "the host's own name": (message(one(), insertionTime="x"), "unknown member 'insertionTime'"),
     "time of a message": (message(one(), time=at()), "unknown member 'time'"),
@@ -748,3 +748,14 @@ def test_padding_is_not_remembered() -> None:
 def test_defaults_stand_in_for_nothing_but_the_namespace() -> None:
     assert Address("QueueProcessing", None, None) == DEFAULTS
     assert only(message(one())).namespace == "QueueProcessing"
+
+
+def test_what_is_refused_many_times_over_does_not_grow_many_times_over() -> None:
+    long_id = RESOURCE + "x" * 200
+    body = json.dumps(message(*[{}] * 15_000, resourceId=long_id)).encode()
+    parsed = read(body)
+    assert len(parsed.rejections) == 51
+    assert parsed.rejections[50].detail == ("points[50]: member metric is missing (and 14949 more)")
+    refused = [json.loads(one.content)["points"] for one in parsed.rejections]
+    assert sum(map(len, refused)) == 15_000
+    assert sum(len(one.content) for one in parsed.rejections) < 2 * len(body)

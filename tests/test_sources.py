@@ -113,7 +113,7 @@ BAD = {
     "unknown kind": (entry(kind="queue"), f".kind: 'queue' is not one of {KNOWN}"),
     "kind that is a number": (entry(kind=5), f".kind: '5' is not one of {KNOWN}"),
     "kind that is an array": (entry(kind=["x"]), f".kind: \"['x']\" is not one of {KNOWN}"),
-    "unknown member": (entry(queue="orders"), ": unknown member 'queue'"),
+    "unknown member": (entry(queue="orders"), ": unknown member 'queue'; did you mean queues?"),
     "no resource ID": (entry(resourceId=None), ": member resourceId is missing"),
     "not a resource ID": (
         entry(resourceId="orders"),
