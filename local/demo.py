@@ -43,8 +43,10 @@ def main() -> int:
     settings = {"METRICS_SAMPLE_SCHEDULE": SCHEDULE, "METRICS_SOURCES": json.dumps([source])}
     print("Starting Azurite, the Azure Monitor emulator and the Functions host …", flush=True)
     try:
-        with run_backend() as backend, run_app(backend, settings) as host:
-            return _demonstrate(backend, host)
+        with run_backend() as backend:
+            _fill_queues(backend)  # Before the timer looks at them.
+            with run_app(backend, settings) as host:
+                return _demonstrate(backend, host)
     except ChildError as exc:
         print(exc, file=sys.stderr)
         return 1
@@ -53,11 +55,14 @@ def main() -> int:
         return 130
 
 
-def _demonstrate(backend: Backend, host: Child) -> int:
+def _fill_queues(backend: Backend) -> None:
     for queue, backlog in demo_data.BACKLOG.items():
         client = backend.storage.create_queue(queue)
         for number in range(backlog):
             client.send_message(f"work {number}")
+
+
+def _demonstrate(backend: Backend, host: Child) -> int:
     enqueued = _enqueue(backend.storage)
     print(f"Enqueued {enqueued} messages; waiting for them and for samples of ", end="")
     print(f"{len(demo_data.BACKLOG)} queues …", flush=True)
