@@ -10,7 +10,7 @@ from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from . import control, identity, ingestion
+from . import arm, control, identity, ingestion, json_source
 from .answers import DROP, RefusalError, refused
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ __all__ = ["create_app"]
 
 def create_app(state: MonitorState) -> Starlette:
     """The emulator over a state. A part is a function from the state to its routes."""
-    parts = (identity, control, ingestion)  # Ingestion last: its first segment is any region.
+    # Control takes all the rest of /_local; ingestion, last, has any region for a first segment.
+    parts = (identity, json_source, control, arm, ingestion)
     app = Starlette(
         routes=[route for part in parts for route in part.routes(state)],
         middleware=[Middleware(_Departures)],

@@ -6,18 +6,36 @@ GET /_local/metrics?resourceId=&namespace=&metric=
     {"values": [{"resourceId", "region", "namespace", "metric", "dimensions": {},
                  "time": "2026-11-23T07:25:00Z", "min", "max", "sum", "count"}]}
 GET /_local/requests?limit=
-    The last ingestion requests (at most 1,000), oldest first, and totals of all that ever were.
-    A connection dropped by a fault has the status null, and is "dropped" in the totals.
+    The last requests to ingestion and to ARM (at most 1,000 each), oldest first, and totals of all
+    that ever were. A connection dropped by a fault has the status null, and is "dropped" in the
+    totals; "query" is as it was sent.
     {"requests": [{"time", "region", "resourceId", "status", "code", "message", "documents",
                    "series", "bytes", "encodedBytes"}],
-     "totals": {"200": 3}, "identityTotals": {"200": 1}, "stored": {"documents", "series"}}
+     "totals": {"200": 3}, "identityTotals": {"200": 1}, "stored": {"documents", "series"},
+     "armRequests": [{"time", "method", "path", "query", "status", "code"}], "armTotals": {}}
 PUT /_local/roles
-    {"assignments": [{"scope", "principalId"?}]}: who is Monitoring Metrics Publisher where. A
-    scope holds all below it, "/" everything; no principalId is everybody. At the start:
-    everybody, everywhere.
+    {"assignments": [{"scope", "principalId"?, "role"?}]}: who has which role where. A scope holds
+    all below it, "/" everything; no principalId is everybody. The role is "Monitoring Metrics
+    Publisher" (the default), which alone may post metrics, or "Reader", "Monitoring Reader",
+    "Contributor" or "Owner", which may read in ARM. At the start: everybody, everywhere, all.
 PUT /_local/resources
     {"resources": [{"resourceId", "region"}]}: replaces what was registered. A resource that is
     not is in the region to which it was first posted; with --strict it does not exist.
+PUT, GET /_local/service_bus
+    {"namespaces": [{"resourceId", "location"?: "westeurope", "queues": [{"name", "active"?,
+    "deadLetter"?, "scheduled"?, "transfer"?, "transferDeadLetter"?, "status"?: "Active",
+    "sizeInBytes"?}], "topics": [{"name", …, "subscriptions": [{"name", …}]}]}], "pageSize"?}:
+    replaces all namespaces, which exist as resources then, too. Numbers not given are 0. The
+    page size is the most items that a page of any list of ARM may hold.
+PUT /_local/documents
+    {"path": "/any/thing", "body": any JSON | "text": "no JSON" | "bytes": N, "status"?: 200,
+    "headers"?: {}, "audience"?, "trickle"?: seconds}: a document, served at
+    GET /_local/documents/any/thing whatever the query. With an audience it takes a token for
+    that, else nothing. "bytes" are of a string that is never closed; "trickle" sends one byte at
+    a time. The body is sent exactly as it was put.
+GET /_local/documents
+    {"documents": [{"path", "requests", "authorized"}]}: how often each was asked for since it was
+    put, and how often with an Authorization header.
 PUT /_local/refused
     {"metrics": ["Poison"]}: metrics that the store refuses, without case, whatever else is right
     with them; for what only the service would find wrong.
@@ -28,7 +46,8 @@ POST /_local/faults
     {"status": 503, "body"?, "retryAfter"?: "2" | HTTP date | seconds}, {"drop": "before" |
     "after"} and {"latency": seconds}, the last alone or with one of the others; for the
     {"next": N} requests, for a {"share": 0..1} of all (drawn with "seed", if given) or, without
-    either, for all; "target": "ingestion" | "identity"; for the "region" or "resourceId" alone.
+    either, for all; "target": "ingestion" | "identity" | "arm"; for the "region" or "resourceId"
+    alone; of ARM, which has no regions, for all paths at or below the "resourceId".
     "before" closes the connection and stores nothing, "after" stores and then closes it.
     Without a body the answer has none, except 408, which has the service's.
 GET, DELETE /_local/faults
@@ -41,7 +60,7 @@ What is wrong with an input is said in a 400: {"error": {"code": "BadRequest", "
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 from starlette.responses import Response
@@ -49,9 +68,11 @@ from starlette.routing import Mount, Route
 
 from .answers import RefusalError, json
 from .faults import Fault
+from .inputs import bad_input, decoded, query
 from .limits import LOGGED_REQUESTS
 from .resources import is_resource
-from .state import Assignment
+from .roles import Assignment
+from .service_bus import Given, ServiceBus
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -61,7 +82,6 @@ if TYPE_CHECKING:
 
 __all__ = ["routes"]
 
-_T = TypeVar("_T")
 _METHODS = ["GET", "PUT", "POST", "PATCH", "DELETE"]
 _CENTURY = 100 * 366 * 24 * 60 * 60  # Seconds; more would leave the calendar.
 
@@ -98,6 +118,8 @@ def routes(state: MonitorState) -> list[BaseRoute]:
                 Route("/requests", control.requests, methods=["GET"]),
                 Route("/roles", control.set_roles, methods=["PUT"]),
                 Route("/resources", control.set_resources, methods=["PUT"]),
+                Route("/service_bus", control.service_bus, methods=["GET"]),
+                Route("/service_bus", control.set_service_bus, methods=["PUT"]),
                 Route("/refused", control.set_refused, methods=["PUT"]),
                 Route("/clock", control.set_clock, methods=["PUT"]),
                 Route("/faults", control.faults, methods=["GET"]),
@@ -117,51 +139,62 @@ class _Control:
         self._state = state
 
     async def metrics(self, request: Request) -> Response:
-        query = _query(request, {"resourceId", "namespace", "metric"})
+        given = query(request, {"resourceId", "namespace", "metric"})
         values = self._state.store.values(
-            query.get("resourceId"), query.get("namespace"), query.get("metric")
+            given.get("resourceId"), given.get("namespace"), given.get("metric")
         )
         return json({"values": values})
 
     async def requests(self, request: Request) -> Response:
-        limit = _query(request, {"limit"}).get("limit", str(LOGGED_REQUESTS))
+        limit = query(request, {"limit"}).get("limit", str(LOGGED_REQUESTS))
         if not limit.isdecimal() or int(limit) < 1:
-            raise _bad_input(f"limit: '{limit}' is not a whole number of at least 1")
+            raise bad_input(f"limit: '{limit}' is not a whole number of at least 1")
         return json(self._state.journal.report(int(limit)))
 
     async def set_roles(self, request: Request) -> Response:
-        roles = await _input(request, _Roles)
+        roles = await decoded(request, _Roles)
         for index, assignment in enumerate(roles.assignments):
             if not assignment.scope.startswith("/"):
-                raise _bad_input(f"assignments[{index}].scope: it does not start with /")
+                raise bad_input(f"assignments[{index}].scope: it does not start with /")
         self._state.assignments = tuple(roles.assignments)
         return json(roles)
 
     async def set_resources(self, request: Request) -> Response:
-        given = await _input(request, _Resources)
+        given = await decoded(request, _Resources)
         for index, each in enumerate(given.resources):
             if not is_resource(each.resource_id):
-                raise _bad_input(
+                raise bad_input(
                     f"resources[{index}].resourceId: '{each.resource_id}' does not name a resource"
                 )
         self._state.resources.register({each.resource_id: each.region for each in given.resources})
         return json(given)
 
+    async def service_bus(self, request: Request) -> Response:
+        query(request, set())
+        return json(self._state.service_bus.given)
+
+    async def set_service_bus(self, request: Request) -> Response:
+        state = self._state
+        given = await decoded(request, Given)
+        state.service_bus = ServiceBus(state.now_iso(), given)
+        state.resources.declare({each.resource_id: each.location for each in given.namespaces})
+        return json(given)
+
     async def set_refused(self, request: Request) -> Response:
-        refused = await _input(request, _Refused)
+        refused = await decoded(request, _Refused)
         self._state.refused_metrics = frozenset(metric.lower() for metric in refused.metrics)
         return json(refused)
 
     async def set_clock(self, request: Request) -> Response:
-        self._state.offset_seconds = (await _input(request, _Clock)).offset_seconds
+        self._state.offset_seconds = (await decoded(request, _Clock)).offset_seconds
         return json({"offsetSeconds": self._state.offset_seconds, "now": self._state.now_iso()})
 
     async def faults(self, request: Request) -> Response:
-        _query(request, set())
+        query(request, set())
         return json({"faults": self._state.faults.report()})
 
     async def add_fault(self, request: Request) -> Response:
-        fault = await _input(request, Fault)
+        fault = await decoded(request, Fault)
         self._state.faults.add(fault)
         return json(fault, 201)
 
@@ -176,21 +209,3 @@ class _Control:
 
 async def _unknown(request: Request) -> Response:
     raise RefusalError(404, "NotFound", f"There is no {request.method} {request.url.path} here.")
-
-
-async def _input(request: Request, kind: type[_T]) -> _T:
-    try:
-        return msgspec.json.decode(await request.body(), type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
-        raise _bad_input(str(exc)) from exc
-
-
-def _query(request: Request, known: set[str]) -> dict[str, str]:
-    query = dict(request.query_params)
-    if unknown := sorted(set(query) - known):
-        raise _bad_input(f"{unknown[0]}: there is no such parameter")
-    return query
-
-
-def _bad_input(message: str) -> RefusalError:
-    return RefusalError(400, "BadRequest", message)

@@ -16,13 +16,14 @@ from starlette.responses import Response
 
 from .answers import NoAnswer, RefusalError, error_body, json
 from .limits import MAX_FAULTS
+from .resources import in_scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["Fault", "Faults", "Hit", "Target", "under"]
 
-Target = Literal["ingestion", "identity"]
+Target = Literal["ingestion", "identity", "arm"]
 
 _NO_BODY = {204, 304}
 # The one error body that was seen from the service for a status that the emulator never gives
@@ -59,6 +60,8 @@ class Fault(
             raise ValueError("next and share exclude each other")
         if self.target == "identity" and (self.region or self.resource_id):
             raise ValueError("region and resourceId do not apply to the target identity")
+        if self.target == "arm" and self.region:
+            raise ValueError("region does not apply to the target arm")
 
     @property
     def decides(self) -> bool:
@@ -66,11 +69,16 @@ class Fault(
         return self.status is not None or self.drop is not None
 
     def concerns(self, target: Target, region: str, resource_id: str) -> bool:
-        """Whether it is meant for such a request; region and resource ID without case."""
-        return (
-            self.target == target
-            and (self.region is None or self.region.lower() == region.lower())
-            and (self.resource_id is None or self.resource_id.lower() == resource_id.lower())
+        """Whether it is meant for such a request; region and resource ID without case.
+
+        A request to ARM has its path for a resource ID, and is meant by all that it lies below.
+        """
+        if self.target != target:
+            return False
+        if target == "arm":
+            return self.resource_id is None or in_scope(resource_id, self.resource_id)
+        return (self.region is None or self.region.lower() == region.lower()) and (
+            self.resource_id is None or self.resource_id.lower() == resource_id.lower()
         )
 
     def response(self) -> Response:

@@ -8,7 +8,7 @@ import msgspec
 
 from .limits import LOGGED_REQUESTS
 
-__all__ = ["DROPPED", "Journal", "Record"]
+__all__ = ["DROPPED", "ArmRecord", "Journal", "Record"]
 
 DROPPED = "dropped"  # Stands for the status in the totals when there was no answer.
 
@@ -33,13 +33,26 @@ class Record(msgspec.Struct, rename="camel"):
     encoded_bytes: int = 0
 
 
+class ArmRecord(msgspec.Struct):
+    """One request to Azure Resource Manager; the query as it was sent, status as above."""
+
+    time: str
+    method: str
+    path: str
+    query: str
+    status: int | None = None
+    code: str = ""
+
+
 class Journal:
-    """The last ingestion requests, oldest first, and totals by status."""
+    """The last requests to ingestion and to ARM, oldest first, and totals by status."""
 
     def __init__(self) -> None:
         self._log: deque[Record] = deque(maxlen=LOGGED_REQUESTS)
         self._totals: Counter[str] = Counter()
         self._identity: Counter[str] = Counter()
+        self._arm_log: deque[ArmRecord] = deque(maxlen=LOGGED_REQUESTS)
+        self._arm: Counter[str] = Counter()
         self._stored: Counter[str] = Counter(documents=0, series=0)
 
     def ingestion(self, record: Record) -> None:
@@ -53,13 +66,20 @@ class Journal:
         """Count a request to the identity endpoint."""
         self._identity[_status(status)] += 1
 
+    def arm(self, record: ArmRecord) -> None:
+        """Note a request to Azure Resource Manager."""
+        self._arm_log.append(record)
+        self._arm[_status(record.status)] += 1
+
     def report(self, limit: int) -> dict[str, object]:
-        """The last requests up to the limit, and all totals."""
+        """The last requests of each log up to the limit, and all totals."""
         return {
             "requests": list(self._log)[-limit:],
             "totals": self._totals,
             "identityTotals": self._identity,
             "stored": self._stored,
+            "armRequests": list(self._arm_log)[-limit:],
+            "armTotals": self._arm,
         }
 
 

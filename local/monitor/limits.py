@@ -4,16 +4,19 @@ from __future__ import annotations
 
 __all__ = [
     "KEPT_MINUTES",
+    "LIST_PAGE",
     "LOGGED_REQUESTS",
     "MAX_BODY_BYTES",
     "MAX_COUNT",
     "MAX_DIMENSIONS",
+    "MAX_DOCUMENTS",
     "MAX_FAULTS",
     "MAX_FUTURE_SECONDS",
     "MAX_PAST_SECONDS",
     "MAX_RESOURCES",
     "MAX_SPELLINGS",
     "MAX_TEXT_LENGTH",
+    "MAX_TOP",
     "MAX_VALUES",
 ]
 
@@ -25,10 +28,15 @@ MAX_DIMENSIONS = 10  # Documentation; the service's error for 11 says "lesser th
 MAX_TEXT_LENGTH = 256  # Documentation, in characters: metric, namespace, dimension name, value.
 MAX_COUNT = 2**31 - 1  # OpenAPI 2018-09-01-preview: count is an int32.
 
+# Azure Resource Manager.
+LIST_PAGE = 100  # Entities on a page of Service Bus, as its users saw; of resources, assumed.
+MAX_TOP = 1_000  # Service Bus's own error for more.
+
 # The emulator's own, so that its memory stays bounded however long it runs.
 KEPT_MINUTES = 24 * 60  # Older values are forgotten when newer ones come in.
 MAX_VALUES = 1_000_000  # One-minute values of one series each; beyond it the oldest minute goes.
 MAX_SPELLINGS = 100_000  # First spellings of names kept.
 MAX_RESOURCES = 100_000  # Resources whose region was learned from a post.
 MAX_FAULTS = 1_000  # Faults waiting at one time.
-LOGGED_REQUESTS = 1_000  # Requests in the log; the totals beside it go on for ever.
+MAX_DOCUMENTS = 1_000  # JSON documents served.
+LOGGED_REQUESTS = 1_000  # Requests in each log; the totals beside it go on for ever.

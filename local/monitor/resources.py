@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from .answers import RefusalError
 from .limits import MAX_RESOURCES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
-__all__ = ["Resources", "in_scope", "is_resource"]
+__all__ = ["Located", "Resources", "in_scope", "is_resource", "type_and_name"]
 
 
 def is_resource(resource_id: str) -> bool:
@@ -36,27 +36,60 @@ def in_scope(resource_id: str, scope: str) -> bool:
     return (resource_id.lower() + "/").startswith(prefix)
 
 
+def type_and_name(resource_id: str) -> tuple[str, str]:
+    """A resource ID's type (Microsoft.Storage/storageAccounts) and name; a child's are joined."""
+    parts = resource_id.split("/")
+    providers = max(index for index, part in enumerate(parts) if part.lower() == "providers")
+    provider, *pairs = parts[providers + 1 :]
+    return "/".join([provider, *pairs[0::2]]), "/".join(pairs[1::2])
+
+
+class Located(NamedTuple):
+    """A resource ID, as first spelled, and its region."""
+
+    resource_id: str
+    region: str
+
+
 class Resources:
-    """Which region each resource is in: registered, or learned from its first accepted post."""
+    """Which region each resource is in.
+
+    Registered or, failing that, declared by the part that emulates it or, failing that, learned
+    from its first accepted post.
+    """
 
     def __init__(self, *, strict: bool) -> None:
         self._strict = strict
-        self._registered: dict[str, str] = {}
-        self._learned: OrderedDict[str, str] = OrderedDict()
+        self._registered: dict[str, Located] = {}
+        self._declared: dict[str, Located] = {}
+        self._learned: OrderedDict[str, Located] = OrderedDict()
 
     def register(self, regions: Mapping[str, str]) -> None:
         """Replace what is registered: resource ID -> region."""
-        self._registered = {key.lower(): region.lower() for key, region in regions.items()}
+        self._registered = _located(regions)
+
+    def declare(self, regions: Mapping[str, str]) -> None:
+        """Replace what is declared: resource ID -> region."""
+        self._declared = _located(regions)
+
+    def known(self) -> Iterator[Located]:
+        """All resources that are known to exist, each once."""
+        yield from {**self._learned, **self._declared, **self._registered}.values()
+
+    def region(self, resource_id: str) -> str | None:
+        """The region of a resource, None if it is not known."""
+        key = resource_id.lower()
+        for known in (self._registered, self._declared, self._learned):
+            if key in known:
+                return known[key].region
+        return None
 
     def check(self, resource_id: str, region: str) -> None:
         """Raise RefusalError for a resource that does not exist, or not in this region."""
-        key = resource_id.lower()
-        home = self._registered.get(key)
-        if home is None:
-            if self._strict:
-                raise RefusalError(404, message="The resource is not registered (--strict)")
-            home = self._learned.get(key, region)
-        if home != region:
+        home = self.region(resource_id)
+        if home is None and self._strict:
+            raise RefusalError(404, message="The resource is not registered (--strict)")
+        if home not in {None, region}:
             raise RefusalError(
                 400,
                 "RegionMismatch",
@@ -67,8 +100,12 @@ class Resources:
     def learn(self, resource_id: str, region: str) -> None:
         """Remember where a resource was first posted to with success."""
         key = resource_id.lower()
-        if key in self._registered or key in self._learned:
+        if self.region(resource_id) is not None:
             return
-        self._learned[key] = region
+        self._learned[key] = Located(resource_id, region)
         if len(self._learned) > MAX_RESOURCES:
             self._learned.popitem(last=False)
+
+
+def _located(regions: Mapping[str, str]) -> dict[str, Located]:
+    return {key.lower(): Located(key, region.lower()) for key, region in regions.items()}

@@ -7,13 +7,14 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from .answers import RefusalError, bad_request
 from .faults import Faults
 from .journal import Journal
+from .json_source import Documents
 from .limits import MAX_BODY_BYTES
-from .resources import Resources, in_scope
+from .resources import Resources
+from .roles import EVERYBODY, PUBLISHERS, Assignment, holds
+from .service_bus import ServiceBus
 from .store import MetricStore
 from .tokens import Tokens
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from .documents import Point
 
-__all__ = ["Assignment", "MonitorState", "Options"]
+__all__ = ["MonitorState", "Options"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +37,6 @@ class Options:
     max_body_bytes: int = MAX_BODY_BYTES
     strict: bool = False  # Whether resources that were not registered do not exist.
     seed: int = 0  # Of the faults' random generators.
-
-
-class Assignment(
-    msgspec.Struct, rename="camel", forbid_unknown_fields=True, omit_defaults=True, frozen=True
-):
-    """Monitoring Metrics Publisher at a scope, for one principal or (None) for all."""
-
-    scope: str
-    principal_id: str | None = None
 
 
 class MonitorState:
@@ -61,9 +53,11 @@ class MonitorState:
     def reset(self) -> None:
         """Back to how it was started, except that tokens issued stay good."""
         self.offset_seconds = 0.0
-        self.assignments: tuple[Assignment, ...] = (Assignment("/"),)
+        self.assignments: tuple[Assignment, ...] = EVERYBODY
         self.refused_metrics: frozenset[str] = frozenset()  # In lower case.
         self.resources = Resources(strict=self.options.strict)
+        self.service_bus = ServiceBus(self.now_iso())
+        self.json_documents = Documents()
         self.store = MetricStore()
         self.faults = Faults(self.options.seed)
         self.journal = Journal()
@@ -85,10 +79,8 @@ class MonitorState:
 
     def authorize(self, principal_id: str, resource_id: str) -> None:
         """Raise RefusalError (403) unless the principal may write the resource's metrics."""
-        for assignment in self.assignments:
-            holder = assignment.principal_id or principal_id
-            if holder.lower() == principal_id.lower() and in_scope(resource_id, assignment.scope):
-                return
+        if holds(self.assignments, principal_id, PUBLISHERS, resource_id):
+            return
         raise RefusalError(
             403,
             "AuthenticationFailed",

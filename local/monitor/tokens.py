@@ -94,19 +94,7 @@ class Tokens:
 
         Of the bodies only the code InvalidAudience is known; the others are ARM's.
         """
-        scheme, _, token = (authorization or "").partition(" ")
-        if scheme.lower() != "bearer" or not token.strip():
-            raise _unauthorized(
-                "AuthenticationFailed",
-                "Authentication failed. The 'Authorization' header is missing.",
-            )
-        claims = self._claims(token.strip())
-        if claims["exp"] <= now:
-            raise _unauthorized(
-                "ExpiredAuthenticationToken",
-                f"The access token expiry UTC time '{_utc(claims['exp'])}'"
-                f" is earlier than current UTC time '{_utc(now)}'.",
-            )
+        claims = self.claims(authorization, now)
         if claims["aud"] != audience:
             raise _unauthorized(
                 "InvalidAudience",
@@ -115,7 +103,24 @@ class Tokens:
             )
         return str(claims["oid"])
 
-    def _claims(self, token: str) -> dict[str, Any]:
+    def claims(self, authorization: str | None, now: float) -> dict[str, Any]:
+        """The claims of a token for any audience; raises RefusalError (401) if it is bad."""
+        scheme, _, token = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            raise _unauthorized(
+                "AuthenticationFailed",
+                "Authentication failed. The 'Authorization' header is missing.",
+            )
+        claims = self._decoded(token.strip())
+        if claims["exp"] <= now:
+            raise _unauthorized(
+                "ExpiredAuthenticationToken",
+                f"The access token expiry UTC time '{_utc(claims['exp'])}'"
+                f" is earlier than current UTC time '{_utc(now)}'.",
+            )
+        return claims
+
+    def _decoded(self, token: str) -> dict[str, Any]:
         try:
             return jwt.decode(token, self._key, [_ALGORITHM], options=_SIGNATURE_ONLY)
         except jwt.InvalidTokenError as exc:

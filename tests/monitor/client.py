@@ -9,10 +9,13 @@ from typing import Any
 import requests
 
 __all__ = [
+    "ARM_AUDIENCE",
     "AUDIENCE",
+    "GROUP",
     "HEADER",
     "QUEUE_ACCOUNT",
     "REGION",
+    "SUBSCRIPTION",
     "Client",
     "document",
     "error",
@@ -21,9 +24,11 @@ __all__ = [
 ]
 
 REGION = "westeurope"
-GROUP = "/subscriptions/5b2f8c1d-1111-4222-8333-944455566677/resourceGroups/orders"
+SUBSCRIPTION = "/subscriptions/5b2f8c1d-1111-4222-8333-944455566677"
+GROUP = f"{SUBSCRIPTION}/resourceGroups/orders"
 QUEUE_ACCOUNT = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/ordersqueues"
 AUDIENCE = "https://monitoring.azure.com/"
+ARM_AUDIENCE = "https://management.azure.com/"
 HEADER = "local-identity-header"
 TIMEOUT = 30
 
@@ -67,6 +72,7 @@ class Client:
         self.url = url
         self.http = requests.Session()
         self._token: str | None = None
+        self._arm_token: str | None = None
 
     @property
     def token(self) -> str:
@@ -74,6 +80,21 @@ class Client:
         if self._token is None:
             self._token = self.fetch_token()
         return self._token
+
+    @property
+    def arm_token(self) -> str:
+        """A token for Azure Resource Manager, fetched once."""
+        if self._arm_token is None:
+            self._arm_token = self.fetch_token(resource=ARM_AUDIENCE)
+        return self._arm_token
+
+    def arm(self, path: str, *, token: str | None = None, **headers: str) -> requests.Response:
+        """GET from Azure Resource Manager: a path with its query, or the whole URL of a link."""
+        return self.http.get(
+            path if path.startswith("http") else self.url + path,
+            headers={"Authorization": f"Bearer {token or self.arm_token}", **headers},
+            timeout=TIMEOUT,
+        )
 
     def identity(self, secret: str | None = HEADER, **query: str) -> requests.Response:
         """Ask the identity endpoint."""

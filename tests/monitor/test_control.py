@@ -93,6 +93,8 @@ def test_resetting_forgets_everything_but_tokens(client: Client) -> None:
         "totals": {},
         "identityTotals": {},
         "stored": {"documents": 0, "series": 0},
+        "armRequests": [],
+        "armTotals": {},
     }
     assert client.post(document(), region="northeurope", token=token).ok
 

@@ -1,0 +1,137 @@
+"""Azure Resource Manager: `GET /subscriptions/…`, as far as the operations known here go.
+
+Checked in this order, each with its own answer: that there is an api-version (400), the token
+(401), the path (404), the api-version (400), the role (403) and, by the operation, that the
+resource exists (404). A caller who may not read a thing is not told whether it exists.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from starlette.routing import Route
+
+from . import arm_resources, arm_service_bus
+from .answers import NoAnswer, RefusalError, json, refused
+from .faults import under
+from .journal import ArmRecord
+from .roles import READERS, holds
+from .tokens import TENANT_ID
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.routing import BaseRoute
+
+    from .arm_operation import Operation
+    from .faults import Hit
+    from .state import MonitorState
+
+__all__ = ["AUDIENCES", "routes"]
+
+AUDIENCES = (
+    "https://management.core.windows.net/",
+    "https://management.core.windows.net",
+    "https://management.azure.com/",
+    "https://management.azure.com",
+)
+_OPERATIONS = (arm_resources.operation, arm_service_bus.operation)
+
+
+def routes(state: MonitorState) -> list[BaseRoute]:
+    """The route of Azure Resource Manager; other methods than GET are not emulated."""
+
+    async def get(request: Request) -> Response:
+        path: str = request.scope["path"]
+        query: str = request.scope["query_string"].decode("ascii", "replace")
+        record = ArmRecord(state.now_iso(), request.method, path, query)
+        hit = state.faults.draw("arm", resource_id=path)
+        journal = state.journal
+
+        def answer() -> Response:
+            # Delayed beyond a reset, it must leave no trace in what came after.
+            return _answer(state, request, record) if state.journal is journal else NoAnswer()
+
+        response = await under(hit, answer)
+        _conclude(record, hit, response)
+        journal.arm(record)
+        return response
+
+    return [Route("/subscriptions/{rest:path}", get, methods=["GET"])]
+
+
+def _answer(state: MonitorState, request: Request, record: ArmRecord) -> Response:
+    try:
+        return json(_content(state, request))
+    except RefusalError as refusal:
+        record.code = refusal.code
+        return refused(refusal)
+
+
+def _conclude(record: ArmRecord, hit: Hit, response: Response) -> None:
+    """Note in the record what the client got to see."""
+    dropped = isinstance(response, NoAnswer)
+    record.status = None if dropped else response.status_code
+    if hit.fault is not None:
+        record.code = f"Dropped{(hit.fault.drop or '').capitalize()}" if dropped else "Fault"
+
+
+def _content(state: MonitorState, request: Request) -> Any:
+    """What the request asks for. Raises RefusalError for the first rule it breaks."""
+    version = request.query_params.get("api-version")
+    if not version:
+        raise RefusalError(
+            400,
+            "MissingApiVersionParameter",
+            "The api-version query parameter (?api-version=) is required for all requests.",
+        )
+    principal = _principal(state, request)
+    operation = _operation(state, request.scope["path"])
+    if version not in operation.versions:
+        raise RefusalError(
+            400,
+            "InvalidApiVersionParameter",
+            f"The api-version '{version}' is invalid."
+            f" The supported versions are '{','.join(reversed(operation.versions))}'.",
+        )
+    if not holds(state.assignments, principal, READERS, operation.scope):
+        raise RefusalError(
+            403,
+            "AuthorizationFailed",
+            f"The client '{principal}' with object id '{principal}' does not have authorization"
+            f" to perform action '{operation.action}' over scope '{operation.scope}' or the scope"
+            " is invalid. If access was recently granted, please refresh your credentials.",
+        )
+    return operation.answer(request)
+
+
+def _operation(state: MonitorState, path: str) -> Operation:
+    for find in _OPERATIONS:
+        operation = find(state, path)
+        if operation is not None:
+            return operation
+    raise RefusalError(404, "NotFound", f"The emulator has no GET {path}.")
+
+
+def _principal(state: MonitorState, request: Request) -> str:
+    """The caller's principal ID; raises RefusalError (401) as Azure Resource Manager words it."""
+    try:
+        claims = state.tokens.claims(request.headers.get("authorization"), state.now())
+    except RefusalError as refusal:
+        raise _unauthorized(refusal.code, refusal.message) from refusal
+    if claims["aud"] not in AUDIENCES:
+        allowed = ",".join(f"'{each}'" for each in AUDIENCES)
+        raise _unauthorized(
+            "InvalidAuthenticationTokenAudience",
+            f"The access token has been obtained for wrong audience or resource '{claims['aud']}'."
+            f" It should exactly match with one of the allowed audiences {allowed}.",
+        )
+    return str(claims["oid"])
+
+
+def _unauthorized(code: str, message: str) -> RefusalError:
+    challenge = (
+        f'Bearer authorization_uri="https://login.windows.net/{TENANT_ID}",'
+        f' error="invalid_token", error_description="{message}"'
+    )
+    return RefusalError(401, code, message, {"WWW-Authenticate": challenge})

@@ -1,0 +1,47 @@
+"""Roles: who holds which of them where."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, get_args
+
+import msgspec
+
+from .resources import in_scope
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["EVERYBODY", "PUBLISHERS", "READERS", "Assignment", "Role", "holds"]
+
+Role = Literal[
+    "Monitoring Metrics Publisher", "Reader", "Monitoring Reader", "Contributor", "Owner"
+]
+
+# Writing metrics is a data action: not even an Owner may. Reading resources is none.
+PUBLISHERS: frozenset[Role] = frozenset({"Monitoring Metrics Publisher"})
+READERS: frozenset[Role] = frozenset({"Reader", "Monitoring Reader", "Contributor", "Owner"})
+
+
+class Assignment(
+    msgspec.Struct, rename="camel", forbid_unknown_fields=True, omit_defaults=True, frozen=True
+):
+    """A role at a scope, for one principal or (None) for all."""
+
+    scope: str
+    principal_id: str | None = None
+    role: Role = "Monitoring Metrics Publisher"
+
+
+EVERYBODY = tuple(Assignment("/", role=role) for role in get_args(Role))
+
+
+def holds(
+    assignments: Iterable[Assignment], principal_id: str, roles: frozenset[Role], scope: str
+) -> bool:
+    """Whether the principal has one of the roles at the scope or above it."""
+    return any(
+        assignment.role in roles
+        and (assignment.principal_id or principal_id).lower() == principal_id.lower()
+        and in_scope(scope, assignment.scope)
+        for assignment in assignments
+    )
