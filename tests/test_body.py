@@ -79,6 +79,10 @@ REFUSED = {
         as_base64(b"hello"),
         "body, base64 decoded: 'hello' is not JSON, which starts with { or [",
     ),
+    "base64 of long text": (
+        as_base64(b"-" * 41),
+        f"body, base64 decoded: '{'-' * 40}'… is not JSON, which starts with {{ or [",
+    ),
     "base64 of white space": (
         as_base64(b"   "),
         "body, base64 decoded: '' is not JSON, which starts with { or [",
@@ -145,6 +149,11 @@ BESIDE = {
         "\n".join(['{"points": [', json.dumps(A), json.dumps(C)]),
         "line 1",
     ),
+    "indented lines after one that is no JSON": (
+        "\n".join(['{"points": [', f"  {json.dumps(A)}", f"\t{json.dumps(C)}"]),
+        "line 1",
+    ),
+    "last line that is no JSON": ("\n".join([json.dumps(A), json.dumps(C), "oops"]), "line 3"),
     "line with a number that is none": (
         "\n".join(map(json.dumps, [A, C, one("bad", float("nan"))])),
         "line 3: points[0].value",
@@ -164,6 +173,23 @@ def test_each_document_knows_where_it_stands() -> None:
     assert [where for where, _ in documents(json.dumps([A, B]).encode())] == ["[0]", "[1]"]
     assert [where for where, _ in documents(b"{}\n\n{}")] == ["line 1:", "line 3:"]
     assert list(documents(b" {} ")) == [("", b"{}")]
+
+
+NOT_FINITE = {
+    "value": (b'{"a": NaN, "b": -Infinity}', b'{"a": 1e999, "b": 1e999}'),
+    "text": (b'{"a": "NaN", "b": NaN}', b'{"a": "NaN", "b": 1e999}'),
+    "after a quote in text": (b'{"a": "\\"NaN", "b": NaN}', b'{"a": "\\"NaN", "b": 1e999}'),
+    "after a broken line in text": (
+        b'{"a": "\\\nNaN", "b": NaN}',
+        b'{"a": "\\\nNaN", "b": 1e999}',
+    ),
+    "text that does not end": (b'{"b": NaN, "a": "NaN', b'{"b": 1e999, "a": "NaN'),
+}
+
+
+@pytest.mark.parametrize(("body", "expected"), NOT_FINITE.values(), ids=NOT_FINITE)
+def test_text_is_left_as_it_is_beside_what_is_not_finite(body: bytes, expected: bytes) -> None:
+    assert list(documents(body)) == [("", expected)]
 
 
 def test_pretty_json_that_is_wrong_is_refused_once() -> None:

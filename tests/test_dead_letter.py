@@ -159,17 +159,25 @@ def test_what_does_not_fit_by_itself_is_cut_and_can_be_joined() -> None:
         (2, 2),
         (None, None),
     ]
-    assert b"".join(base64.b64decode(one["bodyBase64"]) for one in letters[:2]) == body
-    assert letters[0].keys() == {
-        "reason",
-        "detail",
-        "messageId",
-        "enqueuedTime",
-        "deadLetteredTime",
-        "part",
-        "parts",
-        "bodyBase64",
+    pieces = [base64.b64decode(one["bodyBase64"]) for one in letters[:2]]
+    assert pieces == [body[:40_000], body[40_000:]]
+    assert letters[0] == {
+        "reason": "invalid",
+        "detail": "why",
+        "messageId": "5c1f",
+        "enqueuedTime": at(),
+        "deadLetteredTime": at(),
+        "part": 1,
+        "parts": 2,
+        "bodyBase64": base64.b64encode(body[:40_000]).decode(),
     }
+
+
+def test_what_fits_by_itself_is_not_cut() -> None:
+    room = 60_000 - len('{"detail":"why","body":""}')
+    (letter,) = write(refused(b"x" * room))
+    assert json.loads(letter)["refused"] == [{"detail": "why", "body": "x" * room}]
+    assert [json.loads(part)["part"] for part in write(refused(b"x" * (room + 1)))] == [1, 2]
 
 
 def test_a_detail_is_cut_where_it_only_repeats_what_it_found() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -12,9 +13,12 @@ import pytest
 from builders import LANE, NOW, RESOURCE, WINDOW, point
 from transport import Reply, Transport, session_with
 
+from shared import delivery as module
 from shared.delivery import Delivery, Timing
-from shared.model import Lane, Status, Verdict
+from shared.model import Lane, Reason, Status, Verdict
 from shared.publisher import Answer, Publisher
+
+LATE = "'time' should not be older than 30 minutes and not more than 4 minutes in the future"
 
 
 class Poster:
@@ -22,12 +26,14 @@ class Poster:
 
     def __init__(self, *answers: Answer | Exception) -> None:
         self.bodies: list[bytes] = []
+        self.threads: set[str] = set()
         self._answers = answers
 
     def post(self, lane: Lane, body: bytes) -> Answer:
         assert lane == LANE
         answer = self._answers[min(len(self.bodies), len(self._answers) - 1)]
         self.bodies.append(body)
+        self.threads.add(threading.current_thread().name)
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -35,7 +41,7 @@ class Poster:
 
 @pytest.fixture
 def executor() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(2, thread_name_prefix="posts") as pool:
         yield pool
 
 
@@ -70,7 +76,7 @@ Deliver = Callable[..., Delivery]
 def delivery(executor: ThreadPoolExecutor, time: Time) -> Deliver:
     """Makes a delivery with a poster."""
 
-    def make(poster: Poster | Publisher, max_body_bytes: int = 65_536) -> Delivery:
+    def make(poster: module.Poster, max_body_bytes: int = 65_536) -> Delivery:
         return Delivery(
             poster,
             executor=executor,
@@ -106,6 +112,142 @@ async def test_each_body_has_a_verdict_on_its_own_points(delivery: Deliver) -> N
     }
 
 
+class Refusing:
+    """Refuses every body that holds a metric of these."""
+
+    def __init__(self, answer: Answer, *metrics: str) -> None:
+        self.posted: list[str] = []
+        self._answer = answer
+        self._metrics = set(metrics)
+
+    def post(self, lane: Lane, body: bytes) -> Answer:
+        assert lane == LANE
+        documents = [json.loads(line) for line in body.splitlines()]
+        metrics = [document["data"]["baseData"]["metric"] for document in documents]
+        self.posted.append("".join(metrics))
+        return self._answer if self._metrics & set(metrics) else Answer(200)
+
+
+REFUSALS = {
+    "refused": (Answer(400, "BadRequest", "no"), "400 BadRequest no", Reason.REJECTED_BY_AZURE),
+    "too large": (Answer(413), "413", Reason.TOO_LARGE),
+    "too old by the clock of the store alone": (
+        Answer(400, "", LATE),
+        f"400 {LATE}",
+        Reason.EXPIRED,
+    ),
+}
+
+
+@pytest.mark.parametrize(("answer", "detail", "reason"), REFUSALS.values(), ids=REFUSALS)
+async def test_what_is_refused_is_halved_until_the_culprit_stands_alone(
+    delivery: Deliver, answer: Answer, detail: str, reason: Reason
+) -> None:
+    poster = Refusing(answer, "c")
+    a, b, c, d, e = (point(metric=name) for name in "abcde")
+    verdicts = await delivery(poster)(LANE, [a, b, c, d, e])
+    assert poster.posted == ["abcde", "cde", "de", "c", "ab"]
+    assert verdicts == [
+        Verdict(Status.PUBLISHED, (d, e)),
+        Verdict(Status.REJECTED, (c,), detail, reason),
+        Verdict(Status.PUBLISHED, (a, b)),
+    ]
+
+
+async def test_points_that_expired_on_the_way_are_rejected_and_the_rest_is_sent_again(
+    delivery: Deliver,
+) -> None:
+    # What shared a series with a point that is too late is added up anew.
+    start = NOW - WINDOW.past
+    oldest, older = point(1.0, time=start), point(2.0, time=start - timedelta(microseconds=1))
+    late, new = point(4.0, time=start - timedelta(seconds=1)), point(8.0)
+    poster = Poster(Answer(400, "BadRequest", LATE), Answer(200))
+    rejected, *published = await delivery(poster)(LANE, [oldest, older, late, new])
+    assert rejected == Verdict(
+        Status.REJECTED, [older, late], f"400 BadRequest {LATE}", Reason.EXPIRED
+    )
+    assert published == [Verdict(Status.PUBLISHED, (oldest, new))]
+    assert len(poster.bodies) == 2
+    lines = [json.loads(line) for body in poster.bodies for line in body.splitlines()]
+    sums = [line["data"]["baseData"]["series"][0]["sum"] for line in lines]
+    assert sums == [7.0, 8.0, 1.0, 8.0]
+
+
+# --- The region ---------------------------------------------------------------------------------
+
+
+class Registry:
+    """Takes the points of a resource in the last of the regions, and names them one by one."""
+
+    def __init__(self, *regions: str) -> None:
+        self.asked: list[str] = []
+        self._regions = regions
+
+    def post(self, lane: Lane, body: bytes) -> Answer:
+        assert body
+        self.asked.append(lane.region)
+        if lane.region == self._regions[-1]:
+            return Answer(200)
+        known = lane.region in self._regions
+        right = self._regions[self._regions.index(lane.region) + 1 if known else 0]
+        return Answer(400, "RegionMismatch", f"the resource's region : {right} ")
+
+
+async def test_the_region_that_the_service_names_is_learnt(delivery: Deliver) -> None:
+    poster = Registry("northeurope")
+    deliver = delivery(poster, 200)
+    points = [point(metric=name) for name in "abc"]
+    verdicts = await deliver(LANE, points)
+    assert [one.status for one in verdicts] == [Status.PUBLISHED] * 3
+    assert poster.asked == ["westeurope"] + ["northeurope"] * 3
+    upper = Lane(LANE.region, RESOURCE.upper())
+    for lane in (LANE, upper):
+        (verdict,) = await deliver(lane, [point(lane=lane)])
+        assert verdict.status is Status.PUBLISHED
+    assert poster.asked[4:] == ["northeurope"] * 2
+    other = Lane(LANE.region, f"{RESOURCE}2")
+    await deliver(other, [point(lane=other)])
+    assert poster.asked[6:] == ["westeurope", "northeurope"]
+
+
+async def test_a_region_is_learnt_once_in_a_delivery(delivery: Deliver, time: Time) -> None:
+    poster = Registry("northeurope", "eastus")
+    deliver = delivery(poster)
+    (verdict,) = await deliver(LANE, [point()])
+    assert verdict.status is Status.DEFERRED
+    assert verdict.detail == "400 RegionMismatch the resource's region : eastus "
+    assert poster.asked == ["westeurope", "northeurope"]
+    time.slept.append(15)
+    (verdict,) = await deliver(LANE, [point()])
+    assert verdict.status is Status.PUBLISHED
+    assert poster.asked[2:] == ["northeurope", "eastus"]
+
+
+async def test_a_region_that_is_in_use_already_is_no_reason_to_go_on(delivery: Deliver) -> None:
+    poster = Poster(Answer(400, "RegionMismatch", "the resource's region : westeurope"))
+    (verdict,) = await delivery(poster)(LANE, [point()])
+    assert verdict.status is Status.DEFERRED
+    assert len(poster.bodies) == 1
+
+
+async def test_of_too_many_regions_the_oldest_is_forgotten(
+    delivery: Deliver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_MOST_REGIONS", 2)
+    poster = Registry("northeurope")
+    deliver = delivery(poster)
+    lanes = [Lane(LANE.region, f"{RESOURCE}{number}") for number in range(3)]
+    for lane in lanes:
+        await deliver(lane, [point(lane=lane)])
+    assert poster.asked == ["westeurope", "northeurope"] * 3
+    for lane in reversed(lanes):
+        await deliver(lane, [point(lane=lane)])
+    assert poster.asked[6:] == ["northeurope", "northeurope", "westeurope", "northeurope"]
+
+
+# --- What may pass ------------------------------------------------------------------------------
+
+
 async def test_what_follows_a_deferred_body_is_not_tried(delivery: Deliver) -> None:
     poster = Poster(Answer(200), Answer(404), Answer(200))
     points = [point(metric=name) for name in "abc"]
@@ -123,11 +265,39 @@ async def test_retries_stop_at_their_deadline(delivery: Deliver, time: Time) -> 
     assert len(poster.bodies) == 9
 
 
+async def test_a_busy_lane_is_left_alone_for_a_moment(delivery: Deliver, time: Time) -> None:
+    poster = Poster(*[Answer(503)] * 9, Answer(200))
+    deliver = delivery(poster)
+    await deliver(LANE, [point()])
+    time.slept.append(4.75)
+    (verdict,) = await deliver(LANE, [point()])
+    assert (verdict, len(poster.bodies)) == (Verdict(Status.DEFERRED, [point()], "503"), 9)
+    time.slept.append(0.25)
+    (verdict,) = await deliver(LANE, [point()])
+    assert (verdict.status, len(poster.bodies)) == (Status.PUBLISHED, 10)
+
+
 async def test_what_the_service_asks_for_is_waited_for(delivery: Deliver, time: Time) -> None:
     poster = Poster(Answer(429, retry_after="7"), Answer(200))
     (verdict,) = await delivery(poster)(LANE, [point()])
     assert verdict.status is Status.PUBLISHED
     assert time.slept == [7.0]
+
+
+async def test_what_the_service_asks_for_may_be_a_date(delivery: Deliver, time: Time) -> None:
+    poster = Poster(Answer(503, retry_after="Mon, 23 Nov 2026 07:25:37 GMT"), Answer(200))
+    (verdict,) = await delivery(poster)(LANE, [point()])
+    assert verdict.status is Status.PUBLISHED
+    assert time.slept == [7.0]
+
+
+@pytest.mark.parametrize(("seconds", "slept"), [("20", [20.0]), ("21", [])])
+async def test_a_wait_may_last_until_the_deadline_and_no_longer(
+    delivery: Deliver, time: Time, seconds: str, slept: list[float]
+) -> None:
+    poster = Poster(Answer(429, retry_after=seconds), Answer(200))
+    await delivery(poster)(LANE, [point()])
+    assert time.slept == slept
 
 
 PAUSES = {
@@ -159,13 +329,50 @@ async def test_a_lane_is_left_alone_for_a_while(
     assert verdict.status is Status.PUBLISHED
 
 
-async def test_what_breaks_in_a_post_defers_what_is_not_published(delivery: Deliver) -> None:
-    poster = Poster(Answer(200), OSError("broken"))
+async def test_a_lane_that_nobody_asked_for_is_free_again_all_the_same(
+    delivery: Deliver, time: Time
+) -> None:
+    poster = Poster(Answer(404), Answer(200))
+    deliver = delivery(poster)
+    await deliver(LANE, [point()])
+    time.slept.append(1000)
+    (verdict,) = await deliver(LANE, [point()])
+    assert verdict.status is Status.PUBLISHED
+
+
+async def test_a_missing_role_is_named_with_its_scope(delivery: Deliver) -> None:
+    poster = Poster(Answer(403, "AuthenticationFailed", "no"))
+    (verdict,) = await delivery(poster)(LANE, [point()])
+    hint = f"grant Monitoring Metrics Publisher on {RESOURCE}"
+    assert verdict.detail == f"403 AuthenticationFailed no; {hint}"
+
+
+async def test_what_breaks_in_a_post_defers_what_is_not_published(
+    delivery: Deliver, caplog: pytest.LogCaptureFixture
+) -> None:
+    poster = Poster(Answer(200), OSError("broken"), Answer(200))
     points = [point(metric=name) for name in "abc"]
-    published, deferred = await delivery(poster, 200)(LANE, points)
+    deliver = delivery(poster, 200)
+    published, deferred = await deliver(LANE, points)
     assert (published.status, len(published.points)) == (Status.PUBLISHED, 1)
     assert (deferred.status, len(deferred.points)) == (Status.DEFERRED, 2)
     assert deferred.detail == "no answer OSError broken"
+    (record,) = [one for one in caplog.records if one.levelname == "ERROR"]
+    assert record.message == f"A POST to westeurope {RESOURCE} broke"
+    assert record.exc_info
+    # It says nothing of the lane, which is not left alone for it.
+    (again,) = await deliver(LANE, points[:1])
+    assert again.status is Status.PUBLISHED
+
+
+async def test_posts_run_in_the_threads_that_are_meant_for_them(delivery: Deliver) -> None:
+    poster = Poster(Answer(200))
+    await delivery(poster)(LANE, [point()])
+    assert poster.threads == {"posts_0"}
+
+
+def test_the_time_that_passes_outside_of_tests_has_a_zone() -> None:
+    assert Timing().now().utcoffset() == timedelta(0)
 
 
 class OneToken:
@@ -191,16 +398,18 @@ async def test_a_line_tells_of_every_post(
     reply: Reply, level: str, end: str, delivery: Deliver, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
+    times = iter([10.0, 22.5])
+    transport = Transport(reply)
     publisher = Publisher(
         endpoint="https://{region}.monitoring.azure.com",
         tokens=OneToken(),
-        session=session_with(Transport(reply)),
-        clock=lambda: 0.0,
+        session=session_with(transport),
+        clock=lambda: next(times),
     )
     points = [point(metric="a"), point(metric="b"), point(metric="b")]
     await delivery(publisher)(LANE, points)
     (record,) = [one for one in caplog.records if one.name == "shared.delivery"]
     assert record.levelname == level
-    assert record.message.startswith(f"POST westeurope {RESOURCE}: 3 points in 2 documents, ")
-    assert record.message.endswith(f" bytes, 0 ms: {end}")
+    what = f"3 points in 2 documents, {len(transport.bodies()[0])} bytes"
+    assert record.message == f"POST westeurope {RESOURCE}: {what}, 12500 ms: {end}"
     assert "secret" not in caplog.text

@@ -101,6 +101,10 @@ def deferred(points: Sequence[Point]) -> list[Verdict]:
     return [Verdict(Status.DEFERRED, points, "503 busy")]
 
 
+def not_found(points: Sequence[Point]) -> list[Verdict]:
+    return [Verdict(Status.DEFERRED, points, "404")]
+
+
 def rejected(points: Sequence[Point]) -> list[Verdict]:
     return [Verdict(Status.REJECTED, points, "400 BadRequest no", Reason.REJECTED_BY_AZURE)]
 
@@ -177,7 +181,7 @@ async def test_when_all_is_deferred_the_host_shows_the_same_message_again() -> N
 
 
 async def test_when_all_is_deferred_in_several_parts_nothing_is_put_back() -> None:
-    setup = Setup(by_value(good=deferred, later=deferred))
+    setup = Setup(by_value(good=deferred, later=not_found))
     with pytest.raises(DeferredError, match=r"^503 busy$"):
         await setup.message(message(GOOD, LATER))
     assert setup.journal == ["submit"]
@@ -223,6 +227,21 @@ async def test_of_everything_at_once_the_retry_is_safe_before_the_second_letter(
     await setup.message(message(GOOD, LATER, NEVER, BAD))
     assert setup.journal == ["letter", "submit", "ingress", "letter"]
     assert [letter["reason"] for letter in setup.letters.json()] == ["invalid", "rejected_by_azure"]
+
+
+async def test_lines_tell_of_what_is_put_back_and_of_what_is_dead_lettered(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    setup = Setup(MIXED)
+    await setup.message(message(GOOD, LATER, NEVER, BAD, {}))
+    assert {(record.name, record.levelname) for record in caplog.records} == {
+        ("shared.drain", "WARNING")
+    }
+    assert caplog.messages == [
+        "Dead-lettered 2 of message 5c1f: invalid: points[3].value: found text, expected a number",
+        "Put back 1 points: 503 busy",
+        "Dead-lettered 1 of message 5c1f: rejected_by_azure: 400 BadRequest no",
+    ]
 
 
 async def test_what_breaks_is_raised_and_the_message_stays() -> None:

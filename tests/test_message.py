@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,7 +13,7 @@ from builders import ADDRESS, DEFAULTS, NOW, REGION, RESOURCE, SEED, at, documen
 
 from shared.checks import dimensions
 from shared.message import Address
-from shared.model import Lane, Point, Reason
+from shared.model import Lane, Point, Reason, utc_text
 
 LONGEST = "é" * 256
 LARGEST = 1.7976931348623157e308
@@ -53,8 +55,7 @@ def refusal(body: Any) -> str:
 
 
 def test_the_seed_document_with_an_address_is_accepted_as_it_is() -> None:
-    time = "2026-11-23T07:20:20"
-    text = SEED.replace("2023-01-03T11:00:20", time)
+    text = SEED.replace("2023-01-03T11:00:20", "2026-11-23T07:20:20")
     head = f'{{ "resourceId": "{RESOURCE}", "region": "{REGION}",'
     assert only(text.replace("{", head, 1)) == Point(
         lane=Lane(REGION, RESOURCE),
@@ -84,11 +85,20 @@ VALUE_SETS = {
     "one of values": ({"values": [3]}, (3.0, 3.0, 3.0, 1)),
     "values of which each counts": ({"values": [0.1] * 10}, (0.1, 0.1, 1.0, 10)),
     "set": ({"min": 3, "max": 20, "sum": 28, "count": 3}, (3.0, 20.0, 28.0, 3)),
+    "set of zeros": ({"min": 0, "max": 0, "sum": 0, "count": 5}, (0.0, 0.0, 0.0, 5)),
     "least sum": ({"min": 3, "max": 20, "sum": 9, "count": 3}, (3.0, 20.0, 9.0, 3)),
     "largest sum": ({"min": 3, "max": 20, "sum": 60, "count": 3}, (3.0, 20.0, 60.0, 3)),
     "sum of rounded numbers": (
         {"min": 0.1, "max": 0.1, "sum": 0.30000000000000004, "count": 3},
         (0.1, 0.1, 0.30000000000000004, 3),
+    ),
+    "rounded sum of what is up to max": (
+        {"min": 0, "max": 0.1, "sum": 0.30000000000000004, "count": 3},
+        (0.0, 0.1, 0.30000000000000004, 3),
+    ),
+    "rounded sum of what is down to min": (
+        {"min": -0.1, "max": 0, "sum": -0.30000000000000004, "count": 3},
+        (-0.1, 0.0, -0.30000000000000004, 3),
     ),
     "sum in single precision": (
         {"min": 0.1, "max": 0.1, "sum": 99999.99, "count": 1_000_000},
@@ -173,6 +183,10 @@ TIMES_GIVEN = {
     "fraction of 3 digits": ("2026-11-23T07:25:01.123Z", "2026-11-23T07:25:01.123000+00:00"),
     "fraction of 7 digits": ("2026-11-23T07:25:01.1234567Z", "2026-11-23T07:25:01.123456+00:00"),
     "fraction of 9 digits": ("2026-11-23T07:25:01.123456789", "2026-11-23T07:25:01.123456+00:00"),
+    "fraction of 43 digits": (
+        f"2026-11-23T07:25:01.{'1' * 43}Z",
+        "2026-11-23T07:25:01.111111+00:00",
+    ),
     "basic format": ("20261123T072501Z", "2026-11-23T07:25:01+00:00"),
 }
 
@@ -181,6 +195,22 @@ TIMES_GIVEN = {
 def test_a_time_is_read_as_utc(given: str, expected: str) -> None:
     assert only(message(one(time=given))).time == datetime.fromisoformat(expected)
     assert only(document(SERIES, time=given)).time == datetime.fromisoformat(expected)
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Lets the machine stand in another time zone."""
+    monkeypatch.setenv("TZ", "IST-5:30")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("elsewhere")
+@pytest.mark.parametrize("given", ["2026-11-23T07:25:02", "2026-11-23T08:25:02+01:00"])
+def test_a_time_is_utc_wherever_the_machine_stands(given: str) -> None:
+    assert utc_text(only(message(one(time=given))).time) == "2026-11-23T07:25:02Z"
 
 
 def test_a_point_without_a_time_has_the_one_of_its_message() -> None:
@@ -441,8 +471,8 @@ POINTS: dict[str, tuple[Any, str]] = {
         rf".time: '2026-11-23T07:25:3\uff10Z' {TIMES}",
     ),
     "endless fraction": (
-        one(time=f"2026-11-23T07:25:30.{'1' * 60}"),
-        f".time: '2026-11-23T07:25:30.{'1' * 60}' {TIMES}",
+        one(time=f"2026-11-23T07:25:30.{'1' * 44}Z"),
+        f".time: '2026-11-23T07:25:30.{'1' * 44}Z' {TIMES}",
     ),
     # Addresses.
     "number for a region": (one(region=5), ".region: found 5, expected text"),
@@ -463,6 +493,17 @@ POINTS: dict[str, tuple[Any, str]] = {
         f".resourceId: 'orders' is not a resource ID: {RESOURCES}",
     ),
 }
+
+
+def test_a_dimension_is_refused_however_deep_it_nests() -> None:
+    # Where it is too deep for a reader depends on the reader, and on who called it.
+    words = {"dimensions.a: found an array, expected text", "dimensions: nested too deeply"}
+    for depth in range(700, 1000):
+        text = json.dumps(message(one(dimensions={"a": "x"})))
+        detail = refusal(text.replace('"x"', "[" * depth + "]" * depth))
+        assert detail.removeprefix("points[0].") in words | {"nested too deeply"}
+
+
 PARTIAL = ("min", "max", "sum", "count")
 
 
@@ -636,6 +677,15 @@ def test_a_bad_message_is_refused_as_a_whole(given: Any, text: str) -> None:
     assert json.loads(rejection.content) == given
 
 
+def test_a_refusal_says_which_document_of_an_array_it_is_about() -> None:
+    bad = [message(one(), 5), document(SERIES, 5), {}]
+    assert [one.detail for one in read([message(one()), *bad]).rejections] == [
+        "[1].points[1]: found 5, expected an object",
+        "[2].data.baseData.series[1]: found 5, expected an object",
+        "[3]: member points is missing",
+    ]
+
+
 def test_a_bad_time_of_a_document_is_refused_for_each_series() -> None:
     details = [one.detail for one in read(document(SERIES, SERIES, time="x")).rejections]
     assert details == [f"data.baseData.series[{index}].time: 'x' {TIMES}" for index in (0, 1)]
@@ -740,7 +790,9 @@ def test_series_that_come_back_are_read_once() -> None:
 
 
 def test_padding_is_not_remembered() -> None:
-    padded = b'{"Queue": "orders"' + b" " * 2000 + b"}"
+    longest = b'{"Queue": "orders"}'.ljust(1024)
+    assert dimensions(longest) is dimensions(longest)
+    padded = longest + b" "
     assert dimensions(padded) == (("Queue", "orders"),)
     assert dimensions(padded) is not dimensions(padded)
 
@@ -748,6 +800,22 @@ def test_padding_is_not_remembered() -> None:
 def test_defaults_stand_in_for_nothing_but_the_namespace() -> None:
     assert Address("QueueProcessing", None, None) == DEFAULTS
     assert only(message(one())).namespace == "QueueProcessing"
+
+
+def test_what_shares_a_rejection_is_refused_for_the_same_reason() -> None:
+    old = one(time=at(-3600))
+    parsed = read(message(*[{}] * 50, {}, old, {"value": 1}))
+    assert [(one.reason, one.detail) for one in parsed.rejections[50:]] == [
+        (
+            Reason.EXPIRED,
+            "points[51].time: 2026-11-23T06:25:30Z is 3600 s old, at most 1200 s",
+        ),
+        (Reason.INVALID, "points[50]: member metric is missing (and 1 more)"),
+    ]
+    assert [json.loads(one.content)["points"] for one in parsed.rejections[50:]] == [
+        [old],
+        [{}, {"value": 1}],
+    ]
 
 
 def test_what_is_refused_many_times_over_does_not_grow_many_times_over() -> None:

@@ -60,6 +60,9 @@ KEPT = {
     "least count": point(min=1, max=1, sum=1, count=1),
     "sum that was rounded": point(min=0.1, max=0.1, sum=0.30000000000000004, count=3),
     "one value with a rounded sum": point(min=0.1, max=0.1, sum=0.10000000000000002, count=1),
+    "one value with a sum rounded down": point(min=0.1, max=0.1, sum=0.09999999999999999, count=1),
+    "one value that is the max": point(min=1, max=3, sum=3, count=1),
+    "one value that is the min": point(min=1, max=3, sum=1, count=1),
     "several zeros": point(0.0, count=5),
     "largest count": point(min=0, max=1, sum=1, count=MAX_COUNT),
     "largest value": point(1.7976931348623157e308),
@@ -130,6 +133,13 @@ def test_messages_are_filled_up_to_the_limit_and_no_further() -> None:
     # Besides, there is room for a comma and for the brackets of an array of documents.
     assert len(list(write_messages(given, len(whole) + 3))) == 1
     assert len(list(write_messages(given, len(whole) + 2))) == 2
+
+
+def test_documents_fill_a_message_up_to_the_limit_and_no_further() -> None:
+    given = [point(), point(lane=Lane("eastus", RESOURCE))]
+    (whole,) = write_messages(given)
+    assert len(list(write_messages(given, len(whole) + 1))) == 1
+    assert len(list(write_messages(given, len(whole)))) == 2
 
 
 PACKED = {

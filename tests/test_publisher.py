@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import requests
 from builders import LANE, REGION, RESOURCE
+from requests.adapters import HTTPAdapter
 from transport import Reply, Transport, session_with
 
 from shared.errors import TokenError
@@ -330,6 +331,19 @@ TEXTS = {
 @pytest.mark.parametrize(("answer", "text"), TEXTS.values(), ids=TEXTS)
 def test_an_answer_reads_well(answer: Answer, text: str) -> None:
     assert str(answer) == text
+
+
+@pytest.mark.parametrize("scheme", ["https", "http"])
+def test_a_session_keeps_connections_to_each_region(scheme: str) -> None:
+    with open_session(ENDPOINT, 7) as session:
+        adapter = session.get_adapter(f"{scheme}://westeurope.monitoring.azure.com")
+        assert isinstance(adapter, HTTPAdapter)
+        regions = adapter.poolmanager
+        for number in range(64):
+            assert regions.connection_from_host(f"r{number}", scheme=scheme).pool.maxsize == 7
+        assert len(regions.pools) == 64
+        regions.connection_from_host("one-more", scheme=scheme)
+        assert len(regions.pools) == 64
 
 
 def test_a_proxy_is_for_the_way_out_alone() -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -253,7 +256,7 @@ async def test_one_that_is_cancelled_while_it_waits_its_turn_is_delivered_all_th
 
 
 async def test_what_a_broken_delivery_held_is_deferred_and_the_lane_goes_on(
-    relay: Relay, deliveries: Deliveries, start: Start
+    relay: Relay, deliveries: Deliveries, start: Start, caplog: pytest.LogCaptureFixture
 ) -> None:
     failing = [start(relay.submit([point(value)])) for value in (1.0, 2.0)]
     await settle()
@@ -264,6 +267,10 @@ async def test_what_a_broken_delivery_held_is_deferred_and_the_lane_goes_on(
         deferred([point(value)], "OSError('broken')") for value in (1.0, 2.0)
     ]
     assert deliveries.values() == [[1.0, 2.0], [3.0]]
+    (record,) = caplog.records
+    assert (record.name, record.levelname) == ("shared.relay", "ERROR")
+    assert record.message == f"A delivery to {REGION} {RESOURCE} broke"
+    assert record.exc_info
     deliveries.answer(1)
     assert await next_one == published([point(3.0)])
 
@@ -315,6 +322,41 @@ async def test_a_delivery_that_is_cancelled_leaves_nobody_waiting(
     assert await after == published([point(3.0)])
 
 
+def test_what_stops_the_program_is_not_taken_for_a_broken_delivery() -> None:
+    async def deliver(lane: Lane, points: Sequence[Point]) -> list[Verdict]:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(Relay(deliver).submit([point()]))
+
+
+async def test_a_delivery_is_held_until_it_ends_and_no_longer(start: Start) -> None:
+    under_way: list[weakref.ref[asyncio.Task[Any]]] = []
+    waits: list[weakref.ref[asyncio.Future[None]]] = []
+
+    async def deliver(lane: Lane, points: Sequence[Point]) -> list[Verdict]:
+        wait: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waits.append(weakref.ref(wait))
+        current = asyncio.current_task()
+        assert current is not None
+        under_way.append(weakref.ref(current))
+        await wait
+        return published(points)
+
+    relay = Relay(deliver)
+    task = start(relay.submit([point()]))
+    await settle()
+    gc.collect()
+    wait = waits[0]()
+    assert wait is not None, "the delivery has vanished"
+    wait.set_result(None)
+    assert await task == published([point()])
+    await settle()
+    del wait
+    gc.collect()
+    assert under_way[0]() is None, "the delivery is still held"
+
+
 async def test_a_submission_waits_for_room(deliveries: Deliveries, start: Start) -> None:
     relay = Relay(deliveries, most_held=3)
     first = start(relay.submit([point(1.0), point(2.0)]))
@@ -330,6 +372,17 @@ async def test_a_submission_waits_for_room(deliveries: Deliveries, start: Start)
     deliveries.answer(1)
     deliveries.answer(2)
     await asyncio.gather(second, third)
+
+
+async def test_room_is_made_for_as_many_as_fit(deliveries: Deliveries, start: Start) -> None:
+    relay = Relay(deliveries, most_held=2)
+    lanes = (LANE, OTHER, EASTUS, Lane("northeurope", RESOURCE))
+    for number, lane in enumerate(lanes):
+        start(relay.submit([point(float(number), lane=lane)] * 2))
+    for number in range(len(lanes)):
+        await settle()
+        assert deliveries.values() == [[float(before)] * 2 for before in range(number + 1)]
+        deliveries.answer(number)
 
 
 async def test_more_than_fits_goes_in_alone(deliveries: Deliveries, start: Start) -> None:
@@ -349,16 +402,46 @@ async def test_who_gives_up_waiting_for_room_leaves_it_to_the_next(
     deliveries: Deliveries, start: Start
 ) -> None:
     relay = Relay(deliveries, most_held=1)
-    first, second, third = (start(relay.submit([point(value)])) for value in (1.0, 2.0, 3.0))
+    first, second = (start(relay.submit([point(value)])) for value in (1.0, 2.0))
+    third = start(relay.submit([point(3.0, lane=OTHER)]))
     await settle()
     second.cancel()
     await settle()
+    # It held none: there is no more room than before.
+    assert deliveries.values() == [[1.0]]
     deliveries.answer(0)
     await first
     await settle()
     assert deliveries.values() == [[1.0], [3.0]]
     deliveries.answer(1)
     await third
+
+
+async def test_who_gives_up_at_the_moment_of_its_turn_passes_it_on(
+    deliveries: Deliveries, start: Start
+) -> None:
+    relay = Relay(deliveries, most_held=1)
+    _, second, third = (start(relay.submit([point(value)])) for value in (1.0, 2.0, 3.0))
+    await settle()
+    deliveries.answer(0)
+    await asyncio.sleep(0)  # The delivery makes room for the second one, which has yet to see it.
+    second.cancel()
+    await settle()
+    assert second.cancelled()
+    assert deliveries.values() == [[1.0], [3.0]]
+    deliveries.answer(1)
+    await third
+
+
+async def test_a_delivery_takes_as_much_as_it_may(deliveries: Deliveries, start: Start) -> None:
+    relay = Relay(deliveries, most_at_once=4)
+    sizes = {1.0: 1, 2.0: 1, 3.0: 2, 4.0: 1, 5.0: 4}
+    tasks = [start(relay.submit([point(value)] * size)) for value, size in sizes.items()]
+    for number in range(3):
+        await settle()
+        deliveries.answer(number)
+    await asyncio.gather(*tasks)
+    assert deliveries.values() == [[1.0, 2.0, 3.0, 3.0], [4.0], [5.0] * 4]
 
 
 async def test_a_delivery_takes_no_more_than_it_may(deliveries: Deliveries, start: Start) -> None:

@@ -17,8 +17,15 @@ DEFERRED = Ruling(Action.DEFER, pause=15)
 TABLE = {
     "published": (Answer(200), Ruling(Action.PUBLISHED)),
     "no content": (Answer(204), Ruling(Action.PUBLISHED)),
+    "last of the good ones": (Answer(299), Ruling(Action.PUBLISHED)),
+    "before the good ones": (Answer(199), DEFERRED),
+    "multiple choices": (Answer(300), DEFERRED),
     "refused": (
         Answer(400, "BadRequest", "no"),
+        Ruling(Action.HALVE, Reason.REJECTED_BY_AZURE),
+    ),
+    "refused under another code": (
+        Answer(400, "UnsupportedMetric", "no"),
         Ruling(Action.HALVE, Reason.REJECTED_BY_AZURE),
     ),
     "refused without words": (Answer(400), Ruling(Action.HALVE, Reason.REJECTED_BY_AZURE)),
@@ -53,6 +60,7 @@ TABLE = {
     "redirect": (Answer(307), DEFERRED),
     "unsupported type": (Answer(415), DEFERRED),
     "no answer": (Answer(None, "ReadTimeout", "x"), Ruling(Action.RETRY)),
+    "no connection": (Answer(None, "ConnectionError", "x"), Ruling(Action.RETRY)),
     "no token": (Answer(None, "NoToken", "x"), DEFERRED),
 }
 

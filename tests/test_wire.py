@@ -15,7 +15,7 @@ from strategies import points, quick
 
 from shared.model import MAX_COUNT, Point
 from shared.rollup import rollup
-from shared.wire import Body, write_bodies
+from shared.wire import Body, halved, write_bodies
 
 LIMIT = 65_536
 
@@ -45,15 +45,22 @@ def test_a_body_is_one_document_a_line() -> None:
 
 
 def sized(limit: int) -> list[Body]:
-    """Three documents of equal length."""
-    return write([point(metric=name) for name in "abc"], limit)
+    """Four documents of equal length."""
+    return write([point(metric=name) for name in "abcd"], limit)
 
 
 def test_documents_fill_a_body_up_to_the_limit() -> None:
     line = len(write([point(metric="a")])[0].data)
-    assert [len(body.data) for body in sized(3 * line)] == [3 * line]
-    assert [len(body.data) for body in sized(3 * line - 1)] == [2 * line, line]
-    assert [len(body.data) for body in sized(line)] == [line] * 3
+    assert [len(body.data) for body in sized(4 * line)] == [4 * line]
+    assert [len(body.data) for body in sized(4 * line - 1)] == [3 * line, line]
+    assert [len(body.data) for body in sized(2 * line)] == [2 * line] * 2
+    assert [len(body.data) for body in sized(2 * line - 1)] == [line] * 4
+    assert [len(body.data) for body in sized(line)] == [line] * 4
+
+
+def series_counts(body: Body) -> list[int]:
+    """How many series each document of the body has."""
+    return [len(document.series) for document in body.documents]
 
 
 def test_a_document_that_is_too_long_is_cut_between_its_series() -> None:
@@ -64,7 +71,7 @@ def test_a_document_that_is_too_long_is_cut_between_its_series() -> None:
     length = len(whole[0].data)
     assert len(write(many, length)) == 1
     halves = write(many, length - 1)
-    assert len(halves) == 2
+    assert [series_counts(body) for body in halves] == [[50], [50]]
     assert [one for body in halves for one in body.points()] == many
 
 
@@ -72,6 +79,33 @@ def test_a_series_that_is_too_long_is_a_body_of_its_own() -> None:
     (body,) = write([point()], 10)
     assert list(body.points()) == [point()]
     assert len(write([point(metric="a"), point(metric="b")], 10)) == 2
+
+
+HALVED = {
+    "one series": ([1], []),
+    "two of a document": ([2], [[1], [1]]),
+    "two documents": ([1, 1], [[1], [1]]),
+    "an odd number": ([5], [[2], [3]]),
+    "between two documents": ([3, 1, 4], [[3, 1], [4]]),
+    "within a document": ([2, 3, 1], [[2, 1], [2, 1]]),
+    "within the first": ([4, 2], [[3], [1, 2]]),
+    "within the last": ([1, 1, 6], [[1, 1, 2], [4]]),
+}
+
+
+@pytest.mark.parametrize(("counts", "halves"), HALVED.values(), ids=HALVED)
+def test_a_body_is_halved_by_its_series(counts: list[int], halves: list[list[int]]) -> None:
+    given_points = [
+        point(metric=f"M{document}", dimensions=(("Queue", f"{series}"),))
+        for document, count in enumerate(counts)
+        for series in range(count)
+    ]
+    (body,) = write(given_points)
+    assert series_counts(body) == counts
+    parts = halved(body)
+    assert [series_counts(part) for part in parts] == halves
+    assert [one for part in parts for one in part.points()] == (given_points if parts else [])
+    assert all([part] == write(list(part.points())) for part in parts)
 
 
 def test_the_longest_series_fits_the_least_limit() -> None:
