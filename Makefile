@@ -15,10 +15,12 @@ help: ## List these commands
 	@sed -n 's/^\([a-z0-9.-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST)
 
 setup: .venv/installed local/node_modules/installed ## Make .venv and local/node_modules; does nothing when they are current
+	@.venv/bin/python -m local.node --check || { rm -f local/node_modules/installed; $(MAKE) --no-print-directory setup; }
 
 .venv/installed: requirements.txt requirements-dev.txt
 	$(if $(PYTHON),,$(error Metric Relay needs Python 3.11 or newer with venv and pip \
 		(Debian and Ubuntu: apt install python3 python3-venv); none was found on PATH))
+	@$(PYTHON) -c '$(NEW_ENOUGH)' || { echo "$(PYTHON) is no Python 3.11 or newer with venv and pip"; exit 1; }
 	@echo "Installing Python packages into .venv …"
 	@$(PYTHON) -m venv .venv
 	@.venv/bin/python $(PIP_INSTALL) -r requirements-dev.txt

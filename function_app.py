@@ -25,7 +25,7 @@ from shared.settings import Settings
 from shared.sources import Context, load_sources
 
 # POSTs under way at once, and connections kept to each region.
-POST_THREADS = 16
+POST_THREADS = 32
 # Queue requests under way at once: sampling, dead letters, what is put back.
 QUEUE_THREADS = 16
 # Storage may be away for half a minute before a message that is half done is done again.

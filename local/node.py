@@ -70,5 +70,17 @@ def _major(executable: str) -> int:
     return int(answer.stdout.decode().lstrip("v").split(".")[0])
 
 
+def main() -> int:
+    """Install, or with --check only look whether there is a Node.js; the exit status."""
+    if "--check" not in sys.argv[1:]:
+        install()
+        return 0
+    try:
+        node()
+    except LookupError:
+        return 1
+    return 0
+
+
 if __name__ == "__main__":
-    install()
+    sys.exit(main())

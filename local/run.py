@@ -15,28 +15,39 @@ __all__ = ["main"]
 
 # The real host, where it is installed.
 CORE_TOOLS = ("func", "start")
+# App settings of this shell that the app gets; the others say where Azure is.
+PASSED_ON = {
+    "METRICS_SOURCES",
+    "METRICS_SAMPLE_SCHEDULE",
+    "METRICS_RESOURCE_ID",
+    "METRICS_REGION",
+    "METRICS_NAMESPACE",
+    "METRICS_PAST_MINUTES",
+    "METRICS_FUTURE_MINUTES",
+    "METRICS_MAX_BODY_BYTES",
+}
 
 
 def main() -> int:
     """Run until interrupted; the exit status."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    settings = {
-        name: value
-        for name, value in os.environ.items()
-        if name in ("METRICS_SOURCES", "METRICS_SAMPLE_SCHEDULE")
-    }
-    host = CORE_TOOLS if shutil.which("func") else HOST
-    print(f"Starting Azurite, the Azure Monitor emulator and {host[0]} …", flush=True)
+    real = shutil.which("func") is not None
+    name = "Azure Functions Core Tools" if real else "the Functions host stand-in"
+    print(f"Starting Azurite, the Azure Monitor emulator and {name} …", flush=True)
     try:
         with run_backend() as backend:
             print(
                 f"\nEnqueue metric messages into the queue {INGRESS!r} of\n"
                 f"  {backend.azurite.connection_string}\n"
                 f"What lands in Azure Monitor: {backend.monitor_url}/_local/metrics\n"
+                f"What was refused is in the queue '{INGRESS}-dead-letter'.\n"
                 "Stop with Ctrl-C.\n",
                 flush=True,
             )
-            with run_app(backend, settings, host=host, on_line=print) as child:
+            # What the shell says of the app counts, except where the stand-ins are.
+            shell = {name: text for name, text in os.environ.items() if name in PASSED_ON}
+            host = CORE_TOOLS if real else HOST
+            with run_app(backend, shell, host=host, on_line=print) as child:
                 return child.wait(timeout=threading.TIMEOUT_MAX)
     except ChildError as exc:
         print(exc, file=sys.stderr)

@@ -31,11 +31,22 @@ INGRESS = "metrics"
 # The emulator's own; in Azure the platform makes one up for each app.
 IDENTITY_HEADER = "local-identity-header"
 # What runs the app where the Azure Functions Core Tools are not installed.
-HOST = (sys.executable, "-m", "local.functions", "--app", str(ROOT))
+# A local.settings.json is for real Azure: what it holds would lead the app there.
+HOST = (sys.executable, "-m", "local.functions", "--app", str(ROOT), "--no-local-settings")
 # Printed by that host, and by the Core Tools.
 READY = "Functions host ready|Worker process started and initialized"
-# Settings of this shell that would lead the app to real Azure.
-OURS = ("METRICS_", "MetricsStorage", "AZURE_", "IDENTITY_", "MSI_", "AzureWebJobs")
+# Settings of this shell that would lead the app to real Azure, or change its host.
+OURS = (
+    "METRICS_",
+    "MetricsStorage",
+    "AZURE_",
+    "IDENTITY_",
+    "MSI_",
+    "AzureWebJobs",
+    "AzureFunctionsJobHost__",
+    "LOCAL_",
+)
+LOOPBACK = "127.0.0.1,localhost"
 
 
 @dataclass(frozen=True)
@@ -86,6 +97,7 @@ def run_backend(folder: Path | None = None) -> Iterator[Backend]:
 
     Queues live in memory, or in a folder, where a restart of Azurite finds them again.
     """
+    _spare_loopback_the_proxy()
     command = (sys.executable, "-m", "local.monitor", "--port", "0")
     with (
         Azurite(folder=folder) as azurite,
@@ -94,6 +106,14 @@ def run_backend(folder: Path | None = None) -> Iterator[Backend]:
     ):
         url = monitor.wait_for(r"http://\S+")[0]
         yield Backend(azurite, storage, url)
+
+
+def _spare_loopback_the_proxy() -> None:
+    """Whatever proxy this shell has, it cannot reach what listens on this machine alone."""
+    for name in ("NO_PROXY", "no_proxy"):
+        given = os.environ.get(name, "")
+        if LOOPBACK not in given:
+            os.environ[name] = f"{given},{LOOPBACK}" if given else LOOPBACK
 
 
 @contextmanager

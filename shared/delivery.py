@@ -8,10 +8,11 @@ tried again for some seconds, then deferred, and the lane is left alone for a wh
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from datetime import UTC, datetime
 from functools import partial
@@ -30,8 +31,14 @@ __all__ = ["Delivery", "Poster", "Timing"]
 
 LOG = logging.getLogger(__name__)
 
-# Seconds that a lane is left alone after too many requests when the service does not say.
-_BUSY_PAUSE = 5.0
+# Seconds that a lane is left alone when retries did not help: at least, and, whatever
+# Retry-After says, at most, so that one odd header does not outlast the points' window.
+_LEAST_PAUSE = 5.0
+_MOST_PAUSE = 300.0
+# POSTs under way at once to one region, so that one that hangs leaves threads to the others.
+_AT_ONCE_PER_REGION = 8
+# Lanes that are left alone at once; more than that are asked again too early.
+_MOST_PAUSES = 10_000
 # Resources whose right region was learnt, the oldest forgotten first.
 _MOST_REGIONS = 10_000
 
@@ -88,6 +95,7 @@ class Delivery:
         self._timing = timing
         self._pauses: dict[tuple[str, str], _Pause] = {}
         self._regions: dict[str, str] = {}
+        self._slots = _Slots(_AT_ONCE_PER_REGION)
 
     async def __call__(self, lane: Lane, points: Sequence[Point]) -> list[Verdict]:
         """Post the points. Every point is in exactly one of the verdicts."""
@@ -98,6 +106,10 @@ class Delivery:
         verdicts: list[Verdict] = []
         rerouted = False
         while work:
+            if verdicts and self._timing.clock() > deadline:
+                # Halving may take long; what is left is not worth holding up the lane for.
+                verdicts.append(_deferred(work, "not reached in time"))
+                break
             body = work.pop()
             members = tuple(body.points())
             route = self._route(lane)
@@ -123,14 +135,10 @@ class Delivery:
                     work.append(body)
                     rerouted = True
                 case _:
-                    rest = [point for waiting in work for point in waiting.points()]
-                    why = (
-                        f"{answer}; {ruling.hint} on {lane.resource_id}"
-                        if ruling.hint
-                        else str(answer)
-                    )
+                    hint = f"; {ruling.hint} on {lane.resource_id}" if ruling.hint else ""
+                    why = f"{answer}{hint}"
                     self._pause(lane, ruling.pause, why)
-                    verdicts.append(Verdict(Status.DEFERRED, [*members, *rest], why))
+                    verdicts.append(_deferred([body, *work], why))
                     break
         return verdicts
 
@@ -143,7 +151,10 @@ class Delivery:
         attempt = 0
         while True:
             attempt += 1
-            answer = await loop.run_in_executor(self._executor, self._poster.post, lane, body.data)
+            async with self._slots.of(lane.region):
+                answer = await loop.run_in_executor(
+                    self._executor, self._poster.post, lane, body.data
+                )
             ruling = judge(answer)
             _log(lane, body, answer, ruling)
             if ruling.action is not Action.RETRY:
@@ -151,7 +162,7 @@ class Delivery:
             asked = retry_after(answer.retry_after, self._timing.now())
             delay = self._policy.delay(attempt, self._timing.chance(), asked)
             if self._timing.clock() + delay > deadline:
-                pause = _BUSY_PAUSE if asked is None else asked
+                pause = min(_MOST_PAUSE, max(_LEAST_PAUSE, asked or 0.0))
                 return answer, Ruling(Action.DEFER, pause=pause)
             await self._timing.sleep(delay)
 
@@ -181,7 +192,38 @@ class Delivery:
         return None
 
     def _pause(self, lane: Lane, seconds: float, why: str) -> None:
-        self._pauses[lane.key] = _Pause(self._timing.clock() + seconds, why)
+        # Where it was learnt to be is doubtful now.
+        self._regions.pop(lane.resource_id.lower(), None)
+        now = self._timing.clock()
+        if len(self._pauses) >= _MOST_PAUSES:
+            kept = {key: pause for key, pause in self._pauses.items() if pause.until > now}
+            self._pauses = kept if len(kept) < _MOST_PAUSES else {}
+        self._pauses[lane.key] = _Pause(now + seconds, why)
+
+
+class _Slots:
+    """At most so many at once for each name; a name that nobody uses is forgotten."""
+
+    def __init__(self, at_once: int) -> None:
+        self._at_once = at_once
+        self._used: dict[str, tuple[asyncio.Semaphore, int]] = {}
+
+    @contextlib.asynccontextmanager
+    async def of(self, name: str) -> AsyncIterator[None]:
+        """Wait for a slot of that name and hold it."""
+        slots, users = self._used.get(name, (asyncio.Semaphore(self._at_once), 0))
+        self._used[name] = (slots, users + 1)
+        try:
+            async with slots:
+                yield
+        finally:
+            slots, users = self._used.pop(name)
+            if users > 1:
+                self._used[name] = (slots, users - 1)
+
+
+def _deferred(bodies: Iterable[Body], why: str) -> Verdict:
+    return Verdict(Status.DEFERRED, [point for body in bodies for point in body.points()], why)
 
 
 def _rejected(points: Sequence[Point], answer: Answer, ruling: Ruling) -> Verdict:

@@ -6,7 +6,7 @@ import re
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from shared.errors import TokenError
 
@@ -23,8 +23,11 @@ CREDENTIALS = {
 }
 # Seconds before its end at which a token is replaced; azure-core's policy has the same.
 _REFRESH_BEFORE = 300
-# Seconds until a replacement that was not to be had is asked for again.
+# Seconds until a replacement that was not to be had is asked for again; and a first token.
 _REFRESH_PAUSE = 30
+_FAILURE_PAUSE = 15
+# Seconds, and tries after the first; the identity endpoint is next door, or not there at all.
+_OPTIONS: dict[str, Any] = {"connection_timeout": 5, "read_timeout": 10, "retry_total": 2}
 _SENDABLE = re.compile(r"[!-~]+")
 
 
@@ -33,7 +36,7 @@ def make_credential(kind: str, client_id: str | None) -> TokenCredential:
     import azure.identity
 
     if kind == "managed_identity":
-        return azure.identity.ManagedIdentityCredential(client_id=client_id)
+        return azure.identity.ManagedIdentityCredential(client_id=client_id, **_OPTIONS)
     credential: TokenCredential = getattr(azure.identity, CREDENTIALS[kind])()
     return credential
 
@@ -58,11 +61,14 @@ class Tokens:
         self._credential: TokenCredential | None = None
         self._token: AccessToken | None = None
         self._refresh_at = 0.0  # By the clock.
+        self._failure: tuple[float, str] | None = None  # Until when it is remembered.
 
     def get(self) -> str:
         """The current token. Raises TokenError when there is none to be had."""
         with self._lock:
             token = self._token
+            if self._failure is not None and self._clock() < self._failure[0]:
+                raise TokenError(self._failure[1])
             if token is None or self._clock() >= self._refresh_at:
                 token = self._token = self._ask(token)
             return token.token
@@ -92,6 +98,10 @@ class Tokens:
                 self._refresh_at = min(self._clock() + _REFRESH_PAUSE, current.expires_on)
                 return current
             name = "no credential" if self._credential is None else type(self._credential).__name__
-            raise TokenError(f"{name}: {exc}") from exc
+            why = f"{name}: {exc}"
+            self._token = None
+            self._failure = (self._clock() + _FAILURE_PAUSE, why)
+            raise TokenError(why) from exc
+        self._failure = None
         self._refresh_at = token.expires_on - _REFRESH_BEFORE
         return token

@@ -24,7 +24,7 @@ LOG = logging.getLogger(__name__)
 Deliver = Callable[[Lane, Sequence[Point]], Awaitable[list[Verdict]]]
 """Sends points and judges them: every point comes back in exactly one verdict."""
 
-# Points. What 288 messages in work can hold at the most is about as many as this.
+# Points. Most messages in work hold far less; 288 full of the shortest points would hold more.
 _MOST_HELD = 250_000
 # Points that go out in one delivery; the next one takes the rest.
 _MOST_AT_ONCE = 50_000

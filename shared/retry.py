@@ -27,11 +27,11 @@ class Policy(msgspec.Struct, frozen=True):
         """How long to wait after failed attempt 1, 2, …; `chance` is in [0, 1).
 
         What the service asked for is obeyed, with up to a tenth more so that many clients do not
-        come back at the same moment.
+        come back at the same moment; less than the back-off it never is, since a clock that is
+        behind asks for nothing.
         """
-        if asked is not None:
-            return asked * (1 + chance / 10)
-        return min(self.cap, self.first * 2.0 ** (attempt - 1)) * (1 + chance) / 2
+        own = min(self.cap, self.first * 2.0 ** (attempt - 1)) * (1 + chance) / 2
+        return own if asked is None else max(own, asked * (1 + chance / 10))
 
 
 def retry_after(header: str | None, now: datetime) -> float | None:

@@ -21,7 +21,7 @@ _PAUSE = 15.0
 # "'time' should not be older than 30 minutes and not more than 4 minutes in the future"
 _TIME = re.compile(r"'time' should not be older")
 # "… does not accept metrics for the resource's region : northeurope "
-_RIGHT_REGION = re.compile(r"resource's region\s*:\s*([a-z0-9]+)")
+_RIGHT_REGION = re.compile(r"resource's region\s*:\s*([a-z0-9]+)\s*$")
 
 
 class Action(Enum):

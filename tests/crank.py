@@ -70,7 +70,7 @@ class Crank:
         delivery = Delivery(
             Publisher(
                 endpoint=settings.endpoint,
-                tokens=Tokens(credential, settings.audience),
+                tokens=Tokens(credential, settings.audience, self.clock.seconds),
                 session=open_session(settings.endpoint, 4),
             ),
             executor=threads,

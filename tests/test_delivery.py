@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import threading
@@ -345,6 +346,94 @@ async def test_a_missing_role_is_named_with_its_scope(delivery: Deliver) -> None
     (verdict,) = await delivery(poster)(LANE, [point()])
     hint = f"grant Monitoring Metrics Publisher on {RESOURCE}"
     assert verdict.detail == f"403 AuthenticationFailed no; {hint}"
+
+
+async def test_halving_does_not_go_on_for_ever(delivery: Deliver, time: Time) -> None:
+    class Slow(Poster):
+        def post(self, lane: Lane, body: bytes) -> Answer:
+            time.slept.append(1.0)
+            return super().post(lane, body)
+
+    points = [point(metric=f"m{number}") for number in range(64)]
+    poster = Slow(Answer(400, "BadRequest", "no"))
+    verdicts = await delivery(poster)(LANE, points)
+    assert len(poster.bodies) == 21
+    assert verdicts[-1].status is Status.DEFERRED
+    assert verdicts[-1].detail == "not reached in time"
+    assert {verdict.status for verdict in verdicts[:-1]} == {Status.REJECTED}
+    assert sum(len(verdict.points) for verdict in verdicts) == 64
+    # The lane is not paused for it.
+    await delivery(poster)(LANE, [point()])
+
+
+async def test_a_region_that_hangs_leaves_threads_to_the_others(time: Time) -> None:
+    class Hanging(Poster):
+        def __init__(self) -> None:
+            super().__init__(Answer(200))
+            self.let_go = threading.Event()
+            self.held = 0
+
+        def post(self, lane: Lane, body: bytes) -> Answer:
+            self.bodies.append(body)
+            if lane.region == "westeurope":
+                self.held += 1
+                self.let_go.wait(60)
+            return Answer(200)
+
+    poster = Hanging()
+    with ThreadPoolExecutor(9) as pool:
+        deliver = Delivery(
+            poster, executor=pool, max_body_bytes=65_536, window=WINDOW, timing=time.timing()
+        )
+        lanes = [Lane("westeurope", f"{RESOURCE}{number}") for number in range(40)]
+        stuck = [asyncio.create_task(deliver(lane, [point(lane=lane)])) for lane in lanes]
+        await asyncio.sleep(0)
+        other = Lane("northeurope", RESOURCE)
+        (verdict,) = await asyncio.wait_for(deliver(other, [point(lane=other)]), 60)
+        assert verdict.status is Status.PUBLISHED
+        assert poster.held <= 8
+        poster.let_go.set()
+        verdicts = [one for verdicts in await asyncio.gather(*stuck) for one in verdicts]
+    assert {one.status for one in verdicts} == {Status.PUBLISHED}
+
+
+PAUSED_FOR = {"0": 5, "4": 5, "100": 100, "86400": 300, "Sat, 01 Jan 9999 00:00:00 GMT": 300}
+
+
+@pytest.mark.parametrize(("header", "seconds"), PAUSED_FOR.items())
+async def test_a_pause_is_neither_nothing_nor_for_ever(
+    delivery: Deliver, time: Time, header: str, seconds: float
+) -> None:
+    poster = Poster(Answer(503, retry_after=header))
+    deliver = delivery(poster)
+    await deliver(LANE, [point()])
+    posts = len(poster.bodies)
+    time.slept.append(seconds - 0.1)
+    await deliver(LANE, [point()])
+    assert len(poster.bodies) == posts
+    time.slept.append(0.1)
+    await deliver(LANE, [point()])
+    assert len(poster.bodies) > posts
+
+
+async def test_a_learnt_region_is_forgotten_when_it_does_not_help(
+    delivery: Deliver, time: Time
+) -> None:
+    regions: list[str] = []
+
+    class Noting(Poster):
+        def post(self, lane: Lane, body: bytes) -> Answer:
+            regions.append(lane.region)
+            return super().post(LANE, body)
+
+    mismatch = Answer(400, "RegionMismatch", "the resource's region : northeurope ")
+    deliver = delivery(Noting(mismatch, Answer(404), Answer(200)))
+    (deferred,) = await deliver(LANE, [point()])
+    assert deferred.status is Status.DEFERRED
+    time.slept.append(15)
+    (published,) = await deliver(LANE, [point()])
+    assert published.status is Status.PUBLISHED
+    assert regions == ["westeurope", "northeurope", "westeurope"]
 
 
 async def test_what_breaks_in_a_post_defers_what_is_not_published(

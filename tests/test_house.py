@@ -196,7 +196,7 @@ def test_what_is_put_back_is_seen_when_what_failed_is() -> None:
 
 def test_points_expire_before_the_host_gives_up() -> None:
     longest = Settings.from_env(
-        {**SAMPLE, "METRICS_PAST_MINUTES": "20", "METRICS_FUTURE_MINUTES": "4"}
+        {**SAMPLE, "METRICS_PAST_MINUTES": "30", "METRICS_FUTURE_MINUTES": "5"}
     ).window
     retries = QUEUES["maxDequeueCount"] * seconds(QUEUES["visibilityTimeout"])
     assert retries > longest.past + longest.future

@@ -96,6 +96,7 @@ def test_a_token_is_used_on_while_it_is_valid_and_no_other_is_to_be_had(failure:
     with pytest.raises(TokenError) as caught:
         tokens.get()
     assert str(caught.value) == f"Credential: {failure}"
+    clock.now += 15
     assert tokens.get() == "t4"
 
 
@@ -111,11 +112,17 @@ def test_a_replacement_that_was_not_to_be_had_is_not_asked_for_at_once_again() -
 
 @pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
 def test_without_a_token_there_is_an_error(failure: Exception) -> None:
-    tokens, _, _ = tokens_of(failure, HOUR)
+    tokens, credential, clock = tokens_of(failure, HOUR)
     with pytest.raises(TokenError) as caught:
         tokens.get()
     assert str(caught.value) == f"Credential: {failure}"
     assert caught.value.__cause__ is failure
+    # All lanes ask, and one after another would wait for the same failure.
+    clock.now += 14
+    with pytest.raises(TokenError, match=f"^Credential: {failure}$"):
+        tokens.get()
+    assert len(credential.asked) == 1
+    clock.now += 1
     assert tokens.get() == "t2"
 
 

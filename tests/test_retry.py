@@ -58,3 +58,8 @@ def test_what_was_asked_for_is_obeyed_and_little_more() -> None:
     policy = Policy()
     assert policy.delay(1, 0.0, asked=30.0) == 30.0
     assert policy.delay(9, 0.5, asked=30.0) == pytest.approx(31.5)
+
+
+def test_to_be_asked_for_no_wait_is_no_reason_to_hammer() -> None:
+    policy = Policy()
+    assert [policy.delay(attempt, 0.0, asked=0.0) for attempt in (1, 2, 9)] == [0.25, 0.5, 4.0]

@@ -75,7 +75,6 @@ def test_the_store_holds_the_same(
     one_by_one = _publish(store, session, [[point] for point in points])
 
     assert together == one_by_one
-    assert len(rollup(points)) <= len(points)
 
 
 def _publish(

@@ -41,7 +41,15 @@ TABLE = {
     ),
     "a region of a stranger": (
         Answer(400, "RegionMismatch", MISMATCH.format("evil.example/#")),
-        Ruling(Action.REROUTE, pause=15, region="evil"),
+        DEFERRED,
+    ),
+    "a region in other letters": (
+        Answer(400, "RegionMismatch", MISMATCH.format("westUS2")),
+        DEFERRED,
+    ),
+    "a region of two words": (
+        Answer(400, "RegionMismatch", MISMATCH.format("west europe")),
+        DEFERRED,
     ),
     "token": (Answer(401), DEFERRED),
     "role": (

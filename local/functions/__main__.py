@@ -1,4 +1,4 @@
-"""`python -m local.functions [--app DIR] [--grace SECONDS]`: run an app until SIGTERM or Ctrl-C.
+"""Run an app until SIGTERM or Ctrl-C: `python -m local.functions [--app DIR] [--grace SECONDS]`.
 
 Exit status: 0 after a clean stop, 1 when the app cannot be run or work had to be abandoned.
 """
@@ -28,10 +28,15 @@ def main() -> int:
         metavar="SECONDS",
         help="to finish what is held when told to stop (default: %(default)g)",
     )
+    parser.add_argument(
+        "--no-local-settings",
+        action="store_true",
+        help="take app settings from the environment alone, not from local.settings.json",
+    )
     arguments = parser.parse_args()
     _log_to_stderr()
     try:
-        host = load(arguments.app.resolve())
+        host = load(arguments.app.resolve(), local_settings=not arguments.no_local_settings)
         abandoned = asyncio.run(_run(host, arguments.grace))
     except ConfigurationError as exc:
         print(f"error: {exc}", file=sys.stderr)

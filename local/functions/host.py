@@ -82,12 +82,13 @@ class Host:
         return await invoke(function, argument, self._threads)
 
 
-def load(app: Path) -> Host:
+def load(app: Path, *, local_settings: bool = True) -> Host:
     """The host of the app in folder `app`, which becomes the current one.
 
     Raises ConfigurationError, and whatever importing the app raises.
     """
-    settings.load(app, os.environ)
+    if local_settings:
+        settings.load(app, os.environ)
     options = host_json.read(app, os.environ)
     invisibility = _invisibility(os.environ)
     os.chdir(app)  # Where the worker runs an app.
