@@ -137,6 +137,7 @@ class Delivery:
                 case _:
                     hint = f"; {ruling.hint} on {lane.resource_id}" if ruling.hint else ""
                     why = f"{answer}{hint}"
+                    self._learn(lane, ruling.region)
                     self._pause(lane, ruling.pause, why)
                     verdicts.append(_deferred([body, *work], why))
                     break
@@ -176,7 +177,11 @@ class Delivery:
         region = self._regions.get(lane.resource_id.lower(), lane.region)
         return Lane(region, lane.resource_id)
 
-    def _learn(self, lane: Lane, region: str) -> None:
+    def _learn(self, lane: Lane, region: str | None) -> None:
+        """Note where the service says the resource is; forget it where that did not help."""
+        self._regions.pop(lane.resource_id.lower(), None)
+        if region is None:
+            return
         if len(self._regions) >= _MOST_REGIONS:
             self._regions.pop(next(iter(self._regions)))
         self._regions[lane.resource_id.lower()] = region
@@ -192,8 +197,6 @@ class Delivery:
         return None
 
     def _pause(self, lane: Lane, seconds: float, why: str) -> None:
-        # Where it was learnt to be is doubtful now.
-        self._regions.pop(lane.resource_id.lower(), None)
         now = self._timing.clock()
         if len(self._pauses) >= _MOST_PAUSES:
             kept = {key: pause for key, pause in self._pauses.items() if pause.until > now}

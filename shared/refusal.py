@@ -73,10 +73,12 @@ def refuse_repeated(document: bytes, *members: bytes) -> None:
     """Raise RefusedError when an object in it has one of these members, in quotes, twice.
 
     A decoder keeps the last of the two, and what is in the other would be lost in silence. To
-    look at every member costs as much as reading the document: only a suspicion is followed.
+    look at every member costs as much as reading the document: only a suspicion is followed, and
+    a name may hide behind an escape.
     """
+    escaped = b"\\u" in document
     for member in members:
-        if document.count(member) > 1:
+        if escaped or document.count(member) > 1:
             _look_for_twice(document, member.decode().strip('"'))
 
 

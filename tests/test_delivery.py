@@ -221,7 +221,7 @@ async def test_a_region_is_learnt_once_in_a_delivery(delivery: Deliver, time: Ti
     time.slept.append(15)
     (verdict,) = await deliver(LANE, [point()])
     assert verdict.status is Status.PUBLISHED
-    assert poster.asked[2:] == ["northeurope", "eastus"]
+    assert poster.asked[2:] == ["eastus"]
 
 
 async def test_a_region_that_is_in_use_already_is_no_reason_to_go_on(delivery: Deliver) -> None:

@@ -692,6 +692,10 @@ def test_a_bad_time_of_a_document_is_refused_for_each_series() -> None:
 
 
 REPEATED = {
+    "points behind an escape": (
+        '{"points": [1], "p\\u006fints": [2]}',
+        "member points is given twice",
+    ),
     "points": ('{"points": [1], "points": [2]}', "member points is given twice"),
     "data": ('{"data": {}, "data": {}}', "member data is given twice"),
     "baseData": ('{"data": {"baseData": 1, "baseData": 2}}', "member baseData is given twice"),
