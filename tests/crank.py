@@ -24,9 +24,10 @@ from shared.dead_letter import Origin
 from shared.delivery import Delivery, Timing
 from shared.drain import Drain
 from shared.errors import DeferredError
+from shared.http import open_session
 from shared.identity import Tokens, make_credential
 from shared.message import Address
-from shared.publisher import Publisher, open_session
+from shared.publisher import Publisher
 from shared.queues import Queue
 from shared.relay import Relay
 from shared.settings import Settings

@@ -17,8 +17,9 @@ from requests.adapters import HTTPAdapter
 from transport import Reply, Transport, session_with
 
 from shared.errors import TokenError
+from shared.http import open_session
 from shared.model import Lane
-from shared.publisher import Answer, Publisher, open_session
+from shared.publisher import Answer, Publisher
 
 ENDPOINT = "https://{region}.monitoring.azure.com"
 URL = f"https://westeurope.monitoring.azure.com{RESOURCE}/metrics"

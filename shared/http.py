@@ -1,0 +1,66 @@
+"""What every request to Azure has in common: sessions, bearer tokens, the shape of errors."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import msgspec
+import requests
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+
+__all__ = ["MOST_TEXT", "Bearer", "TokenSource", "error_of", "open_session"]
+
+# Characters of an error's text that are kept; the service's own are shorter.
+MOST_TEXT = 1000
+
+
+class TokenSource(Protocol):
+    """Where bearer tokens come from; raises TokenError."""
+
+    def get(self) -> str:
+        """The current token."""
+
+    def discard(self, refused: str) -> None:
+        """Forget a token that was refused."""
+
+
+class Bearer(AuthBase):
+    """Sets the header itself: requests would let a .netrc replace one given in `headers`."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+def open_session(endpoint: str, connections: int) -> requests.Session:
+    """A session that keeps up to `connections` connections to each host open."""
+    session = requests.Session()
+    adapter = HTTPAdapter(pool_connections=64, pool_maxsize=connections)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    # Plain http is for the loopback interface alone, where a proxy cannot help.
+    session.trust_env = urlsplit(endpoint).scheme != "http"
+    return session
+
+
+def error_of(body: bytes) -> tuple[str, str]:
+    """Code and message of a refusal, in whichever of its shapes a service of Azure sent it."""
+    try:
+        document: Any = msgspec.json.decode(body)
+        error = document["error"]
+        code, message = str(error.get("code") or ""), str(error.get("message") or "")
+        return code[:MOST_TEXT], message.strip()[:MOST_TEXT]
+    except (
+        msgspec.DecodeError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ):
+        return "", body.decode(errors="replace").strip()[:MOST_TEXT]
