@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import cache, partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import azure.functions as func
 
@@ -15,6 +16,7 @@ from shared.connections import open_connection
 from shared.dead_letter import Origin
 from shared.delivery import Delivery
 from shared.drain import Drain
+from shared.gate import Gate
 from shared.http import open_session
 from shared.identity import Tokens, make_credential
 from shared.message import Address
@@ -25,10 +27,17 @@ from shared.sampling import Sampler
 from shared.settings import Settings
 from shared.sources import Context, load_sources
 
+if TYPE_CHECKING:
+    from azure.core.credentials import TokenCredential
+
 # POSTs under way at once, and connections kept to each region.
 POST_THREADS = 32
-# Queue requests under way at once: sampling, dead letters, what is put back.
-QUEUE_THREADS = 16
+# Queue requests under way at once, for dead letters and what is put back; the SDK keeps ten
+# connections open.
+QUEUE_THREADS = 8
+# Sources sampled at once, and requests under way at once to one account.
+SAMPLE_THREADS = 32
+GATE_THREADS = 8
 # Storage may be away for half a minute before a message that is half done is done again.
 STORAGE_RETRIES = 5
 
@@ -89,8 +98,32 @@ def parts() -> Parts:
         retry_delay=settings.retry_delay,
         clock=partial(datetime.now, UTC),
     )
-    context = Context(settings.connection, new_credential, settings.namespace, settings.region)
-    sources, problems = load_sources(settings.sources, context)
+    sources, problems = load_sources(settings.sources, _context(settings, new_credential))
     for problem in problems:
         LOG.error("Not sampled: %s", problem)
-    return Parts(drain, Sampler(sources, drain.sample, queues))
+    samplers = ThreadPoolExecutor(SAMPLE_THREADS, thread_name_prefix="sample")
+    return Parts(drain, Sampler(sources, drain.sample, samplers))
+
+
+def _context(settings: Settings, credential: Callable[[], TokenCredential]) -> Context:
+    """What sources may use; those of one account share its gate, those of one audience tokens."""
+
+    @cache
+    def tokens(audience: str) -> Tokens:
+        return Tokens(credential, audience)
+
+    @cache
+    def gate(name: str, per_second: float) -> Gate:
+        return Gate(name, at_once=GATE_THREADS, per_second=per_second)
+
+    return Context(
+        connection=settings.connection,
+        credential=credential,
+        tokens=tokens,
+        gate=gate,
+        session=open_session(settings.arm_endpoint, GATE_THREADS),
+        arm_endpoint=settings.arm_endpoint,
+        arm_audience=settings.arm_audience,
+        namespace=settings.namespace,
+        region=settings.region,
+    )

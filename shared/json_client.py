@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 import msgspec
@@ -27,6 +27,10 @@ _TOTAL_TIMEOUT = 30.0
 _CHUNK = 65_536
 
 
+_T = TypeVar("_T")
+_Result = TypeVar("_Result")
+
+
 class JsonClient:
     """Gets JSON; blocking and safe to use from several threads."""
 
@@ -41,6 +45,10 @@ class JsonClient:
         self._gate = gate
         self._tokens = tokens
         self._clock = clock
+
+    def each(self, function: Callable[[_T], _Result], items: Iterable[_T]) -> list[_Result]:
+        """The function, which may use this client, of each item; as many at once as may be."""
+        return self._gate.each(function, items)
 
     def pages(self, url: str, next_link: Callable[[Any], Any]) -> Iterator[Any]:
         """Yield the answer and those that follow it, until `next_link` of one finds none.

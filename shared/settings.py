@@ -26,6 +26,7 @@ DEFAULTS: Mapping[str, str] = {
     "METRICS_NAMESPACE": "QueueProcessing",
     "METRICS_ENDPOINT": "https://{region}.monitoring.azure.com",
     "METRICS_AUDIENCE": "https://monitoring.azure.com/",
+    "METRICS_ARM_ENDPOINT": "https://management.azure.com",
     "METRICS_CREDENTIAL": "managed_identity",
     "METRICS_PAST_MINUTES": "20",
     "METRICS_FUTURE_MINUTES": "4",
@@ -59,6 +60,7 @@ class Settings:
     namespace: str
     endpoint: str  # A template: {region} stands for the region of a resource.
     audience: str
+    arm_endpoint: str
     credential: str
     client_id: str | None
     window: Window
@@ -93,6 +95,7 @@ class Settings:
             namespace=read.checked("METRICS_NAMESPACE", _namespace),
             endpoint=read.checked("METRICS_ENDPOINT", _endpoint),
             audience=read.checked("METRICS_AUDIENCE", str),
+            arm_endpoint=read.checked("METRICS_ARM_ENDPOINT", _address),
             credential=read.checked("METRICS_CREDENTIAL", _credential),
             client_id=read.optional("AZURE_CLIENT_ID", str),
             window=Window(
@@ -105,6 +108,12 @@ class Settings:
             retry_delay=read.duration(_VISIBILITY_TIMEOUT, _VISIBILITY_DEFAULT),
             environ=environ,
         )
+
+    @property
+    def arm_audience(self) -> str:
+        """The audience of tokens for ARM: its own address, or Azure's for a stand-in."""
+        endpoint = self.arm_endpoint
+        return f"{endpoint if endpoint.startswith('https:') else DEFAULTS['METRICS_ARM_ENDPOINT']}/"
 
     def connection(self, name: str) -> Connection:
         """The storage connection of that name. Raises ConfigurationError."""
@@ -164,15 +173,21 @@ def _namespace(text: str) -> str:
 
 
 def _endpoint(text: str) -> str:
+    if "{region}" not in text:
+        raise ValueError(f"expected a URL such as {DEFAULTS['METRICS_ENDPOINT']}")
+    return _address(text)
+
+
+def _address(text: str) -> str:
     """A bearer token goes there: over TLS, or to this machine."""
+    example = DEFAULTS["METRICS_ENDPOINT" if "{region}" in text else "METRICS_ARM_ENDPOINT"]
     try:
         url = urlsplit(text.replace("{region}", "region"))
         port = url.port
     except ValueError as exc:
-        raise ValueError(f"expected a URL such as {DEFAULTS['METRICS_ENDPOINT']}") from exc
-    odd = re.search(r"[^!-~]|[?#@\\]", text)
-    if odd or port == 0 or not url.hostname or "{region}" not in text:
-        raise ValueError(f"expected a URL such as {DEFAULTS['METRICS_ENDPOINT']}")
+        raise ValueError(f"expected a URL such as {example}") from exc
+    if re.search(r"[^!-~]|[?#@\\]", text) or port == 0 or not url.hostname:
+        raise ValueError(f"expected a URL such as {example}")
     if url.scheme != "https" and not (url.scheme == "http" and url.hostname in _LOOPBACK):
         raise ValueError("expected https:// (http:// on the loopback interface only)")
     return text.rstrip("/")

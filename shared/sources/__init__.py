@@ -15,12 +15,16 @@ from shared.address import shown
 from shared.errors import ConfigurationError, RelayError
 from shared.refusal import RefusedError, decoded
 from shared.sources.base import Context, Kind, Sample, Source
+from shared.sources.rest import REST
+from shared.sources.service_bus import SERVICE_BUS
 from shared.sources.storage_queue import STORAGE_QUEUE
 
 __all__ = ["KINDS", "Context", "Sample", "Source", "load_sources"]
 
 KINDS: dict[str, Kind[Any]] = {
     "storage_queue": STORAGE_QUEUE,
+    "service_bus": SERVICE_BUS,
+    "rest": REST,
 }
 
 _ARRAY = msgspec.json.Decoder(list[Raw])

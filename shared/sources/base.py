@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Generic, Protocol, TypeVar
 
 import msgspec
+import requests
 from msgspec import Meta
 
 from shared.address import checked_region, checked_resource_id
 from shared.checks import check_dimension_names
 from shared.connections import Connection
+from shared.gate import Gate
+from shared.http import TokenSource
 from shared.message_types import Name, Region, ResourceId
 from shared.model import Dimensions, Lane, Point
 from shared.refusal import RefusedError
@@ -21,7 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Context", "Kind", "Sample", "Source", "SourceConfig", "Target"]
 
-_Config = TypeVar("_Config")
+_Config = TypeVar("_Config", bound="SourceConfig")
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
 class Sample(msgspec.Struct):
@@ -34,10 +39,11 @@ class Sample(msgspec.Struct):
 class Source(Protocol):
     """Something that is sampled; blocking."""
 
-    name: str
+    name: str  # Where it stands in METRICS_SOURCES.
+    target: Target
 
     def sample(self, now: datetime) -> Sample:
-        """Take one sample; all its points carry the time `now` (UTC)."""
+        """Take one sample; all its points carry the time `now` (UTC). Raises SourceError."""
 
 
 class Context(msgspec.Struct, frozen=True):
@@ -45,6 +51,11 @@ class Context(msgspec.Struct, frozen=True):
 
     connection: Callable[[str], Connection]  # By the name of a Functions connection.
     credential: Callable[[], TokenCredential]  # The app's identity.
+    tokens: Callable[[str], TokenSource]  # Of that identity, by audience.
+    gate: Callable[[str, float], Gate]  # Of an account, by its name and requests a second.
+    session: requests.Session
+    arm_endpoint: str
+    arm_audience: str
     namespace: str
     region: str | None
 
@@ -65,18 +76,26 @@ class SourceConfig(msgspec.Struct, rename="camel", forbid_unknown_fields=True, k
     namespace: Name | None = None
     dimensions: Annotated[
         dict[Name, Name], Meta(description="Dimensions that every point of the source gets.")
-    ] = {}
+    ] = msgspec.field(default_factory=dict)
+    every: Annotated[
+        str,
+        Meta(
+            pattern=r"^[1-9][0-9]{0,3}[smh]$",
+            description="How often to sample, in ticks of the timer at the most: 30s, 5m, 1h.",
+        ),
+    ] = "1s"
 
 
 class Target(msgspec.Struct, frozen=True):
-    """Where the points of a source go and what they share."""
+    """Where the points of a source go, what they share, and how often they are taken."""
 
     lane: Lane
     namespace: str
     dimensions: Mapping[str, str]
+    every: timedelta
 
     @classmethod
-    def of(cls, config: SourceConfig, context: Context, own: tuple[str, ...]) -> Target:
+    def of(cls, config: SourceConfig, context: Context, own: tuple[str, ...] = ()) -> Target:
         """Check the entry; `own` are the dimension names that the kind itself gives.
 
         Raises RefusedError with the path in the entry.
@@ -84,19 +103,31 @@ class Target(msgspec.Struct, frozen=True):
         region = config.region or context.region
         if region is None:
             raise RefusedError("region", "missing, and METRICS_REGION is not set")
-        try:
-            resource_id = checked_resource_id(config.resource_id)
-        except ValueError as exc:
-            raise RefusedError("resourceId", str(exc)) from exc
-        try:
-            lane = Lane(checked_region(region), resource_id)
-        except ValueError as exc:
-            raise RefusedError("region", str(exc)) from exc
         check_dimension_names("dimensions", (*config.dimensions, *own))
-        return cls(lane, config.namespace or context.namespace, config.dimensions)
+        return cls(
+            Lane(
+                _checked("region", checked_region, region),
+                _checked("resourceId", checked_resource_id, config.resource_id),
+            ),
+            config.namespace or context.namespace,
+            config.dimensions,
+            _duration(config.every),
+        )
 
     def point(self, metric: str, value: float, now: datetime, own: Mapping[str, str]) -> Point:
         """One value at one moment, with the kind's own dimensions beside the fixed ones."""
         pairs = {**self.dimensions, **own}.items()
         dimensions: Dimensions = tuple(sorted(pairs, key=lambda pair: pair[0].casefold()))
         return Point(self.lane, self.namespace, metric, dimensions, now, value, value, value, 1)
+
+
+def _checked(path: str, check: Callable[[str], str], text: str) -> str:
+    try:
+        return check(text)
+    except ValueError as exc:
+        raise RefusedError(path, str(exc)) from exc
+
+
+def _duration(text: str) -> timedelta:
+    number, unit = re.fullmatch("([0-9]+)([smh])", text).groups()  # type: ignore[union-attr]
+    return timedelta(seconds=int(number) * _SECONDS[unit])

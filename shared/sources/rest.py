@@ -1,0 +1,204 @@
+"""Numbers out of any JSON over HTTPS, by JMESPath, the language of `az --query`.
+
+`items` finds the list of things that are measured (the whole answer is one thing if it is
+missing); each expression of `metrics` and `dimensions` is applied to a thing. One request a
+sample, and one for each further page.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+import jmespath
+import msgspec
+from jmespath.exceptions import JMESPathError
+from jmespath.parser import ParsedResult
+from msgspec import Meta
+
+from shared.checks import check_dimension_names
+from shared.errors import SourceError
+from shared.json_client import JsonClient
+from shared.message_types import Name
+from shared.model import MAX_NAME_LENGTH, Point
+from shared.refusal import RefusedError
+from shared.sources.base import Context, Kind, Sample, Source, SourceConfig, Target
+
+__all__ = ["REST", "RestConfig"]
+
+# Requests a second to one host.
+_PER_SECOND = 10.0
+# Problems of one sample that are named; a wrong expression is wrong for every item.
+_MOST_PROBLEMS = 5
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+
+Expression = Annotated[str, Meta(min_length=1, description="JMESPath.")]
+
+
+class RestConfig(SourceConfig, kw_only=True):
+    """An address that answers with JSON, and what in it is a number worth keeping."""
+
+    url: Annotated[str, Meta(description="https://…; answers GET with JSON.")]
+    metrics: Annotated[
+        dict[Name, Expression],
+        Meta(min_length=1, description="Metric name -> expression of its value in an item."),
+    ]
+    audience: Annotated[
+        str | None,
+        Meta(description="Audience of a token of the app's identity; anonymous if missing."),
+    ] = None
+    items: Expression | None = None
+    item_dimensions: Annotated[
+        dict[Name, Expression],
+        Meta(description="Dimension name -> expression of its value in an item."),
+    ] = msgspec.field(default_factory=dict)
+    next_link: Annotated[
+        str, Meta(description="Expression of the address of the next page; null on the last one.")
+    ] = "nextLink"
+
+
+class _Rest:
+    """Samples one address."""
+
+    def __init__(
+        self,
+        name: str,
+        url: str,
+        target: Target,
+        client: JsonClient,
+        expressions: _Expressions,
+    ) -> None:
+        self.name = name
+        self.target = target
+        self._url = url
+        self._client = client
+        self._expressions = expressions
+
+    def sample(self, now: datetime) -> Sample:
+        sample = Sample([], [])
+        for page in self._client.pages(self._url, self._expressions.next_page):
+            for item in self._expressions.items_of(page):
+                self._measure(item, now, sample)
+        if len(sample.problems) > _MOST_PROBLEMS:
+            more = len(sample.problems) - _MOST_PROBLEMS
+            sample.problems[_MOST_PROBLEMS:] = [f"{self.name}: and {more} more like these"]
+        return sample
+
+    def _measure(self, item: Any, now: datetime, sample: Sample) -> None:
+        try:
+            own = self._expressions.dimensions_of(item)
+        except SourceError as exc:
+            sample.problems.append(f"{self.name}: {exc}")
+            return
+        for metric, expression in self._expressions.metrics.items():
+            value = _search(expression, item)
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                sample.problems.append(
+                    f"{self.name}: metrics.{metric}: {_shown(value)} is not a number"
+                )
+            elif not math.isfinite(value):
+                sample.problems.append(f"{self.name}: metrics.{metric}: {value} is not finite")
+            else:
+                points: list[Point] = sample.points
+                points.append(self.target.point(metric, float(value), now, own))
+
+
+class _Expressions:
+    """The compiled expressions of an entry."""
+
+    def __init__(self, config: RestConfig) -> None:
+        self._items = _compiled("items", config.items) if config.items else None
+        self._next = _compiled("nextLink", config.next_link)
+        self.metrics = {
+            name: _compiled(f"metrics.{name}", text) for name, text in config.metrics.items()
+        }
+        self._dimensions = {
+            name: _compiled(f"itemDimensions.{name}", text)
+            for name, text in config.item_dimensions.items()
+        }
+
+    def next_page(self, page: Any) -> Any:
+        """The address of the next page, or None."""
+        return _search(self._next, page) if isinstance(page, dict) else None
+
+    def items_of(self, page: Any) -> list[Any]:
+        """The things that are measured. Raises SourceError when `items` finds no list."""
+        if self._items is None:
+            return [page]
+        items = _search(self._items, page)
+        if not isinstance(items, list):
+            raise SourceError(f"items: found {_shown(items)}, expected a list")
+        return items
+
+    def dimensions_of(self, item: Any) -> Mapping[str, str]:
+        """The dimensions of an item. Raises SourceError for a value that is none."""
+        found: dict[str, str] = {}
+        for name, expression in self._dimensions.items():
+            value = _search(expression, item)
+            text = value if isinstance(value, str) else _text(value)
+            if text is None or not 0 < len(text) <= MAX_NAME_LENGTH:
+                raise SourceError(
+                    f"itemDimensions.{name}: {_shown(value)} is not text of 1 to "
+                    f"{MAX_NAME_LENGTH} characters"
+                )
+            found[name] = text
+        return found
+
+
+def _text(value: Any) -> str | None:
+    """A number or truth value as a dimension's value; nothing else makes one."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int | float) else None
+
+
+def _compiled(path: str, text: str) -> ParsedResult:
+    try:
+        return jmespath.compile(text)
+    except JMESPathError as exc:
+        first = str(exc).partition("\n")[0]
+        raise RefusedError(path, f"{text!r} does not compile as JMESPath: {first}") from exc
+
+
+def _search(expression: ParsedResult, document: Any) -> Any:
+    """What the expression finds. Raises SourceError for a function used on the wrong type."""
+    try:
+        return expression.search(document)
+    except (JMESPathError, RecursionError) as exc:
+        raise SourceError(str(exc).partition("\n")[0]) from exc
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:80]}…"
+
+
+def _open(name: str, config: RestConfig, context: Context) -> Source:
+    target = Target.of(config, context, own=tuple(config.item_dimensions))
+    expressions = _Expressions(config)
+    check_dimension_names("itemDimensions", config.item_dimensions)
+    parts = _checked_url(config.url)
+    gate = context.gate(parts, _PER_SECOND)
+    tokens = context.tokens(config.audience) if config.audience else None
+    client = JsonClient(context.session, gate, tokens)
+    return _Rest(name, config.url, target, client, expressions)
+
+
+def _checked_url(url: str) -> str:
+    """The host of the address. Over TLS, or on this machine: a token may go there."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError as exc:
+        raise RefusedError("url", f"{url!r} is not an address: {exc}") from exc
+    if not host or parts.username is not None or parts.scheme not in ("https", "http"):
+        raise RefusedError("url", f"{url!r} is not an address that begins with https://")
+    if parts.scheme == "http" and host not in _LOOPBACK:
+        raise RefusedError("url", f"{url!r} is neither over https:// nor on this machine")
+    return parts.netloc
+
+
+REST = Kind(RestConfig, _open)
