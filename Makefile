@@ -1,6 +1,6 @@
 # Everything a user types; `make help` lists it. Needs Python 3.11 or newer, and make.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-3.13 run check clean
+.PHONY: help setup demo test test-3.13 run bench check clean
 
 # The first interpreter that is new enough; `make PYTHON=… setup` chooses another.
 NEW_ENOUGH := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
@@ -52,6 +52,9 @@ endif
 	@$(PYTHON_3_13) -m venv .venv-3.13
 	@.venv-3.13/bin/python $(PIP_INSTALL) -r requirements-dev.txt
 	@touch $@
+
+bench: setup ## Measure what sampling costs, beside the bare SDK; takes minutes
+	@.venv/bin/python -m bench.sampling
 
 check: setup ## Lint, formatting and types
 	.venv/bin/ruff check .

@@ -33,18 +33,14 @@ SCHEDULE = "*/10 * * * * *"
 def main() -> int:
     """Run the demo; the exit status."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    source = {
-        "kind": "storage_queue",
-        "resourceId": demo_data.SHOP,
-        "region": "westeurope",
-        "connection": "MetricsStorage",
-        "queues": list(demo_data.BACKLOG),
-    }
-    settings = {"METRICS_SAMPLE_SCHEDULE": SCHEDULE, "METRICS_SOURCES": json.dumps([source])}
     print("Starting Azurite, the Azure Monitor emulator and the Functions host …", flush=True)
     try:
         with run_backend() as backend:
-            _fill_queues(backend)  # Before the timer looks at them.
+            _prepare(backend)  # Before the timer looks at it.
+            settings = {
+                "METRICS_SAMPLE_SCHEDULE": SCHEDULE,
+                "METRICS_SOURCES": json.dumps(demo_data.sources(backend.monitor_url)),
+            }
             with run_app(backend, settings) as host:
                 return _demonstrate(backend, host)
     except ChildError as exc:
@@ -55,7 +51,10 @@ def main() -> int:
         return 130
 
 
-def _fill_queues(backend: Backend) -> None:
+def _prepare(backend: Backend) -> None:
+    """Give the sources something to sample."""
+    backend.control("PUT", "service_bus", json=demo_data.service_bus())
+    backend.control("PUT", "documents", json=demo_data.stock())
     for queue, backlog in demo_data.BACKLOG.items():
         client = backend.storage.create_queue(queue)
         for number in range(backlog):
@@ -65,7 +64,7 @@ def _fill_queues(backend: Backend) -> None:
 def _demonstrate(backend: Backend, host: Child) -> int:
     enqueued = _enqueue(backend.storage)
     print(f"Enqueued {enqueued} messages; waiting for them and for samples of ", end="")
-    print(f"{len(demo_data.BACKLOG)} queues …", flush=True)
+    print("queues, Service Bus entities and an API …", flush=True)
 
     deadline = time.monotonic() + DEADLINE
     problems = ["nothing arrived"]
@@ -100,12 +99,10 @@ def _problems(values: Sequence[dict[str, Any]], letters: Sequence[dict[str, Any]
         for series, expected in demo_data.published().items()
         if stored.get(series) != expected
     ]
-    for queue, backlog in demo_data.BACKLOG.items():
-        for metric, expected in (("QueueDepth", {backlog}), ("QueueOldestMessageAge", None)):
-            series = (demo_data.short(demo_data.SHOP), metric, f"QueueName={queue}")
-            least, most = stored.get(series, (None, None))[:2]
-            if least is None or expected not in (None, {least, most}):
-                problems.append(f"{' '.join(series)}: {least} to {most}, expected {expected}")
+    for series, sample in demo_data.sampled().items():
+        least, most = stored.get(series, (None, None))[:2]
+        if (least, most) != (sample, sample):
+            problems.append(f"{' '.join(series)}: {least} to {most}, expected {sample}")
     refused = Counter[str]()
     for letter in letters:
         refused[letter["reason"]] += len(letter["refused"])

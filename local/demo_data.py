@@ -6,18 +6,102 @@ import json
 from datetime import datetime, timedelta
 from typing import Any
 
-__all__ = ["BACKLOG", "SHOP", "Expected", "dead_letters", "messages", "published", "short"]
+__all__ = [
+    "BACKLOG",
+    "Expected",
+    "dead_letters",
+    "messages",
+    "published",
+    "sampled",
+    "service_bus",
+    "short",
+    "sources",
+    "stock",
+]
 
 SUBSCRIPTION = "/subscriptions/5b1fd1f4-2a3c-4f0e-9d53-0f8b6d3f5a10"
 SHOP = f"{SUBSCRIPTION}/resourceGroups/shop/providers/Microsoft.Storage/storageAccounts/shop"
 API = f"{SUBSCRIPTION}/resourceGroups/shop/providers/Microsoft.Web/sites/shop-api"
 DATABASE = f"{SUBSCRIPTION}/resourceGroups/data/providers/Microsoft.Sql/servers/main/databases/shop"
 
+BUS = f"{SUBSCRIPTION}/resourceGroups/shop/providers/Microsoft.ServiceBus/namespaces/shop"
+
 # Queue -> messages waiting in it for the timer to sample.
 BACKLOG = {"images": 12, "thumbnails": 0, "videos": 3}
 
+# Entity or topic/subscription -> messages active and dead-lettered in it.
+SERVICE_BUS = {"invoices": (4, 1), "orders/billing": (7, 0), "orders/shipping": (2, 3)}
+# Article -> pieces of it, as an API of the shop has them.
+STOCK = {"bicycle": 12, "helmet": 250}
+
 # (last part of the resource ID, metric, dimensions) -> min, max, sum, count
 Expected = dict[tuple[str, str, str], tuple[float, float, float, int]]
+
+
+def sources(monitor_url: str) -> list[dict[str, Any]]:
+    """A source of each kind."""
+    return [
+        {
+            "kind": "storage_queue",
+            "resourceId": SHOP,
+            "region": "westeurope",
+            "connection": "MetricsStorage",
+            "queues": list(BACKLOG),
+        },
+        {"kind": "service_bus", "resourceId": BUS, "region": "northeurope"},
+        {
+            "kind": "rest",
+            "resourceId": API,
+            "region": "northeurope",
+            "namespace": "Shop",
+            "url": f"{monitor_url}/_local/documents/stock",
+            "items": "articles",
+            "metrics": {"Stock": "pieces"},
+            "itemDimensions": {"Article": "name"},
+        },
+    ]
+
+
+def service_bus() -> dict[str, Any]:
+    """What the emulator of Azure Resource Manager is to know of the namespace."""
+    counts = {
+        entity: {"active": active, "deadLetter": dead}
+        for entity, (active, dead) in SERVICE_BUS.items()
+    }
+    subscriptions = [
+        {"name": entity.partition("/")[2], **counts[entity]} for entity in counts if "/" in entity
+    ]
+    queues = [{"name": entity, **counts[entity]} for entity in counts if "/" not in entity]
+    topics = [{"name": "orders", "subscriptions": subscriptions}]
+    namespace = {"resourceId": BUS, "location": "northeurope", "queues": queues, "topics": topics}
+    return {"namespaces": [namespace]}
+
+
+def stock() -> dict[str, Any]:
+    """What an API of the shop answers."""
+    articles = [{"name": article, "pieces": pieces} for article, pieces in STOCK.items()]
+    return {"path": "/stock", "body": {"articles": articles}}
+
+
+def sampled() -> dict[tuple[str, str, str], float]:
+    """What every sample of these sources gives, whenever it is taken."""
+    shop, bus, api = short(SHOP), short(BUS), short(API)
+    values: dict[tuple[str, str, str], float] = {}
+    for queue, backlog in BACKLOG.items():
+        for metric, value in {
+            "QueueDepth": backlog,
+            "QueueVisibleDepth": backlog,
+            "PoisonQueueDepth": 0,
+        }.items():
+            values[shop, metric, f"QueueName={queue}"] = value
+    for entity, (active, dead) in SERVICE_BUS.items():
+        name, _, subscription = entity.partition("/")
+        own = f"EntityName={name}" + (f", SubscriptionName={subscription}" if subscription else "")
+        values[bus, "ActiveMessages", own] = active
+        values[bus, "DeadLetterMessages", own] = dead
+    for article, pieces in STOCK.items():
+        values[api, "Stock", f"Article={article}"] = pieces
+    return values
 
 
 def messages(now: datetime) -> list[str]:

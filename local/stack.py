@@ -66,6 +66,7 @@ class Backend:
             "METRICS_QUEUE": queue,
             "METRICS_SAMPLE_SCHEDULE": "0 * * * * *",
             "METRICS_ENDPOINT": f"{self.monitor_url}/{{region}}",
+            "METRICS_ARM_ENDPOINT": self.monitor_url,
             "IDENTITY_ENDPOINT": f"{self.monitor_url}/msi/token",
             "IDENTITY_HEADER": IDENTITY_HEADER,
         }

@@ -71,7 +71,12 @@ def open_connection(connection: Connection, retries: int = _RETRIES) -> QueueSer
 
     if connection.connection_string is None:
         assert connection.queue_service_uri is not None  # noqa: S101 (one of the two is there)
-        return account_client(connection.queue_service_uri, _credential(connection), retries)
+        try:
+            return account_client(connection.queue_service_uri, _credential(connection), retries)
+        except ValueError as exc:
+            raise ConfigurationError(
+                f"{connection.name} is no address of an account's queues: {exc}"
+            ) from exc
     try:
         return QueueServiceClient.from_connection_string(
             connection.connection_string, **_options(retries)

@@ -10,7 +10,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 
-__all__ = ["MOST_TEXT", "Bearer", "TokenSource", "error_of", "open_session"]
+__all__ = ["MOST_TEXT", "Anonymous", "Bearer", "TokenSource", "error_of", "open_session"]
 
 # Characters of an error's text that are kept; the service's own are shorter.
 MOST_TEXT = 1000
@@ -37,9 +37,26 @@ class Bearer(AuthBase):
         return request
 
 
+class Anonymous(AuthBase):
+    """Sends no credential: requests would look for one in a .netrc."""
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        return request
+
+
+class _Session(requests.Session):
+    """Knows no redirects: requests reads the body of one whole, even if it is not to follow it."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002
+        return None
+
+
 def open_session(endpoint: str, connections: int) -> requests.Session:
-    """A session that keeps up to `connections` connections to each host open."""
-    session = requests.Session()
+    """A session that keeps up to `connections` connections to each host open.
+
+    A redirect is an answer like any other to it; a body is never read without being asked for.
+    """
+    session = _Session()
     adapter = HTTPAdapter(pool_connections=64, pool_maxsize=connections)
     session.mount("https://", adapter)
     session.mount("http://", adapter)

@@ -108,6 +108,8 @@ def _explained(error: str, document: bytes, known: Iterable[str]) -> tuple[str, 
     at = _AT.search(error)
     path = at["path"] if at else ""
     text = error[: at.start()] if at else error
+    if at and at["key"]:  # Which of the names it is, msgspec does not say.
+        return path.lstrip("."), f"a name of the {_sentence(text, None, known)}"
     return path.lstrip("."), _sentence(text, _found(document, path), known)
 
 

@@ -23,6 +23,8 @@ LOG = logging.getLogger(__name__)
 DEADLINE = 40.0
 # A tick may come a little early; a source of every minute is due all the same.
 _SLACK = timedelta(seconds=1)
+# Problems of one source and tick that are logged; an account that refuses does so per queue.
+_MOST_PROBLEMS = 10
 # Where the figures on sampling itself are found, beside what the source gives.
 _NAMESPACE = "MetricRelay"
 
@@ -51,8 +53,8 @@ class Sampler:
         """Sample what is due and publish it; all points carry the time `now` (UTC)."""
         due = [source for source in self._sources if self._is_due(source, now)]
         samples = await asyncio.gather(*(self._take(source, now) for source in due))
-        for problem in (problem for sample in samples for problem in sample.problems):
-            LOG.error("Not sampled: %s", problem)
+        for source, sample in zip(due, samples, strict=True):
+            _log(source, sample.problems)
         await self._publish([point for sample in samples for point in sample.points])
 
     def _is_due(self, source: Source, now: datetime) -> bool:
@@ -82,17 +84,27 @@ class Sampler:
         if late is not None and not late.done():
             return _nothing(f"{source.name}: still busy with an earlier tick")
         running = self._executor.submit(source.sample, now)
-        try:
-            return await asyncio.wait_for(asyncio.wrap_future(running), self._deadline)
-        except TimeoutError:
+        answer = asyncio.wrap_future(running)
+        await asyncio.wait((answer,), timeout=self._deadline)
+        if not answer.done():
             # Its thread goes on until its own time-outs; what it gives then is too late.
             self._late[source.name] = running
+            answer.cancel()
             return _nothing(f"{source.name}: cut off after {self._deadline:g} s")
+        try:
+            return answer.result()
         except SourceError as exc:
             return _nothing(f"{source.name}: {exc}")
         except Exception as exc:
             LOG.exception("A source broke: %s", source.name)
             return _nothing(f"{source.name}: {exc!r}")
+
+
+def _log(source: Source, problems: Sequence[str]) -> None:
+    for problem in problems[:_MOST_PROBLEMS]:
+        LOG.error("Not sampled: %s", problem)
+    if (more := len(problems) - _MOST_PROBLEMS) > 0:
+        LOG.error("Not sampled: %s: and %d more like these", source.name, more)
 
 
 def _nothing(problem: str) -> Sample:

@@ -95,7 +95,7 @@ class Settings:
             namespace=read.checked("METRICS_NAMESPACE", _namespace),
             endpoint=read.checked("METRICS_ENDPOINT", _endpoint),
             audience=read.checked("METRICS_AUDIENCE", str),
-            arm_endpoint=read.checked("METRICS_ARM_ENDPOINT", _address),
+            arm_endpoint=read.checked("METRICS_ARM_ENDPOINT", _arm_endpoint),
             credential=read.checked("METRICS_CREDENTIAL", _credential),
             client_id=read.optional("AZURE_CLIENT_ID", str),
             window=Window(
@@ -175,22 +175,26 @@ def _namespace(text: str) -> str:
 def _endpoint(text: str) -> str:
     if "{region}" not in text:
         raise ValueError(f"expected a URL such as {DEFAULTS['METRICS_ENDPOINT']}")
-    return _address(text)
+    _check_address(text.replace("{region}", "region"), DEFAULTS["METRICS_ENDPOINT"])
+    return text.rstrip("/")
 
 
-def _address(text: str) -> str:
+def _arm_endpoint(text: str) -> str:
+    _check_address(text, DEFAULTS["METRICS_ARM_ENDPOINT"])
+    return text.rstrip("/")
+
+
+def _check_address(text: str, example: str) -> None:
     """A bearer token goes there: over TLS, or to this machine."""
-    example = DEFAULTS["METRICS_ENDPOINT" if "{region}" in text else "METRICS_ARM_ENDPOINT"]
     try:
-        url = urlsplit(text.replace("{region}", "region"))
+        url = urlsplit(text)
         port = url.port
     except ValueError as exc:
         raise ValueError(f"expected a URL such as {example}") from exc
-    if re.search(r"[^!-~]|[?#@\\]", text) or port == 0 or not url.hostname:
+    if re.search(r"[^!-~]|[?#@\\{}]", text) or port == 0 or not url.hostname:
         raise ValueError(f"expected a URL such as {example}")
     if url.scheme != "https" and not (url.scheme == "http" and url.hostname in _LOOPBACK):
         raise ValueError("expected https:// (http:// on the loopback interface only)")
-    return text.rstrip("/")
 
 
 def _credential(text: str) -> str:

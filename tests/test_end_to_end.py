@@ -233,7 +233,7 @@ def test_the_timer_samples_queues(backend: Backend, queue: str, site: str, event
     }
     with run_app(backend, settings, queue=queue) as host:
         stored = eventually(
-            lambda: _stored(backend.metrics(resourceId=site)), lambda got: len(got) >= 4
+            lambda: _stored(backend.metrics(resourceId=site)), lambda got: len(got) >= 11
         )
         output = eventually(lambda: host.output, lambda text: "missing" in text)
 
@@ -249,7 +249,21 @@ def test_the_timer_samples_queues(backend: Backend, queue: str, site: str, event
     }
     assert ages[f"QueueName={queue}-a"][1] > 0
     assert ages[f"QueueName={queue}-b"][1] == 0
-    assert {key[4] for key in stored} == {"Team=shop"}
+    sampling = ("westeurope", "MetricRelay")
+    figures = {key[2:]: value for key, value in stored.items() if key[:2] == sampling}
+    source_name = "Source=METRICS_SOURCES[1]"
+    assert set(figures) == {
+        (name, source_name) for name in ("SampleDuration", "SamplePoints", "SampleErrors")
+    }
+    assert figures["SamplePoints", source_name][:2] == (8, 8)
+    assert figures["SampleErrors", source_name][:2] == (1, 1)
+    assert {key[4] for key in stored if key[:2] == address} == {"Team=shop"}
+    assert {key[2] for key in stored if key[:2] == address} == {
+        "QueueDepth",
+        "QueueVisibleDepth",
+        "QueueOldestMessageAge",
+        "PoisonQueueDepth",
+    }
     assert "METRICS_SOURCES[0]: unknown member 'queue'" in output
     assert f"queue {queue}-missing" in output
 

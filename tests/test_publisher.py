@@ -219,7 +219,7 @@ ANSWERS = {
     ),
     "error that is not UTF-8": (
         Reply(500, b'{"error":{"code":"\xe9","message":"x"}}', {"Content-Type": "text/plain"}),
-        Answer(500, "", '{"error":{"code":"\u00e9","message":"x"}}'),
+        Answer(500, "", '{"error":{"code":"\ufffd","message":"x"}}'),
     ),
     "redirect": (Reply(307, "", {"Location": "https://evil.example/"}), Answer(307)),
     "connection refused": (

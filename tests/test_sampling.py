@@ -1,40 +1,70 @@
-"""A tick: every source at once, one that fails stopping none of the others."""
+"""A tick: every source at once, one that fails or hangs stopping none of the others."""
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
-from builders import NOW, point
+from builders import LANE, NOW, REGION, RESOURCE, point
+from scripted import Asked, Said, routes, said, serving
+from sourcing import load, make_context
 
-from shared.model import Point
+from local.stack import Backend
+from shared.errors import SourceError
+from shared.http import open_session
+from shared.model import MAX_DIMENSIONS, Point
 from shared.sampling import Sampler
 from shared.sources import Sample, Source
+from shared.sources.base import Target
+
+PATIENCE = 10
+TICK = timedelta(minutes=1)
+FIGURES = ("SampleDuration", "SamplePoints", "SampleErrors")
+
+
+def target(every: float = 1, dimensions: Mapping[str, str] | None = None) -> Target:
+    return Target(LANE, "QueueProcessing", dimensions or {}, timedelta(seconds=every))
+
+
+def hang(asked: Asked) -> None:
+    asked.ended.wait(PATIENCE)
 
 
 class Given:
-    """A source that gives what it was given."""
+    """A source that gives what it was given, at the time it was given."""
 
-    def __init__(self, name: str, points: list[Point], problems: Sequence[str] = ()) -> None:
+    def __init__(
+        self, name: str, points: list[Point], problems: Sequence[str] = (), every: float = 1
+    ) -> None:
         self.name = name
-        self._sample = Sample(points, list(problems))
+        self.target = target(every)
+        self.times: list[datetime] = []
+        self._points = points
+        self._problems = problems
 
     def sample(self, now: datetime) -> Sample:
-        assert now == NOW
-        return self._sample
+        self.times.append(now)
+        return Sample(list(self._points), list(self._problems))
 
 
-class Broken:
-    """A source with a fault of its own."""
+class Raising:
+    """A source that raises."""
 
-    name = "METRICS_SOURCES[1]"
+    def __init__(self, name: str, failure: Exception) -> None:
+        self.name = name
+        self.target = target()
+        self._failure = failure
 
-    def sample(self, now: datetime) -> Sample:
-        raise ZeroDivisionError(now)
+    def sample(self, now: datetime) -> Sample:  # noqa: ARG002
+        raise self._failure
 
 
 class Together:
@@ -42,30 +72,81 @@ class Together:
 
     def __init__(self, name: str, barrier: threading.Barrier) -> None:
         self.name = name
+        self.target = target()
         self._barrier = barrier
 
     def sample(self, now: datetime) -> Sample:
-        self._barrier.wait(10)
+        self._barrier.wait(PATIENCE)
         return Sample([point(metric=self.name, time=now)], [])
 
 
+class Held:
+    """A source that hangs until it is let go; then it gives, or raises."""
+
+    def __init__(self, name: str, failure: Exception | None = None) -> None:
+        self.name = name
+        self.target = target()
+        self.calls = 0
+        self.go = threading.Event()
+        self.gone = threading.Event()
+        self._failure = failure
+
+    def sample(self, now: datetime) -> Sample:
+        self.calls += 1
+        try:
+            self.go.wait(PATIENCE)
+            if self._failure is not None:
+                raise self._failure
+            return Sample([point(time=now, metric=f"Call{self.calls}")], [])
+        finally:
+            self.gone.set()
+
+
 class Published:
-    """Where samples go."""
+    """Where samples go: what the sources gave, and the figures on sampling itself."""
 
     def __init__(self, failure: Exception | None = None) -> None:
-        self.calls: list[list[Point]] = []
+        self.all: list[list[Point]] = []
         self._failure = failure
 
     async def __call__(self, points: Sequence[Point]) -> None:
-        self.calls.append(list(points))
+        self.all.append(list(points))
         if self._failure is not None:
             raise self._failure
+
+    @property
+    def calls(self) -> list[list[Point]]:
+        """What the sources gave, for each tick."""
+        return [[one for one in call if one.namespace != "MetricRelay"] for call in self.all]
+
+    @property
+    def figures(self) -> list[dict[str, tuple[float, ...]]]:
+        """For each tick: source -> seconds, points, problems."""
+        found: list[dict[str, tuple[float, ...]]] = []
+        for call in self.all:
+            of: dict[str, dict[str, float]] = {}
+            for one in call:
+                if one.namespace == "MetricRelay":
+                    ((name, source),) = one.dimensions
+                    assert name == "Source"
+                    of.setdefault(source, {})[one.metric] = one.sum
+            found.append(
+                {source: tuple(given[metric] for metric in FIGURES) for source, given in of.items()}
+            )
+        return found
 
 
 @pytest.fixture
 def executor() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(16) as pool:
         yield pool
+
+
+def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+
+
+# --- One tick -------------------------------------------------------------------------------------
 
 
 async def test_samples_of_all_sources_are_published_together(executor: ThreadPoolExecutor) -> None:
@@ -73,6 +154,7 @@ async def test_samples_of_all_sources_are_published_together(executor: ThreadPoo
     sources = [Given("a", [point(1.0), point(2.0)]), Given("b", []), Given("c", [point(3.0)])]
     await Sampler(sources, published, executor).sample(NOW)
     assert published.calls == [[point(1.0), point(2.0), point(3.0)]]
+    assert [source.times for source in sources] == [[NOW]] * 3
 
 
 async def test_sources_are_sampled_at_once(executor: ThreadPoolExecutor) -> None:
@@ -86,14 +168,15 @@ async def test_sources_are_sampled_at_once(executor: ThreadPoolExecutor) -> None
 async def test_without_sources_there_is_nothing_to_publish(executor: ThreadPoolExecutor) -> None:
     published = Published()
     await Sampler([], published, executor).sample(NOW)
-    assert published.calls == [[]]
+    assert published.all == [[]]
 
 
 async def test_a_source_that_breaks_stops_no_other(
     executor: ThreadPoolExecutor, caplog: pytest.LogCaptureFixture
 ) -> None:
     published = Published()
-    sources: list[Source] = [Given("a", [point(1.0)]), Broken(), Given("c", [point(3.0)])]
+    broken = Raising("METRICS_SOURCES[1]", ZeroDivisionError(NOW))
+    sources: list[Source] = [Given("a", [point(1.0)]), broken, Given("c", [point(3.0)])]
     await Sampler(sources, published, executor).sample(NOW)
     assert published.calls == [[point(1.0), point(3.0)]]
     assert [(record.levelname, record.message) for record in caplog.records] == [
@@ -112,14 +195,288 @@ async def test_what_could_not_be_had_is_said_and_the_rest_published(
     sources = [Given("a", [point(1.0)], ["a: queue x: gone", "a: queue y: gone"])]
     await Sampler(sources, published, executor).sample(NOW)
     assert published.calls == [[point(1.0)]]
-    assert [
-        record.getMessage() for record in caplog.records if record.levelno == logging.ERROR
-    ] == [
+    assert errors(caplog) == [
         "Not sampled: a: queue x: gone",
         "Not sampled: a: queue y: gone",
     ]
 
 
+async def test_a_source_that_cannot_be_sampled_is_named(
+    executor: ThreadPoolExecutor, caplog: pytest.LogCaptureFixture
+) -> None:
+    published = Published()
+    sources: list[Source] = [Raising("b", SourceError("403 Forbidden")), Given("a", [point(1.0)])]
+    await Sampler(sources, published, executor).sample(NOW)
+    assert published.calls == [[point(1.0)]]
+    assert errors(caplog) == ["Not sampled: b: 403 Forbidden"]
+
+
+async def test_a_time_out_of_the_source_itself_is_not_the_deadline(
+    executor: ThreadPoolExecutor, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = Raising("a", TimeoutError("the read operation timed out"))
+    published = Published()
+    await Sampler([source], published, executor).sample(NOW)
+    assert errors(caplog)[-1] == ("Not sampled: a: TimeoutError('the read operation timed out')")
+
+
+async def test_a_thousand_problems_are_a_few_lines(
+    executor: ThreadPoolExecutor, caplog: pytest.LogCaptureFixture
+) -> None:
+    published = Published()
+    sources = [
+        Given("a", [], [f"a: queue {number}: no" for number in range(1000)]),
+        Given("b", [], ["b: no"]),
+    ]
+    await Sampler(sources, published, executor).sample(NOW)
+    assert errors(caplog) == [
+        *(f"Not sampled: a: queue {number}: no" for number in range(10)),
+        "Not sampled: a: and 990 more like these",
+        "Not sampled: b: no",
+    ]
+    assert published.figures[0]["a"][2] == 1000
+
+
 async def test_a_tick_whose_samples_cannot_be_kept_fails(executor: ThreadPoolExecutor) -> None:
     with pytest.raises(OSError, match="broken"):
         await Sampler([], Published(OSError("broken")), executor).sample(NOW)
+
+
+# --- Figures --------------------------------------------------------------------------------------
+
+
+async def test_each_source_has_figures_on_its_sampling(executor: ThreadPoolExecutor) -> None:
+    published = Published()
+    sources: list[Source] = [
+        Given("good", [point(1.0), point(2.0)]),
+        Given("partly", [point(3.0)], ["x", "y"]),
+        Raising("bad", SourceError("403")),
+        Raising("broken", KeyError("x")),
+        Given("empty", []),
+    ]
+    await Sampler(sources, published, executor, clock=lambda: 7.0).sample(NOW)
+    assert published.figures == [
+        {
+            "good": (0, 2, 0),
+            "partly": (0, 1, 2),
+            "bad": (0, 0, 1),
+            "broken": (0, 0, 1),
+            "empty": (0, 0, 0),
+        }
+    ]
+    for one in published.all[0]:
+        if one.namespace == "MetricRelay":
+            assert (one.lane, one.time, one.count) == (LANE, NOW, 1)
+
+
+async def test_the_duration_is_in_seconds(executor: ThreadPoolExecutor) -> None:
+    published = Published()
+    readings = iter([10.0, 12.5])
+    sampler = Sampler([Given("a", [])], published, executor, clock=lambda: next(readings))
+    await sampler.sample(NOW)
+    assert published.figures == [{"a": (2.5, 0, 0)}]
+
+
+async def test_ten_dimensions_of_the_source_do_not_break_its_figures(
+    executor: ThreadPoolExecutor,
+) -> None:
+    published = Published()
+    source = Given("a", [point(1.0)])
+    source.target = target(dimensions={f"d{number}": "x" for number in range(MAX_DIMENSIONS)})
+    await Sampler([source], published, executor).sample(NOW)
+    figures = [one for one in published.all[0] if one.namespace == "MetricRelay"]
+    assert [one.dimensions for one in figures] == [(("Source", "a"),)] * 3
+
+
+# --- The deadline ---------------------------------------------------------------------------------
+
+
+async def test_a_source_that_hangs_is_cut_off_and_recovers(
+    executor: ThreadPoolExecutor, caplog: pytest.LogCaptureFixture
+) -> None:
+    published = Published()
+    held = Held("slow")
+    sampler = Sampler([held, Given("a", [point(1.0)])], published, executor, deadline=0.05)
+
+    await sampler.sample(NOW)
+    assert errors(caplog) == ["Not sampled: slow: cut off after 0.05 s"]
+    caplog.clear()
+
+    await sampler.sample(NOW + TICK)
+    assert errors(caplog) == ["Not sampled: slow: still busy with an earlier tick"]
+    caplog.clear()
+    assert held.calls == 1
+
+    held.go.set()
+    sampler._late["slow"].result(PATIENCE)
+    await sampler.sample(NOW + 2 * TICK)
+    assert errors(caplog) == []
+    # What it gave too late is nowhere; the other source was there at every tick.
+    assert published.calls == [
+        [point(1.0)],
+        [point(1.0)],
+        [point(time=NOW + 2 * TICK, metric="Call2"), point(1.0)],
+    ]
+    assert [tick["slow"][1:] for tick in published.figures] == [(0, 1), (0, 1), (1, 0)]
+    assert published.figures[0]["slow"][0] >= 0.05
+
+
+async def test_a_late_failure_is_dropped_too(
+    executor: ThreadPoolExecutor, caplog: pytest.LogCaptureFixture
+) -> None:
+    held = Held("slow", OSError("too late"))
+    sampler = Sampler([held], Published(), executor, deadline=0.01)
+    await sampler.sample(NOW)
+    held.go.set()
+    assert held.gone.wait(PATIENCE)
+    assert errors(caplog) == ["Not sampled: slow: cut off after 0.01 s"]
+
+
+async def test_a_source_that_found_no_thread_is_asked_at_the_next_tick(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    published = Published()
+    held, other = Held("held"), Given("other", [point(1.0)])
+    with ThreadPoolExecutor(1) as one_thread:
+        sampler = Sampler([held, other], published, one_thread, deadline=0.05)
+        await sampler.sample(NOW)
+        assert errors(caplog) == [
+            "Not sampled: held: cut off after 0.05 s",
+            "Not sampled: other: cut off after 0.05 s",
+        ]
+        held.go.set()
+        assert held.gone.wait(PATIENCE)
+        sampler = Sampler([other], published, one_thread)
+        await sampler.sample(NOW + TICK)
+    assert other.times == [NOW + TICK]
+    assert published.calls == [[], [point(1.0)]]
+
+
+# --- How often ------------------------------------------------------------------------------------
+
+# Seconds between samples, seconds of the ticks, and at which of them a sample is taken.
+SCHEDULES: dict[str, tuple[float, list[float], list[float]]] = {
+    "each tick": (1, [0, 60, 120], [0, 60, 120]),
+    "each tick of a fast timer": (1, [0, 1, 2, 2.4, 3], [0, 1, 2, 2.4, 3]),
+    "a minute": (60, [0, 60, 120], [0, 60, 120]),
+    "a minute that is a little short": (60, [0, 59.9, 119.5, 179.1], [0, 59.9, 119.5, 179.1]),
+    "a minute of a fast timer": (60, [0, 10, 20, 30, 40, 50, 60, 70], [0, 60]),
+    "five minutes": (300, [0, 60, 120, 180, 240, 300, 360, 599.8, 660], [0, 300, 599.8]),
+    "what ticks do not divide": (90, [0, 60, 120, 180, 240], [0, 120, 240]),
+    "after missed ticks": (300, [0, 60, 3600, 3660, 3900], [0, 3600, 3900]),
+}
+
+
+@pytest.mark.parametrize(("every", "ticks", "taken"), SCHEDULES.values(), ids=SCHEDULES)
+async def test_how_often_a_source_is_sampled(
+    every: float, ticks: list[float], taken: list[float], executor: ThreadPoolExecutor
+) -> None:
+    published = Published()
+    seldom, always = Given("seldom", [], every=every), Given("always", [])
+    sampler = Sampler([seldom, always], published, executor)
+    for tick in ticks:
+        await sampler.sample(NOW + timedelta(seconds=tick))
+    assert [(time - NOW).total_seconds() for time in seldom.times] == taken
+    assert len(always.times) == len(ticks)
+    # Figures are of samples that were taken.
+    assert sum("seldom" in tick for tick in published.figures) == len(taken)
+
+
+# --- The app's own function -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("past_due", [False, True])
+async def test_a_tick_that_was_missed_samples_now_and_says_so(
+    past_due: bool,
+    backend: Backend,
+    queue: str,
+    site: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    import function_app  # noqa: PLC0415 (it is imported as the host does, when it is needed)
+
+    backend.storage.create_queue(queue).send_message("x")
+    entry = {
+        "kind": "storage_queue",
+        "resourceId": site,
+        "region": REGION,
+        "connection": "MetricsStorage",
+        "queues": [queue],
+        "metrics": ["QueueDepth"],
+    }
+    settings = {**backend.app_settings(queue), "METRICS_SOURCES": json.dumps([entry])}
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    function_app.parts.cache_clear()
+    declared: Any = function_app.sample_sources
+    await declared._function.get_user_function()(SimpleNamespace(past_due=past_due))
+    function_app.parts.cache_clear()
+
+    said_so = "A tick was missed; sampling now, and as of now" in caplog.messages
+    assert said_so == past_due
+    assert {value["metric"] for value in backend.metrics(resourceId=site)} == {
+        "QueueDepth",
+        *FIGURES,
+    }
+
+
+# --- Real sources ---------------------------------------------------------------------------------
+
+
+async def test_whatever_breaks_the_others_are_published_in_the_same_tick(
+    backend: Backend, executor: ThreadPoolExecutor, caplog: pytest.LogCaptureFixture
+) -> None:
+    name = f"q{uuid.uuid4().hex[:8]}"
+    backend.storage.create_queue(name).send_message("x")
+
+    def endless() -> Iterator[bytes]:
+        while True:
+            yield b"x" * 65_536
+
+    answers = routes(
+        {
+            "/good": said({"depth": 7}),
+            "/hangs": hang,
+            "/circle": said({"depth": 1, "nextLink": "/circle"}),
+            "/huge": lambda _: Said(body=endless()),
+            "/refused": said({"error": {"code": "Forbidden", "message": "No."}}, 403),
+        }
+    )
+    with serving(answers) as server, open_session(server.url, 8) as session:
+        context = make_context(
+            {"Orders": backend.azurite.connection_string}, region=REGION, session=session
+        )
+
+        def rest(path: str, depth: str = "depth") -> dict[str, Any]:
+            url = f"{server.url}{path}"
+            return {"kind": "rest", "resourceId": RESOURCE, "url": url, "metrics": {"Depth": depth}}
+
+        storage = {"kind": "storage_queue", "resourceId": RESOURCE, "connection": "Orders"}
+        sources, problems = load(
+            rest("/hangs"),
+            rest("/circle"),
+            rest("/huge"),
+            rest("/refused"),
+            rest("/good", "depth["),
+            {**storage, "queues": [name, f"{name}-gone"]},
+            rest("/good"),
+            context=context,
+        )
+        assert [problem.partition(": ")[0] for problem in problems] == [
+            "METRICS_SOURCES[4].metrics.Depth"
+        ]
+        published = Published()
+        await Sampler(sources, published, executor, deadline=1.5).sample(NOW)
+
+    found = {(one.metric, one.sum) for one in published.calls[0]}
+    assert found >= {("Depth", 7.0), ("QueueDepth", 1.0), ("QueueVisibleDepth", 1.0)}
+    assert {one.time for one in published.all[0]} == {NOW}
+    where = "Not sampled: METRICS_SOURCES"
+    assert errors(caplog) == [
+        f"{where}[0]: cut off after 1.5 s",
+        f"{where}[1]: {server.url}/circle: the pages go round in a circle",
+        f"{where}[2]: {server.url}/huge: more than 10000000 bytes",
+        f"{where}[3]: {server.url}/refused: 403 Forbidden No.",
+        f"{where}[5]: queue {name}-gone: The specified queue does not exist.",
+    ]

@@ -1,4 +1,4 @@
-"""The JSON Schemas in docs/ are current, and agree with the code on what is a message."""
+"""The JSON Schemas in docs/ are current, and agree with the code on messages and sources."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+import source_entries
 
 from shared.message import Address, parse
 from shared.model import Window
@@ -77,6 +78,47 @@ def test_schema_and_code_refuse(case: str) -> None:
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(BAD[case], SCHEMAS["message.schema.json"]())
     assert len(_rejections(BAD[case])) == 1
+
+
+# What a JSON Schema cannot say, or can but at the price of being read by nobody.
+BEYOND_THE_SCHEMA = {
+    *("resource ID that climbs", "not a namespace", "a queue of a namespace"),
+    *("service bus that is no namespace", "service bus that is no resource ID"),
+    *("empty service bus", "no region", "unknown connection", "connection without TLS"),
+    *("its own dimension", "its own dimension in another case", "ten dimensions and its own"),
+    *("nine dimensions and its own two", "dimension of a subscription", "a dimension of both"),
+    *("eleven dimensions of both", "short name of a queue", "long name of a queue"),
+    *("two hyphens", "hyphen at the end", "url with a user", "url with a bracket"),
+    *("url with a port of letters", "url without TLS", "expression that does not compile"),
+    *("items that do not compile", "link that does not compile", "dimension that does not compile"),
+    "expression nested without end",
+    # JSON Schema lets $ stand before a line end, as Python does.
+    *("region with a line end", "every with a line end", "queue with a line end"),
+    *(name for name in source_entries.BAD if name.startswith("account https://")),
+}
+
+
+@pytest.mark.parametrize("case", source_entries.GOOD)
+def test_the_schema_accepts_good_sources(case: str) -> None:
+    jsonschema.validate([source_entries.GOOD[case]] * 2, SCHEMAS["sources.schema.json"]())
+
+
+def test_no_sources_are_good() -> None:
+    jsonschema.validate([], SCHEMAS["sources.schema.json"]())
+
+
+@pytest.mark.parametrize("case", source_entries.BAD)
+def test_the_schema_refuses_bad_sources_as_far_as_it_can(case: str) -> None:
+    good = source_entries.GOOD["rest"]
+    schema = SCHEMAS["sources.schema.json"]()
+    refused = not jsonschema.Draft202012Validator(schema).is_valid(
+        [good, source_entries.BAD[case][0]]
+    )
+    assert refused == (case not in BEYOND_THE_SCHEMA)
+
+
+def test_what_is_beyond_the_schema_is_a_case() -> None:
+    assert source_entries.BAD.keys() >= BEYOND_THE_SCHEMA
 
 
 def _rejections(message: Any) -> list[str]:

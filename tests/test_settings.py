@@ -37,6 +37,7 @@ def test_the_defaults() -> None:
         namespace="QueueProcessing",
         endpoint="https://{region}.monitoring.azure.com",
         audience="https://monitoring.azure.com/",
+        arm_endpoint="https://management.azure.com",
         credential="managed_identity",
         client_id=None,
         window=Window(timedelta(minutes=20), timedelta(minutes=4)),
@@ -59,6 +60,11 @@ GIVEN = {
         "https://{region}.monitoring.azure.us",
     ),
     "METRICS_AUDIENCE": ("https://x/", "audience", "https://x/"),
+    "METRICS_ARM_ENDPOINT": (
+        "https://management.usgovcloudapi.net/",
+        "arm_endpoint",
+        "https://management.usgovcloudapi.net",
+    ),
     "METRICS_CREDENTIAL": ("azure_cli", "credential", "azure_cli"),
     "AZURE_CLIENT_ID": ("5b2f", "client_id", "5b2f"),
     "METRICS_PAST_MINUTES": ("30", "window", Window(timedelta(minutes=30), timedelta(minutes=4))),
@@ -90,6 +96,7 @@ def test_every_default_is_of_a_setting() -> None:
 
 QUEUE = "expected a queue name: 3 to 63 lower-case letters, digits and single hyphens between"
 URL = "expected a URL such as https://{region}.monitoring.azure.com"
+ARM = "expected a URL such as https://management.azure.com"
 TLS = "expected https:// (http:// on the loopback interface only)"
 MINUTES_PAST = "expected a whole number from 1 to 30"
 MINUTES_FUTURE = "expected a whole number from 0 to 5"
@@ -143,6 +150,14 @@ REFUSED = {
     "endpoint near the loopback": ("METRICS_ENDPOINT", "http://127.0.0.1.example/{region}", TLS),
     "endpoint that begins as loopback": ("METRICS_ENDPOINT", "http://127.0.0.1{region}/", TLS),
     "endpoint of another scheme": ("METRICS_ENDPOINT", "ftp://{region}.example", TLS),
+    "endpoint of other braces": ("METRICS_ENDPOINT", "https://{region}.{zone}.example", URL),
+    "ARM that is a word": ("METRICS_ARM_ENDPOINT", "management.azure.com", ARM),
+    "ARM without a host": ("METRICS_ARM_ENDPOINT", "https://", ARM),
+    "ARM with a user": ("METRICS_ARM_ENDPOINT", "https://a@management.azure.com", ARM),
+    "ARM with a query": ("METRICS_ARM_ENDPOINT", "https://management.azure.com/?a=b", ARM),
+    "ARM of a region": ("METRICS_ARM_ENDPOINT", "https://{region}.management.azure.com", ARM),
+    "ARM with port 0": ("METRICS_ARM_ENDPOINT", "https://management.azure.com:0", ARM),
+    "ARM without TLS": ("METRICS_ARM_ENDPOINT", "http://management.azure.com", TLS),
     "credential": (
         "METRICS_CREDENTIAL",
         "password",
@@ -178,6 +193,8 @@ AT_THE_LIMIT = [
     ("METRICS_ENDPOINT", "http://127.0.0.1:8080/{region}"),
     ("METRICS_ENDPOINT", "http://localhost/{region}"),
     ("METRICS_ENDPOINT", "http://[::1]:8080/{region}"),
+    ("METRICS_ARM_ENDPOINT", "http://127.0.0.1:8080"),
+    ("METRICS_ARM_ENDPOINT", "https://gateway.example:8443/arm"),
     ("METRICS_ENDPOINT", "https://gateway.example:8443/metrics/{region}"),
 ]
 
@@ -190,6 +207,20 @@ def test_a_setting_at_its_limit_is_taken(name: str, text: str) -> None:
 def test_a_slash_at_the_end_of_an_endpoint_would_be_one_too_many() -> None:
     given = settings(METRICS_ENDPOINT="https://{region}.monitoring.azure.com//")
     assert given.endpoint == "https://{region}.monitoring.azure.com"
+
+
+ARM_AUDIENCES = {
+    "https://management.azure.com": "https://management.azure.com/",
+    "https://management.azure.com/": "https://management.azure.com/",
+    "https://management.usgovcloudapi.net": "https://management.usgovcloudapi.net/",
+    # A stand-in takes the tokens that Azure would.
+    "http://127.0.0.1:8080": "https://management.azure.com/",
+}
+
+
+@pytest.mark.parametrize(("endpoint", "audience"), ARM_AUDIENCES.items())
+def test_the_audience_of_arm_is_its_address(endpoint: str, audience: str) -> None:
+    assert settings(METRICS_ARM_ENDPOINT=endpoint).arm_audience == audience
 
 
 def test_the_ingress_queue_has_no_default() -> None:

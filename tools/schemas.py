@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 
 from shared.message_types import DocumentMessage, PointsMessage
+from shared.sources import KINDS
 
-__all__ = ["SCHEMAS", "message_schema", "write"]
+__all__ = ["SCHEMAS", "message_schema", "sources_schema", "write"]
 
 # The ways to give a value, of which a point has exactly one; the decoder leaves that to code.
 _FORMS = (["value"], ["values"], ["min", "max", "sum", "count"])
@@ -35,13 +36,35 @@ def message_schema() -> dict[str, Any]:
     }
 
 
+def sources_schema() -> dict[str, Any]:
+    """The JSON Schema of METRICS_SOURCES: an array of sources, each of one of the kinds."""
+    sources, parts = msgspec.json.schema_components(
+        [kind.config for kind in KINDS.values()], ref_template="#/$defs/{name}"
+    )
+    for name, reference in zip(KINDS, sources, strict=True):
+        source = parts[reference["$ref"].rpartition("/")[2]]
+        source["properties"]["kind"] = {"const": name}
+    parts["StorageQueueConfig"]["oneOf"] = [
+        {"required": [name], "properties": {name: {"type": "string"}}}
+        for name in ("account", "connection")
+    ]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Metric Relay sources",
+        "description": "What the app setting METRICS_SOURCES takes.",
+        "type": "array",
+        "items": {"anyOf": list(sources)},
+        "$defs": parts,
+    }
+
+
 def _only(form: list[str]) -> dict[str, Any]:
     """All members of the form and none of the others."""
     others = [name for other in _FORMS if other is not form for name in other]
     return {"required": form, "not": {"anyOf": [{"required": [name]} for name in others]}}
 
 
-SCHEMAS = {"message.schema.json": message_schema}
+SCHEMAS = {"message.schema.json": message_schema, "sources.schema.json": sources_schema}
 
 
 def write(folder: Path = DOCS) -> None:

@@ -29,6 +29,7 @@ KINDS: dict[str, Kind[Any]] = {
 
 _ARRAY = msgspec.json.Decoder(list[Raw])
 _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
+_ANY = msgspec.json.Decoder(object)
 
 
 def load_sources(text: str, context: Context) -> tuple[list[Source], list[str]]:
@@ -59,7 +60,10 @@ def _open(where: str, entry: bytes, context: Context) -> Source:
     members = decoded(_MEMBERS, entry)
     if "kind" not in members:
         raise RefusedError("kind", f"missing; known kinds are {', '.join(KINDS)}")
-    name: object = msgspec.json.decode(members["kind"])
+    try:
+        name = decoded(_ANY, bytes(members["kind"]))
+    except RefusedError as refused:
+        raise refused.within("kind") from refused
     if not isinstance(name, str) or name not in KINDS:
         raise RefusedError("kind", f"{shown(str(name))} is not one of {', '.join(KINDS)}")
     kind = KINDS[name]

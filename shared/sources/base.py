@@ -11,13 +11,13 @@ import msgspec
 import requests
 from msgspec import Meta
 
-from shared.address import checked_region, checked_resource_id
+from shared.address import checked_region, checked_resource_id, shown
 from shared.checks import check_dimension_names
 from shared.connections import Connection
 from shared.gate import Gate
 from shared.http import TokenSource
 from shared.message_types import Name, Region, ResourceId
-from shared.model import Dimensions, Lane, Point
+from shared.model import MAX_DIMENSIONS, Dimensions, Lane, Point
 from shared.refusal import RefusedError
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ __all__ = ["Context", "Kind", "Sample", "Source", "SourceConfig", "Target"]
 
 _Config = TypeVar("_Config", bound="SourceConfig")
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
+_EVERY = r"^[1-9][0-9]{0,3}[smh]$"
 
 
 class Sample(msgspec.Struct):
@@ -75,13 +76,18 @@ class SourceConfig(msgspec.Struct, rename="camel", forbid_unknown_fields=True, k
     region: Region | None = None
     namespace: Name | None = None
     dimensions: Annotated[
-        dict[Name, Name], Meta(description="Dimensions that every point of the source gets.")
+        dict[Name, Name],
+        Meta(
+            description="Dimensions that every point of the source gets.",
+            extra_json_schema={"maxProperties": MAX_DIMENSIONS},
+        ),
     ] = msgspec.field(default_factory=dict)
     every: Annotated[
         str,
+        # Held to its pattern here, not by msgspec, whose search would let "5m\n" pass.
         Meta(
-            pattern=r"^[1-9][0-9]{0,3}[smh]$",
-            description="How often to sample, in ticks of the timer at the most: 30s, 5m, 1h.",
+            description="How often to sample, each tick of the timer at the most: 30s, 5m, 1h.",
+            extra_json_schema={"pattern": _EVERY},
         ),
     ] = "1s"
 
@@ -100,7 +106,7 @@ class Target(msgspec.Struct, frozen=True):
 
         Raises RefusedError with the path in the entry.
         """
-        region = config.region or context.region
+        region = context.region if config.region is None else config.region
         if region is None:
             raise RefusedError("region", "missing, and METRICS_REGION is not set")
         check_dimension_names("dimensions", (*config.dimensions, *own))
@@ -129,5 +135,6 @@ def _checked(path: str, check: Callable[[str], str], text: str) -> str:
 
 
 def _duration(text: str) -> timedelta:
-    number, unit = re.fullmatch("([0-9]+)([smh])", text).groups()  # type: ignore[union-attr]
-    return timedelta(seconds=int(number) * _SECONDS[unit])
+    if not re.fullmatch(_EVERY.rstrip("$"), text):
+        raise RefusedError("every", f"{shown(text)} is not a time such as 30s, 5m or 1h")
+    return timedelta(seconds=int(text[:-1]) * _SECONDS[text[-1]])

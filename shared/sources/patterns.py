@@ -1,4 +1,8 @@
-"""Names and glob patterns that choose among entities: `orders`, `img-*`, `!img-test*`."""
+"""Names and glob patterns that choose among entities: `orders`, `img-*`, `!img-test*`.
+
+Something below an entity (`topic/subscription`) is chosen with what it is below, or by a pattern
+with a slash of its own.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,12 @@ from fnmatch import fnmatchcase
 
 import msgspec
 
-__all__ = ["Patterns"]
+from shared.refusal import RefusedError
+
+__all__ = ["SOME_INCLUDED", "Patterns"]
+
+# A list of patterns as a JSON Schema: not exclusions alone.
+SOME_INCLUDED = {"contains": {"not": {"pattern": "^!"}}}
 
 
 class Patterns(msgspec.Struct, frozen=True):
@@ -18,8 +27,8 @@ class Patterns(msgspec.Struct, frozen=True):
     excluded: tuple[str, ...]
 
     @classmethod
-    def of(cls, texts: Iterable[str]) -> Patterns:
-        """Tell names, patterns and exclusions apart."""
+    def of(cls, path: str, texts: Iterable[str]) -> Patterns:
+        """Tell names, patterns and exclusions apart. Raises RefusedError for exclusions alone."""
         names: dict[str, None] = {}
         globs: list[str] = []
         excluded: list[str] = []
@@ -30,20 +39,37 @@ class Patterns(msgspec.Struct, frozen=True):
                 globs.append(text)
             else:
                 names[text] = None
+        if not names and not globs:
+            raise RefusedError(path, "only exclusions; a name or a pattern to include is missing")
         return cls(tuple(names), tuple(globs), tuple(excluded))
 
-    def includes(self, *aliases: str) -> bool:
-        """Whether an entity, by any of its names, is included and by none excluded."""
-        included = any(
-            alias in self.names or any(fnmatchcase(alias, glob) for glob in self.globs)
-            for alias in aliases
-        )
-        return included and not self.excludes(*aliases)
+    def includes(self, name: str, child: str | None = None) -> bool:
+        """Whether an entity, or its child, is included and not excluded."""
+        named = name in self.names or (child is not None and f"{name}/{child}" in self.names)
+        chosen = named or any(_chooses(glob, name, child) for glob in self.globs)
+        return chosen and not self.excludes(name, child)
 
     def may_include_below(self, name: str) -> bool:
-        """Whether something of the kind `name/child` may be included."""
-        return self.includes(name) or any("/" in text for text in (*self.names, *self.globs))
+        """Whether some child of the entity may be included."""
+        if self.excludes(name):
+            return False
+        return self.includes(name) or any(
+            fnmatchcase(name, start)
+            for text in (*self.names, *self.globs)
+            for start in _starts(text)
+        )
 
-    def excludes(self, *aliases: str) -> bool:
-        """Whether an entity, by any of its names, is excluded."""
-        return any(fnmatchcase(alias, glob) for alias in aliases for glob in self.excluded)
+    def excludes(self, name: str, child: str | None = None) -> bool:
+        """Whether an entity, or its child, is excluded."""
+        return any(_chooses(glob, name, child) for glob in self.excluded)
+
+
+def _chooses(glob: str, name: str, child: str | None) -> bool:
+    if fnmatchcase(name, glob):
+        return True
+    return child is not None and "/" in glob and fnmatchcase(f"{name}/{child}", glob)
+
+
+def _starts(text: str) -> list[str]:
+    """What of a pattern may stand for the entity: all before one of its slashes."""
+    return [text[:index] for index, letter in enumerate(text) if letter == "/"]

@@ -19,11 +19,12 @@ from jmespath.exceptions import JMESPathError
 from jmespath.parser import ParsedResult
 from msgspec import Meta
 
+from shared.address import shown
 from shared.checks import check_dimension_names
 from shared.errors import SourceError
 from shared.json_client import JsonClient
 from shared.message_types import Name
-from shared.model import MAX_NAME_LENGTH, Point
+from shared.model import MAX_DIMENSIONS, MAX_NAME_LENGTH, Point
 from shared.refusal import RefusedError
 from shared.sources.base import Context, Kind, Sample, Source, SourceConfig, Target
 
@@ -31,8 +32,6 @@ __all__ = ["REST", "RestConfig"]
 
 # Requests a second to one host.
 _PER_SECOND = 10.0
-# Problems of one sample that are named; a wrong expression is wrong for every item.
-_MOST_PROBLEMS = 5
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 Expression = Annotated[str, Meta(min_length=1, description="JMESPath.")]
@@ -41,22 +40,34 @@ Expression = Annotated[str, Meta(min_length=1, description="JMESPath.")]
 class RestConfig(SourceConfig, kw_only=True):
     """An address that answers with JSON, and what in it is a number worth keeping."""
 
-    url: Annotated[str, Meta(description="https://…; answers GET with JSON.")]
+    url: Annotated[
+        str,
+        Meta(
+            description="https://…; answers GET with JSON.",
+            extra_json_schema={"pattern": "^https?://[^/]"},
+        ),
+    ]
     metrics: Annotated[
         dict[Name, Expression],
         Meta(min_length=1, description="Metric name -> expression of its value in an item."),
     ]
     audience: Annotated[
-        str | None,
+        Annotated[str, Meta(min_length=1)] | None,
         Meta(description="Audience of a token of the app's identity; anonymous if missing."),
     ] = None
-    items: Expression | None = None
+    items: Annotated[
+        Expression | None,
+        Meta(description="Expression of the list of things measured; the answer if missing."),
+    ] = None
     item_dimensions: Annotated[
         dict[Name, Expression],
-        Meta(description="Dimension name -> expression of its value in an item."),
+        Meta(
+            description="Dimension name -> expression of its value in an item.",
+            extra_json_schema={"maxProperties": MAX_DIMENSIONS},
+        ),
     ] = msgspec.field(default_factory=dict)
     next_link: Annotated[
-        str, Meta(description="Expression of the address of the next page; null on the last one.")
+        Expression, Meta(description="Expression of the next page's address; null on the last.")
     ] = "nextLink"
 
 
@@ -82,9 +93,6 @@ class _Rest:
         for page in self._client.pages(self._url, self._expressions.next_page):
             for item in self._expressions.items_of(page):
                 self._measure(item, now, sample)
-        if len(sample.problems) > _MOST_PROBLEMS:
-            more = len(sample.problems) - _MOST_PROBLEMS
-            sample.problems[_MOST_PROBLEMS:] = [f"{self.name}: and {more} more like these"]
         return sample
 
     def _measure(self, item: Any, now: datetime, sample: Sample) -> None:
@@ -94,16 +102,13 @@ class _Rest:
             sample.problems.append(f"{self.name}: {exc}")
             return
         for metric, expression in self._expressions.metrics.items():
-            value = _search(expression, item)
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                sample.problems.append(
-                    f"{self.name}: metrics.{metric}: {_shown(value)} is not a number"
-                )
-            elif not math.isfinite(value):
-                sample.problems.append(f"{self.name}: metrics.{metric}: {value} is not finite")
+            try:
+                value = _number(_search(expression, item))
+            except SourceError as exc:
+                sample.problems.append(f"{self.name}: metrics.{metric}: {exc}")
             else:
                 points: list[Point] = sample.points
-                points.append(self.target.point(metric, float(value), now, own))
+                points.append(self.target.point(metric, value, now, own))
 
 
 class _Expressions:
@@ -122,7 +127,7 @@ class _Expressions:
 
     def next_page(self, page: Any) -> Any:
         """The address of the next page, or None."""
-        return _search(self._next, page) if isinstance(page, dict) else None
+        return _search(self._next, page)
 
     def items_of(self, page: Any) -> list[Any]:
         """The things that are measured. Raises SourceError when `items` finds no list."""
@@ -137,7 +142,10 @@ class _Expressions:
         """The dimensions of an item. Raises SourceError for a value that is none."""
         found: dict[str, str] = {}
         for name, expression in self._dimensions.items():
-            value = _search(expression, item)
+            try:
+                value = _search(expression, item)
+            except SourceError as exc:
+                raise SourceError(f"itemDimensions.{name}: {exc}") from exc
             text = value if isinstance(value, str) else _text(value)
             if text is None or not 0 < len(text) <= MAX_NAME_LENGTH:
                 raise SourceError(
@@ -146,6 +154,18 @@ class _Expressions:
                 )
             found[name] = text
         return found
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise SourceError(f"{_shown(value)} is not a number")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise SourceError(f"{_shown(value)} is not a finite number of double precision")
+    return number
 
 
 def _text(value: Any) -> str | None:
@@ -158,28 +178,36 @@ def _text(value: Any) -> str | None:
 def _compiled(path: str, text: str) -> ParsedResult:
     try:
         return jmespath.compile(text)
-    except JMESPathError as exc:
+    except (JMESPathError, RecursionError) as exc:
         first = str(exc).partition("\n")[0]
-        raise RefusedError(path, f"{text!r} does not compile as JMESPath: {first}") from exc
+        raise RefusedError(path, f"{shown(text)} does not compile as JMESPath: {first}") from exc
 
 
 def _search(expression: ParsedResult, document: Any) -> Any:
     """What the expression finds. Raises SourceError for a function used on the wrong type."""
     try:
         return expression.search(document)
-    except (JMESPathError, RecursionError) as exc:
+    # The library has errors of its own for types alone: ceil(…) of infinity is Python's.
+    except (ValueError, TypeError, ArithmeticError, LookupError, RecursionError) as exc:
         raise SourceError(str(exc).partition("\n")[0]) from exc
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    """What was found, as JSON has it; cut when it is long."""
+    if isinstance(value, dict | list):
+        return "an object" if isinstance(value, dict) else "an array"
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    if isinstance(value, str):
+        return shown(value, 80)
+    text = str(value)
     return text if len(text) <= 80 else f"{text[:80]}…"
 
 
 def _open(name: str, config: RestConfig, context: Context) -> Source:
+    check_dimension_names("itemDimensions", config.item_dimensions)
     target = Target.of(config, context, own=tuple(config.item_dimensions))
     expressions = _Expressions(config)
-    check_dimension_names("itemDimensions", config.item_dimensions)
     parts = _checked_url(config.url)
     gate = context.gate(parts, _PER_SECOND)
     tokens = context.tokens(config.audience) if config.audience else None
@@ -192,13 +220,23 @@ def _checked_url(url: str) -> str:
     try:
         parts = urlsplit(url)
         host = parts.hostname
+        wrong = parts.username is not None or parts.port == 0
     except ValueError as exc:
-        raise RefusedError("url", f"{url!r} is not an address: {exc}") from exc
-    if not host or parts.username is not None or parts.scheme not in ("https", "http"):
-        raise RefusedError("url", f"{url!r} is not an address that begins with https://")
+        raise RefusedError("url", f"{_without_query(url)} is not an address: {exc}") from exc
+    if wrong or not host or parts.scheme not in ("https", "http"):
+        raise RefusedError(
+            "url", f"{_without_query(url)} is not an address that begins with https://"
+        )
     if parts.scheme == "http" and host not in _LOOPBACK:
-        raise RefusedError("url", f"{url!r} is neither over https:// nor on this machine")
+        raise RefusedError(
+            "url", f"{_without_query(url)} is neither over https:// nor on this machine"
+        )
     return parts.netloc
+
+
+def _without_query(url: str) -> str:
+    """For a log: keys are often in the query."""
+    return shown(url.partition("?")[0])
 
 
 REST = Kind(RestConfig, _open)

@@ -10,12 +10,15 @@ Metrics, with the dimension QueueName; which of them are wanted is for `metrics`
     PoisonQueueDepth       messages in <queue>-poison; 0 while there is no such queue
 
 Needs Storage Queue Data Reader on the account. Requests a sample: one to list 5,000 queues where
-there are patterns; two for each queue, and for its poison queue one, or one more if it exists.
+there are patterns; two for each queue, and for a queue without a pattern one to look for its
+poison queue; one for each poison queue that exists.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import urlsplit
@@ -23,13 +26,14 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
+from shared.address import shown
 from shared.connections import account_client, open_connection
 from shared.errors import SourceError
 from shared.gate import Gate
 from shared.model import Point
 from shared.refusal import RefusedError
 from shared.sources.base import Context, Kind, Sample, Source, SourceConfig, Target
-from shared.sources.patterns import Patterns
+from shared.sources.patterns import SOME_INCLUDED, Patterns
 
 if TYPE_CHECKING:
     from azure.storage.queue import QueueServiceClient
@@ -52,7 +56,12 @@ _ALL: tuple[Metric, ...] = (
     "QueueOldestMessageAge",
     "PoisonQueueDepth",
 )
-QueuePattern = Annotated[str, Meta(min_length=1, max_length=64)]
+_PATTERN = r"^!?[a-z0-9*?\[\]-][a-z0-9*?\[\]!-]{0,63}$"
+# Source: "Naming Queues and Metadata".
+_NAME = re.compile(r"(?=.{3,63}\Z)[a-z0-9]+(?:-[a-z0-9]+)*")
+
+# Held to its pattern here, not by msgspec, whose search would let "orders\n" pass.
+QueuePattern = Annotated[str, Meta(extra_json_schema={"pattern": _PATTERN})]
 
 
 class StorageQueueConfig(SourceConfig, kw_only=True):
@@ -60,10 +69,18 @@ class StorageQueueConfig(SourceConfig, kw_only=True):
 
     queues: Annotated[
         list[QueuePattern],
-        Meta(min_length=1, description="Names and patterns; !pattern excludes."),
+        Meta(
+            min_length=1,
+            description="Names and patterns; !pattern excludes.",
+            extra_json_schema=SOME_INCLUDED,
+        ),
     ]
     account: Annotated[
-        str | None, Meta(description="Address of the account's queues: https://….queue.core.….")
+        str | None,
+        Meta(
+            description="Address of the account's queues: https://….queue.core.….",
+            extra_json_schema={"pattern": "^https://"},
+        ),
     ] = None
     connection: Annotated[
         str | None, Meta(description="Name of a Functions connection among the app settings.")
@@ -80,23 +97,28 @@ class _StorageQueues:
         self,
         name: str,
         service: QueueServiceClient,
-        config: StorageQueueConfig,
+        *,
+        patterns: Patterns,
+        metrics: frozenset[str],
         target: Target,
         gate: Gate,
     ) -> None:
         self.name = name
         self.target = target
         self._service = service
-        self._patterns = Patterns.of(config.queues)
-        self._metrics = frozenset(config.metrics)
+        self._patterns = patterns
+        self._metrics = metrics
         self._gate = gate
 
     def sample(self, now: datetime) -> Sample:
         listed = self._list("") if self._patterns.globs else None
         queues = [name for name in self._patterns.names if not self._patterns.excludes(name)]
-        for name in sorted(listed or ()):
-            if self._patterns.includes(name) and name not in queues:
-                queues.append(name)
+        named = set(queues)
+        queues += [
+            name
+            for name in sorted(listed or ())
+            if name not in named and self._patterns.includes(name)
+        ]
 
         def measure(queue: str) -> Sample:
             return self._measure(queue, now, listed)
@@ -109,57 +131,87 @@ class _StorageQueues:
 
     def _measure(self, queue: str, now: datetime, listed: frozenset[str] | None) -> Sample:
         """One queue; what is wrong with it is a problem of its own."""
-        from azure.core.exceptions import AzureError
-
-        own = {"QueueName": queue}
+        values: dict[str, float] = {}
+        problems: list[str] = []
         try:
-            values = self._values(queue, now, listed)
-        except AzureError as exc:
-            return Sample([], [f"{self.name}: queue {queue}: {_first_line(exc)}"])
+            values |= self._of_queue(queue, now)
+            values |= self._of_poison_queue(queue, listed)
+        except SourceError as exc:
+            problems = [f"{self.name}: queue {queue}: {exc}"]
         points: list[Point] = [
-            self.target.point(metric, value, now, own)
+            self.target.point(metric, value, now, {"QueueName": queue})
             for metric, value in values.items()
             if metric in self._metrics
         ]
-        return Sample(points, [])
+        return Sample(points, problems)
 
-    def _values(self, queue: str, now: datetime, listed: frozenset[str] | None) -> dict[str, float]:
+    def _of_queue(self, queue: str, now: datetime) -> dict[str, float]:
         client = self._service.get_queue_client(queue)
         values: dict[str, float] = {}
         if self._metrics & {"QueueDepth", "QueueVisibleDepth"}:
             values["QueueDepth"] = self._depth(queue)
         if self._metrics & {"QueueVisibleDepth", "QueueOldestMessageAge"}:
-            self._gate.wait()
-            seen = [message.inserted_on for message in client.peek_messages(_MOST_PEEKED)]
+            with self._request():
+                seen = [message.inserted_on for message in client.peek_messages(_MOST_PEEKED)]
             oldest = min((time for time in seen if time is not None), default=now)
             # The service's clock may be ahead of ours.
             values["QueueOldestMessageAge"] = max(0.0, (now - oldest).total_seconds())
             full = len(seen) == _MOST_PEEKED
-            values["QueueVisibleDepth"] = values.get("QueueDepth", 0.0) if full else len(seen)
-        if "PoisonQueueDepth" in self._metrics and not queue.endswith(_POISON):
-            poison = f"{queue}{_POISON}"
-            # A look at the list, not at the queue: the account's own metrics would count a
-            # failed request for each queue that has no poison queue.
-            exists = poison in (self._list(poison) if listed is None else listed)
-            values["PoisonQueueDepth"] = self._depth(poison) if exists else 0.0
+            # The depth was asked for a moment earlier and may be less than was seen.
+            least = values.get("QueueDepth", 0.0) if full else 0.0
+            values["QueueVisibleDepth"] = max(least, float(len(seen)))
         return values
 
+    def _of_poison_queue(self, queue: str, listed: frozenset[str] | None) -> dict[str, float]:
+        if "PoisonQueueDepth" not in self._metrics or queue.endswith(_POISON):
+            return {}
+        poison = f"{queue}{_POISON}"
+        # A look at the list, not at the queue: the account's own metrics would count a failed
+        # request for each queue that has no poison queue.
+        if poison not in (self._list(poison) if listed is None else listed):
+            return {"PoisonQueueDepth": 0.0}
+        try:
+            return {"PoisonQueueDepth": self._depth(poison)}
+        except _MissingError:  # Deleted since it was listed.
+            return {"PoisonQueueDepth": 0.0}
+
     def _depth(self, queue: str) -> float:
-        self._gate.wait()
-        properties = self._service.get_queue_client(queue).get_queue_properties()
-        return float(properties.approximate_message_count or 0)
+        with self._request():
+            properties = self._service.get_queue_client(queue).get_queue_properties()
+        if properties.approximate_message_count is None:
+            raise SourceError("no count in the answer")
+        return float(properties.approximate_message_count)
 
     def _list(self, prefix: str) -> frozenset[str]:
-        from azure.core.exceptions import AzureError
+        try:
+            with self._request():
+                found: Iterable[str | None] = [
+                    queue.name
+                    for queue in self._service.list_queues(name_starts_with=prefix or None)
+                ]
+        except SourceError as exc:
+            raise SourceError(f"queues cannot be listed: {exc}") from exc
+        return frozenset(name for name in found if name)
+
+    @contextmanager
+    def _request(self) -> Iterator[None]:
+        """Where the SDK is asked, once the gate lets it: its errors are a SourceError."""
+        from azure.core.exceptions import AzureError, ResourceNotFoundError
 
         self._gate.wait()
         try:
-            found: Iterable[str | None] = [
-                queue.name for queue in self._service.list_queues(name_starts_with=prefix or None)
-            ]
+            yield
+        except ResourceNotFoundError as exc:
+            raise _MissingError(_first_line(exc)) from exc
         except AzureError as exc:
-            raise SourceError(f"queues cannot be listed: {_first_line(exc)}") from exc
-        return frozenset(name for name in found if name)
+            raise SourceError(_first_line(exc)) from exc
+        # What it raises for an answer of another server than a queue service.
+        except (SyntaxError, ValueError, TypeError, LookupError, AttributeError) as exc:
+            raise SourceError(f"no answer of a queue service: {_first_line(exc)}") from exc
+
+
+class _MissingError(SourceError):
+    """There is no such queue."""
 
 
 def _first_line(exc: Exception) -> str:
@@ -170,22 +222,53 @@ def _open(name: str, config: StorageQueueConfig, context: Context) -> Source:
     target = Target.of(config, context, own=("QueueName",))
     if (config.account is None) == (config.connection is None):
         raise RefusedError("", "give exactly one of account and connection")
-    if all(text.startswith("!") for text in config.queues):
-        raise RefusedError("queues", "only exclusions; a name or a pattern to include is missing")
+    patterns = _checked_patterns(config.queues)
     if config.connection is not None:
         service = open_connection(context.connection(config.connection), _RETRIES)
     else:
         assert config.account is not None  # noqa: S101 (exactly one is given)
         service = account_client(_checked_account(config.account), context.credential(), _RETRIES)
-    gate = context.gate(service.url, _PER_SECOND)
-    return _StorageQueues(name, service, config, target, gate)
+    # Not by its URL, which would hold a shared access signature.
+    gate = context.gate(service.primary_hostname, _PER_SECOND)
+    return _StorageQueues(
+        name,
+        service,
+        patterns=patterns,
+        metrics=frozenset(config.metrics),
+        target=target,
+        gate=gate,
+    )
+
+
+def _checked_patterns(texts: list[str]) -> Patterns:
+    for index, text in enumerate(texts):
+        if not re.fullmatch(_PATTERN.rstrip("$"), text):
+            raise RefusedError(
+                f"queues[{index}]",
+                f"{shown(text)} is no name or pattern: 1 to 64 lower-case letters, digits, hyphens "
+                "and * ? [ ], a ! before what is excluded",
+            )
+    patterns = Patterns.of("queues", texts)
+    for name in patterns.names:
+        if not _NAME.fullmatch(name):
+            raise RefusedError(
+                f"queues[{texts.index(name)}]",
+                f"{shown(name)} is not a queue name: 3 to 63 lower-case letters, digits and single "
+                "hyphens between",
+            )
+    return patterns
 
 
 def _checked_account(url: str) -> str:
     """A token goes there, so it is an address over TLS and nothing else."""
-    parts = urlsplit(url)
-    if parts.scheme != "https" or not parts.hostname or parts.username or parts.query:
-        raise RefusedError("account", f"{url!r} is not an address that begins with https://")
+    wrong = RefusedError("account", f"{shown(url)} is not an address that begins with https://")
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme == "https" and parts.hostname and parts.port != 0
+    except ValueError as exc:
+        raise wrong from exc
+    if not good or re.search(r"[^!-~]|[?#@\\]", url):
+        raise wrong
     return url
 
 

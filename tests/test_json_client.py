@@ -1,0 +1,504 @@
+"""JSON from where an operator points: answers, refusals, pages; what is hostile or broken."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import tracemalloc
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from scripted import Asked, Said, Server, routes, said, serving
+from sourcing import Named, open_gate
+from transport import Reply, Transport, session_with
+
+from shared.errors import SourceError, TokenError
+from shared.gate import Gate
+from shared.http import open_session
+from shared.json_client import Bounds, JsonClient
+
+HOST = "https://host.example"
+
+
+@pytest.fixture
+def session() -> Iterator[requests.Session]:
+    with open_session("http://127.0.0.1", 4) as opened:
+        yield opened
+
+
+def client_of(session: requests.Session, **options: Any) -> JsonClient:
+    return JsonClient(session, open_gate(), options.pop("tokens", None), **options)
+
+
+def failure(call: Callable[[], object]) -> str:
+    """The text of the SourceError that a call ends with: one line."""
+    with pytest.raises(SourceError) as caught:
+        call()
+    text = str(caught.value)
+    assert "\n" not in text
+    return text
+
+
+def next_link(page: Any) -> Any:
+    return page.get("nextLink")
+
+
+# --- One answer -----------------------------------------------------------------------------------
+
+
+def test_an_answer_is_read(session: requests.Session) -> None:
+    with serving(routes({"/a?b=c": said({"value": [1, 2.5, "ü"]})})) as server:
+        client = client_of(session)
+        assert client.get(f"{server.url}/a?b=c") == {"value": [1, 2.5, "ü"]}
+    (asked,) = server.asked
+    assert asked.headers["Accept"] == "application/json"
+    assert "gzip" in asked.headers["Accept-Encoding"]
+    assert "Authorization" not in asked.headers
+
+
+def test_a_token_goes_with_the_request(session: requests.Session) -> None:
+    with serving(lambda _: said({})) as server:
+        client_of(session, tokens=Named("https://audience/")).get(server.url)
+    assert server.asked[0].headers["Authorization"] == "Bearer for-https://audience/-0"
+
+
+@pytest.mark.parametrize("tokens", [None, Named("a")], ids=["anonymous", "token"])
+def test_nothing_of_a_netrc_goes_with_it(
+    tokens: Named | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login me password secret\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    with (
+        serving(lambda _: said({})) as server,
+        open_session("https://management.azure.com", 1) as session,
+    ):
+        client_of(session, tokens=tokens).get(server.url)
+    expected = None if tokens is None else "Bearer for-a-0"
+    assert server.asked[0].headers.get("Authorization") == expected
+
+
+def test_connections_are_used_again(session: requests.Session) -> None:
+    answers = routes(
+        {
+            "/": said({}),
+            "/chunks": Said(body=[b"{", b"}"]),
+            "/gzip": Said(body=gzip.compress(b"{}"), headers={"Content-Encoding": "gzip"}),
+            "/refused": said({"error": {"code": "x", "message": "y"}}, 403),
+        }
+    )
+    with serving(answers) as server:
+        client = client_of(session)
+        for _ in range(3):
+            assert client.get(f"{server.url}/") == {}
+            assert client.get(f"{server.url}/chunks") == {}
+            assert client.get(f"{server.url}/gzip") == {}
+            failure(lambda: client.get(f"{server.url}/refused"))
+        assert len(server.asked) == 12
+        assert len({asked.connection for asked in server.asked}) == 1
+
+
+AZURE = {"Content-Type": "application/json; charset=utf-8"}
+NO_READER = (
+    "The client '0f8f' with object id '0f8f' does not have authorization to perform action "
+    "'Microsoft.ServiceBus/namespaces/queues/read' over scope '/subscriptions/5b2f' or the scope "
+    "is invalid. If access was recently granted, please refresh your credentials."
+)
+REFUSALS: dict[str, tuple[Reply, str]] = {
+    "401 of ARM": (
+        Reply(
+            401,
+            json.dumps(
+                {
+                    "error": {
+                        "code": "AuthenticationFailed",
+                        "message": "Authentication failed. The 'Authorization' header is missing.",
+                    }
+                }
+            ),
+            AZURE,
+        ),
+        "401 AuthenticationFailed Authentication failed. The 'Authorization' header is missing.",
+    ),
+    "403 of ARM": (
+        Reply(403, json.dumps({"error": {"code": "AuthorizationFailed", "message": NO_READER}})),
+        f"403 AuthorizationFailed {NO_READER}",
+    ),
+    "404 of ARM": (
+        Reply(404, '{"error":{"code":"ResourceNotFound","message":"The Resource was not found."}}'),
+        "404 ResourceNotFound The Resource was not found.",
+    ),
+    "429 of ARM": (
+        Reply(
+            429,
+            '{"error":{"code":"SubscriptionRequestsThrottled","message":"Number of requests for '
+            "subscription '5b2f' and operation 'GET' exceeded the backend storage limit.\"}}",
+            {"Retry-After": "17"},
+        ),
+        (
+            "429 SubscriptionRequestsThrottled Number of requests for subscription '5b2f' and "
+            "operation 'GET' exceeded the backend storage limit."
+        ),
+    ),
+    "500 of ARM": (
+        Reply(500, '{"error":{"code":"InternalServerError","message":"Encountered internal."}}'),
+        "500 InternalServerError Encountered internal.",
+    ),
+    "error that is text": (Reply(400, '{"error":"bad","message":"no"}'), ": 400 "),
+    "page of a proxy": (
+        Reply(502, "<html>\r\n<h1>502 Bad Gateway</h1>\r\n</html>\n"),
+        "502 <html> <h1>502 Bad Gateway</h1> </html>",
+    ),
+    "long text": (Reply(500, "x" * 5000), f"500 {'x' * 1000}"),
+    "nothing": (Reply(503), "503"),
+    "no content": (Reply(204), "204"),
+    "redirect": (Reply(302, "", {"Location": "https://evil.example/"}), "302"),
+}
+
+
+@pytest.mark.parametrize(("reply", "text"), REFUSALS.values(), ids=REFUSALS)
+def test_a_refusal_is_one_line_in_the_words_of_the_service(reply: Reply, text: str) -> None:
+    transport = Transport(reply)
+    client = client_of(session_with(transport), tokens=Named("a"))
+    found = failure(lambda: client.get(f"{HOST}/a?code=secret"))
+    assert found.startswith(f"{HOST}/a: ")
+    assert found.endswith(text) if not text.startswith(":") else text in found
+    assert "secret" not in found
+    assert len(transport.requests) == 1
+
+
+def test_a_token_that_is_refused_is_not_used_again() -> None:
+    transport = Transport(Reply(401), Reply(403), Reply(200, "{}"))
+    tokens = Named("a")
+    client = client_of(session_with(transport), tokens=tokens)
+    failure(lambda: client.get(HOST))
+    assert tokens.discarded == ["for-a-0"]
+    failure(lambda: client.get(HOST))  # A missing role is no fault of the token.
+    assert client.get(HOST) == {}
+    assert transport.tokens() == ["for-a-0", "for-a-1", "for-a-1"]
+
+
+def test_without_a_token_there_is_no_request() -> None:
+    class NoTokens(Named):
+        def get(self) -> str:
+            raise TokenError("ManagedIdentityCredential: no endpoint")
+
+    transport = Transport(Reply(200, "{}"))
+    client = client_of(session_with(transport), tokens=NoTokens("a"))
+    assert failure(lambda: client.get(HOST)) == (f"{HOST}: ManagedIdentityCredential: no endpoint")
+    assert transport.requests == []
+
+
+NOT_JSON = {
+    "nothing": b"",
+    "text": b"<html></html>",
+    "cut off": b'{"value": [1',
+    "two documents": b"{}{}",
+    "bytes that are no text": b'"\xff"',
+    "a number beyond all": b'{"value": 1e999}',
+    "not a number": b'{"value": NaN}',
+    "half a character": b'"\\ud800"',
+    "nested without end": b"[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("body", NOT_JSON.values(), ids=NOT_JSON)
+def test_what_is_no_json_is_said(body: bytes) -> None:
+    client = client_of(session_with(Transport(Reply(200, body))))
+    assert failure(lambda: client.get(HOST)).startswith(f"{HOST}: not JSON: ")
+
+
+# --- Sizes ----------------------------------------------------------------------------------------
+
+LIMIT = 1_000_000
+SMALL = Bounds(most_bytes=LIMIT)
+
+
+def endless(chunk: bytes) -> Iterator[bytes]:
+    while True:
+        yield chunk
+
+
+def peak_of(call: Callable[[], object]) -> int:
+    """The most bytes of Python objects that a call held at once."""
+    tracemalloc.start()
+    try:
+        call()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_body_of_the_largest_size_is_read(session: requests.Session) -> None:
+    whole = b'"' + b"x" * (LIMIT - 2) + b'"'
+    with serving(routes({"/fits": Said(body=whole), "/over": Said(body=whole + b" ")})) as server:
+        client = client_of(session, bounds=SMALL)
+        assert len(client.get(f"{server.url}/fits")) == LIMIT - 2
+        text = failure(lambda: client.get(f"{server.url}/over"))
+    assert text == f"{server.url}/over: more than 1000000 bytes"
+
+
+HUGE = 100_000_000
+
+
+@cache
+def bomb() -> bytes:
+    """100 MB of zeros, compressed."""
+    return gzip.compress(bytes(HUGE))
+
+
+ENDLESS: dict[str, Callable[[], Said]] = {
+    "in chunks": lambda: Said(body=endless(b"x" * 50_000)),
+    "of a refusal": lambda: Said(500, endless(b"x" * 50_000)),
+    "of a redirect": lambda: Said(302, endless(b"x" * 50_000), {"Location": "/elsewhere"}),
+    "a bomb": lambda: Said(body=bomb(), headers={"Content-Encoding": "gzip"}),
+    "a bomb in a bomb": lambda: Said(
+        body=gzip.compress(bomb()),
+        headers={"Content-Encoding": "gzip, gzip"},
+    ),
+    "a bomb in small chunks": lambda: Said(
+        body=[bomb()[i : i + 1000] for i in range(0, len(bomb()), 1000)],
+        headers={"Content-Encoding": "gzip"},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ENDLESS)
+def test_a_body_without_end_is_cut_off(case: str, session: requests.Session) -> None:
+    answer = ENDLESS[case]()
+    with serving(lambda _: answer) as server:
+        client = client_of(session, bounds=SMALL)
+        found: list[str] = []
+        peak = peak_of(lambda: found.append(failure(lambda: client.get(server.url))))
+        assert found == [f"{server.url}: more than 1000000 bytes"]
+        assert len(server.asked) == 1
+    # The growing body, its buffer and a chunk or two.
+    assert peak < 3 * LIMIT
+
+
+# --- Time and broken connections ------------------------------------------------------------------
+
+
+def silence(asked: Asked) -> None:
+    asked.ended.wait(30)
+
+
+def stall(asked: Asked) -> Said:
+    def body() -> Iterator[bytes]:
+        yield b'{"value": '
+        asked.ended.wait(30)
+
+    return Said(body=body())
+
+
+def trickle(asked: Asked) -> Said:
+    def body() -> Iterator[bytes]:
+        while not asked.ended.wait(0.01):
+            yield b" "
+
+    return Said(body=body())
+
+
+SLOW: dict[str, tuple[Callable[[Asked], Said | None], str]] = {
+    "never answers": (silence, "ReadTimeout: "),
+    "stops in the middle": (stall, "ReadTimeoutError: "),
+    "a byte now and then": (trickle, "not read within 0.3 s"),
+}
+
+
+@pytest.mark.parametrize(("answer", "text"), SLOW.values(), ids=SLOW)
+def test_a_server_that_hangs_is_left(
+    answer: Callable[[Asked], Said | None], text: str, session: requests.Session
+) -> None:
+    with serving(answer) as server:
+        client = client_of(session, bounds=Bounds(read=0.2, total=0.3))
+        found = failure(lambda: client.get(f"{server.url}/a?code=secret"))
+    assert found.startswith(f"{server.url}/a: {text}")
+    assert "secret" not in found
+
+
+def garbage(_: Asked) -> Said:
+    return Said(body=b"no gzip at all", headers={"Content-Encoding": "gzip"})
+
+
+def half(_: Asked) -> Said:
+    return Said(body=b'{"value"', headers={"Content-Length": "100"})
+
+
+BROKEN: dict[str, tuple[Callable[[Asked], Said | None], str]] = {
+    "closes without an answer": (lambda _: None, "ConnectionError: "),
+    "closes in the middle": (half, "ProtocolError: "),
+    "sends no gzip": (garbage, "DecodeError: "),
+}
+
+
+@pytest.mark.parametrize(("answer", "text"), BROKEN.values(), ids=BROKEN)
+def test_a_connection_that_breaks_is_a_problem_of_the_source(
+    answer: Callable[[Asked], Said | None], text: str, session: requests.Session
+) -> None:
+    with serving(answer) as server:
+        found = failure(lambda: client_of(session).get(f"{server.url}/a?code=secret"))
+    assert found.startswith(f"{server.url}/a: {text}")
+    assert "secret" not in found
+
+
+def test_where_nobody_listens(session: requests.Session) -> None:
+    with serving(lambda _: None) as server:
+        url = server.url
+    found = failure(lambda: client_of(session).get(f"{url}/a?code=secret"))
+    assert found.startswith(f"{url}/a: ConnectionError: ")
+    assert "refused" in found
+    assert "secret" not in found
+
+
+@pytest.mark.parametrize("host", ["a..b", f"{'a' * 64}.example", "-.example\u2603" + "a" * 64])
+def test_a_host_that_cannot_be(host: str, session: requests.Session) -> None:
+    assert failure(lambda: client_of(session).get(f"https://{host}/?code=secret"))
+
+
+def test_the_timeouts_are_given_to_every_request() -> None:
+    transport = Transport(Reply(200, "{}"))
+    client_of(session_with(transport)).get(HOST)
+    assert transport.timeouts == [(5.0, 15.0)]
+
+
+# --- Pages ----------------------------------------------------------------------------------------
+
+
+def three_pages(server_url: Callable[[], str]) -> Callable[[Asked], Said]:
+    def answer(asked: Asked) -> Said:
+        number = int(asked.query.get("page", "0"))
+        link = f"{server_url()}/list?page={number + 1}" if number < 2 else None
+        return said({"number": number, "nextLink": link})
+
+    return answer
+
+
+def test_pages_are_followed(session: requests.Session) -> None:
+    served: list[Server] = []
+    with serving(three_pages(lambda: served[0].url)) as server:
+        served.append(server)
+        pages = client_of(session, tokens=Named("a")).pages(f"{server.url}/list", next_link)
+        assert [page["number"] for page in pages] == [0, 1, 2]
+    assert server.targets == ["/list", "/list?page=1", "/list?page=2"]
+    assert {asked.headers["Authorization"] for asked in server.asked} == {"Bearer for-a-0"}
+
+
+LAST = {
+    "no link": {},
+    "null": {"nextLink": None},
+    "empty": {"nextLink": ""},
+}
+
+
+@pytest.mark.parametrize("page", LAST.values(), ids=LAST)
+def test_a_page_without_a_link_is_the_last(page: Any) -> None:
+    transport = Transport(Reply(200, json.dumps(page)))
+    assert list(client_of(session_with(transport)).pages(HOST, next_link)) == [page]
+    assert len(transport.requests) == 1
+
+
+SAME = {
+    "path": ("/next?p=2", "/next?p=2"),
+    "path beside it": ("next", "/next"),
+    "query": ("?p=2", "/list?p=2"),
+    "address": ("https://host.example/next", "/next"),
+    "with its port": ("https://host.example:443/next", "/next"),
+    "in capitals": ("HTTPS://Host.Example/next", "/next"),
+}
+
+
+@pytest.mark.parametrize(("link", "target"), SAME.values(), ids=SAME)
+def test_a_link_to_the_same_host_is_followed(link: str, target: str) -> None:
+    transport = Transport(Reply(200, json.dumps({"nextLink": link})), Reply(200, "{}"))
+    client = client_of(session_with(transport), tokens=Named("a"))
+    assert len(list(client.pages(f"{HOST}/list", next_link))) == 2
+    assert transport.requests[1].path_url == target
+    assert transport.tokens() == ["for-a-0", "for-a-0"]
+
+
+OTHER_HOST = "the next page is on another host: "
+ELSEWHERE = {
+    "host": ("https://evil.example/?p=secret", f"{OTHER_HOST}https://evil.example/"),
+    "host without scheme": ("//evil.example/", f"{OTHER_HOST}https://evil.example/"),
+    "port": ("https://host.example:444/", f"{OTHER_HOST}https://host.example:444/"),
+    "without TLS": ("http://host.example/", f"{OTHER_HOST}http://host.example/"),
+    "port without TLS": ("http://host.example:443/", f"{OTHER_HOST}http://host.example:443/"),
+    "user": ("https://me@host.example/", f"{OTHER_HOST}https://me@host.example/"),
+    "host after user": (
+        "https://host.example@evil.example/",
+        f"{OTHER_HOST}https://host.example@evil.example/",
+    ),
+    "backslash": (
+        "https://host.example\\@evil.example/",
+        f"{OTHER_HOST}https://host.example\\@evil.example/",
+    ),
+    "longer name": (
+        "https://host.example.evil.example/",
+        f"{OTHER_HOST}https://host.example.evil.example/",
+    ),
+    "another scheme": ("ftp://host.example/", f"{OTHER_HOST}ftp://host.example/"),
+    "a file": ("file:///etc/passwd", f"{OTHER_HOST}file:///etc/passwd"),
+    "bracket": ("https://[", "the link to the next page: Invalid IPv6 URL"),
+    "port of letters": (
+        "https://host.example:x/",
+        "the link to the next page: Port could not be cast to integer value as 'x'",
+    ),
+    "number": (5, "the link to the next page is not text"),
+    "object": ({"href": "/"}, "the link to the next page is not text"),
+}
+
+
+@pytest.mark.parametrize(("link", "text"), ELSEWHERE.values(), ids=ELSEWHERE)
+def test_a_link_elsewhere_is_not_followed(link: Any, text: str) -> None:
+    transport = Transport(Reply(200, json.dumps({"nextLink": link})), Reply(200, "{}"))
+    pages = client_of(session_with(transport), tokens=Named("a")).pages(f"{HOST}/a?b", next_link)
+    next(pages)
+    assert failure(lambda: next(pages)) == f"{HOST}/a: {text}"
+    assert len(transport.requests) == 1
+
+
+def test_the_token_does_not_go_to_another_host(session: requests.Session) -> None:
+    with serving(lambda _: said({})) as stranger:
+        link = {"nextLink": f"{stranger.url}/next"}
+        moved = Said(307, b"", {"Location": f"{stranger.url}/moved"})
+        with serving(routes({"/list": said(link), "/moved": moved})) as server:
+            client = client_of(session, tokens=Named("a"))
+            text = failure(lambda: list(client.pages(f"{server.url}/list", next_link)))
+            assert text.endswith(f"the next page is on another host: {stranger.url}/next")
+            assert failure(lambda: client.get(f"{server.url}/moved")).endswith(": 307")
+        assert stranger.asked == []
+
+
+@pytest.mark.parametrize("circle", [["/0"], ["/1", "/0"], ["/1", "/2", "/1"]])
+def test_pages_in_a_circle_are_left(circle: list[str], session: requests.Session) -> None:
+    pages = {f"/{number}": said({"nextLink": link}) for number, link in enumerate(circle)}
+    with serving(routes(pages)) as server:
+        text = failure(lambda: list(client_of(session).pages(f"{server.url}/0", next_link)))
+        assert len(server.asked) == len(circle)
+    assert text.endswith(": the pages go round in a circle")
+
+
+def test_pages_without_end_are_left(session: requests.Session) -> None:
+    def answer(asked: Asked) -> Said:
+        return said({"nextLink": f"/{int(asked.path[1:]) + 1}"})
+
+    with serving(answer) as server:
+        client = client_of(session, bounds=Bounds(most_pages=7))
+        text = failure(lambda: list(client.pages(f"{server.url}/0", next_link)))
+        assert server.targets == [f"/{number}" for number in range(7)]
+    assert text.endswith(": more than 7 pages")
+
+
+def test_every_request_goes_through_the_gate(session: requests.Session) -> None:
+    pauses: list[float] = []
+    gate = Gate("t", at_once=1, per_second=10.0, clock=lambda: 0.0, sleep=pauses.append)
+    served: list[Server] = []
+    with serving(three_pages(lambda: served[0].url)) as server:
+        served.append(server)
+        assert len(list(JsonClient(session, gate, None).pages(server.url, next_link))) == 3
+    assert [round(pause, 6) for pause in pauses] == [0.1, 0.2, 0.3]
