@@ -1,4 +1,4 @@
-"""One tick of the timer: sample what is due, all at once, and publish what it gave in time."""
+"""One tick of the timer: sample what is due, all at once, and publish what comes in time."""
 
 from __future__ import annotations
 
@@ -50,12 +50,23 @@ class Sampler:
         self._late: dict[str, Future[Sample]] = {}
 
     async def sample(self, now: datetime) -> None:
-        """Sample what is due and publish it; all points carry the time `now` (UTC)."""
+        """Sample what is due; all points carry the time `now` (UTC).
+
+        Each source is published as soon as it has answered, whatever the others do. Raises what
+        publishing raised, once all have ended.
+        """
         due = [source for source in self._sources if self._is_due(source, now)]
-        samples = await asyncio.gather(*(self._take(source, now) for source in due))
-        for source, sample in zip(due, samples, strict=True):
-            _log(source, sample.problems)
-        await self._publish([point for sample in samples for point in sample.points])
+        ends = await asyncio.gather(
+            *(self._sample(source, now) for source in due), return_exceptions=True
+        )
+        for end in ends:
+            if isinstance(end, BaseException):
+                raise end
+
+    async def _sample(self, source: Source, now: datetime) -> None:
+        sample = await self._take(source, now)
+        _log(source, sample.problems)
+        await self._publish(sample.points)
 
     def _is_due(self, source: Source, now: datetime) -> bool:
         last = self._last.get(source.name)

@@ -314,7 +314,7 @@ WRONG: dict[str, Any] = {
 def test_what_is_no_list_of_entities_is_said(document: Any, arm: Arm, context: Context) -> None:
     arm.instead["queues"] = said(document)
     assert failure(open_source(context)) == (
-        f"{arm.server.url}{NAMESPACE}/queues?{API}: not a page of entities with name and properties"
+        f"{arm.server.url}{NAMESPACE}/queues: not a page of entities with name and properties"
     )
 
 

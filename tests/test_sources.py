@@ -10,7 +10,6 @@ from builders import LANE, NOW, REGION, RESOURCE
 from source_entries import BAD, ENVIRON, GOOD, entry
 from sourcing import load, make_context
 
-from shared.errors import ConfigurationError
 from shared.model import Point
 from shared.refusal import RefusedError
 from shared.sources import load_sources
@@ -68,10 +67,10 @@ NOT_AN_ARRAY = {
 
 
 @pytest.mark.parametrize(("text", "found"), NOT_AN_ARRAY.values(), ids=NOT_AN_ARRAY)
-def test_what_is_no_array_is_a_wrong_setting(text: str, found: str) -> None:
-    with pytest.raises(ConfigurationError) as caught:
-        load_sources(text, CONTEXT)
-    assert str(caught.value) == f"METRICS_SOURCES: {found}; expected a JSON array of sources"
+def test_what_is_no_array_is_said_and_stops_nothing_else(text: str, found: str) -> None:
+    sources, problems = load_sources(text, CONTEXT)
+    assert sources == []
+    assert problems == [f"METRICS_SOURCES: {found}; expected a JSON array of sources"]
 
 
 @pytest.mark.parametrize(("given", "text"), BAD.values(), ids=BAD)
@@ -92,8 +91,9 @@ def test_a_kind_beyond_all_numbers() -> None:
 @pytest.mark.parametrize("member", ["kind", "metrics"])
 def test_nesting_without_end_is_a_wrong_setting(member: str) -> None:
     nested = "[" * 20_000 + "]" * 20_000
-    with pytest.raises(ConfigurationError, match="nested too deeply; expected a JSON array"):
-        load_sources(f'[{{"kind": "rest", "{member}": {nested}}}]', CONTEXT)
+    sources, (problem,) = load_sources(f'[{{"kind": "rest", "{member}": {nested}}}]', CONTEXT)
+    assert sources == []
+    assert problem == "METRICS_SOURCES: nested too deeply; expected a JSON array of sources"
 
 
 def test_a_connection_that_cannot_be_opened_is_not_quoted() -> None:

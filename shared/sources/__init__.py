@@ -6,13 +6,14 @@ add its line to `KINDS`.
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import msgspec
 from msgspec import Raw
 
 from shared.address import shown
-from shared.errors import ConfigurationError, RelayError
+from shared.errors import RelayError
 from shared.refusal import RefusedError, decoded
 from shared.sources.base import Context, Kind, Sample, Source
 from shared.sources.rest import REST
@@ -27,6 +28,8 @@ KINDS: dict[str, Kind[Any]] = {
     "rest": REST,
 }
 
+LOG = logging.getLogger(__name__)
+
 _ARRAY = msgspec.json.Decoder(list[Raw])
 _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
 _ANY = msgspec.json.Decoder(object)
@@ -35,14 +38,12 @@ _ANY = msgspec.json.Decoder(object)
 def load_sources(text: str, context: Context) -> tuple[list[Source], list[str]]:
     """The sources of METRICS_SOURCES, and what is wrong with those that cannot be opened.
 
-    Raises ConfigurationError when the text is no JSON array at all.
+    Never raises: the queue is drained whatever stands there.
     """
     try:
         entries = decoded(_ARRAY, text.encode())
     except (RefusedError, UnicodeEncodeError) as exc:
-        raise ConfigurationError(
-            f"METRICS_SOURCES: {exc}; expected a JSON array of sources"
-        ) from exc
+        return [], [f"METRICS_SOURCES: {exc}; expected a JSON array of sources"]
     sources: list[Source] = []
     problems: list[str] = []
     for index, entry in enumerate(entries):
@@ -53,6 +54,9 @@ def load_sources(text: str, context: Context) -> tuple[list[Source], list[str]]:
             problems.append(str(refused.within(where)))
         except RelayError as exc:
             problems.append(f"{where}: {exc}")
+        except Exception as exc:
+            LOG.exception("%s cannot be opened", where)
+            problems.append(f"{where}: {exc!r}")
     return sources, problems
 
 

@@ -108,9 +108,9 @@ class _ServiceBus:
 
     def _entities(self, path: str) -> list[dict[str, Any]]:
         """All entities of a kind, over all pages. Raises SourceError."""
-        url = f"{self._url}/{path}?api-version={_API_VERSION}"
+        url = f"{self._url}/{path}"
         entities: list[dict[str, Any]] = []
-        for page in self._client.pages(url, _next_link):
+        for page in self._client.pages(f"{url}?api-version={_API_VERSION}", _next_link):
             entities.extend(_entities_of(url, page))
         return entities
 
