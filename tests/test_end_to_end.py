@@ -268,6 +268,60 @@ def test_the_timer_samples_queues(backend: Backend, queue: str, site: str, event
     assert f"queue {queue}-missing" in output
 
 
+def test_the_timer_samples_service_bus_and_any_json(
+    backend: Backend, queue: str, site: str, eventually: Ask
+) -> None:
+    bus = site.replace("Microsoft.Web/sites", "Microsoft.ServiceBus/namespaces")
+    subscriptions = [{"name": f"s{number}", "active": number} for number in range(5)]
+    topic = {"name": "orders", "subscriptions": subscriptions}
+    invoices = {"name": "invoices", "active": 4, "deadLetter": 1}
+    namespace = {"resourceId": bus, "queues": [invoices], "topics": [topic]}
+    # Pages of two, so that the links between them are followed.
+    known = {"namespaces": [namespace], "pageSize": 2}
+    backend.control("PUT", "service_bus", json=known)
+    document = {"articles": [{"name": "bicycle", "pieces": 12}, {"name": "helmet"}]}
+    path = f"/{queue}"
+    audience = "https://management.azure.com/"
+    stock = {"path": path, "body": document, "audience": audience}
+    backend.control("PUT", "documents", json=stock)
+    west = {"region": "westeurope"}
+    sources = [
+        {"kind": "service_bus", "resourceId": bus, **west, "entities": ["*", "!orders/s3"]},
+        {
+            "kind": "rest",
+            "resourceId": site,
+            **west,
+            "url": f"{backend.monitor_url}/_local/documents{path}",
+            "audience": audience,
+            "items": "articles",
+            "metrics": {"Stock": "pieces"},
+            "itemDimensions": {"Article": "name"},
+        },
+    ]
+    settings = {"METRICS_SOURCES": json.dumps(sources), "METRICS_SAMPLE_SCHEDULE": "* * * * * *"}
+    with run_app(backend, settings, queue=queue) as host:
+        counts = eventually(
+            lambda: {
+                key[3:]: value[:2]
+                for key, value in _stored(backend.metrics(resourceId=bus)).items()
+                if key[2] == "ActiveMessages"
+            },
+            lambda got: len(got) == 6,
+        )
+        articles = eventually(lambda: backend.metrics(resourceId=site, metric="Stock"), bool)
+        output = eventually(lambda: host.output, lambda text: "is not a number" in text)
+
+    of_topic: dict[tuple[str, ...], tuple[float, ...]] = {
+        ("EntityName=orders", f"SubscriptionName=s{number}"): (number, number)
+        for number in (0, 1, 2, 4)
+    }
+    assert counts == {("EntityName=invoices",): (4, 4), ("EntityName=orders",): (0, 0), **of_topic}
+    assert {(value["dimensions"]["Article"], value["max"]) for value in articles} == {
+        ("bicycle", 12)
+    }
+    assert "METRICS_SOURCES[1]: metrics.Stock: null is not a number" in output
+
+
 def test_what_is_in_work_is_finished_at_a_stop(
     app: Child, backend: Backend, queue: str, site: str, eventually: Ask
 ) -> None:
