@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import azure.functions as func
 
-from shared.connections import open_connection
+from shared.connections import Patience, open_connection
 from shared.dead_letter import Origin
 from shared.delivery import Delivery
 from shared.drain import Drain
@@ -35,11 +35,10 @@ POST_THREADS = 32
 # Queue requests under way at once, for dead letters and what is put back; the SDK keeps ten
 # connections open.
 QUEUE_THREADS = 8
-# Sources sampled at once, and requests under way at once to one account.
-SAMPLE_THREADS = 32
-GATE_THREADS = 8
+# Requests of the sources under way at once to one account.
+SOURCE_REQUESTS = 8
 # Storage may be away for half a minute before a message that is half done is done again.
-STORAGE_RETRIES = 5
+STORAGE_PATIENCE = Patience(retries=5)
 
 LOG = logging.getLogger("metric_relay")
 # Each SDK call would log two lines.
@@ -79,7 +78,7 @@ def parts() -> Parts:
     publisher = Publisher(
         endpoint=settings.endpoint,
         tokens=Tokens(new_credential, settings.audience),
-        session=open_session(settings.endpoint, POST_THREADS),
+        session=open_session(POST_THREADS),
     )
     delivery = Delivery(
         publisher,
@@ -88,7 +87,7 @@ def parts() -> Parts:
         window=settings.window,
     )
     relay = Relay(delivery)
-    storage = open_connection(settings.storage, STORAGE_RETRIES)
+    storage = open_connection(settings.storage, STORAGE_PATIENCE)
     drain = Drain(
         submit=relay.submit,
         ingress=Queue(storage.get_queue_client(settings.queue), queues),
@@ -101,7 +100,8 @@ def parts() -> Parts:
     sources, problems = load_sources(settings.sources, _context(settings, new_credential))
     for problem in problems:
         LOG.error("Not sampled: %s", problem)
-    samplers = ThreadPoolExecutor(SAMPLE_THREADS, thread_name_prefix="sample")
+    # A thread for each, so that none waits for one that hangs.
+    samplers = ThreadPoolExecutor(max(1, len(sources)), thread_name_prefix="sample")
     return Parts(drain, Sampler(sources, drain.sample, samplers))
 
 
@@ -114,14 +114,15 @@ def _context(settings: Settings, credential: Callable[[], TokenCredential]) -> C
 
     @cache
     def gate(name: str, per_second: float) -> Gate:
-        return Gate(name, at_once=GATE_THREADS, per_second=per_second)
+        del name  # By which it is found again.
+        return Gate(at_once=SOURCE_REQUESTS, per_second=per_second)
 
     return Context(
         connection=settings.connection,
         credential=credential,
         tokens=tokens,
         gate=gate,
-        session=open_session(settings.arm_endpoint, GATE_THREADS),
+        session=open_session(SOURCE_REQUESTS),
         arm_endpoint=settings.arm_endpoint,
         arm_audience=settings.arm_audience,
         namespace=settings.namespace,

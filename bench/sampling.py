@@ -13,8 +13,9 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -23,12 +24,14 @@ from statistics import median
 
 from azure.storage.queue import QueueServiceClient
 
-from function_app import GATE_THREADS
+from function_app import SOURCE_REQUESTS
 from local.azurite import Azurite
 from shared.connections import open_connection, resolve_connection
+from shared.deadline import Deadline
 from shared.gate import Gate
 from shared.http import open_session
 from shared.identity import Tokens, make_credential
+from shared.sampling import Sample, fill
 from shared.sources import Context, Source, load_sources
 
 __all__ = ["Result", "main", "measure"]
@@ -60,13 +63,15 @@ class Result:
 class _Counted(Gate):
     """The gate of the account; every request of the source goes through it."""
 
-    def __init__(self, name: str, per_second: float) -> None:
-        super().__init__(name, at_once=GATE_THREADS, per_second=per_second)
+    def __init__(self, per_second: float) -> None:
+        super().__init__(at_once=SOURCE_REQUESTS, per_second=per_second)
         self.requests: list[None] = []  # Appending is safe in threads, adding is not.
 
-    def wait(self) -> None:
+    @contextmanager
+    def turn(self, until: Deadline) -> Iterator[None]:
         self.requests.append(None)
-        super().wait()
+        with super().turn(until):
+            yield
 
 
 def measure(connection_string: str, queues: int, rounds: int) -> Result:
@@ -76,7 +81,7 @@ def measure(connection_string: str, queues: int, rounds: int) -> Result:
     (gate,) = gates
     with (
         QueueServiceClient.from_connection_string(connection_string) as service,
-        ThreadPoolExecutor(GATE_THREADS) as threads,
+        ThreadPoolExecutor(SOURCE_REQUESTS) as threads,
     ):
         contenders: dict[str, Callable[[], None]] = {
             "sample": lambda: _sample(source, queues),
@@ -99,8 +104,8 @@ def measure(connection_string: str, queues: int, rounds: int) -> Result:
 def _open_source(connection_string: str, gates: list[_Counted]) -> Source:
     """A source of all queues with all its metrics, put together as the app does."""
 
-    def gate(name: str, per_second: float) -> Gate:
-        gates.append(_Counted(name, per_second))
+    def gate(name: str, per_second: float) -> Gate:  # noqa: ARG001 (there is one account)
+        gates.append(_Counted(per_second))
         return gates[-1]
 
     new_credential = partial(make_credential, "managed_identity", None)
@@ -109,7 +114,7 @@ def _open_source(connection_string: str, gates: list[_Counted]) -> Source:
         credential=new_credential,
         tokens=partial(Tokens, new_credential),
         gate=gate,
-        session=open_session("https://management.azure.com", GATE_THREADS),
+        session=open_session(SOURCE_REQUESTS),
         arm_endpoint="https://management.azure.com",
         arm_audience="https://management.azure.com/",
         namespace="Bench",
@@ -126,7 +131,9 @@ def _open_source(connection_string: str, gates: list[_Counted]) -> Source:
 
 
 def _sample(source: Source, queues: int) -> None:
-    sample = source.sample(datetime.now(UTC))
+    sample = Sample()
+    # As long as it takes: what thousands of queues cost is the question.
+    fill(sample, source, datetime.now(UTC), Deadline(600))
     if len(sample.points) != queues * METRICS or sample.problems:
         raise SystemExit(f"{len(sample.points)} points of {queues} queues: {sample.problems[:3]}")
 
@@ -146,7 +153,7 @@ def _make_queues(connection_string: str, first: int, end: int) -> None:
     """New queues, a message in each tenth of them."""
     with (
         open_connection(resolve_connection({"Bench": connection_string}, "Bench")) as service,
-        ThreadPoolExecutor(GATE_THREADS) as threads,
+        ThreadPoolExecutor(SOURCE_REQUESTS) as threads,
     ):
 
         def make(number: int) -> None:
@@ -165,7 +172,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, default=OUTPUT, help=f"where to, {OUTPUT}")
     given = parser.parse_args(arguments)
 
-    print(f"{GATE_THREADS} threads, {os.cpu_count()} cores, Python {platform.python_version()}")
+    print(f"{SOURCE_REQUESTS} threads, {os.cpu_count()} cores, Python {platform.python_version()}")
     print(f"{'queues':>7} {'rounds':>7} {'sample':>10} {'bare':>10} {'ratio':>6} {'requests':>9}")
     results: list[Result] = []
     made = 0
@@ -182,7 +189,11 @@ def main(arguments: list[str] | None = None) -> int:
                 flush=True,
             )
     given.json.parent.mkdir(parents=True, exist_ok=True)
-    about = {"threads": GATE_THREADS, "cores": os.cpu_count(), "python": platform.python_version()}
+    about = {
+        "threads": SOURCE_REQUESTS,
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+    }
     document = {**about, "results": [asdict(one) for one in results]}
     given.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     print(f"requests: of the source, for each queue and sample. Written to {given.json}.")

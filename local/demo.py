@@ -55,7 +55,7 @@ def _prepare(backend: Backend) -> None:
     """Give the sources something to sample."""
     backend.control("PUT", "service_bus", json=demo_data.service_bus())
     backend.control("PUT", "documents", json=demo_data.stock())
-    for queue, backlog in demo_data.BACKLOG.items():
+    for queue, backlog in demo_data.filled_queues().items():
         client = backend.storage.create_queue(queue)
         for number in range(backlog):
             client.send_message(f"work {number}")

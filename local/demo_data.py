@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 __all__ = [
-    "BACKLOG",
     "Expected",
     "dead_letters",
+    "filled_queues",
     "messages",
     "published",
     "sampled",
@@ -28,6 +28,8 @@ BUS = f"{SUBSCRIPTION}/resourceGroups/shop/providers/Microsoft.ServiceBus/namesp
 
 # Queue -> messages waiting in it for the timer to sample.
 BACKLOG = {"images": 12, "thumbnails": 0, "videos": 3}
+# The same of the queues' poison queues; the others have none.
+POISON = {"videos": 2}
 
 # Entity or topic/subscription -> messages active and dead-lettered in it.
 SERVICE_BUS = {"invoices": (4, 1), "orders/billing": (7, 0), "orders/shipping": (2, 3)}
@@ -46,7 +48,7 @@ def sources(monitor_url: str) -> list[dict[str, Any]]:
             "resourceId": SHOP,
             "region": "westeurope",
             "connection": "MetricsStorage",
-            "queues": list(BACKLOG),
+            "queues": ["images", "thumb*", "video*", "!*-poison"],
         },
         {"kind": "service_bus", "resourceId": BUS, "region": "northeurope"},
         {
@@ -60,6 +62,11 @@ def sources(monitor_url: str) -> list[dict[str, Any]]:
             "itemDimensions": {"Article": "name"},
         },
     ]
+
+
+def filled_queues() -> dict[str, int]:
+    """Queue -> messages waiting in it, poison queues among them."""
+    return {**BACKLOG, **{f"{queue}-poison": messages for queue, messages in POISON.items()}}
 
 
 def service_bus() -> dict[str, Any]:
@@ -91,7 +98,7 @@ def sampled() -> dict[tuple[str, str, str], float]:
         for metric, value in {
             "QueueDepth": backlog,
             "QueueVisibleDepth": backlog,
-            "PoisonQueueDepth": 0,
+            "PoisonQueueDepth": POISON.get(queue, 0),
         }.items():
             values[shop, metric, f"QueueName={queue}"] = value
     for entity, (active, dead) in SERVICE_BUS.items():

@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # The SDKs are slow to import and are loaded by the first con
     from azure.core.credentials import TokenCredential
     from azure.storage.queue import QueueServiceClient
 
-__all__ = ["Connection", "account_client", "open_connection", "resolve_connection"]
+__all__ = ["Connection", "Patience", "account_client", "open_connection", "resolve_connection"]
 
 # Source: "Use the Azurite emulator", well-known storage account and key; no secret.
 _AZURITE = (
@@ -27,9 +27,17 @@ _AZURITE = (
 # Seconds. The SDK's own default waits 15 s before its first retry, which is half of what an
 # invocation has before its message is better seen again.
 _CONNECT_TIMEOUT = 5
-_READ_TIMEOUT = 20
-# The waits grow: 1, 3, 5, 9, 17 s.
-_RETRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a request to storage is waited for, and tried again."""
+
+    retries: int = 3  # The waits grow: 1, 3, 5, 9, 17 s.
+    read_timeout: float = 20.0  # Seconds.
+
+
+_PATIENCE = Patience()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,21 +73,21 @@ def resolve_connection(settings: Mapping[str, str], name: str) -> Connection:
     return Connection(name, queue_service_uri=uri, managed_identity=bool(kind), client_id=client_id)
 
 
-def open_connection(connection: Connection, retries: int = _RETRIES) -> QueueServiceClient:
+def open_connection(connection: Connection, patience: Patience = _PATIENCE) -> QueueServiceClient:
     """A client for the connection's queues. Raises ConfigurationError for a wrong string."""
     from azure.storage.queue import QueueServiceClient
 
     if connection.connection_string is None:
         assert connection.queue_service_uri is not None  # noqa: S101 (one of the two is there)
         try:
-            return account_client(connection.queue_service_uri, _credential(connection), retries)
+            return account_client(connection.queue_service_uri, _credential(connection), patience)
         except ValueError as exc:
             raise ConfigurationError(
                 f"{connection.name} is no address of an account's queues: {exc}"
             ) from exc
     try:
         return QueueServiceClient.from_connection_string(
-            connection.connection_string, **_options(retries)
+            connection.connection_string, **_options(patience)
         )
     except ValueError as exc:
         # The text of the SDK's error never holds the string itself.
@@ -87,12 +95,12 @@ def open_connection(connection: Connection, retries: int = _RETRIES) -> QueueSer
 
 
 def account_client(
-    url: str, credential: TokenCredential, retries: int = _RETRIES
+    url: str, credential: TokenCredential, patience: Patience = _PATIENCE
 ) -> QueueServiceClient:
     """A client for the queues of the account at that address, signed in with an identity."""
     from azure.storage.queue import QueueServiceClient
 
-    return QueueServiceClient(url, credential=credential, **_options(retries))
+    return QueueServiceClient(url, credential=credential, **_options(patience))
 
 
 def _credential(connection: Connection) -> TokenCredential:
@@ -104,11 +112,13 @@ def _credential(connection: Connection) -> TokenCredential:
     return DefaultAzureCredential(managed_identity_client_id=connection.client_id)
 
 
-def _options(retries: int) -> dict[str, Any]:
+def _options(patience: Patience) -> dict[str, Any]:
     from azure.storage.queue import ExponentialRetry
 
     return {
-        "retry_policy": ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=retries),
+        "retry_policy": ExponentialRetry(
+            initial_backoff=1, increment_base=2, retry_total=patience.retries
+        ),
         "connection_timeout": _CONNECT_TIMEOUT,
-        "read_timeout": _READ_TIMEOUT,
+        "read_timeout": patience.read_timeout,
     }

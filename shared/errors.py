@@ -2,7 +2,8 @@
 
     RelayError
     ├── ConfigurationError   fix the setting that the message names
-    ├── SourceError          the source was not sampled; the others go on
+    ├── SourceError          the source gives no more at this tick; the others go on
+    │   └── LateError        there was no time left to ask it
     ├── TokenError           the identity gave no token; try again later
     └── DeferredError        let the invocation fail: the host shows the message again
 
@@ -12,7 +13,14 @@ dead-letter queue beside the points that are right.
 
 from __future__ import annotations
 
-__all__ = ["ConfigurationError", "DeferredError", "RelayError", "SourceError", "TokenError"]
+__all__ = [
+    "ConfigurationError",
+    "DeferredError",
+    "LateError",
+    "RelayError",
+    "SourceError",
+    "TokenError",
+]
 
 
 class RelayError(Exception):
@@ -24,7 +32,11 @@ class ConfigurationError(RelayError):
 
 
 class SourceError(RelayError):
-    """A source could not be sampled; the text names the source and the reason."""
+    """A source could not be sampled, or not to its end; the text says what and why."""
+
+
+class LateError(SourceError):
+    """A source was not asked, for its turn would have come after the tick's deadline."""
 
 
 class TokenError(RelayError):

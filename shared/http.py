@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -45,13 +46,27 @@ class Anonymous(AuthBase):
 
 
 class _Session(requests.Session):
-    """Knows no redirects: requests reads the body of one whole, even if it is not to follow it."""
+    """Keeps no cookies, follows no redirects, and sends plain http past every proxy."""
 
-    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002
-        return None
+    def __init__(self) -> None:
+        super().__init__()
+        # What one host says must not come back to it with another one's token.
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Find none: requests would read the body of one whole, even if it is not followed."""
+
+    def merge_environment_settings(
+        self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any
+    ) -> Any:
+        """Those of requests; plain http is for the loopback interface, where no proxy can help."""
+        settings = super().merge_environment_settings(url, proxies, stream, verify, cert)
+        if urlsplit(url).scheme == "http":
+            settings["proxies"] = {}
+        return settings
 
 
-def open_session(endpoint: str, connections: int) -> requests.Session:
+def open_session(connections: int) -> requests.Session:
     """A session that keeps up to `connections` connections to each host open.
 
     A redirect is an answer like any other to it; a body is never read without being asked for.
@@ -60,8 +75,6 @@ def open_session(endpoint: str, connections: int) -> requests.Session:
     adapter = HTTPAdapter(pool_connections=64, pool_maxsize=connections)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
-    # Plain http is for the loopback interface alone, where a proxy cannot help.
-    session.trust_env = urlsplit(endpoint).scheme != "http"
     return session
 
 

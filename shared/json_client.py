@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import msgspec
 import requests
 import urllib3
 
+from shared.deadline import Deadline
 from shared.errors import SourceError, TokenError
 from shared.gate import Gate
 from shared.http import Anonymous, Bearer, TokenSource, error_of
+from shared.retry import retry_after
 
 __all__ = ["Bounds", "JsonClient"]
 
 _CHUNK = 65_536
 _PORTS = {"http": 80, "https": 443}
-
-_T = TypeVar("_T")
-_Result = TypeVar("_Result")
+# Answers of a service that wants to be left alone, for as long as its Retry-After says.
+_BUSY = frozenset({429, 503})
+# Seconds; a Retry-After of none would have it asked again and again.
+_LEAST_PAUSE = 1.0
 
 
 class Bounds(msgspec.Struct, frozen=True):
@@ -30,13 +33,18 @@ class Bounds(msgspec.Struct, frozen=True):
 
     most_bytes: int = 10_000_000  # Decompressed; a page of ARM has some hundred thousand.
     most_pages: int = 500  # ARM's have 100 entities.
-    # Seconds: to connect, between two bytes, and for the whole body.
+    # Seconds, when the deadline is further away: to connect, and between two bytes.
     connect: float = 5.0
     read: float = 15.0
-    total: float = 30.0
 
 
 _BOUNDS = Bounds()
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    status: int
+    body: bytes
+    pause: float | None  # Seconds that a busy service asked for.
 
 
 class JsonClient:
@@ -49,19 +57,13 @@ class JsonClient:
         tokens: TokenSource | None,
         *,
         bounds: Bounds = _BOUNDS,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._session = session
         self._gate = gate
         self._tokens = tokens
         self._bounds = bounds
-        self._clock = clock
 
-    def each(self, function: Callable[[_T], _Result], items: Iterable[_T]) -> list[_Result]:
-        """The function, which may use this client, of each item; as many at once as may be."""
-        return self._gate.each(function, items)
-
-    def pages(self, url: str, next_link: Callable[[Any], Any]) -> Iterator[Any]:
+    def pages(self, url: str, next_link: Callable[[Any], Any], until: Deadline) -> Iterator[Any]:
         """Yield the answer and those that follow it, until `next_link` of one finds none.
 
         Raises SourceError; also for a link to another origin, which the token must not go to, and
@@ -69,7 +71,7 @@ class JsonClient:
         """
         seen = {url}
         for _ in range(self._bounds.most_pages):
-            page = self.get(url)
+            page = self.get(url, until)
             yield page
             link = next_link(page)
             if link is None or link == "":
@@ -81,47 +83,75 @@ class JsonClient:
             seen.add(url)
         raise SourceError(f"{_shown(url)}: more than {self._bounds.most_pages} pages")
 
-    def get(self, url: str) -> Any:
-        """The JSON at a URL. Raises SourceError with status and message of a refusal."""
-        self._gate.wait()
+    def get(self, url: str, until: Deadline) -> Any:
+        """The JSON at a URL.
+
+        Raises SourceError with status and message of a refusal. A service that is busy is asked
+        once more, when it said it may be; meanwhile the gate is closed to all.
+        """
+        answer = self._ask(url, until)
+        if answer.pause is not None:
+            answer = self._ask(url, until)
+        if answer.status != 200:
+            raise SourceError(f"{_shown(url)}: {_refusal(answer)}")
         try:
-            token = None if self._tokens is None else self._tokens.get()
-            with self._session.get(
-                url,
-                auth=Anonymous() if token is None else Bearer(token),
-                stream=True,
-                timeout=(self._bounds.connect, self._bounds.read),
-                allow_redirects=False,
-                headers={"Accept": "application/json"},
-            ) as response:
-                body = self._read(url, response)
-        except TokenError as exc:
-            raise SourceError(f"{_shown(url)}: {exc}") from exc
-        # The body is read from urllib3 itself, whose errors nobody translates.
-        except (requests.RequestException, urllib3.exceptions.HTTPError) as exc:
-            text = re.sub(r"\?\S+", "?…", str(exc))
-            raise SourceError(f"{_shown(url)}: {type(exc).__name__}: {text}") from exc
-        if response.status_code == 401 and self._tokens is not None and token is not None:
-            self._tokens.discard(token)  # The next tick comes with a new one.
-        if response.status_code != 200:
-            words = (str(response.status_code), *error_of(body))
-            raise SourceError(f"{_shown(url)}: {' '.join(' '.join(words).split())}")
-        try:
-            return msgspec.json.decode(body)
+            return msgspec.json.decode(answer.body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
             raise SourceError(f"{_shown(url)}: not JSON: {exc}") from exc
 
-    def _read(self, url: str, response: requests.Response) -> bytes:
-        deadline = self._clock() + self._bounds.total
+    def _ask(self, url: str, until: Deadline) -> _Answer:
+        try:
+            token = None if self._tokens is None else self._tokens.get()
+        except TokenError as exc:
+            raise SourceError(f"{_shown(url)}: {exc}") from exc
+        with self._gate.turn(until):
+            try:
+                answer = self._attempt(url, token, until)
+            # The body is read from urllib3 itself, whose errors nobody translates.
+            except (requests.RequestException, urllib3.exceptions.HTTPError) as exc:
+                text = re.sub(r"\?\S+", "?…", str(exc))
+                raise SourceError(f"{_shown(url)}: {type(exc).__name__}: {text}") from exc
+        if answer.status == 401 and self._tokens is not None and token is not None:
+            self._tokens.discard(token)  # The next tick comes with a new one.
+        if answer.pause is not None:
+            why = f"{_shown(url)}: {_refusal(answer)}, come back in {answer.pause:g} s"
+            self._gate.close(answer.pause, why)
+        return answer
+
+    def _attempt(self, url: str, token: str | None, until: Deadline) -> _Answer:
+        # A time-out of nothing would be an error of its own.
+        left = max(0.001, until.left())
+        with self._session.get(
+            url,
+            auth=Anonymous() if token is None else Bearer(token),
+            stream=True,
+            timeout=(min(self._bounds.connect, left), min(self._bounds.read, left)),
+            allow_redirects=False,
+            headers={"Accept": "application/json"},
+        ) as response:
+            body = self._read(url, response, until)
+        pause = None
+        if response.status_code in _BUSY:
+            pause = retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
+        return _Answer(
+            response.status_code, body, None if pause is None else max(pause, _LEAST_PAUSE)
+        )
+
+    def _read(self, url: str, response: requests.Response, until: Deadline) -> bytes:
         body = bytearray()
         # Whatever has come, without waiting for a whole chunk: a trickle would never be cut off.
         while chunk := response.raw.read1(_CHUNK, decode_content=True):
             body += chunk
             if len(body) > self._bounds.most_bytes:
                 raise SourceError(f"{_shown(url)}: more than {self._bounds.most_bytes} bytes")
-            if self._clock() > deadline:
-                raise SourceError(f"{_shown(url)}: not read within {self._bounds.total:g} s")
+            if not until.left():
+                raise SourceError(f"{_shown(url)}: not read in time")
         return bytes(body)
+
+
+def _refusal(answer: _Answer) -> str:
+    words = (str(answer.status), *error_of(answer.body))
+    return " ".join(" ".join(words).split())
 
 
 def _following(url: str, link: Any) -> str:

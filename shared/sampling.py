@@ -7,30 +7,81 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor, Future
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from shared.deadline import Deadline
 from shared.errors import SourceError
 from shared.model import Point
-from shared.sources import Sample, Source
+from shared.sources import Problem, Source
 
-__all__ = ["Sampler"]
+__all__ = ["DEADLINE", "MAX_POINTS", "Sample", "Sampler", "fill"]
 
 LOG = logging.getLogger(__name__)
 
-# Seconds after which a source is cut off: of a minute, enough is left to publish the others.
-DEADLINE = 40.0
-# A tick may come a little early; a source of every minute is due all the same.
-_SLACK = timedelta(seconds=1)
+# Seconds that a source has to ask in, and after which it is cut off: of a minute, enough is left
+# to publish.
+DEADLINE = 35.0
+_CUT_OFF_AFTER = 5.0
+# Points of one source and tick: more active series a subscription and region does not take.
+# Source: "Custom metrics in Azure Monitor", quotas and limits.
+MAX_POINTS = 50_000
 # Problems of one source and tick that are logged; an account that refuses does so per queue.
 _MOST_PROBLEMS = 10
+# A tick may come a little early; a source of every minute is due all the same.
+_SLACK = timedelta(seconds=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Where the figures on sampling itself are found, beside what the source gives.
 _NAMESPACE = "MetricRelay"
 
 
+class Sample:
+    """What a source gave at one tick, and what of it could not be had."""
+
+    def __init__(self) -> None:
+        self.points: list[Point] = []
+        self.problems: list[str] = []  # The first of them.
+        self.errors = 0  # All of them.
+        self.closed = False
+
+    def report(self, problem: str) -> None:
+        """Take note of a problem."""
+        self.errors += 1
+        if len(self.problems) < _MOST_PROBLEMS:
+            self.problems.append(problem)
+
+    def close(self) -> Sample:
+        """What is there now; what still comes is dropped."""
+        self.closed = True
+        closed = Sample()
+        closed.points, closed.problems = list(self.points), list(self.problems)
+        closed.errors = self.errors
+        return closed
+
+
+def fill(sample: Sample, source: Source, now: datetime, until: Deadline) -> None:
+    """Put into a sample what a source gives, until it is closed or has enough."""
+    try:
+        for found in source.sample(now, until):
+            if sample.closed:
+                return
+            if isinstance(found, Problem):
+                sample.report(found.text)
+            elif len(sample.points) < MAX_POINTS:
+                sample.points.append(found)
+            else:
+                sample.report(f"more than {MAX_POINTS} points; the rest is left out")
+                return
+    except SourceError as exc:
+        sample.report(str(exc))
+
+
 class Sampler:
-    """Samples sources in the executor's threads; one that fails or hangs stops no other."""
+    """Samples sources in the executor's threads; one that fails or hangs stops no other.
+
+    The executor should have a thread for each source.
+    """
 
     def __init__(
         self,
@@ -39,84 +90,85 @@ class Sampler:
         executor: Executor,
         *,
         deadline: float = DEADLINE,
+        cut_off_after: float = _CUT_OFF_AFTER,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._sources = sources
         self._publish = publish
         self._executor = executor
         self._deadline = deadline
+        self._cut_off_after = cut_off_after
         self._clock = clock
-        self._last: dict[str, datetime] = {}
-        self._late: dict[str, Future[Sample]] = {}
+        self._slots: dict[str, int] = {}
+        self._running: dict[str, Future[None]] = {}
 
     async def sample(self, now: datetime) -> None:
-        """Sample what is due; all points carry the time `now` (UTC).
+        """Sample what is due; all points carry the time `now` (UTC), rounded to a second.
 
         Each source is published as soon as it has answered, whatever the others do. Raises what
         publishing raised, once all have ended.
         """
+        # A tick that comes a moment early belongs to the minute that it was to open.
+        now = (now + timedelta(milliseconds=500)).replace(microsecond=0)
         due = [source for source in self._sources if self._is_due(source, now)]
         ends = await asyncio.gather(
-            *(self._sample(source, now) for source in due), return_exceptions=True
+            *(self._take(source, now) for source in due), return_exceptions=True
         )
         for end in ends:
             if isinstance(end, BaseException):
                 raise end
 
-    async def _sample(self, source: Source, now: datetime) -> None:
-        sample = await self._take(source, now)
-        _log(source, sample.problems)
-        await self._publish(sample.points)
-
     def _is_due(self, source: Source, now: datetime) -> bool:
-        last = self._last.get(source.name)
-        if last is not None and now - last < source.target.every - _SLACK:
+        """Once in each of the spans that `every` divides time into, be the ticks early or late."""
+        slot = (now + _SLACK - _EPOCH) // source.target.every
+        if self._slots.get(source.name) == slot:
             return False
-        self._last[source.name] = now
+        self._slots[source.name] = slot
         return True
 
-    async def _take(self, source: Source, now: datetime) -> Sample:
-        """One sample, with the figures on itself."""
+    async def _take(self, source: Source, now: datetime) -> None:
         started = self._clock()
-        sample = await self._within_deadline(source, now)
-        seconds = self._clock() - started
-        target = msgspec.structs.replace(source.target, namespace=_NAMESPACE, dimensions={})
+        sample = await self._sample(source, now)
+        _log(source, sample)
         figures = {
-            "SampleDuration": seconds,
+            "SampleDuration": self._clock() - started,
             "SamplePoints": float(len(sample.points)),
-            "SampleErrors": float(len(sample.problems)),
+            "SampleErrors": float(sample.errors),
         }
+        target = msgspec.structs.replace(source.target, namespace=_NAMESPACE, dimensions={})
         own = {"Source": source.name}
         about = [target.point(metric, value, now, own) for metric, value in figures.items()]
-        return Sample([*sample.points, *about], sample.problems)
+        await self._publish([*sample.points, *about])
 
-    async def _within_deadline(self, source: Source, now: datetime) -> Sample:
-        late = self._late.get(source.name)
-        if late is not None and not late.done():
-            return _nothing(f"{source.name}: still busy with an earlier tick")
-        running = self._executor.submit(source.sample, now)
+    async def _sample(self, source: Source, now: datetime) -> Sample:
+        sample = Sample()
+        earlier = self._running.get(source.name)
+        if earlier is not None and not earlier.done():
+            sample.report("still busy with an earlier tick")
+            return sample
+        running = self._executor.submit(fill, sample, source, now, Deadline(self._deadline))
+        self._running[source.name] = running
         answer = asyncio.wrap_future(running)
-        await asyncio.wait((answer,), timeout=self._deadline)
+        await asyncio.wait((answer,), timeout=self._deadline + self._cut_off_after)
         if not answer.done():
             # Its thread goes on until its own time-outs; what it gives then is too late.
-            self._late[source.name] = running
-            answer.cancel()
-            return _nothing(f"{source.name}: cut off after {self._deadline:g} s")
-        try:
-            return answer.result()
-        except SourceError as exc:
-            return _nothing(f"{source.name}: {exc}")
-        except Exception as exc:
-            LOG.exception("A source broke: %s", source.name)
-            return _nothing(f"{source.name}: {exc!r}")
+            sample = sample.close()
+            sample.report(f"cut off after {self._deadline + self._cut_off_after:g} s")
+            answer.add_done_callback(_forget)
+        elif (broke := answer.exception()) is not None:
+            LOG.error("A source broke: %s", source.name, exc_info=broke)
+            sample.report(repr(broke))
+        return sample
 
 
-def _log(source: Source, problems: Sequence[str]) -> None:
-    for problem in problems[:_MOST_PROBLEMS]:
-        LOG.error("Not sampled: %s", problem)
-    if (more := len(problems) - _MOST_PROBLEMS) > 0:
+def _forget(late: asyncio.Future[None]) -> None:
+    """A failure that comes too late is dropped, without a word of the loop's."""
+    if not late.cancelled():
+        late.exception()
+
+
+def _log(source: Source, sample: Sample) -> None:
+    for problem in sample.problems:
+        LOG.error("Not sampled: %s: %s", source.name, problem)
+    if (more := sample.errors - len(sample.problems)) > 0:
         LOG.error("Not sampled: %s: and %d more like these", source.name, more)
-
-
-def _nothing(problem: str) -> Sample:
-    return Sample([], [problem])

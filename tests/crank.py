@@ -72,7 +72,7 @@ class Crank:
             Publisher(
                 endpoint=settings.endpoint,
                 tokens=Tokens(credential, settings.audience, self.clock.seconds),
-                session=open_session(settings.endpoint, 4),
+                session=open_session(4),
             ),
             executor=threads,
             max_body_bytes=settings.max_body_bytes,

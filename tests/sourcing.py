@@ -4,19 +4,33 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 import requests
 from azure.core.credentials import AccessToken
 
 from shared.connections import resolve_connection
+from shared.deadline import Deadline
 from shared.gate import Gate
 from shared.http import open_session
-from shared.sources import Context, Sample, Source, load_sources
+from shared.sampling import Sample, fill
+from shared.sources import Context, Source, load_sources
 
-__all__ = ["Named", "Nobody", "load", "make_context", "open_gate", "open_one", "values"]
+__all__ = [
+    "SOON",
+    "Named",
+    "Nobody",
+    "load",
+    "make_context",
+    "open_gate",
+    "open_one",
+    "take",
+    "values",
+]
 
 ARM = "https://management.azure.com"
+SOON = 30.0  # Seconds that nothing in a test takes.
 
 
 class Nobody:
@@ -42,7 +56,7 @@ class Named:
 
 def open_gate(name: str = "test", per_second: float = 0.0) -> Gate:
     """A gate that lets any number of requests through, eight at once."""
-    return Gate(name, at_once=8, per_second=1e6)
+    return Gate(at_once=8, per_second=1e6)
 
 
 def make_context(
@@ -59,7 +73,7 @@ def make_context(
         credential=Nobody,
         tokens=Named,
         gate=gate,
-        session=session or open_session(arm, 8),
+        session=session or open_session(8),
         arm_endpoint=arm,
         arm_audience=f"{arm}/",
         namespace="QueueProcessing",
@@ -78,6 +92,13 @@ def open_one(entry: Any, context: Context) -> Source:
     assert problems == []
     (source,) = sources
     return source
+
+
+def take(source: Source, now: datetime, seconds: float = SOON) -> Sample:
+    """One sample of a source, which has so many seconds to ask in."""
+    sample = Sample()
+    fill(sample, source, now, Deadline(seconds))
+    return sample
 
 
 def values(sample: Sample, *names: str) -> dict[tuple[str, ...], float]:

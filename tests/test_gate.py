@@ -10,9 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.deadline import Deadline
+from shared.errors import LateError
 from shared.gate import Gate
 
 PATIENCE = 10
+LATER = Deadline(1e9)
 
 
 class Time:
@@ -30,13 +33,13 @@ class Time:
 def ask(gate: Gate, time: Time) -> float:
     """Ask now; when the request may go."""
     time.granted.append(time.now)
-    gate.wait()
-    return time.granted[-1]
+    with gate.turn(LATER):
+        return time.granted[-1]
 
 
 def timed(per_second: float) -> tuple[Gate, Time]:
     time = Time()
-    gate = Gate("t", at_once=1, per_second=per_second, clock=lambda: time.now, sleep=time.sleep)
+    gate = Gate(at_once=1, per_second=per_second, clock=lambda: time.now, sleep=time.sleep)
     return gate, time
 
 
@@ -78,58 +81,169 @@ def test_at_the_start_the_rate_is_kept_from_the_first_request_on() -> None:
 
 
 def test_threads_share_the_rate() -> None:
-    time = Time()
     pauses: list[float] = []
-    gate = Gate("t", at_once=8, per_second=10.0, clock=lambda: time.now, sleep=pauses.append)
-    gate.each(lambda _: gate.wait(), range(50))
+    gate = Gate(at_once=8, per_second=10.0, clock=lambda: 1000.0, sleep=pauses.append)
+
+    def ask_for(_: int) -> None:
+        with gate.turn(LATER):
+            pass
+
+    list(gate.each(ask_for, range(50), LATER, "numbers"))
     assert [round(pause, 6) for pause in sorted(pauses)] == [n / 10 for n in range(1, 51)]
 
 
+# --- Deadlines ------------------------------------------------------------------------------------
+
+
+def test_a_turn_that_comes_too_late_is_not_waited_for_nor_taken() -> None:
+    gate, time = timed(10.0)
+
+    def within(seconds: float) -> None:
+        time.granted.append(time.now)
+        with gate.turn(Deadline(seconds, clock=lambda: time.now)):
+            pass
+
+    within(0.1)
+    with pytest.raises(LateError, match=r"^at most 1 requests at once and 10 a second$"):
+        within(0.19)
+    within(0.21)
+    assert [round(moment - time.now, 6) for moment in time.granted] == [0.1, 0.0, 0.2]
+
+
+def test_a_gate_that_is_full_is_waited_for_until_the_deadline() -> None:
+    gate = Gate(at_once=1, per_second=1e6)
+    with gate.turn(LATER):
+        with pytest.raises(LateError, match=r"^at most 1 requests at once"), gate.turn(Deadline(0)):
+            pass
+        with pytest.raises(LateError), gate.turn(Deadline(0.05)):
+            pass
+    with gate.turn(Deadline(PATIENCE)):
+        pass
+
+
+def test_a_turn_ends_with_an_error_too() -> None:
+    gate = Gate(at_once=1, per_second=1e6)
+    for _ in range(3):
+        with pytest.raises(ZeroDivisionError), gate.turn(Deadline(PATIENCE)):
+            raise ZeroDivisionError
+
+
+def test_a_closed_gate_says_why_and_opens_again() -> None:
+    gate, time = timed(10.0)
+    time.now += 60
+    gate.close(20.0, "429")
+    gate.close(5.0, "503")  # Which ends earlier.
+
+    def within(seconds: float) -> float:
+        time.granted.append(time.now)
+        with gate.turn(Deadline(seconds, clock=lambda: time.now)):
+            return round(time.granted[-1] - time.now, 6)
+
+    with pytest.raises(LateError, match=r"^429$"):
+        within(19.9)
+    # Once it opens the rate is kept: what waited does not come at once.
+    assert [within(30.0) for _ in range(3)] == [20.0, 20.1, 20.2]
+    time.now += 22
+    assert within(1.0) == 0.0
+
+
+def test_each_gives_what_was_there_in_time() -> None:
+    gate = Gate(at_once=2, per_second=1e6)
+    ends = threading.Event()
+
+    def work(number: int) -> int:
+        if number == 1:
+            ends.wait(PATIENCE)
+        elif number == 3:
+            raise LateError("too late")
+        return number
+
+    results = gate.each(work, range(6), Deadline(0.3), "numbers")
+    assert list(itertools.islice(results, 4)) == [0, 2, 4, 5]
+    with pytest.raises(LateError, match=r"^2 of 6 numbers not read in time: too late$"):
+        next(results)
+    ends.set()
+
+
+def test_each_begins_nothing_after_the_deadline() -> None:
+    gate = Gate(at_once=1, per_second=1e6)
+    begun: list[int] = []
+    ends = threading.Event()
+
+    def work(number: int) -> None:
+        begun.append(number)
+        ends.wait(PATIENCE)
+
+    results = gate.each(work, range(5), Deadline(0.05), "numbers")
+    with pytest.raises(LateError, match=r"^5 of 5 numbers not read in time: no answer yet$"):
+        next(results)
+    ends.set()
+    assert begun == [0]
+
+
+# --- Many at once ---------------------------------------------------------------------------------
+
+
+class Crowd:
+    """Work of which so many are needed at once to go on, and that is counted."""
+
+    def __init__(self, needed: int) -> None:
+        self._needed = needed
+        self._lock, self._enough = threading.Lock(), threading.Event()
+        self._running = 0
+        self.most = 0
+
+    def work(self, _: int) -> None:
+        with self._lock:
+            self._running += 1
+            self.most = max(self.most, self._running)
+            if self._running == self._needed:
+                self._enough.set()
+        self._enough.wait(PATIENCE)
+        with self._lock:
+            self._running -= 1
+
+
 def test_so_many_at_once_and_no_more() -> None:
-    gate = Gate("t", at_once=4, per_second=1e6)
-    lock, barrier = threading.Lock(), threading.Barrier(4)
-    running, most = 0, 0
-
-    def work(_: int) -> None:
-        nonlocal running, most
-        with lock:
-            running += 1
-            most = max(most, running)
-        barrier.wait(PATIENCE)  # All four are needed to go on.
-        with lock:
-            running -= 1
-        barrier.wait(PATIENCE)
-
-    gate.each(work, range(40))
-    assert most == 4
+    crowd = Crowd(4)
+    list(Gate(at_once=4, per_second=1e6).each(crowd.work, range(40), LATER, "numbers"))
+    assert crowd.most == 4
 
 
-def test_callers_share_the_threads() -> None:
-    gate = Gate("t", at_once=3, per_second=1e6)
-    lock, enough = threading.Lock(), threading.Event()
-    running, most = 0, 0
+def test_callers_share_the_turns() -> None:
+    gate, crowd = Gate(at_once=3, per_second=1e6), Crowd(3)
 
-    def work(_: int) -> None:
-        nonlocal running, most
-        with lock:
-            running += 1
-            most = max(most, running)
-            if running == 3:
-                enough.set()
-        enough.wait(PATIENCE)
-        with lock:
-            running -= 1
+    def work(number: int) -> None:
+        with gate.turn(LATER):
+            crowd.work(number)
 
-    callers = [threading.Thread(target=gate.each, args=(work, range(20))) for _ in range(5)]
+    def call() -> None:
+        list(gate.each(work, range(20), LATER, "numbers"))
+
+    callers = [threading.Thread(target=call) for _ in range(5)]
     for caller in callers:
         caller.start()
     for caller in callers:
         caller.join()
-    assert most == 3
+    assert crowd.most == 3
+
+
+def test_one_caller_that_hangs_holds_up_no_other() -> None:
+    gate = Gate(at_once=1, per_second=1e6)
+    ends = threading.Event()
+
+    def hang(_: int) -> None:
+        ends.wait(PATIENCE)
+
+    caller = threading.Thread(target=lambda: list(gate.each(hang, [0], LATER, "numbers")))
+    caller.start()
+    assert list(gate.each(str, [1], LATER, "numbers")) == ["1"]
+    ends.set()
+    caller.join()
 
 
 def test_results_are_in_the_order_of_the_items() -> None:
-    gate = Gate("t", at_once=4, per_second=1e6)
+    gate = Gate(at_once=4, per_second=1e6)
     first = threading.Event()
 
     def work(number: int) -> int:
@@ -139,26 +253,16 @@ def test_results_are_in_the_order_of_the_items() -> None:
             first.set()
         return number * 2
 
-    assert gate.each(work, range(10)) == [number * 2 for number in range(10)]
-    assert gate.each(work, []) == []
+    assert list(gate.each(work, range(10), LATER, "n")) == [number * 2 for number in range(10)]
+    assert list(gate.each(work, [], LATER, "n")) == []
 
 
 def test_an_error_is_passed_on_and_the_gate_stays_open() -> None:
-    gate = Gate("t", at_once=2, per_second=1e6)
+    gate = Gate(at_once=2, per_second=1e6)
 
     def work(number: int) -> float:
         return 1 / number
 
     with pytest.raises(ZeroDivisionError):
-        gate.each(work, [1, 0, 2])
-    assert gate.each(work, [1, 2]) == [1.0, 0.5]
-
-
-def test_another_gate_is_not_held_up() -> None:
-    held, free = (Gate(name, at_once=1, per_second=1e6) for name in ("held", "free"))
-    release = threading.Event()
-    caller = threading.Thread(target=held.each, args=(lambda _: release.wait(PATIENCE), [0]))
-    caller.start()
-    assert free.each(str, [1]) == ["1"]
-    release.set()
-    caller.join()
+        list(gate.each(work, [1, 0, 2], LATER, "numbers"))
+    assert list(gate.each(work, [1, 2], LATER, "numbers")) == [1.0, 0.5]

@@ -15,11 +15,6 @@ from shared.message_types import DocumentMessage, PointsMessage
 from shared.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
-SHARED = sorted((ROOT / "shared").rglob("*.py"))
-LOCAL = [
-    path for path in sorted((ROOT / "local").rglob("*.py")) if "node_modules" not in path.parts
-]
-TOOLS = sorted((ROOT / "tools").rglob("*.py"))
 APP = ROOT / "function_app.py"
 READ_THE_ENVIRONMENT = {"environ", "environb", "getenv", "getenvb"}
 
@@ -119,8 +114,9 @@ MAY_IMPORT = {
     "wire": {"shared.rollup"},
     "publisher": {"shared.http"},
     "http": set(),
-    "gate": set(),
-    "json_client": {"shared.gate", "shared.http"},
+    "deadline": set(),
+    "gate": {"shared.deadline"},
+    "json_client": {"shared.deadline", "shared.gate", "shared.http", "shared.retry"},
     "identity": set(),
     "connections": set(),
     "queues": set(),

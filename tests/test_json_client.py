@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 import requests
 from scripted import Asked, Said, Server, routes, said, serving
-from sourcing import Named, open_gate
+from sourcing import SOON, Named, open_gate
 from transport import Reply, Transport, session_with
 
+from shared.deadline import Deadline
 from shared.errors import SourceError, TokenError
 from shared.gate import Gate
 from shared.http import open_session
@@ -26,7 +27,7 @@ HOST = "https://host.example"
 
 @pytest.fixture
 def session() -> Iterator[requests.Session]:
-    with open_session("http://127.0.0.1", 4) as opened:
+    with open_session(4) as opened:
         yield opened
 
 
@@ -43,6 +44,10 @@ def failure(call: Callable[[], object]) -> str:
     return text
 
 
+def soon() -> Deadline:
+    return Deadline(SOON)
+
+
 def next_link(page: Any) -> Any:
     return page.get("nextLink")
 
@@ -53,7 +58,7 @@ def next_link(page: Any) -> Any:
 def test_an_answer_is_read(session: requests.Session) -> None:
     with serving(routes({"/a?b=c": said({"value": [1, 2.5, "ü"]})})) as server:
         client = client_of(session)
-        assert client.get(f"{server.url}/a?b=c") == {"value": [1, 2.5, "ü"]}
+        assert client.get(f"{server.url}/a?b=c", soon()) == {"value": [1, 2.5, "ü"]}
     (asked,) = server.asked
     assert asked.headers["Accept"] == "application/json"
     assert "gzip" in asked.headers["Accept-Encoding"]
@@ -62,7 +67,7 @@ def test_an_answer_is_read(session: requests.Session) -> None:
 
 def test_a_token_goes_with_the_request(session: requests.Session) -> None:
     with serving(lambda _: said({})) as server:
-        client_of(session, tokens=Named("https://audience/")).get(server.url)
+        client_of(session, tokens=Named("https://audience/")).get(server.url, soon())
     assert server.asked[0].headers["Authorization"] == "Bearer for-https://audience/-0"
 
 
@@ -75,9 +80,9 @@ def test_nothing_of_a_netrc_goes_with_it(
     monkeypatch.setenv("NETRC", str(netrc))
     with (
         serving(lambda _: said({})) as server,
-        open_session("https://management.azure.com", 1) as session,
+        open_session(1) as session,
     ):
-        client_of(session, tokens=tokens).get(server.url)
+        client_of(session, tokens=tokens).get(server.url, soon())
     expected = None if tokens is None else "Bearer for-a-0"
     assert server.asked[0].headers.get("Authorization") == expected
 
@@ -94,10 +99,10 @@ def test_connections_are_used_again(session: requests.Session) -> None:
     with serving(answers) as server:
         client = client_of(session)
         for _ in range(3):
-            assert client.get(f"{server.url}/") == {}
-            assert client.get(f"{server.url}/chunks") == {}
-            assert client.get(f"{server.url}/gzip") == {}
-            failure(lambda: client.get(f"{server.url}/refused"))
+            assert client.get(f"{server.url}/", soon()) == {}
+            assert client.get(f"{server.url}/chunks", soon()) == {}
+            assert client.get(f"{server.url}/gzip", soon()) == {}
+            failure(lambda: client.get(f"{server.url}/refused", soon()))
         assert len(server.asked) == 12
         assert len({asked.connection for asked in server.asked}) == 1
 
@@ -137,7 +142,6 @@ REFUSALS: dict[str, tuple[Reply, str]] = {
             429,
             '{"error":{"code":"SubscriptionRequestsThrottled","message":"Number of requests for '
             "subscription '5b2f' and operation 'GET' exceeded the backend storage limit.\"}}",
-            {"Retry-After": "17"},
         ),
         (
             "429 SubscriptionRequestsThrottled Number of requests for subscription '5b2f' and "
@@ -164,7 +168,7 @@ REFUSALS: dict[str, tuple[Reply, str]] = {
 def test_a_refusal_is_one_line_in_the_words_of_the_service(reply: Reply, text: str) -> None:
     transport = Transport(reply)
     client = client_of(session_with(transport), tokens=Named("a"))
-    found = failure(lambda: client.get(f"{HOST}/a?code=secret"))
+    found = failure(lambda: client.get(f"{HOST}/a?code=secret", soon()))
     assert found.startswith(f"{HOST}/a: ")
     assert found.endswith(text) if not text.startswith(":") else text in found
     assert "secret" not in found
@@ -175,10 +179,10 @@ def test_a_token_that_is_refused_is_not_used_again() -> None:
     transport = Transport(Reply(401), Reply(403), Reply(200, "{}"))
     tokens = Named("a")
     client = client_of(session_with(transport), tokens=tokens)
-    failure(lambda: client.get(HOST))
+    failure(lambda: client.get(HOST, soon()))
     assert tokens.discarded == ["for-a-0"]
-    failure(lambda: client.get(HOST))  # A missing role is no fault of the token.
-    assert client.get(HOST) == {}
+    failure(lambda: client.get(HOST, soon()))  # A missing role is no fault of the token.
+    assert client.get(HOST, soon()) == {}
     assert transport.tokens() == ["for-a-0", "for-a-1", "for-a-1"]
 
 
@@ -189,7 +193,9 @@ def test_without_a_token_there_is_no_request() -> None:
 
     transport = Transport(Reply(200, "{}"))
     client = client_of(session_with(transport), tokens=NoTokens("a"))
-    assert failure(lambda: client.get(HOST)) == (f"{HOST}: ManagedIdentityCredential: no endpoint")
+    assert failure(lambda: client.get(HOST, soon())) == (
+        f"{HOST}: ManagedIdentityCredential: no endpoint"
+    )
     assert transport.requests == []
 
 
@@ -209,7 +215,7 @@ NOT_JSON = {
 @pytest.mark.parametrize("body", NOT_JSON.values(), ids=NOT_JSON)
 def test_what_is_no_json_is_said(body: bytes) -> None:
     client = client_of(session_with(Transport(Reply(200, body))))
-    assert failure(lambda: client.get(HOST)).startswith(f"{HOST}: not JSON: ")
+    assert failure(lambda: client.get(HOST, soon())).startswith(f"{HOST}: not JSON: ")
 
 
 # --- Sizes ----------------------------------------------------------------------------------------
@@ -237,8 +243,8 @@ def test_a_body_of_the_largest_size_is_read(session: requests.Session) -> None:
     whole = b'"' + b"x" * (LIMIT - 2) + b'"'
     with serving(routes({"/fits": Said(body=whole), "/over": Said(body=whole + b" ")})) as server:
         client = client_of(session, bounds=SMALL)
-        assert len(client.get(f"{server.url}/fits")) == LIMIT - 2
-        text = failure(lambda: client.get(f"{server.url}/over"))
+        assert len(client.get(f"{server.url}/fits", soon())) == LIMIT - 2
+        text = failure(lambda: client.get(f"{server.url}/over", soon()))
     assert text == f"{server.url}/over: more than 1000000 bytes"
 
 
@@ -273,7 +279,7 @@ def test_a_body_without_end_is_cut_off(case: str, session: requests.Session) -> 
     with serving(lambda _: answer) as server:
         client = client_of(session, bounds=SMALL)
         found: list[str] = []
-        peak = peak_of(lambda: found.append(failure(lambda: client.get(server.url))))
+        peak = peak_of(lambda: found.append(failure(lambda: client.get(server.url, soon()))))
         assert found == [f"{server.url}: more than 1000000 bytes"]
         assert len(server.asked) == 1
     # The growing body, its buffer and a chunk or two.
@@ -306,7 +312,7 @@ def trickle(asked: Asked) -> Said:
 SLOW: dict[str, tuple[Callable[[Asked], Said | None], str]] = {
     "never answers": (silence, "ReadTimeout: "),
     "stops in the middle": (stall, "ReadTimeoutError: "),
-    "a byte now and then": (trickle, "not read within 0.3 s"),
+    "a byte now and then": (trickle, "not read in time"),
 }
 
 
@@ -315,8 +321,8 @@ def test_a_server_that_hangs_is_left(
     answer: Callable[[Asked], Said | None], text: str, session: requests.Session
 ) -> None:
     with serving(answer) as server:
-        client = client_of(session, bounds=Bounds(read=0.2, total=0.3))
-        found = failure(lambda: client.get(f"{server.url}/a?code=secret"))
+        client = client_of(session, bounds=Bounds(read=0.2))
+        found = failure(lambda: client.get(f"{server.url}/a?code=secret", Deadline(0.3)))
     assert found.startswith(f"{server.url}/a: {text}")
     assert "secret" not in found
 
@@ -341,7 +347,7 @@ def test_a_connection_that_breaks_is_a_problem_of_the_source(
     answer: Callable[[Asked], Said | None], text: str, session: requests.Session
 ) -> None:
     with serving(answer) as server:
-        found = failure(lambda: client_of(session).get(f"{server.url}/a?code=secret"))
+        found = failure(lambda: client_of(session).get(f"{server.url}/a?code=secret", soon()))
     assert found.startswith(f"{server.url}/a: {text}")
     assert "secret" not in found
 
@@ -349,7 +355,7 @@ def test_a_connection_that_breaks_is_a_problem_of_the_source(
 def test_where_nobody_listens(session: requests.Session) -> None:
     with serving(lambda _: None) as server:
         url = server.url
-    found = failure(lambda: client_of(session).get(f"{url}/a?code=secret"))
+    found = failure(lambda: client_of(session).get(f"{url}/a?code=secret", soon()))
     assert found.startswith(f"{url}/a: ConnectionError: ")
     assert "refused" in found
     assert "secret" not in found
@@ -357,13 +363,90 @@ def test_where_nobody_listens(session: requests.Session) -> None:
 
 @pytest.mark.parametrize("host", ["a..b", f"{'a' * 64}.example", "-.example\u2603" + "a" * 64])
 def test_a_host_that_cannot_be(host: str, session: requests.Session) -> None:
-    assert failure(lambda: client_of(session).get(f"https://{host}/?code=secret"))
+    assert failure(lambda: client_of(session).get(f"https://{host}/?code=secret", soon()))
 
 
-def test_the_timeouts_are_given_to_every_request() -> None:
+@pytest.mark.parametrize(
+    ("left", "timeouts"),
+    [(60.0, (5.0, 15.0)), (10.0, (5.0, 10.0)), (2.0, (2.0, 2.0))],
+)
+def test_every_request_has_time_outs_within_the_deadline(
+    left: float, timeouts: tuple[float, float]
+) -> None:
     transport = Transport(Reply(200, "{}"))
-    client_of(session_with(transport)).get(HOST)
-    assert transport.timeouts == [(5.0, 15.0)]
+    client_of(session_with(transport)).get(HOST, Deadline(left, clock=lambda: 0.0))
+    assert transport.timeouts == [timeouts]
+
+
+# --- A busy service -------------------------------------------------------------------------------
+
+BUSY = '{"error":{"code":"SubscriptionRequestsThrottled","message":"Too many."}}'
+WORDS = "429 SubscriptionRequestsThrottled Too many."
+
+
+class Busy:
+    """A service behind a gate, both on one clock that only sleep moves."""
+
+    def __init__(self, *replies: Reply) -> None:
+        self.now = 1000.0
+        self.transport = Transport(*replies)
+        gate = Gate(at_once=8, per_second=1000.0, clock=lambda: self.now, sleep=self._sleep)
+        self._client = JsonClient(session_with(self.transport), gate, None)
+
+    def _sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def get(self, path: str = "", seconds: float = 30.0) -> Any:
+        return self._client.get(f"{HOST}{path}", Deadline(seconds, clock=lambda: self.now))
+
+
+def busy(retry_after: str | None, status: int = 429) -> Reply:
+    headers = {} if retry_after is None else {"Retry-After": retry_after}
+    return Reply(status, BUSY, headers)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize(("asked", "waited"), [("3", 3.0), ("0", 1.0), ("30", 30.0)])
+def test_a_busy_service_is_asked_again_when_it_wants(
+    status: int, asked: str, waited: float
+) -> None:
+    service = Busy(busy(asked, status), Reply(200, "[1]"))
+    assert service.get(seconds=30.01) == [1]
+    assert len(service.transport.requests) == 2
+    assert waited <= service.now - 1000 <= waited + 0.01
+
+
+def test_a_service_that_stays_busy_is_left() -> None:
+    service = Busy(busy("3"), busy("4"), Reply(200, "{}"))
+    assert failure(service.get) == f"{HOST}: {WORDS}"
+    assert len(service.transport.requests) == 2
+
+
+def test_nobody_asks_while_a_service_wants_to_be_left_alone() -> None:
+    service = Busy(busy("17"), Reply(200, "[1]"))
+    why = f"{HOST}/a: {WORDS}, come back in 17 s"
+    # Longer than there is time: nobody waits, and nobody asks.
+    assert failure(lambda: service.get("/a?code=secret", 10.0)) == why
+    assert failure(lambda: service.get("/b", 10.0)) == why
+    assert len(service.transport.requests) == 1
+    assert service.now < 1000.01
+    service.now += 17
+    assert service.get("/b", 10.0) == [1]
+    assert service.now < 1017.01
+
+
+@pytest.mark.parametrize("asked", [None, "soon", "-1", "1.5"])
+def test_a_busy_service_that_does_not_say_how_long_is_not_asked_again(asked: str | None) -> None:
+    service = Busy(busy(asked), Reply(200, "{}"))
+    assert failure(service.get) == f"{HOST}: {WORDS}"
+    assert len(service.transport.requests) == 1
+
+
+def test_a_wrong_retry_after_does_not_end_a_source() -> None:
+    service = Busy(busy("999999999"), Reply(200, "[1]"))
+    failure(service.get)
+    service.now += 600
+    assert service.get() == [1]
 
 
 # --- Pages ----------------------------------------------------------------------------------------
@@ -382,7 +465,7 @@ def test_pages_are_followed(session: requests.Session) -> None:
     served: list[Server] = []
     with serving(three_pages(lambda: served[0].url)) as server:
         served.append(server)
-        pages = client_of(session, tokens=Named("a")).pages(f"{server.url}/list", next_link)
+        pages = client_of(session, tokens=Named("a")).pages(f"{server.url}/list", next_link, soon())
         assert [page["number"] for page in pages] == [0, 1, 2]
     assert server.targets == ["/list", "/list?page=1", "/list?page=2"]
     assert {asked.headers["Authorization"] for asked in server.asked} == {"Bearer for-a-0"}
@@ -398,7 +481,7 @@ LAST = {
 @pytest.mark.parametrize("page", LAST.values(), ids=LAST)
 def test_a_page_without_a_link_is_the_last(page: Any) -> None:
     transport = Transport(Reply(200, json.dumps(page)))
-    assert list(client_of(session_with(transport)).pages(HOST, next_link)) == [page]
+    assert list(client_of(session_with(transport)).pages(HOST, next_link, soon())) == [page]
     assert len(transport.requests) == 1
 
 
@@ -416,7 +499,7 @@ SAME = {
 def test_a_link_to_the_same_host_is_followed(link: str, target: str) -> None:
     transport = Transport(Reply(200, json.dumps({"nextLink": link})), Reply(200, "{}"))
     client = client_of(session_with(transport), tokens=Named("a"))
-    assert len(list(client.pages(f"{HOST}/list", next_link))) == 2
+    assert len(list(client.pages(f"{HOST}/list", next_link, soon()))) == 2
     assert transport.requests[1].path_url == target
     assert transport.tokens() == ["for-a-0", "for-a-0"]
 
@@ -456,7 +539,9 @@ ELSEWHERE = {
 @pytest.mark.parametrize(("link", "text"), ELSEWHERE.values(), ids=ELSEWHERE)
 def test_a_link_elsewhere_is_not_followed(link: Any, text: str) -> None:
     transport = Transport(Reply(200, json.dumps({"nextLink": link})), Reply(200, "{}"))
-    pages = client_of(session_with(transport), tokens=Named("a")).pages(f"{HOST}/a?b", next_link)
+    pages = client_of(session_with(transport), tokens=Named("a")).pages(
+        f"{HOST}/a?b", next_link, soon()
+    )
     next(pages)
     assert failure(lambda: next(pages)) == f"{HOST}/a: {text}"
     assert len(transport.requests) == 1
@@ -468,9 +553,9 @@ def test_the_token_does_not_go_to_another_host(session: requests.Session) -> Non
         moved = Said(307, b"", {"Location": f"{stranger.url}/moved"})
         with serving(routes({"/list": said(link), "/moved": moved})) as server:
             client = client_of(session, tokens=Named("a"))
-            text = failure(lambda: list(client.pages(f"{server.url}/list", next_link)))
+            text = failure(lambda: list(client.pages(f"{server.url}/list", next_link, soon())))
             assert text.endswith(f"the next page is on another host: {stranger.url}/next")
-            assert failure(lambda: client.get(f"{server.url}/moved")).endswith(": 307")
+            assert failure(lambda: client.get(f"{server.url}/moved", soon())).endswith(": 307")
         assert stranger.asked == []
 
 
@@ -478,7 +563,7 @@ def test_the_token_does_not_go_to_another_host(session: requests.Session) -> Non
 def test_pages_in_a_circle_are_left(circle: list[str], session: requests.Session) -> None:
     pages = {f"/{number}": said({"nextLink": link}) for number, link in enumerate(circle)}
     with serving(routes(pages)) as server:
-        text = failure(lambda: list(client_of(session).pages(f"{server.url}/0", next_link)))
+        text = failure(lambda: list(client_of(session).pages(f"{server.url}/0", next_link, soon())))
         assert len(server.asked) == len(circle)
     assert text.endswith(": the pages go round in a circle")
 
@@ -489,16 +574,16 @@ def test_pages_without_end_are_left(session: requests.Session) -> None:
 
     with serving(answer) as server:
         client = client_of(session, bounds=Bounds(most_pages=7))
-        text = failure(lambda: list(client.pages(f"{server.url}/0", next_link)))
+        text = failure(lambda: list(client.pages(f"{server.url}/0", next_link, soon())))
         assert server.targets == [f"/{number}" for number in range(7)]
     assert text.endswith(": more than 7 pages")
 
 
 def test_every_request_goes_through_the_gate(session: requests.Session) -> None:
     pauses: list[float] = []
-    gate = Gate("t", at_once=1, per_second=10.0, clock=lambda: 0.0, sleep=pauses.append)
+    gate = Gate(at_once=1, per_second=10.0, clock=lambda: 0.0, sleep=pauses.append)
     served: list[Server] = []
     with serving(three_pages(lambda: served[0].url)) as server:
         served.append(server)
-        assert len(list(JsonClient(session, gate, None).pages(server.url, next_link))) == 3
+        assert len(list(JsonClient(session, gate, None).pages(server.url, next_link, soon()))) == 3
     assert [round(pause, 6) for pause in pauses] == [0.1, 0.2, 0.3]

@@ -9,11 +9,14 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
 from builders import LANE, REGION, RESOURCE
 from requests.adapters import HTTPAdapter
+from requests.utils import select_proxy
+from scripted import Said, serving
 from transport import Reply, Transport, session_with
 
 from shared.errors import TokenError
@@ -136,7 +139,7 @@ def recorder() -> Iterator[Recorder]:
 
 def test_the_bytes_that_leave_the_machine(recorder: Recorder) -> None:
     endpoint = f"http://127.0.0.1:{recorder.server_port}/{{region}}"
-    with open_session(endpoint, 1) as session:
+    with open_session(1) as session:
         answer = Publisher(endpoint=endpoint, tokens=TokenList("secret-1"), session=session).post(
             LANE, BODY
         )
@@ -269,7 +272,7 @@ def test_a_port_where_nobody_listens_is_no_answer() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         endpoint = f"http://127.0.0.1:{unused.getsockname()[1]}/{{region}}"
-        with open_session(endpoint, 1) as session:
+        with open_session(1) as session:
             tokens = TokenList("secret-1")
             answer = Publisher(endpoint=endpoint, tokens=tokens, session=session).post(LANE, BODY)
     assert (answer.status, answer.code) == (None, "ConnectionError")
@@ -336,7 +339,7 @@ def test_an_answer_reads_well(answer: Answer, text: str) -> None:
 
 @pytest.mark.parametrize("scheme", ["https", "http"])
 def test_a_session_keeps_connections_to_each_region(scheme: str) -> None:
-    with open_session(ENDPOINT, 7) as session:
+    with open_session(7) as session:
         adapter = session.get_adapter(f"{scheme}://westeurope.monitoring.azure.com")
         assert isinstance(adapter, HTTPAdapter)
         regions = adapter.poolmanager
@@ -347,6 +350,33 @@ def test_a_session_keeps_connections_to_each_region(scheme: str) -> None:
         assert len(regions.pools) == 64
 
 
-def test_a_proxy_is_for_the_way_out_alone() -> None:
-    assert open_session("http://127.0.0.1:1/{region}", 1).trust_env is False
-    assert open_session(ENDPOINT, 1).trust_env is True
+def test_a_proxy_is_for_the_way_out_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy of the machine's is used over TLS, and never on the loopback interface."""
+    proxy = "http://proxy.example:3128"
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(name, proxy)
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    used: dict[str, str | None] = {}
+
+    class Noting(Transport):
+        def send(self, request: requests.PreparedRequest, *args: Any, **named: Any) -> Any:
+            proxies = named.pop("proxies")
+            used[str(request.url)] = select_proxy(str(request.url), proxies)
+            return super().send(request, *args, **named)
+
+    with open_session(1) as session:
+        session.mount("https://", Noting(Reply(200)))
+        session.mount("http://", Noting(Reply(200)))
+        session.get("https://westeurope.monitoring.azure.com/")
+        session.get("http://127.0.0.1:1/")
+    assert used == {"https://westeurope.monitoring.azure.com/": proxy, "http://127.0.0.1:1/": None}
+
+
+def test_what_one_answer_sets_goes_with_no_other_request() -> None:
+    with serving(lambda _: Said(200, b"", {"Set-Cookie": "session=1; Path=/"})) as server:
+        with open_session(1) as session:
+            session.get(server.url)
+            session.get(server.url)
+        assert len(server.asked) == 2
+        assert not any("Cookie" in asked.headers for asked in server.asked)

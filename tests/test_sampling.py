@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import threading
@@ -19,11 +20,12 @@ from scripted import Asked, Said, routes, said, serving
 from sourcing import load, make_context
 
 from local.stack import Backend
+from shared.deadline import Deadline
 from shared.errors import SourceError
 from shared.http import open_session
 from shared.model import MAX_DIMENSIONS, Point
-from shared.sampling import Sampler
-from shared.sources import Sample, Source
+from shared.sampling import DEADLINE, MAX_POINTS, Sampler
+from shared.sources import Finding, Problem, Source
 from shared.sources.base import Target
 
 PATIENCE = 10
@@ -51,20 +53,23 @@ class Given:
         self._points = points
         self._problems = problems
 
-    def sample(self, now: datetime) -> Sample:
+    def sample(self, now: datetime, until: Deadline) -> Iterator[Finding]:  # noqa: ARG002
         self.times.append(now)
-        return Sample(list(self._points), list(self._problems))
+        yield from self._points
+        yield from map(Problem, self._problems)
 
 
 class Raising:
-    """A source that raises."""
+    """A source that gives what it has, and raises."""
 
-    def __init__(self, name: str, failure: Exception) -> None:
+    def __init__(self, name: str, failure: Exception, points: Sequence[Point] = ()) -> None:
         self.name = name
         self.target = target()
         self._failure = failure
+        self._points = points
 
-    def sample(self, now: datetime) -> Sample:  # noqa: ARG002
+    def sample(self, now: datetime, until: Deadline) -> Iterator[Finding]:  # noqa: ARG002
+        yield from self._points
         raise self._failure
 
 
@@ -76,13 +81,13 @@ class Together:
         self.target = target()
         self._barrier = barrier
 
-    def sample(self, now: datetime) -> Sample:
+    def sample(self, now: datetime, until: Deadline) -> Iterator[Finding]:  # noqa: ARG002
         self._barrier.wait(PATIENCE)
-        return Sample([point(metric=self.name, time=now)], [])
+        yield point(metric=self.name, time=now)
 
 
 class Held:
-    """A source that hangs until it is let go; then it gives, or raises."""
+    """A source that gives one point and hangs until it is let go; then it gives more, or raises."""
 
     def __init__(self, name: str, failure: Exception | None = None) -> None:
         self.name = name
@@ -92,13 +97,14 @@ class Held:
         self.gone = threading.Event()
         self._failure = failure
 
-    def sample(self, now: datetime) -> Sample:
+    def sample(self, now: datetime, until: Deadline) -> Iterator[Finding]:  # noqa: ARG002
         self.calls += 1
+        yield point(time=now, metric=f"Before{self.calls}")
         try:
             self.go.wait(PATIENCE)
             if self._failure is not None:
                 raise self._failure
-            return Sample([point(time=now, metric=f"Call{self.calls}")], [])
+            yield point(time=now, metric=f"After{self.calls}")
         finally:
             self.gone.set()
 
@@ -222,7 +228,7 @@ async def test_what_could_not_be_had_is_said_and_the_rest_published(
     executor: ThreadPoolExecutor, caplog: pytest.LogCaptureFixture
 ) -> None:
     published = Published()
-    sources = [Given("a", [point(1.0)], ["a: queue x: gone", "a: queue y: gone"])]
+    sources = [Given("a", [point(1.0)], ["queue x: gone", "queue y: gone"])]
     await Sampler(sources, published, executor).sample(NOW)
     assert published.calls == [[point(1.0)]]
     assert errors(caplog) == [
@@ -241,6 +247,35 @@ async def test_a_source_that_cannot_be_sampled_is_named(
     assert errors(caplog) == ["Not sampled: b: 403 Forbidden"]
 
 
+async def test_what_came_before_a_source_went_no_further_is_published(
+    executor: ThreadPoolExecutor, caplog: pytest.LogCaptureFixture
+) -> None:
+    published = Published()
+    sources = [
+        Raising("a", SourceError("page 2: 500"), [point(1.0)]),
+        Raising("b", KeyError("x"), [point(2.0)]),
+    ]
+    await Sampler(sources, published, executor).sample(NOW)
+    assert published.calls == [[point(1.0), point(2.0)]]
+    assert errors(caplog) == [
+        "Not sampled: a: page 2: 500",
+        "A source broke: b",
+        "Not sampled: b: KeyError('x')",
+    ]
+
+
+@pytest.mark.parametrize("more", [0, 1, 1000])
+async def test_a_source_gives_so_many_points_a_tick(
+    more: int, executor: ThreadPoolExecutor, caplog: pytest.LogCaptureFixture
+) -> None:
+    published = Published()
+    source = Given("a", [point()] * (MAX_POINTS + more))
+    await Sampler([source], published, executor).sample(NOW)
+    assert len(published.calls[0]) == MAX_POINTS
+    text = f"Not sampled: a: more than {MAX_POINTS} points; the rest is left out"
+    assert errors(caplog) == ([text] if more else [])
+
+
 async def test_a_time_out_of_the_source_itself_is_not_the_deadline(
     executor: ThreadPoolExecutor, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -255,8 +290,8 @@ async def test_a_thousand_problems_are_a_few_lines(
 ) -> None:
     published = Published()
     sources = [
-        Given("a", [], [f"a: queue {number}: no" for number in range(1000)]),
-        Given("b", [], ["b: no"]),
+        Given("a", [], [f"queue {number}: no" for number in range(1000)]),
+        Given("b", [], ["no"]),
     ]
     await Sampler(sources, published, executor).sample(NOW)
     assert errors(caplog) == [
@@ -326,10 +361,11 @@ async def test_a_source_that_hangs_is_cut_off_and_recovers(
 ) -> None:
     published = Published()
     held = Held("slow")
-    sampler = Sampler([held, Given("a", [point(1.0)])], published, executor, deadline=0.05)
+    sources: list[Source] = [held, Given("a", [point(1.0)])]
+    sampler = Sampler(sources, published, executor, deadline=0.4, cut_off_after=0.1)
 
     await sampler.sample(NOW)
-    assert errors(caplog) == ["Not sampled: slow: cut off after 0.05 s"]
+    assert errors(caplog) == ["Not sampled: slow: cut off after 0.5 s"]
     caplog.clear()
 
     await sampler.sample(NOW + TICK)
@@ -338,63 +374,64 @@ async def test_a_source_that_hangs_is_cut_off_and_recovers(
     assert held.calls == 1
 
     held.go.set()
-    sampler._late["slow"].result(PATIENCE)
+    sampler._running["slow"].result(PATIENCE)
     await sampler.sample(NOW + 2 * TICK)
     assert errors(caplog) == []
     # What it gave too late is nowhere; the other source was there at every tick.
-    assert published.calls == [
-        [point(1.0)],
-        [point(1.0)],
-        [point(1.0), point(time=NOW + 2 * TICK, metric="Call2")],
+    assert [[one.metric for one in tick] for tick in published.calls] == [
+        ["QueueDepth", "Before1"],
+        ["QueueDepth"],
+        ["QueueDepth", "Before2", "After2"],
     ]
-    assert [tick["slow"][1:] for tick in published.figures] == [(0, 1), (0, 1), (1, 0)]
-    assert published.figures[0]["slow"][0] >= 0.05
+    assert [tick["slow"][1:] for tick in published.figures] == [(1, 1), (0, 1), (2, 0)]
+    assert published.figures[0]["slow"][0] >= 0.5
 
 
 async def test_a_late_failure_is_dropped_too(
     executor: ThreadPoolExecutor, caplog: pytest.LogCaptureFixture
 ) -> None:
     held = Held("slow", OSError("too late"))
-    sampler = Sampler([held], Published(), executor, deadline=0.01)
+    sampler = Sampler([held], Published(), executor, deadline=0.0, cut_off_after=0.01)
     await sampler.sample(NOW)
     held.go.set()
     assert held.gone.wait(PATIENCE)
+    with pytest.raises(OSError, match="too late"):
+        sampler._running["slow"].result(PATIENCE)
+    await asyncio.sleep(0)
+    gc.collect()
     assert errors(caplog) == ["Not sampled: slow: cut off after 0.01 s"]
 
 
-async def test_a_source_that_found_no_thread_is_asked_at_the_next_tick(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    published = Published()
-    held, other = Held("held"), Given("other", [point(1.0)])
-    with ThreadPoolExecutor(1) as one_thread:
-        sampler = Sampler([held, other], published, one_thread, deadline=0.05)
-        await sampler.sample(NOW)
-        assert errors(caplog) == [
-            "Not sampled: held: cut off after 0.05 s",
-            "Not sampled: other: cut off after 0.05 s",
-        ]
-        held.go.set()
-        assert held.gone.wait(PATIENCE)
-        sampler = Sampler([other], published, one_thread)
-        await sampler.sample(NOW + TICK)
-    assert other.times == [NOW + TICK]
-    assert published.calls == [[], [point(1.0)]]
+async def test_a_source_is_told_how_long_it_may_ask(executor: ThreadPoolExecutor) -> None:
+    left: list[float] = []
+
+    class Asking(Given):
+        def sample(self, now: datetime, until: Deadline) -> Iterator[Finding]:
+            left.append(until.left())
+            yield from super().sample(now, until)
+
+    await Sampler([Asking("a", [])], Published(), executor).sample(NOW)
+    assert DEADLINE - PATIENCE < left[0] <= DEADLINE
 
 
 # --- How often ------------------------------------------------------------------------------------
 
-# Seconds between samples, seconds of the ticks, and at which of them a sample is taken.
+# Seconds between samples, seconds of the ticks after a full hour, and at which a sample is taken.
 SCHEDULES: dict[str, tuple[float, list[float], list[float]]] = {
     "each tick": (1, [0, 60, 120], [0, 60, 120]),
-    "each tick of a fast timer": (1, [0, 1, 2, 2.4, 3], [0, 1, 2, 2.4, 3]),
+    "each tick of a fast timer": (1, [0, 1, 2, 3], [0, 1, 2, 3]),
     "a minute": (60, [0, 60, 120], [0, 60, 120]),
-    "a minute that is a little short": (60, [0, 59.9, 119.5, 179.1], [0, 59.9, 119.5, 179.1]),
+    "a minute whose ticks are early": (60, [0, 59.2, 119.5, 179.1], [0, 59, 120, 179]),
+    "a minute whose ticks are late": (60, [0.9, 62, 121, 195, 240], [1, 62, 121, 195, 240]),
+    "a minute whose ticks are ever later": (60, [0, 70, 140, 210, 299], [0, 70, 140, 210, 299]),
     "a minute of a fast timer": (60, [0, 10, 20, 30, 40, 50, 60, 70], [0, 60]),
-    "five minutes": (300, [0, 60, 120, 180, 240, 300, 360, 599.8, 660], [0, 300, 599.8]),
-    "what ticks do not divide": (90, [0, 60, 120, 180, 240], [0, 120, 240]),
+    "five minutes": (300, [0, 60, 120, 180, 240, 300, 360, 599.8, 660], [0, 300, 600]),
+    "five minutes from the middle of them": (300, [120, 180, 240, 300, 360], [120, 300]),
+    "five minutes, the tick late": (300, [0, 305, 365, 600, 660], [0, 305, 600]),
+    "what ticks do not divide": (90, [0, 60, 120, 180, 240, 300], [0, 120, 180, 300]),
     "after missed ticks": (300, [0, 60, 3600, 3660, 3900], [0, 3600, 3900]),
 }
+HOUR = NOW.replace(minute=0, second=0, microsecond=0)
 
 
 @pytest.mark.parametrize(("every", "ticks", "taken"), SCHEDULES.values(), ids=SCHEDULES)
@@ -405,11 +442,25 @@ async def test_how_often_a_source_is_sampled(
     seldom, always = Given("seldom", [], every=every), Given("always", [])
     sampler = Sampler([seldom, always], published, executor)
     for tick in ticks:
-        await sampler.sample(NOW + timedelta(seconds=tick))
-    assert [(time - NOW).total_seconds() for time in seldom.times] == taken
+        await sampler.sample(HOUR + timedelta(seconds=tick))
+    assert [(time - HOUR).total_seconds() for time in seldom.times] == taken
     assert len(always.times) == len(ticks)
     # Figures are of samples that were taken.
     assert sum("seldom" in tick for tick in published.figures) == len(taken)
+
+
+@pytest.mark.parametrize(
+    ("tick", "time"),
+    [(0.003, 0), (0.499, 0), (0.5, 1), (59.98, 60), (59.5, 60), (59.499, 59), (7.0, 7)],
+)
+async def test_a_tick_that_is_a_moment_early_belongs_to_its_minute(
+    tick: float, time: float, executor: ThreadPoolExecutor
+) -> None:
+    published = Published()
+    source = Given("a", [])
+    await Sampler([source], published, executor).sample(HOUR + timedelta(seconds=tick))
+    assert source.times == [HOUR + timedelta(seconds=time)]
+    assert {one.time for one in published.all[0]} == set(source.times)
 
 
 # --- The app's own function -----------------------------------------------------------------------
@@ -473,7 +524,7 @@ async def test_whatever_breaks_the_others_are_published_in_the_same_tick(
             "/refused": said({"error": {"code": "Forbidden", "message": "No."}}, 403),
         }
     )
-    with serving(answers) as server, open_session(server.url, 8) as session:
+    with serving(answers) as server, open_session(8) as session:
         context = make_context(
             {"Orders": backend.azurite.connection_string}, region=REGION, session=session
         )
@@ -497,14 +548,15 @@ async def test_whatever_breaks_the_others_are_published_in_the_same_tick(
             "METRICS_SOURCES[4].metrics.Depth"
         ]
         published = Published()
-        await Sampler(sources, published, executor, deadline=1.5).sample(NOW)
+        await Sampler(sources, published, executor, deadline=3.0).sample(NOW)
 
     found = {(one.metric, one.sum) for one in published.calls[0]}
     assert found >= {("Depth", 7.0), ("QueueDepth", 1.0), ("QueueVisibleDepth", 1.0)}
     assert {one.time for one in published.all[0]} == {NOW}
     where = "Not sampled: METRICS_SOURCES"
-    assert sorted(errors(caplog)) == [
-        f"{where}[0]: cut off after 1.5 s",
+    hangs, *others = sorted(errors(caplog))
+    assert hangs.startswith(f"{where}[0]: {server.url}/hangs: ReadTimeout: ")
+    assert others == [
         f"{where}[1]: {server.url}/circle: the pages go round in a circle",
         f"{where}[2]: {server.url}/huge: more than 10000000 bytes",
         f"{where}[3]: {server.url}/refused: 403 Forbidden No.",

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from builders import GROUP, LANE, NOW, REGION
 from scripted import Asked, Said, Server, said, serving
-from sourcing import make_context, open_gate, open_one, values
+from sourcing import make_context, open_gate, open_one, take, values
 from transport import Reply, Transport, session_with
 
-from shared.errors import SourceError
+from shared.deadline import Deadline
 from shared.gate import Gate
 from shared.http import open_session
 from shared.model import Lane
+from shared.sampling import Sample, fill
 from shared.sources import Context, Source
 
 NAMESPACE = f"{GROUP}/providers/Microsoft.ServiceBus/namespaces/orders"
@@ -52,6 +53,19 @@ def entity(name: Any, *of: Any) -> dict[str, Any]:
     }
 
 
+class Standing:
+    """A clock that only sleep moves."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
 class Arm:
     """A namespace in ARM: entities by path, so many on a page, or answers in place of them."""
 
@@ -66,8 +80,8 @@ class Arm:
         instead = self.instead.get(path)
         if isinstance(instead, Said):
             return instead
-        if instead is not None:
-            return instead(asked)
+        if instead is not None and (answer := instead(asked)) is not None:
+            return answer
         if asked.query.get("api-version") != "2021-11-01" or path not in self.entities:
             return said({"error": {"code": "ResourceNotFound", "message": path}}, 404)
         skip = int(asked.query.get("$skip", "0"))
@@ -92,7 +106,7 @@ def arm() -> Iterator[Arm]:
 
 @pytest.fixture
 def context(arm: Arm) -> Iterator[Context]:
-    with open_session(arm.server.url, 8) as session:
+    with open_session(8) as session:
         yield make_context(arm=arm.server.url, session=session, region=REGION)
 
 
@@ -111,11 +125,12 @@ def series(*names: str, of: tuple[float, ...]) -> dict[tuple[str, ...], float]:
 
 
 def failure(source: Source) -> str:
-    with pytest.raises(SourceError) as caught:
-        source.sample(NOW)
-    text = str(caught.value)
-    assert "\n" not in text
-    return text
+    """The one problem of a sample without points."""
+    sample = take(source, NOW)
+    assert sample.points == []
+    (problem,) = sample.problems
+    assert "\n" not in problem
+    return problem
 
 
 def test_queues_topics_and_subscriptions_are_counted(arm: Arm, context: Context) -> None:
@@ -125,7 +140,7 @@ def test_queues_topics_and_subscriptions_are_counted(arm: Arm, context: Context)
         "topics/news/subscriptions": [entity("mail", 5, 6, 0, 8)],
         "topics/quiet/subscriptions": [],
     }
-    sample = open_source(context, dimensions={"Team": "shop"}, namespace="Bus").sample(NOW)
+    sample = take(open_source(context, dimensions={"Team": "shop"}, namespace="Bus"), NOW)
     assert sample.problems == []
     assert values(sample, "EntityName", "SubscriptionName") == {
         **series("in", of=(1, 2, 3, 4)),
@@ -145,7 +160,7 @@ def test_queues_topics_and_subscriptions_are_counted(arm: Arm, context: Context)
 
 
 def test_requests_carry_a_token_for_arm(arm: Arm, context: Context) -> None:
-    open_source(context).sample(NOW)
+    take(open_source(context), NOW)
     tokens = {asked.headers["Authorization"] for asked in arm.server.asked}
     assert tokens == {f"Bearer for-{arm.server.url}/-0"}
 
@@ -153,7 +168,7 @@ def test_requests_carry_a_token_for_arm(arm: Arm, context: Context) -> None:
 def test_metrics_may_belong_to_another_resource(arm: Arm, context: Context) -> None:
     arm.entities["queues"] = [entity("in", 1, 2, 3, 4)]
     given = {**entry(serviceBus=NAMESPACE), "resourceId": LANE.resource_id}
-    sample = open_one(given, context).sample(NOW)
+    sample = take(open_one(given, context), NOW)
     assert {point.lane for point in sample.points} == {LANE}
     assert len(sample.points) == 4
 
@@ -170,7 +185,7 @@ def test_all_pages_are_read(arm: Arm, context: Context) -> None:
             for number in range(4)
         },
     }
-    sample = open_source(context).sample(NOW)
+    sample = take(open_source(context), NOW)
     assert sample.problems == []
     active = {
         key: value
@@ -216,7 +231,7 @@ def test_patterns_choose(
         "topics/news/subscriptions": [entity("mail", 1, 1, 1, 1), entity("sms", 1, 1, 1, 1)],
         "topics/events/subscriptions": [entity("mail", 1, 1, 1, 1)],
     }
-    sample = open_source(context, *patterns).sample(NOW)
+    sample = take(open_source(context, *patterns), NOW)
     found = values(sample, "EntityName", "SubscriptionName")
     assert {"/".join(key[:-1]) for key in found} == sampled
     assert len(found) == len(sampled) * len(METRICS)
@@ -226,7 +241,7 @@ def test_patterns_choose(
 
 def test_a_name_cannot_change_the_path(arm: Arm, context: Context) -> None:
     arm.entities["topics"] = [entity("a/../../b?x=1#y")]
-    sample = open_source(context).sample(NOW)
+    sample = take(open_source(context), NOW)
     assert arm.asked()[2:] == ["topics/a%2F..%2F..%2Fb%3Fx%3D1%23y/subscriptions"]
     assert len(sample.problems) == 1
 
@@ -245,7 +260,7 @@ ERRORS = {
 
 def refusal(status: int) -> Said:
     code, message = ERRORS[status]
-    return said({"error": {"code": code, "message": message}}, status, Retry_After="17")
+    return said({"error": {"code": code, "message": message}}, status)
 
 
 @pytest.mark.parametrize("status", ERRORS)
@@ -254,19 +269,60 @@ def test_a_refusal_is_one_problem_in_its_own_words(status: int, arm: Arm, contex
     code, message = ERRORS[status]
     text = failure(open_source(context))
     assert text == f"{arm.server.url}{NAMESPACE}/queues: {status} {code} {message}"
-    assert arm.asked() == ["queues"]
+    assert arm.asked() == ["queues", "topics"]
 
 
-def test_queues_are_sampled_when_topics_are_refused(arm: Arm, context: Context) -> None:
-    arm.entities["queues"] = [entity("in", 1, 2, 3, 4)]
-    arm.instead["topics"] = refusal(500)
-    sample = open_source(context).sample(NOW)
-    assert len(sample.points) == 4
-    assert sample.problems == [
-        (
-            f"METRICS_SOURCES[0]: {arm.server.url}{NAMESPACE}/topics: 500 InternalServerError "
-            "The server was unable to complete your request."
-        )
+@pytest.mark.parametrize("refused", ["queues", "topics"])
+def test_of_queues_and_topics_one_is_sampled_when_the_other_is_refused(
+    refused: str, arm: Arm, context: Context
+) -> None:
+    arm.entities = {
+        "queues": [entity("in", 1, 1, 1, 1)],
+        "topics": [entity("news")],
+        "topics/news/subscriptions": [entity("mail", 2, 2, 2, 2)],
+    }
+    arm.instead[refused] = refusal(500)
+    # Where the name may be is not known.
+    sample = take(open_source(context, "*", "gone"), NOW)
+    left = 2.0 if refused == "queues" else 1.0
+    assert [point.sum for point in sample.points] == [left] * 4
+    code, message = ERRORS[500]
+    url = f"{arm.server.url}{NAMESPACE}/{refused}"
+    assert sample.problems == [f"{url}: 500 {code} {message}"]
+
+
+def test_a_page_that_is_refused_does_not_undo_those_before(arm: Arm, context: Context) -> None:
+    arm.page = 2
+    arm.entities["queues"] = [entity(f"q{number}", 1, 1, 1, 1) for number in range(5)]
+    arm.instead["queues"] = lambda asked: refusal(500) if "$skip" in asked.query else None
+    sample = take(open_source(context), NOW)
+    assert {dict(point.dimensions)["EntityName"] for point in sample.points} == {"q0", "q1"}
+    assert sample.errors == 1
+
+
+NAMED: dict[str, tuple[list[str], list[str]]] = {
+    # patterns, those of them that are missed
+    "all are there": (["in", "news", "news/mail", "a/b"], []),
+    "a queue": (["in", "inn"], ["inn"]),
+    "a subscription": (["news/mail", "news/fax"], ["news/fax"]),
+    "a topic": (["olds/mail", "news"], ["olds/mail"]),
+    "what is excluded": (["in", "inn", "news/fax", "!inn", "!news/f*"], []),
+    "below a queue": (["in/mail"], ["in/mail"]),
+    "patterns choose nothing": (["x*", "*/fax"], []),
+}
+
+
+@pytest.mark.parametrize(("patterns", "missed"), NAMED.values(), ids=NAMED)
+def test_a_name_that_is_not_there_is_a_problem(
+    patterns: list[str], missed: list[str], arm: Arm, context: Context
+) -> None:
+    arm.entities = {
+        "queues": [entity("in", 1, 1, 1, 1), entity("a/b", 1, 1, 1, 1)],
+        "topics": [entity("news")],
+        "topics/news/subscriptions": [entity("mail", 1, 1, 1, 1)],
+    }
+    assert take(open_source(context, *patterns), NOW).problems == [
+        f"{name}: there is no such queue, topic or subscription" for name in missed
     ]
 
 
@@ -278,18 +334,16 @@ def test_a_topic_that_is_refused_stops_no_other(arm: Arm, context: Context) -> N
         "topics/d/subscriptions": [entity("s", 2, 2, 2, 2)],
     }
     arm.instead = {"topics/b/subscriptions": refusal(429), "topics/c/subscriptions": Said(200)}
-    sample = open_source(context).sample(NOW)
+    sample = take(open_source(context), NOW)
     assert {point.sum for point in sample.points} == {1.0, 2.0}
     assert len(sample.points) == 8
     url = f"{arm.server.url}{NAMESPACE}"
     first, second = sample.problems
     assert first == (
-        f"METRICS_SOURCES[0]: topic b: {url}/topics/b/subscriptions: 429 "
+        f"topic b: {url}/topics/b/subscriptions: 429 "
         "SubscriptionRequestsThrottled Number of requests exceeded the limit."
     )
-    assert second.startswith(
-        f"METRICS_SOURCES[0]: topic c: {url}/topics/c/subscriptions: not JSON: "
-    )
+    assert second.startswith(f"topic c: {url}/topics/c/subscriptions: not JSON: ")
 
 
 WRONG: dict[str, Any] = {
@@ -353,12 +407,10 @@ def test_counts_that_are_none_are_said_and_the_rest_is_sampled(
     arm.entities["queues"] = [{"name": "odd", "properties": details}, entity("in", 1, 1, 1, 1)]
     arm.entities["topics"] = [entity("news")]
     arm.entities["topics/news/subscriptions"] = [{"name": "odd", "properties": details}]
-    sample = open_source(context).sample(NOW)
+    sample = take(open_source(context), NOW)
     assert len(sample.points) == 4 + 2 * points
     assert sample.problems == [
-        f"METRICS_SOURCES[0]: {name}: {problem}"
-        for name in ("odd", "news/odd")
-        for problem in problems
+        f"{name}: {problem}" for name in ("odd", "news/odd") for problem in problems
     ]
 
 
@@ -368,7 +420,7 @@ def test_a_topic_without_counts_is_no_problem(arm: Arm, context: Context) -> Non
         {"name": "b", "properties": {"countDetails": None}},
     ]
     arm.entities |= {f"topics/{name}/subscriptions": [] for name in "ab"}
-    sample = open_source(context).sample(NOW)
+    sample = take(open_source(context), NOW)
     assert (sample.points, sample.problems) == ([], [])
 
 
@@ -394,11 +446,11 @@ def test_the_port_that_arm_names_in_its_links_is_its_own() -> None:
         Reply(200, '{"value": []}'),
     )
     context = make_context(session=session_with(transport), region=REGION)
-    sample = open_source(context).sample(NOW)
+    sample = take(open_source(context), NOW)
     assert (len(sample.points), sample.problems) == (4, [])
 
 
-def test_a_namespace_has_a_gate_of_its_own() -> None:
+def test_namespaces_of_one_subscription_share_a_gate() -> None:
     opened: list[tuple[str, float]] = []
 
     def gate(name: str, per_second: float) -> Gate:
@@ -407,5 +459,39 @@ def test_a_namespace_has_a_gate_of_its_own() -> None:
 
     context = make_context(gate=gate, region=REGION)
     open_source(context)
-    open_one({**entry(), "resourceId": NAMESPACE.upper()}, context)
-    assert opened == [(NAMESPACE.lower(), 10.0)] * 2
+    open_one({**entry(), "resourceId": f"{NAMESPACE.upper()}-2"}, context)
+    subscription = "/".join(NAMESPACE.split("/")[:3])
+    assert opened == [(f"https://management.azure.com{subscription}".lower(), 10.0)] * 2
+
+
+def test_topics_that_are_too_many_for_a_tick_take_turns(arm: Arm) -> None:
+    names = [f"t{number}" for number in range(10)]
+    arm.entities = {
+        "queues": [],
+        "topics": [entity(name) for name in names],
+        **{f"topics/{name}/subscriptions": [entity("s", 1, 1, 1, 1)] for name in names},
+    }
+    with open_session(8) as session:
+        clock = Standing()
+
+        def gate(name: str, per_second: float) -> Gate:
+            return Gate(at_once=1, per_second=1.0, clock=clock, sleep=clock.sleep)
+
+        context = make_context(arm=arm.server.url, session=session, region=REGION, gate=gate)
+        source = open_source(context)
+        read: list[list[str]] = []
+        for tick in range(4):
+            sample = Sample()
+            fill(sample, source, NOW, Deadline(6.5, clock=clock))
+            clock.now += 60
+            read.append([dict(one.dimensions)["EntityName"] for one in sample.points[::4]])
+            missing = 10 - len(read[tick])
+            limits = "at most 1 requests at once and 1 a second"
+            assert sample.problems == [f"{missing} of 10 topics not read in time: {limits}"]
+    # Two requests are for the lists; after a pause one more goes at once.
+    assert read == [
+        ["t0", "t1", "t2", "t3"],
+        ["t4", "t5", "t6", "t7", "t8"],
+        ["t9", "t0", "t1", "t2", "t3"],
+        ["t4", "t5", "t6", "t7", "t8"],
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -13,14 +14,14 @@ import pytest
 from azure.storage.queue import QueueClient
 from builders import LANE, NOW, REGION, RESOURCE
 from scripted import Asked, Said, Server, forward_to, serving
-from sourcing import make_context, open_gate, open_one, values
+from sourcing import make_context, open_gate, open_one, take, values
 
 from local.azurite import ACCOUNT, ACCOUNT_KEY
 from local.stack import Backend
-from shared.errors import SourceError
 from shared.gate import Gate
 from shared.model import Point
-from shared.sources import Sample, Source
+from shared.sampling import Sample
+from shared.sources import Source
 
 WHERE = "METRICS_SOURCES[0]"
 METRICS = ("QueueDepth", "QueueVisibleDepth", "QueueOldestMessageAge", "PoisonQueueDepth")
@@ -93,7 +94,7 @@ def of_queue(name: str, *of: float) -> dict[tuple[str, ...], float]:
 @pytest.mark.parametrize("messages", [0, 1, 31, 32, 33])
 def test_depth_and_visible_depth(messages: int, account: Account) -> None:
     account.queue("a", messages)
-    sample = account.source("a").sample(datetime.now(UTC))
+    sample = take(account.source("a"), datetime.now(UTC))
     assert sample.problems == []
     found = account.values(sample)
     age = found.pop(("a", "QueueOldestMessageAge"))
@@ -121,7 +122,7 @@ def test_messages_that_are_being_worked_on(
 ) -> None:
     queue = account.queue("a", messages)
     assert len(list(queue.receive_messages(max_messages=taken, visibility_timeout=600))) == taken
-    found = account.values(account.source("a").sample(datetime.now(UTC)))
+    found = account.values(take(account.source("a"), datetime.now(UTC)))
     assert found["a", "QueueDepth"] == depth
     assert found["a", "QueueVisibleDepth"] == visible
     if visible == 0:
@@ -135,10 +136,10 @@ def test_the_age_is_that_of_the_oldest_visible_message_at_the_tick(account: Acco
     queue.send_message("newer")
     source = account.source("a", metrics=["QueueOldestMessageAge"])
     for seconds in (300.0, 0.5, 0.0):
-        sample = source.sample(put + timedelta(seconds=seconds))
+        sample = take(source, put + timedelta(seconds=seconds))
         assert account.values(sample) == {("a", "QueueOldestMessageAge"): seconds}
     # The service's clock is ahead of ours.
-    assert account.values(source.sample(put - timedelta(seconds=5))) == {
+    assert account.values(take(source, put - timedelta(seconds=5))) == {
         ("a", "QueueOldestMessageAge"): 0.0
     }
 
@@ -146,39 +147,29 @@ def test_the_age_is_that_of_the_oldest_visible_message_at_the_tick(account: Acco
 def test_points_carry_tick_address_and_dimensions(account: Account) -> None:
     account.queue("a", 2)
     source = account.source("a", metrics=["QueueDepth"], dimensions={"Env": "test"}, namespace="N")
-    assert source.sample(NOW) == Sample(
-        [
-            Point(
-                LANE,
-                "N",
-                "QueueDepth",
-                (("Env", "test"), ("QueueName", f"{account.prefix}-a")),
-                NOW,
-                2.0,
-                2.0,
-                2.0,
-                1,
-            )
-        ],
-        [],
-    )
+    dimensions = (("Env", "test"), ("QueueName", f"{account.prefix}-a"))
+    sample = take(source, NOW)
+    assert sample.points == [
+        Point(LANE, "N", "QueueDepth", dimensions, NOW, 2.0, 2.0, 2.0, 1),
+    ]
+    assert sample.errors == 0
 
 
 def test_a_poison_queue_is_nothing_until_it_appears(account: Account) -> None:
     account.queue("a", 1)
     source = account.source("a", metrics=["PoisonQueueDepth"])
-    assert account.values(source.sample(NOW)) == {("a", "PoisonQueueDepth"): 0}
+    assert account.values(take(source, NOW)) == {("a", "PoisonQueueDepth"): 0}
     poison = account.queue("a-poison", 3)
-    assert account.values(source.sample(NOW)) == {("a", "PoisonQueueDepth"): 3}
+    assert account.values(take(source, NOW)) == {("a", "PoisonQueueDepth"): 3}
     poison.delete_queue()
-    assert account.values(source.sample(NOW)) == {("a", "PoisonQueueDepth"): 0}
+    assert account.values(take(source, NOW)) == {("a", "PoisonQueueDepth"): 0}
 
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_metrics_are_chosen(metric: str, account: Account) -> None:
     account.queue("a", 2)
     account.queue("a-poison", 3)
-    found = account.values(account.source("a", metrics=[metric]).sample(datetime.now(UTC)))
+    found = account.values(take(account.source("a", metrics=[metric]), datetime.now(UTC)))
     assert list(found) == [("a", metric)]
     if metric != "QueueOldestMessageAge":
         assert found["a", metric] == (3 if metric == "PoisonQueueDepth" else 2)
@@ -187,7 +178,7 @@ def test_metrics_are_chosen(metric: str, account: Account) -> None:
 def test_visible_depth_without_depth(account: Account) -> None:
     """Beyond what a peek shows the depth is needed, but not published."""
     account.queue("a", 40)
-    found = account.values(account.source("a", metrics=["QueueVisibleDepth"]).sample(NOW))
+    found = account.values(take(account.source("a", metrics=["QueueVisibleDepth"]), NOW))
     assert found == {("a", "QueueVisibleDepth"): 40}
 
 
@@ -209,7 +200,7 @@ CHOSEN: dict[str, tuple[list[str], list[str]]] = {
 def test_queues_are_chosen(patterns: list[str], expected: list[str], account: Account) -> None:
     for name in ("a", "a-poison", "b", "c", "img-1", "img-2", "img-x"):
         account.queue(name)
-    sample = account.source(*patterns, metrics=["QueueDepth"]).sample(NOW)
+    sample = take(account.source(*patterns, metrics=["QueueDepth"]), NOW)
     assert sample.problems == []
     assert [key[0] for key in account.values(sample)] == expected
 
@@ -217,24 +208,25 @@ def test_queues_are_chosen(patterns: list[str], expected: list[str], account: Ac
 def test_a_poison_queue_has_no_poison_queue(account: Account) -> None:
     account.queue("a", 1)
     account.queue("a-poison", 2)
-    found = account.values(account.source("a*").sample(datetime.now(UTC)))
+    found = account.values(take(account.source("a*"), datetime.now(UTC)))
     assert {key[0] for key in found if key[1] == "PoisonQueueDepth"} == {"a"}
     assert found["a", "PoisonQueueDepth"] == found["a-poison", "QueueDepth"] == 2
 
 
 def test_a_queue_that_appears_is_found(account: Account) -> None:
     source = account.source("new-*", metrics=["QueueDepth"])
-    assert source.sample(NOW) == Sample([], [])
+    sample = take(source, NOW)
+    assert (sample.points, sample.errors) == ([], 0)
     account.queue("new-1", 1)
-    assert account.values(source.sample(NOW)) == {("new-1", "QueueDepth"): 1}
+    assert account.values(take(source, NOW)) == {("new-1", "QueueDepth"): 1}
 
 
 def test_a_named_queue_that_is_missing_stops_no_other(account: Account) -> None:
     account.queue("a", 1)
     account.queue("b", 2)
-    sample = account.source("a", "missing", "b").sample(datetime.now(UTC))
+    sample = take(account.source("a", "missing", "b"), datetime.now(UTC))
     assert sample.problems == [
-        f"{WHERE}: queue {account.prefix}-missing: The specified queue does not exist."
+        f"queue {account.prefix}-missing: The specified queue does not exist."
     ]
     found = account.values(sample)
     assert {key[0] for key in found} == {"a", "b"}
@@ -292,7 +284,7 @@ def test_many_queues_are_listed_once_and_none_is_asked_for_in_vain(
     account.queue("a05-poison", 4)
     source = watched.source(account, "a??")
     for tick in range(1, 4):
-        sample = source.sample(datetime.now(UTC))
+        sample = take(source, datetime.now(UTC))
         assert (len(sample.points), sample.problems) == (80, [])
         assert account.values(sample)["a05", "PoisonQueueDepth"] == 4
         expected = ["list"] + ["peek"] * 20 + ["properties"] * 21
@@ -319,7 +311,7 @@ def test_no_more_is_asked_than_is_needed(
 ) -> None:
     for name in ("a", "b", "b-poison"):
         account.queue(name)
-    sample = watched.source(account, *queues, metrics=metrics).sample(NOW)
+    sample = take(watched.source(account, *queues, metrics=metrics), NOW)
     assert sample.problems == []
     assert watched.kinds() == requests.split()
     assert watched.statuses() == {200}
@@ -335,10 +327,8 @@ def test_a_queue_that_is_deleted_after_the_listing_stops_no_other(
             clients["b"].delete_queue()
 
     watched.after = delete
-    sample = watched.source(account, "*").sample(datetime.now(UTC))
-    assert sample.problems == [
-        f"{WHERE}: queue {account.prefix}-b: The specified queue does not exist."
-    ]
+    sample = take(watched.source(account, "*"), datetime.now(UTC))
+    assert sample.problems == [f"queue {account.prefix}-b: The specified queue does not exist."]
     assert {key[0] for key in account.values(sample)} == {"a", "c"}
 
 
@@ -353,7 +343,7 @@ def test_a_poison_queue_that_is_deleted_after_the_listing_is_nothing(
             poison.delete_queue()
 
     watched.after = delete
-    sample = watched.source(account, "a").sample(datetime.now(UTC))
+    sample = take(watched.source(account, "a"), datetime.now(UTC))
     assert sample.problems == []
     assert account.values(sample)["a", "PoisonQueueDepth"] == 0
     assert account.values(sample)["a", "QueueDepth"] == 1
@@ -369,7 +359,7 @@ def test_messages_that_come_between_two_requests(account: Account, watched: Watc
                 list(threads.map(queue.send_message, map(str, range(35))))
 
     watched.after = fill
-    found = account.values(watched.source(account, "a").sample(datetime.now(UTC)))
+    found = account.values(take(watched.source(account, "a"), datetime.now(UTC)))
     assert found["a", "QueueDepth"] == 0
     assert found["a", "QueueVisibleDepth"] == 32
 
@@ -382,10 +372,10 @@ def test_requests_go_through_the_gate_of_the_account(account: Account, backend: 
 
     def gate(name: str, per_second: float) -> Gate:
         opened.append((name, per_second))
-        return Gate("t", at_once=2, per_second=1000.0, clock=lambda: 0.0, sleep=pauses.append)
+        return Gate(at_once=2, per_second=1000.0, clock=lambda: 0.0, sleep=pauses.append)
 
     context = make_context({"Orders": backend.azurite.connection_string}, gate=gate)
-    sample = open_one(entry(f"{account.prefix}-*"), context).sample(NOW)
+    sample = take(open_one(entry(f"{account.prefix}-*"), context), NOW)
     assert len(sample.points) == 8
     assert len(pauses) == 1 + 2 * 2
     assert opened == [(backend.azurite.queue_endpoint.removeprefix("http://"), 1000.0)]
@@ -440,7 +430,7 @@ def test_values_are_right_while_messages_come_and_go(account: Account) -> None:
     while thread.is_alive() or samples == 0:
         put, taken, deleted = traffic.put[1], traffic.taken[1], traffic.deleted[1]
         now = datetime.now(UTC)
-        sample = source.sample(now)
+        sample = take(source, now)
         samples += 1
         assert sample.problems == []
         found = account.values(sample)
@@ -451,7 +441,7 @@ def test_values_are_right_while_messages_come_and_go(account: Account) -> None:
         assert visible <= (traffic.put[0] - taken if visible < 32 else most)
         assert 0 <= found["a", "QueueOldestMessageAge"] <= (now - began).total_seconds()
     thread.join()
-    found = account.values(source.sample(datetime.now(UTC)))
+    found = account.values(take(source, datetime.now(UTC)))
     assert found["a", "QueueDepth"] == found["a", "QueueVisibleDepth"] == 60
 
 
@@ -475,19 +465,19 @@ FORBIDDEN = storage_error(403, "AuthorizationPermissionMismatch", NOT_ALLOWED)
 def test_an_account_that_may_not_be_listed_is_one_problem() -> None:
     with serving(lambda _: FORBIDDEN) as server:
         context = make_context({"Orders": connection_string(server.url)})
-        with pytest.raises(SourceError) as caught:
-            open_one(entry("*"), context).sample(NOW)
-        assert str(caught.value) == f"queues cannot be listed: {NOT_ALLOWED}"
+        sample = take(open_one(entry("*"), context), NOW)
+        assert sample.points == []
+        assert sample.problems == [f"queues cannot be listed: {NOT_ALLOWED}"]
         assert len(server.asked) == 1
 
 
 def test_queues_that_may_not_be_read_are_named() -> None:
     with serving(lambda _: FORBIDDEN) as server:
         context = make_context({"Orders": connection_string(server.url)})
-        sample = open_one(entry("one", "two"), context).sample(NOW)
+        sample = take(open_one(entry("one", "two"), context), NOW)
         assert len(server.asked) == 2
     assert sample.points == []
-    assert sample.problems == [f"{WHERE}: queue {name}: {NOT_ALLOWED}" for name in ("one", "two")]
+    assert sample.problems == [f"queue {name}: {NOT_ALLOWED}" for name in ("one", "two")]
 
 
 def test_depths_are_had_where_the_list_may_not_be_read(account: Account, backend: Backend) -> None:
@@ -500,10 +490,59 @@ def test_depths_are_had_where_the_list_may_not_be_read(account: Account, backend
 
     with serving(answer) as server:
         context = make_context({"Orders": connection_string(server.url)})
-        sample = open_one(entry(f"{account.prefix}-a"), context).sample(NOW)
+        sample = take(open_one(entry(f"{account.prefix}-a"), context), NOW)
     assert {key[1] for key in account.values(sample)} == set(METRICS[:3])
     (problem,) = sample.problems
-    assert problem == (f"{WHERE}: queue {account.prefix}-a: queues cannot be listed: {NOT_ALLOWED}")
+    assert problem == (f"queue {account.prefix}-a: queues cannot be listed: {NOT_ALLOWED}")
+
+
+def test_the_depth_is_had_where_messages_may_not_be_peeked(
+    account: Account, backend: Backend
+) -> None:
+    account.queue("a", 2)
+    forward = forward_to(backend.azurite.queue_endpoint)
+
+    def answer(asked: Asked) -> Said:
+        return FORBIDDEN if "peekonly" in asked.query else forward(asked)
+
+    with serving(answer) as server:
+        context = make_context({"Orders": connection_string(server.url)})
+        sample = take(open_one(entry(f"{account.prefix}-a"), context), NOW)
+    assert account.values(sample) == {("a", "QueueDepth"): 2}
+    assert sample.problems == [f"queue {account.prefix}-a: {NOT_ALLOWED}"]
+
+
+def test_a_queue_that_hangs_stops_no_other(account: Account, backend: Backend) -> None:
+    """What was read until the deadline is kept; what was not is counted."""
+    for name in "abc":
+        account.queue(name, 1)
+    forward = forward_to(backend.azurite.queue_endpoint)
+
+    def answer(asked: Asked) -> Said | None:
+        if asked.path.endswith("-b"):
+            asked.ended.wait(30)
+            return None
+        return forward(asked)
+
+    with serving(answer) as server:
+        context = make_context({"Orders": connection_string(server.url)})
+        source = open_one(entry(f"{account.prefix}-*", metrics=["QueueDepth"]), context)
+        for _ in range(2):
+            sample = take(source, NOW, 1.0)
+            assert account.values(sample) == {("a", "QueueDepth"): 1, ("c", "QueueDepth"): 1}
+            assert sample.problems == ["1 of 3 queues not read in time: no answer yet"]
+
+
+def test_a_list_without_end_is_left() -> None:
+    page = (
+        b"<EnumerationResults><Queues><Queue><Name>orders</Name></Queue></Queues>"
+        b"<NextMarker>again</NextMarker></EnumerationResults>"
+    )
+    with serving(lambda _: Said(200, page, XML)) as server:
+        context = make_context({"Orders": connection_string(server.url)})
+        sample = take(open_one(entry("*"), context), NOW, 0.5)
+        assert len(server.asked) > 1
+    assert sample.problems == ["queues cannot be listed: not read in time"]
 
 
 XML = {"Content-Type": "application/xml"}
@@ -556,18 +595,16 @@ ODD: dict[str, tuple[Said, str, str]] = {
 def test_what_is_no_queue_service_is_a_problem(answer: Said, of_name: str, of_pattern: str) -> None:
     with serving(lambda _: answer) as server:
         context = make_context({"Orders": connection_string(server.url)})
-        sample = open_one(entry("orders"), context).sample(NOW)
-        with pytest.raises(SourceError) as caught:
-            open_one(entry("*"), context).sample(NOW)
-    (problem,) = sample.problems
-    assert problem.startswith(f"{WHERE}: queue orders: {of_name}")
-    assert str(caught.value).startswith(of_pattern)
-    assert "\n" not in problem + str(caught.value)
+        (named,) = take(open_one(entry("orders"), context), NOW).problems
+        (listed,) = take(open_one(entry("*"), context), NOW).problems
+    assert named.startswith(f"queue orders: {of_name}")
+    assert listed.startswith(of_pattern)
+    assert "\n" not in named + listed
 
 
 def test_an_account_that_is_not_there() -> None:
     with serving(lambda _: None) as server:
         url = server.url
     source = open_one(entry("*"), make_context({"Orders": connection_string(url)}))
-    with pytest.raises(SourceError, match=r"^queues cannot be listed: .*refused"):
-        source.sample(NOW)
+    (problem,) = take(source, NOW).problems
+    assert re.match(r"queues cannot be listed: .*refused", problem)

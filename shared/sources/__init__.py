@@ -15,12 +15,12 @@ from msgspec import Raw
 from shared.address import shown
 from shared.errors import RelayError
 from shared.refusal import RefusedError, decoded
-from shared.sources.base import Context, Kind, Sample, Source
+from shared.sources.base import Context, Finding, Kind, Problem, Source
 from shared.sources.rest import REST
 from shared.sources.service_bus import SERVICE_BUS
 from shared.sources.storage_queue import STORAGE_QUEUE
 
-__all__ = ["KINDS", "Context", "Sample", "Source", "load_sources"]
+__all__ = ["KINDS", "Context", "Finding", "Problem", "Source", "load_sources"]
 
 KINDS: dict[str, Kind[Any]] = {
     "storage_queue": STORAGE_QUEUE,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Generic, Protocol, TypeVar
 
@@ -14,6 +14,7 @@ from msgspec import Meta
 from shared.address import checked_region, checked_resource_id, shown
 from shared.checks import check_dimension_names
 from shared.connections import Connection
+from shared.deadline import Deadline
 from shared.gate import Gate
 from shared.http import TokenSource
 from shared.message_types import Name, Region, ResourceId
@@ -23,18 +24,20 @@ from shared.refusal import RefusedError
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
 
-__all__ = ["Context", "Kind", "Sample", "Source", "SourceConfig", "Target"]
+__all__ = ["Context", "Finding", "Kind", "Problem", "Source", "SourceConfig", "Target"]
 
 _Config = TypeVar("_Config", bound="SourceConfig")
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 _EVERY = r"^[1-9][0-9]{0,3}[smh]$"
 
 
-class Sample(msgspec.Struct):
-    """What a source gave at one tick, and what of it could not be had."""
+class Problem(msgspec.Struct, frozen=True):
+    """What of a sample could not be had, and why."""
 
-    points: list[Point]
-    problems: list[str]
+    text: str
+
+
+Finding = Point | Problem
 
 
 class Source(Protocol):
@@ -43,8 +46,12 @@ class Source(Protocol):
     name: str  # Where it stands in METRICS_SOURCES.
     target: Target
 
-    def sample(self, now: datetime) -> Sample:
-        """Take one sample; all its points carry the time `now` (UTC). Raises SourceError."""
+    def sample(self, now: datetime, until: Deadline) -> Iterable[Finding]:
+        """Take one sample, and give what is found as it comes; asks for nothing after `until`.
+
+        All points carry the time `now` (UTC). Raises SourceError where it goes no further; what
+        it gave before stands.
+        """
 
 
 class Context(msgspec.Struct, frozen=True):

@@ -43,6 +43,10 @@ class Patterns(msgspec.Struct, frozen=True):
             raise RefusedError(path, "only exclusions; a name or a pattern to include is missing")
         return cls(tuple(names), tuple(globs), tuple(excluded))
 
+    def wanted_names(self) -> list[str]:
+        """What is included by name and not excluded, each of which should be there."""
+        return [name for name in self.names if not self.excludes(*name.split("/", 1))]
+
     def includes(self, name: str, child: str | None = None) -> bool:
         """Whether an entity, or its child, is included and not excluded."""
         named = name in self.names or (child is not None and f"{name}/{child}" in self.names)

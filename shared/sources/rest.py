@@ -8,7 +8,7 @@ sample, and one for each further page.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -21,12 +21,13 @@ from msgspec import Meta
 
 from shared.address import shown
 from shared.checks import check_dimension_names
+from shared.deadline import Deadline
 from shared.errors import SourceError
 from shared.json_client import JsonClient
 from shared.message_types import Name
-from shared.model import MAX_DIMENSIONS, MAX_NAME_LENGTH, Point
+from shared.model import MAX_DIMENSIONS, MAX_NAME_LENGTH
 from shared.refusal import RefusedError
-from shared.sources.base import Context, Kind, Sample, Source, SourceConfig, Target
+from shared.sources.base import Context, Finding, Kind, Problem, Source, SourceConfig, Target
 
 __all__ = ["REST", "RestConfig"]
 
@@ -88,27 +89,24 @@ class _Rest:
         self._client = client
         self._expressions = expressions
 
-    def sample(self, now: datetime) -> Sample:
-        sample = Sample([], [])
-        for page in self._client.pages(self._url, self._expressions.next_page):
+    def sample(self, now: datetime, until: Deadline) -> Iterator[Finding]:
+        for page in self._client.pages(self._url, self._expressions.next_page, until):
             for item in self._expressions.items_of(page):
-                self._measure(item, now, sample)
-        return sample
+                yield from self._measure(item, now)
 
-    def _measure(self, item: Any, now: datetime, sample: Sample) -> None:
+    def _measure(self, item: Any, now: datetime) -> Iterator[Finding]:
         try:
             own = self._expressions.dimensions_of(item)
         except SourceError as exc:
-            sample.problems.append(f"{self.name}: {exc}")
+            yield Problem(str(exc))
             return
         for metric, expression in self._expressions.metrics.items():
             try:
                 value = _number(_search(expression, item))
             except SourceError as exc:
-                sample.problems.append(f"{self.name}: metrics.{metric}: {exc}")
+                yield Problem(f"metrics.{metric}: {exc}")
             else:
-                points: list[Point] = sample.points
-                points.append(self.target.point(metric, value, now, own))
+                yield self.target.point(metric, value, now, own)
 
 
 class _Expressions:

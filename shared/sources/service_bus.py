@@ -6,13 +6,15 @@ Metrics, with the dimension EntityName, and SubscriptionName for a subscription 
     ScheduledMessages           TransferDeadLetterMessages
 
 The platform has the first two per queue and topic, none of them per subscription. Needs Reader
-on the namespace. Requests a sample: one for each 100 queues and topics, one for each topic. A
-topic holds no messages itself: it gives what the service says of it, which may be nothing.
+on the namespace. Requests a sample: one for each 100 queues and topics, one for each topic; of
+topics that are too many for one tick, the next tick has the rest. A topic holds no messages
+itself: it gives what the service says of it, which may be nothing.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Annotated, Any, TypeGuard
 from urllib.parse import quote
@@ -21,11 +23,13 @@ import msgspec
 from msgspec import Meta
 
 from shared.address import checked_resource_id, shown
-from shared.errors import SourceError
+from shared.deadline import Deadline
+from shared.errors import LateError, SourceError
+from shared.gate import Gate
 from shared.json_client import JsonClient
-from shared.model import MAX_NAME_LENGTH, Point
+from shared.model import MAX_NAME_LENGTH
 from shared.refusal import RefusedError
-from shared.sources.base import Context, Kind, Sample, Source, SourceConfig, Target
+from shared.sources.base import Context, Finding, Kind, Problem, Source, SourceConfig, Target
 from shared.sources.patterns import SOME_INCLUDED, Patterns
 
 __all__ = ["SERVICE_BUS", "ServiceBusConfig"]
@@ -66,77 +70,105 @@ class _ServiceBus:
     """Samples the entities of a namespace."""
 
     def __init__(
-        self, name: str, url: str, patterns: Patterns, target: Target, client: JsonClient
+        self,
+        name: str,
+        url: str,
+        *,
+        patterns: Patterns,
+        target: Target,
+        client: JsonClient,
+        gate: Gate,
     ) -> None:
         self.name = name
         self.target = target
         self._url = url
         self._patterns = patterns
         self._client = client
+        self._gate = gate
+        self._first = 0  # The topic to begin with, when not all were read in time.
 
-    def sample(self, now: datetime) -> Sample:
-        sample = Sample([], [])
-        for queue in self._entities("queues"):
-            self._add(sample, queue, now, queue["name"])
+    def sample(self, now: datetime, until: Deadline) -> Iterator[Finding]:
+        unseen = set(self._patterns.wanted_names())
+        whole = True
+        for finding in self._read(now, until, unseen):
+            whole = whole and not isinstance(finding, Problem)
+            yield finding
+        if whole:  # Else they may be in what could not be read.
+            for name in sorted(unseen):
+                yield Problem(f"{name}: there is no such queue, topic or subscription")
+
+    def _read(self, now: datetime, until: Deadline, unseen: set[str]) -> Iterator[Finding]:
+        """Queues, topics and subscriptions; takes those that are there out of `unseen`."""
+        topics: list[str] = []
+        for path in ("queues", "topics"):
+            try:
+                for entity in self._entities(path, until):
+                    name: str = entity["name"]
+                    unseen.discard(name)
+                    if path == "topics":
+                        topics.append(name)
+                    # A topic holds no messages: mostly nothing is said of it.
+                    if path == "queues" or entity["properties"].get("countDetails") is not None:
+                        yield from self._counts(entity, now, name)
+            except SourceError as exc:
+                yield Problem(str(exc))
+        yield from self._below(topics, now, until, unseen)
+
+    def _below(
+        self, topics: Sequence[str], now: datetime, until: Deadline, unseen: set[str]
+    ) -> Iterator[Finding]:
+        def of_topic(topic: str) -> list[Finding]:
+            return list(self._subscriptions(topic, now, until, unseen))
+
+        wanted = [topic for topic in topics if self._patterns.may_include_below(topic)]
+        first = self._first % max(1, len(wanted))
+        wanted = wanted[first:] + wanted[:first]
+        read = 0
+        self._first = 0
         try:
-            topics = self._entities("topics")
-        except SourceError as exc:
-            sample.problems.append(f"{self.name}: {exc}")
-            return sample
-        for topic in topics:
-            if topic["properties"].get("countDetails") is not None:
-                self._add(sample, topic, now, topic["name"])
+            for findings in self._gate.each(of_topic, wanted, until, "topics"):
+                read += 1
+                yield from findings
+        except LateError:
+            # The next tick begins where this one ended: none is never read.
+            self._first = first + read
+            raise
 
-        def of_topic(topic: dict[str, Any]) -> Sample:
-            return self._subscriptions(topic["name"], now)
-
-        wanted = [topic for topic in topics if self._patterns.may_include_below(topic["name"])]
-        for one in self._client.each(of_topic, wanted):
-            sample.points += one.points
-            sample.problems += one.problems
-        return sample
-
-    def _subscriptions(self, topic: str, now: datetime) -> Sample:
-        sample = Sample([], [])
+    def _subscriptions(
+        self, topic: str, now: datetime, until: Deadline, unseen: set[str]
+    ) -> Iterator[Finding]:
         try:
-            found = self._entities(f"topics/{quote(topic, safe='')}/subscriptions")
+            for entity in self._entities(f"topics/{quote(topic, safe='')}/subscriptions", until):
+                unseen.discard(f"{topic}/{entity['name']}")
+                yield from self._counts(entity, now, topic, entity["name"])
+        except LateError:
+            raise
         except SourceError as exc:
-            return Sample([], [f"{self.name}: topic {topic}: {exc}"])
-        for subscription in found:
-            self._add(sample, subscription, now, topic, subscription["name"])
-        return sample
+            yield Problem(f"topic {topic}: {exc}")
 
-    def _entities(self, path: str) -> list[dict[str, Any]]:
+    def _entities(self, path: str, until: Deadline) -> Iterator[dict[str, Any]]:
         """All entities of a kind, over all pages. Raises SourceError."""
         url = f"{self._url}/{path}"
-        entities: list[dict[str, Any]] = []
-        for page in self._client.pages(f"{url}?api-version={_API_VERSION}", _next_link):
-            entities.extend(_entities_of(url, page))
-        return entities
+        for page in self._client.pages(f"{url}?api-version={_API_VERSION}", _next_link, until):
+            yield from _entities_of(url, page)
 
-    def _add(
-        self,
-        sample: Sample,
-        entity: dict[str, Any],
-        now: datetime,
-        name: str,
-        child: str | None = None,
-    ) -> None:
+    def _counts(
+        self, entity: dict[str, Any], now: datetime, name: str, child: str | None = None
+    ) -> Iterator[Finding]:
         if not self._patterns.includes(name, child):
             return
-        where = f"{self.name}: {name if child is None else f'{name}/{child}'}"
+        where = name if child is None else f"{name}/{child}"
         own = {"EntityName": name} | ({} if child is None else {"SubscriptionName": child})
         counts = entity["properties"].get("countDetails")
         if not isinstance(counts, dict):
-            sample.problems.append(f"{where}: no countDetails in the answer")
+            yield Problem(f"{where}: no countDetails in the answer")
             return
-        points: list[Point] = sample.points
         for member, metric in _COUNTS.items():
             count = counts.get(member)
             if _is_count(count):
-                points.append(self.target.point(metric, float(count), now, own))
+                yield self.target.point(metric, float(count), now, own)
             else:
-                sample.problems.append(f"{where}: countDetails.{member} is no count: {count!r}")
+                yield Problem(f"{where}: countDetails.{member} is no count: {count!r}")
 
 
 def _next_link(page: Any) -> Any:
@@ -175,11 +207,17 @@ def _open(name: str, config: ServiceBusConfig, context: Context) -> Source:
         raise RefusedError(path, str(exc)) from exc
     if not _NAMESPACE.fullmatch(resource_id):
         raise RefusedError(path, f"{shown(resource_id)} is not a Service Bus namespace")
-    gate = context.gate(resource_id.lower(), _PER_SECOND)
-    tokens = context.tokens(context.arm_audience)
-    client = JsonClient(context.session, gate, tokens)
-    url = f"{context.arm_endpoint}{resource_id}"
-    return _ServiceBus(name, url, Patterns.of("entities", config.entities), target, client)
+    # ARM counts what is asked for in a subscription, not what is asked of a namespace.
+    subscription = "/".join(resource_id.lower().split("/")[:3])
+    gate = context.gate(f"{context.arm_endpoint}{subscription}", _PER_SECOND)
+    return _ServiceBus(
+        name,
+        f"{context.arm_endpoint}{resource_id}",
+        patterns=Patterns.of("entities", config.entities),
+        target=target,
+        client=JsonClient(context.session, gate, context.tokens(context.arm_audience)),
+        gate=gate,
+    )
 
 
 SERVICE_BUS = Kind(ServiceBusConfig, _open)

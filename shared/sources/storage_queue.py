@@ -17,9 +17,10 @@ poison queue; one for each poison queue that exists.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
+from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -27,12 +28,12 @@ import msgspec
 from msgspec import Meta
 
 from shared.address import shown
-from shared.connections import account_client, open_connection
-from shared.errors import SourceError
+from shared.connections import Patience, account_client, open_connection
+from shared.deadline import Deadline
+from shared.errors import LateError, SourceError
 from shared.gate import Gate
-from shared.model import Point
 from shared.refusal import RefusedError
-from shared.sources.base import Context, Kind, Sample, Source, SourceConfig, Target
+from shared.sources.base import Context, Finding, Kind, Problem, Source, SourceConfig, Target
 from shared.sources.patterns import SOME_INCLUDED, Patterns
 
 if TYPE_CHECKING:
@@ -45,8 +46,8 @@ _MOST_PEEKED = 32
 # Requests a second to one account: a twentieth of what an account takes (20,000).
 # Source: "Scalability and performance targets for Queue Storage".
 _PER_SECOND = 1000.0
-# The tick has a deadline; a request that fails is tried once more.
-_RETRIES = 1
+# The tick has a deadline; a request that fails is tried once more, within it.
+_PATIENCE = Patience(retries=1, read_timeout=10)
 _POISON = "-poison"
 
 Metric = Literal["QueueDepth", "QueueVisibleDepth", "QueueOldestMessageAge", "PoisonQueueDepth"]
@@ -110,9 +111,9 @@ class _StorageQueues:
         self._metrics = metrics
         self._gate = gate
 
-    def sample(self, now: datetime) -> Sample:
-        listed = self._list("") if self._patterns.globs else None
-        queues = [name for name in self._patterns.names if not self._patterns.excludes(name)]
+    def sample(self, now: datetime, until: Deadline) -> Iterator[Finding]:
+        listed = self._list("", until) if self._patterns.globs else None
+        queues = self._patterns.wanted_names()
         named = set(queues)
         queues += [
             name
@@ -120,94 +121,95 @@ class _StorageQueues:
             if name not in named and self._patterns.includes(name)
         ]
 
-        def measure(queue: str) -> Sample:
-            return self._measure(queue, now, listed)
+        def measure(queue: str) -> list[Finding]:
+            return list(self._measure(queue, now, until, listed))
 
-        samples = self._gate.each(measure, queues)
-        return Sample(
-            [point for one in samples for point in one.points],
-            [problem for one in samples for problem in one.problems],
-        )
+        for findings in self._gate.each(measure, queues, until, "queues"):
+            yield from findings
 
-    def _measure(self, queue: str, now: datetime, listed: frozenset[str] | None) -> Sample:
+    def _measure(
+        self, queue: str, now: datetime, until: Deadline, listed: frozenset[str] | None
+    ) -> Iterator[Finding]:
         """One queue; what is wrong with it is a problem of its own."""
-        values: dict[str, float] = {}
-        problems: list[str] = []
         try:
-            values |= self._of_queue(queue, now)
-            values |= self._of_poison_queue(queue, listed)
+            for metric, value in chain(
+                self._of_queue(queue, now, until),
+                self._of_poison_queue(queue, until, listed),
+            ):
+                if metric in self._metrics:
+                    yield self.target.point(metric, value, now, {"QueueName": queue})
+        except LateError:
+            raise
         except SourceError as exc:
-            problems = [f"{self.name}: queue {queue}: {exc}"]
-        points: list[Point] = [
-            self.target.point(metric, value, now, {"QueueName": queue})
-            for metric, value in values.items()
-            if metric in self._metrics
-        ]
-        return Sample(points, problems)
+            yield Problem(f"queue {queue}: {exc}")
 
-    def _of_queue(self, queue: str, now: datetime) -> dict[str, float]:
-        client = self._service.get_queue_client(queue)
-        values: dict[str, float] = {}
+    def _of_queue(self, queue: str, now: datetime, until: Deadline) -> Iterator[tuple[str, float]]:
+        depth = 0.0
         if self._metrics & {"QueueDepth", "QueueVisibleDepth"}:
-            values["QueueDepth"] = self._depth(queue)
+            depth = self._depth(queue, until)
+            yield "QueueDepth", depth
         if self._metrics & {"QueueVisibleDepth", "QueueOldestMessageAge"}:
-            with self._request():
-                seen = [message.inserted_on for message in client.peek_messages(_MOST_PEEKED)]
+            with self._request(until):
+                peeked = self._service.get_queue_client(queue).peek_messages(_MOST_PEEKED)
+                seen = [message.inserted_on for message in peeked]
             oldest = min((time for time in seen if time is not None), default=now)
             # The service's clock may be ahead of ours.
-            values["QueueOldestMessageAge"] = max(0.0, (now - oldest).total_seconds())
+            yield "QueueOldestMessageAge", max(0.0, (now - oldest).total_seconds())
             full = len(seen) == _MOST_PEEKED
             # The depth was asked for a moment earlier and may be less than was seen.
-            least = values.get("QueueDepth", 0.0) if full else 0.0
-            values["QueueVisibleDepth"] = max(least, float(len(seen)))
-        return values
+            yield "QueueVisibleDepth", max(depth if full else 0.0, float(len(seen)))
 
-    def _of_poison_queue(self, queue: str, listed: frozenset[str] | None) -> dict[str, float]:
+    def _of_poison_queue(
+        self, queue: str, until: Deadline, listed: frozenset[str] | None
+    ) -> Iterator[tuple[str, float]]:
         if "PoisonQueueDepth" not in self._metrics or queue.endswith(_POISON):
-            return {}
+            return
         poison = f"{queue}{_POISON}"
+        depth = 0.0
         # A look at the list, not at the queue: the account's own metrics would count a failed
         # request for each queue that has no poison queue.
-        if poison not in (self._list(poison) if listed is None else listed):
-            return {"PoisonQueueDepth": 0.0}
-        try:
-            return {"PoisonQueueDepth": self._depth(poison)}
-        except _MissingError:  # Deleted since it was listed.
-            return {"PoisonQueueDepth": 0.0}
+        if poison in (self._list(poison, until) if listed is None else listed):
+            with suppress(_MissingError):  # Deleted since it was listed.
+                depth = self._depth(poison, until)
+        yield "PoisonQueueDepth", depth
 
-    def _depth(self, queue: str) -> float:
-        with self._request():
+    def _depth(self, queue: str, until: Deadline) -> float:
+        with self._request(until):
             properties = self._service.get_queue_client(queue).get_queue_properties()
         if properties.approximate_message_count is None:
             raise SourceError("no count in the answer")
         return float(properties.approximate_message_count)
 
-    def _list(self, prefix: str) -> frozenset[str]:
+    def _list(self, prefix: str, until: Deadline) -> frozenset[str]:
         try:
-            with self._request():
-                found: Iterable[str | None] = [
-                    queue.name
-                    for queue in self._service.list_queues(name_starts_with=prefix or None)
-                ]
+            with self._request(until):
+                return frozenset(self._names(prefix, until))
+        except LateError:
+            raise
         except SourceError as exc:
             raise SourceError(f"queues cannot be listed: {exc}") from exc
-        return frozenset(name for name in found if name)
+
+    def _names(self, prefix: str, until: Deadline) -> Iterator[str]:
+        for page in self._service.list_queues(name_starts_with=prefix or None).by_page():
+            yield from (queue.name for queue in page if queue.name)
+            if not until.left():
+                raise SourceError("not read in time")
 
     @contextmanager
-    def _request(self) -> Iterator[None]:
+    def _request(self, until: Deadline) -> Iterator[None]:
         """Where the SDK is asked, once the gate lets it: its errors are a SourceError."""
         from azure.core.exceptions import AzureError, ResourceNotFoundError
 
-        self._gate.wait()
-        try:
-            yield
-        except ResourceNotFoundError as exc:
-            raise _MissingError(_first_line(exc)) from exc
-        except AzureError as exc:
-            raise SourceError(_first_line(exc)) from exc
-        # What it raises for an answer of another server than a queue service.
-        except (SyntaxError, ValueError, TypeError, LookupError, AttributeError) as exc:
-            raise SourceError(f"no answer of a queue service: {_first_line(exc)}") from exc
+        with self._gate.turn(until):
+            try:
+                yield
+            except ResourceNotFoundError as exc:
+                raise _MissingError(_first_line(exc)) from exc
+            except AzureError as exc:
+                raise SourceError(_first_line(exc)) from exc
+            # What it raises for an answer of another server than a queue service.
+            except (SyntaxError, ValueError, TypeError, LookupError, AttributeError) as exc:
+                raise SourceError(f"no answer of a queue service: {_first_line(exc)}") from exc
 
 
 class _MissingError(SourceError):
@@ -224,10 +226,10 @@ def _open(name: str, config: StorageQueueConfig, context: Context) -> Source:
         raise RefusedError("", "give exactly one of account and connection")
     patterns = _checked_patterns(config.queues)
     if config.connection is not None:
-        service = open_connection(context.connection(config.connection), _RETRIES)
+        service = open_connection(context.connection(config.connection), _PATIENCE)
     else:
         assert config.account is not None  # noqa: S101 (exactly one is given)
-        service = account_client(_checked_account(config.account), context.credential(), _RETRIES)
+        service = account_client(_checked_account(config.account), context.credential(), _PATIENCE)
     # Not by its URL, which would hold a shared access signature.
     gate = context.gate(service.primary_hostname, _PER_SECOND)
     return _StorageQueues(
