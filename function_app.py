@@ -8,27 +8,30 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import cache, partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import azure.functions as func
 
+from shared.cardinality import Guard
 from shared.connections import Patience, open_connection
 from shared.dead_letter import Origin
 from shared.delivery import Delivery
 from shared.drain import Drain
+from shared.fence import Fence
 from shared.gate import Gate
 from shared.http import open_session
 from shared.identity import Tokens, make_credential
+from shared.intake import Intake
+from shared.json_client import JsonClient
 from shared.message import Address
 from shared.publisher import Publisher
 from shared.queues import Queue
+from shared.regions import Regions
 from shared.relay import Relay
 from shared.sampling import Sampler
 from shared.settings import Settings
 from shared.sources import Context, load_sources
-
-if TYPE_CHECKING:
-    from azure.core.credentials import TokenCredential
+from shared.telemetry import Record, Telemetry, unrecorded
 
 # POSTs under way at once, and connections kept to each region.
 POST_THREADS = 32
@@ -37,6 +40,10 @@ POST_THREADS = 32
 QUEUE_THREADS = 8
 # Requests of the sources under way at once to one account.
 SOURCE_REQUESTS = 8
+# Look-ups of regions under way at once, and a second: ARM refills 25 reads a second for an
+# identity, which the sources need too.
+LOOK_UPS = 4
+LOOK_UPS_PER_SECOND = 10.0
 # Storage may be away for half a minute before a message that is half done is done again.
 STORAGE_PATIENCE = Patience(retries=5)
 
@@ -72,41 +79,83 @@ class Parts(NamedTuple):
 def parts() -> Parts:
     """Wire the app up, at its first invocation. Raises ConfigurationError."""
     settings = Settings.from_env(os.environ)
-    new_credential = partial(make_credential, settings.credential, settings.client_id)
-    posts = ThreadPoolExecutor(POST_THREADS, thread_name_prefix="post")
-    queues = ThreadPoolExecutor(QUEUE_THREADS, thread_name_prefix="queue")
-    publisher = Publisher(
-        endpoint=settings.endpoint,
-        tokens=Tokens(new_credential, settings.audience),
-        session=open_session(POST_THREADS),
-    )
-    delivery = Delivery(
-        publisher,
-        executor=posts,
-        max_body_bytes=settings.max_body_bytes,
-        window=settings.window,
-    )
-    relay = Relay(delivery)
+    context = _context(settings)
+    now = partial(datetime.now, UTC)
     storage = open_connection(settings.storage, STORAGE_PATIENCE)
+    queues = ThreadPoolExecutor(QUEUE_THREADS, thread_name_prefix="queue")
+    regions = _regions(settings, context)
+    guard = Guard(settings.max_active_series)
+    new_relay = _relays(settings, context, regions)
+
+    # On ways of its own: what the app says of itself passes no fence, is not counted as a
+    # series of the users', and is not measured.
+    aside = Intake(new_relay(unrecorded).submit, fence=Fence(), regions=regions, guard=None)
+    telemetry = Telemetry(
+        settings.own, aside.submit, gauges=guard.gauges, keep=settings.window.past, clock=now
+    )
+    if settings.own is None:
+        LOG.warning("No metrics on the relay itself: METRICS_RESOURCE_ID is not set")
+
+    relay = new_relay(telemetry.record)
+    intake = Intake(relay.submit, fence=settings.fence, regions=regions, guard=guard)
     drain = Drain(
-        submit=relay.submit,
+        submit=intake.submit,
+        obstacle=intake.obstacle,
         ingress=Queue(storage.get_queue_client(settings.queue), queues),
         dead_letters=Queue(storage.get_queue_client(settings.dead_letter_queue), queues),
-        defaults=Address(settings.namespace, settings.resource_id, settings.region),
+        defaults=Address(settings.namespace, settings.resource_id),
         window=settings.window,
         retry_delay=settings.retry_delay,
-        clock=partial(datetime.now, UTC),
+        clock=now,
+        record=telemetry.record,
     )
-    sources, problems = load_sources(settings.sources, _context(settings, new_credential))
+    sources, problems = load_sources(settings.sources, context)
     for problem in problems:
         LOG.error("Not sampled: %s", problem)
     # A thread for each, so that none waits for one that hangs.
     samplers = ThreadPoolExecutor(max(1, len(sources)), thread_name_prefix="sample")
-    return Parts(drain, Sampler(sources, drain.sample, samplers))
+    sampler = Sampler(sources, drain.sample, samplers, report=telemetry.send, own=settings.own)
+    return Parts(drain, sampler)
 
 
-def _context(settings: Settings, credential: Callable[[], TokenCredential]) -> Context:
+def _relays(settings: Settings, context: Context, regions: Regions) -> Callable[[Record], Relay]:
+    """Makes relays that share publisher and threads, and record elsewhere."""
+    publisher = Publisher(
+        endpoint=settings.endpoint,
+        tokens=context.tokens(settings.audience),
+        session=open_session(POST_THREADS),
+    )
+    posts = ThreadPoolExecutor(POST_THREADS, thread_name_prefix="post")
+
+    def new_relay(record: Record) -> Relay:
+        delivery = Delivery(
+            publisher,
+            executor=posts,
+            max_body_bytes=settings.max_body_bytes,
+            window=settings.window,
+            look_up=regions.find_again,
+            record=record,
+        )
+        return Relay(delivery)
+
+    return new_relay
+
+
+def _regions(settings: Settings, context: Context) -> Regions:
+    gate = Gate(at_once=LOOK_UPS, per_second=LOOK_UPS_PER_SECOND)
+    client = JsonClient(context.session, gate, context.tokens(settings.arm_audience))
+    return Regions(
+        client,
+        settings.arm_endpoint,
+        ThreadPoolExecutor(LOOK_UPS, thread_name_prefix="region"),
+        resource_id=settings.resource_id,
+        region=settings.region,
+    )
+
+
+def _context(settings: Settings) -> Context:
     """What sources may use; those of one account share its gate, those of one audience tokens."""
+    credential = partial(make_credential, settings.credential, settings.client_id)
 
     @cache
     def tokens(audience: str) -> Tokens:
@@ -126,5 +175,4 @@ def _context(settings: Settings, credential: Callable[[], TokenCredential]) -> C
         arm_endpoint=settings.arm_endpoint,
         arm_audience=settings.arm_audience,
         namespace=settings.namespace,
-        region=settings.region,
     )

@@ -118,11 +118,11 @@ def _open_source(connection_string: str, gates: list[_Counted]) -> Source:
         arm_endpoint="https://management.azure.com",
         arm_audience="https://management.azure.com/",
         namespace="Bench",
-        region="westeurope",
     )
     entry = {
         "kind": "storage_queue",
         "resourceId": RESOURCE_ID,
+        "region": "westeurope",
         "connection": "Bench",
         "queues": ["*"],
     }

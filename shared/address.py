@@ -9,8 +9,16 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import NamedTuple
 
-__all__ = ["REGION_PATTERN", "checked_region", "checked_resource_id", "shown"]
+__all__ = [
+    "REGION_PATTERN",
+    "Parent",
+    "checked_region",
+    "checked_resource_id",
+    "parent_of",
+    "shown",
+]
 
 # Lower-case letters and digits, as in `az account list-locations`; the longest has 18.
 REGION_PATTERN = "^[a-z0-9]{2,40}$"
@@ -35,6 +43,17 @@ _SHAPES = (
 )
 _REGION = re.compile(REGION_PATTERN, re.ASCII)
 _RESOURCE_ID = re.compile(_RESOURCE, re.IGNORECASE | re.ASCII)
+_PARENT = re.compile(
+    r"(?P<group>/[^/]+/[^/]+/[^/]+/[^/]+)/providers/(?P<kind>[^/]+/[^/]+)/[^/]+", re.ASCII
+)
+
+
+class Parent(NamedTuple):
+    """The resource that a resource ID is of or below: only it has a region of its own."""
+
+    resource_id: str
+    group: str  # ID of its resource group.
+    kind: str  # Microsoft.Sql/servers
 
 
 @lru_cache(maxsize=4096)
@@ -58,6 +77,13 @@ def checked_region(text: str) -> str:
     raise ValueError(
         f"{shown(text)} is not a region: lower-case letters and digits, such as westeurope"
     )
+
+
+def parent_of(resource_id: str) -> Parent:
+    """The outermost resource of a checked resource ID, all in lower case."""
+    match = _PARENT.match(resource_id.lower())
+    assert match  # noqa: S101 (its shape was checked)
+    return Parent(match[0], match["group"], match["kind"])
 
 
 def shown(text: str, most: int = 300) -> str:

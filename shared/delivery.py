@@ -25,6 +25,7 @@ from shared.publisher import Answer
 from shared.retry import Policy, retry_after
 from shared.rollup import rollup
 from shared.ruling import Action, Ruling, judge
+from shared.telemetry import Record, unrecorded
 from shared.wire import Body, halved, write_bodies
 
 __all__ = ["Delivery", "Poster", "Timing"]
@@ -70,6 +71,9 @@ class Poster(Protocol):
         """Send a body once."""
 
 
+LookUp = Callable[[str], Awaitable[str | None]]
+
+
 class Delivery:
     """Posts the points of lanes and judges them; shared by all lanes of one event loop.
 
@@ -84,13 +88,18 @@ class Delivery:
         executor: Executor,
         max_body_bytes: int,
         window: Window,
+        look_up: LookUp,
         policy: Policy = _POLICY,
         timing: Timing = _TIMING,
+        record: Record = unrecorded,
     ) -> None:
+        """`look_up` finds the region of a resource anew, where the one it was given is wrong."""
         self._poster = poster
         self._executor = executor
         self._limit = max_body_bytes
         self._window = window
+        self._look_up = look_up
+        self._record = record
         self._policy = policy
         self._timing = timing
         self._pauses: dict[tuple[str, str], _Pause] = {}
@@ -130,8 +139,10 @@ class Delivery:
                     work += halves
                 case Action.HALVE | Action.EXPIRE:
                     verdicts.append(_rejected(members, answer, ruling))
-                case Action.REROUTE if ruling.region not in (route.region, None) and not rerouted:
-                    self._learn(lane, ruling.region)
+                case Action.REROUTE if not rerouted and (
+                    region := await self._other_region(route, ruling)
+                ):
+                    self._learn(lane, region)
                     work.append(body)
                     rerouted = True
                 case _:
@@ -157,7 +168,7 @@ class Delivery:
                     self._executor, self._poster.post, lane, body.data
                 )
             ruling = judge(answer)
-            _log(lane, body, answer, ruling)
+            self._report(lane, body, answer, ruling)
             if ruling.action is not Action.RETRY:
                 return answer, ruling
             asked = retry_after(answer.retry_after, self._timing.now())
@@ -166,6 +177,24 @@ class Delivery:
                 pause = min(_MOST_PAUSE, max(_LEAST_PAUSE, asked or 0.0))
                 return answer, Ruling(Action.DEFER, pause=pause)
             await self._timing.sleep(delay)
+
+    def _report(self, lane: Lane, body: Body, answer: Answer, ruling: Ruling) -> None:
+        points = sum(1 for _ in body.points())
+        LOG.log(
+            logging.INFO if ruling.action is Action.PUBLISHED else logging.WARNING,
+            "POST %s %s: %d points in %d documents, %d bytes, %.0f ms: %s",
+            lane.region,
+            lane.resource_id,
+            points,
+            len(body.documents),
+            len(body.data),
+            answer.seconds * 1000,
+            answer,
+        )
+        status = str(answer.status or answer.code)
+        self._record("Posts", 1, Status=status)
+        self._record("PostDuration", answer.seconds, Status=status)
+        self._record("BatchSize", points)
 
     def _expired(self, points: Iterable[Point]) -> list[Point]:
         """The points whose window has passed on their way."""
@@ -176,6 +205,11 @@ class Delivery:
         """The lane, in the region that the service named for its resource, if it did."""
         region = self._regions.get(lane.resource_id.lower(), lane.region)
         return Lane(region, lane.resource_id)
+
+    async def _other_region(self, route: Lane, ruling: Ruling) -> str | None:
+        """Where else the resource is: the service may say it, or the look-up."""
+        region = ruling.region or await self._look_up(route.resource_id)
+        return None if region == route.region else region
 
     def _learn(self, lane: Lane, region: str | None) -> None:
         """Note where the service says the resource is; forget it where that did not help."""
@@ -231,17 +265,3 @@ def _deferred(bodies: Iterable[Body], why: str) -> Verdict:
 
 def _rejected(points: Sequence[Point], answer: Answer, ruling: Ruling) -> Verdict:
     return Verdict(Status.REJECTED, points, str(answer), ruling.reason)
-
-
-def _log(lane: Lane, body: Body, answer: Answer, ruling: Ruling) -> None:
-    LOG.log(
-        logging.INFO if ruling.action is Action.PUBLISHED else logging.WARNING,
-        "POST %s %s: %d points in %d documents, %d bytes, %.0f ms: %s",
-        lane.region,
-        lane.resource_id,
-        sum(1 for _ in body.points()),
-        len(body.documents),
-        len(body.data),
-        answer.seconds * 1000,
-        answer,
-    )

@@ -7,17 +7,23 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
+import msgspec
+
 from shared.dead_letter import Origin, rejections_of, write_dead_letters
 from shared.errors import DeferredError
+from shared.log_limit import LogLimit
 from shared.message import Address, parse
 from shared.message_writer import write_messages
-from shared.model import Point, Rejection, Status, Verdict, Window
+from shared.model import Lane, Point, Reason, Rejection, Status, Verdict, Window
+from shared.relay import Submit
+from shared.telemetry import Record, unrecorded
 
-__all__ = ["Drain", "Outbox", "Submit"]
+__all__ = ["Drain", "Outbox"]
 
 LOG = logging.getLogger(__name__)
 
-Submit = Callable[[Sequence[Point]], Awaitable[list[Verdict]]]
+# A window that every time is in.
+_ENDLESS = Window(timedelta.max, timedelta.max)
 
 
 class Outbox(Protocol):
@@ -34,20 +40,26 @@ class Drain:
         self,
         *,
         submit: Submit,
+        obstacle: Callable[[Lane], Awaitable[str | None]],
         ingress: Outbox,
         dead_letters: Outbox,
         defaults: Address,
         window: Window,
         retry_delay: timedelta,
         clock: Callable[[], datetime],
+        record: Record = unrecorded,
     ) -> None:
+        """`obstacle` says what kept a resource's points from the store, if that is known."""
         self._submit = submit
+        self._obstacle = obstacle
         self._ingress = ingress
         self._dead_letters = dead_letters
         self._defaults = defaults
         self._window = window
         self._retry_delay = retry_delay
         self._clock = clock
+        self._record = record
+        self._warnings = LogLimit(LOG)
 
     async def message(self, body: bytes, origin: Origin) -> None:
         """Settle one message. Returns once it may be deleted.
@@ -66,12 +78,20 @@ class Drain:
         )
         # Before anything is published: should this fail, the whole message is tried again and
         # no value is counted twice.
-        await self._bury(parsed.rejections, origin)
+        rejections = [await self._explained(rejection) for rejection in parsed.rejections]
+        await self._bury(rejections, origin)
+        for rejection in rejections:
+            self._record("PointsRejected", 1, Reason=rejection.reason)
         verdicts = await self._submit(parsed.points) if parsed.points else []
         statuses = {verdict.status for verdict in verdicts}
-        if statuses == {Status.DEFERRED} and not parsed.rejections:
+        if statuses == {Status.DEFERRED} and not rejections:
+            self._count(verdicts)
             raise DeferredError(verdicts[0].detail)
         await self._settle(verdicts, origin)
+        self._record("MessagesDrained", 1)
+        if Status.PUBLISHED in statuses and origin.enqueued is not None:
+            waited = (self._clock() - origin.enqueued).total_seconds()
+            self._record("PublishLatency", max(0.0, waited))
 
     async def sample(self, points: Sequence[Point]) -> None:
         """Publish samples; what cannot be published now goes into the ingress queue, stamped."""
@@ -79,28 +99,51 @@ class Drain:
             return
         await self._settle(await self._submit(points), Origin())
 
+    async def _explained(self, rejection: Rejection) -> Rejection:
+        """Expired points with what held them up: that they are too old is not why."""
+        if rejection.reason is not Reason.EXPIRED:
+            return rejection
+        now = self._clock()
+        late = parse(
+            rejection.content, enqueued=now, now=now, defaults=self._defaults, window=_ENDLESS
+        )
+        for lane in {point.lane.key: point.lane for point in late.points}.values():
+            if why := await self._obstacle(lane):
+                return msgspec.structs.replace(
+                    rejection, detail=f"{rejection.detail}; held up by: {why}"
+                )
+        return rejection
+
     async def _settle(self, verdicts: Sequence[Verdict], origin: Origin) -> None:
         """Find a place for all that is not published: a point is in two rather than in none."""
         deferred = [verdict for verdict in verdicts if verdict.status is Status.DEFERRED]
         for verdict in deferred:
-            LOG.warning("Put back %d points: %s", len(verdict.points), verdict.detail)
+            self._warnings.warn("put back", len(verdict.points), verdict.detail)
         for message in write_messages(point for verdict in deferred for point in verdict.points):
             await self._ingress.send(message, self._retry_delay)
         await self._bury(_rejections(verdicts), origin)
+        self._count(verdicts)
 
     async def _bury(self, rejections: Sequence[Rejection], origin: Origin) -> None:
         if not rejections:
             return
         for letter in write_dead_letters(rejections, origin, self._clock()):
             await self._dead_letters.send(letter)
-        first = rejections[0]
-        LOG.warning(
-            "Dead-lettered %d of message %s: %s: %s",
-            len(rejections),
-            origin.message_id,
-            first.reason,
-            first.detail,
-        )
+        for reason in sorted({rejection.reason for rejection in rejections}):
+            alike = [rejection for rejection in rejections if rejection.reason is reason]
+            text = f"message {origin.message_id}: {alike[0].detail}"
+            self._warnings.warn(f"dead-lettered as {reason}", len(alike), text)
+
+    def _count(self, verdicts: Iterable[Verdict]) -> None:
+        for verdict in verdicts:
+            points = len(verdict.points)
+            match verdict.status:
+                case Status.PUBLISHED:
+                    self._record("PointsPublished", points)
+                case Status.DEFERRED:
+                    self._record("PointsDeferred", points)
+                case Status.REJECTED:
+                    self._record("PointsRejected", points, Reason=str(verdict.reason))
 
 
 def _rejections(verdicts: Iterable[Verdict]) -> list[Rejection]:

@@ -2,6 +2,7 @@
 
     RelayError
     ├── ConfigurationError   fix the setting that the message names
+    ├── RegionError          the region of a resource is not known; its points wait
     ├── SourceError          the source gives no more at this tick; the others go on
     │   └── LateError        there was no time left to ask it
     ├── TokenError           the identity gave no token; try again later
@@ -17,6 +18,7 @@ __all__ = [
     "ConfigurationError",
     "DeferredError",
     "LateError",
+    "RegionError",
     "RelayError",
     "SourceError",
     "TokenError",
@@ -29,6 +31,10 @@ class RelayError(Exception):
 
 class ConfigurationError(RelayError):
     """An app setting is missing or wrong; the text names it, its value and what was expected."""
+
+
+class RegionError(RelayError):
+    """Where a resource is could not be found out; the text says why and what helps."""
 
 
 class SourceError(RelayError):

@@ -43,7 +43,7 @@ class Address(msgspec.Struct, frozen=True):
 
     namespace: str
     resource_id: str | None = None
-    region: str | None = None
+    region: str = ""  # Empty where it is to be looked up.
 
 
 class Parsed(msgspec.Struct):
@@ -174,7 +174,7 @@ def _narrowed(
     return Address(
         address.namespace if namespace is UNSET else namespace,
         _checked("resourceId", checked_resource_id, given.resource_id, address.resource_id),
-        _checked("region", checked_region, given.region, address.region),
+        _checked("region", checked_region, given.region, address.region) or "",
     )
 
 
@@ -194,8 +194,6 @@ def _lane(address: Address) -> Lane:
     """The lane of an address; remembered, as the points of a message mostly share one."""
     if address.resource_id is None:
         raise RefusedError("resourceId", "missing, and METRICS_RESOURCE_ID is not set")
-    if address.region is None:
-        raise RefusedError("region", "missing, and METRICS_REGION is not set")
     return Lane(address.region, address.resource_id)
 
 

@@ -33,7 +33,7 @@ def _documents(points: Iterable[Point], limit: int) -> Iterator[bytes]:
     """A document for each address, or several where one would be too long."""
     ordered = sorted(points, key=_address)
     for (region, resource_id, namespace), group in groupby(ordered, key=_address):
-        envelope = PointsParts([], namespace, resource_id=resource_id, region=region)
+        envelope = PointsParts([], namespace, resource_id=resource_id, region=region or UNSET)
         room = limit - size_in_queue(_ENCODER.encode(envelope))
         for batch in packed((_ENCODER.encode(_written(point)) for point in group), room):
             yield _ENCODER.encode(msgspec.structs.replace(envelope, points=batch))

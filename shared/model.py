@@ -39,7 +39,7 @@ Dimensions = tuple[tuple[str, str], ...]
 class Lane(msgspec.Struct, frozen=True):
     """What one POST can carry: the points of one resource, sent to the region it is in."""
 
-    region: str
+    region: str  # Empty until it is looked up.
     resource_id: str
 
     @property
@@ -69,6 +69,8 @@ class Reason(StrEnum):
     EXPIRED = "expired"  # Older than the store accepts.
     REJECTED_BY_AZURE = "rejected_by_azure"  # The store refused it, in its own words.
     TOO_LARGE = "too_large"  # A series that the store finds too long by itself.
+    FORBIDDEN_SCOPE = "forbidden_scope"  # Of a resource outside METRICS_ALLOWED_SCOPES.
+    CARDINALITY = "cardinality"  # A new series where METRICS_MAX_ACTIVE_SERIES are active.
 
 
 class Status(StrEnum):

@@ -17,12 +17,15 @@ import msgspec
 from shared.errors import RelayError
 from shared.model import Lane, Point, Status, Verdict
 
-__all__ = ["Deliver", "Relay"]
+__all__ = ["Deliver", "Relay", "Submit", "by_lane"]
 
 LOG = logging.getLogger(__name__)
 
 Deliver = Callable[[Lane, Sequence[Point]], Awaitable[list[Verdict]]]
 """Sends points and judges them: every point comes back in exactly one verdict."""
+
+Submit = Callable[[Sequence[Point]], Awaitable[list[Verdict]]]
+"""The same for points of any lanes."""
 
 # Points. Most messages in work hold far less; 288 full of the shortest points would hold more.
 _MOST_HELD = 250_000
@@ -95,7 +98,7 @@ class Relay:
         the delivery nor anybody else who waits for it.
         """
         parcels = []
-        for lane, part in _by_lane(points):
+        for lane, part in by_lane(points):
             await self._room.enter(len(part))
             parcels.append(self._enqueue(lane, part))
         verdicts: list[Verdict] = []
@@ -152,7 +155,8 @@ class Relay:
             self._room.leave(len(points))
 
 
-def _by_lane(points: Iterable[Point]) -> list[tuple[Lane, list[Point]]]:
+def by_lane(points: Iterable[Point]) -> list[tuple[Lane, list[Point]]]:
+    """The points of each lane."""
     lanes: dict[tuple[str, str], tuple[Lane, list[Point]]] = {}
     for point in points:
         lanes.setdefault(point.lane.key, (point.lane, []))[1].append(point)

@@ -41,7 +41,7 @@ class Ruling(msgspec.Struct, frozen=True):
     action: Action
     reason: Reason | None = None  # Of the rejection, once the culprit stands alone.
     pause: float = 0.0  # Seconds in which the lane is not to be used.
-    region: str | None = None  # Where the resource is.
+    region: str | None = None  # Where the resource is, if the service says it.
     hint: str = ""  # What an operator can do.
 
 
@@ -51,8 +51,7 @@ def judge(answer: Answer) -> Ruling:
         case status if status is not None and 200 <= status < 300:
             return Ruling(Action.PUBLISHED)
         case 400 if answer.code == "RegionMismatch":
-            region = _right_region(answer.message)
-            return Ruling(Action.REROUTE if region else Action.DEFER, pause=_PAUSE, region=region)
+            return Ruling(Action.REROUTE, pause=_PAUSE, region=_right_region(answer.message))
         case 400 if _TIME.search(answer.message):
             return Ruling(Action.EXPIRE, Reason.EXPIRED)
         case 400:

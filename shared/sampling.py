@@ -9,12 +9,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor, Future
 from datetime import UTC, datetime, timedelta
 
-import msgspec
-
 from shared.deadline import Deadline
 from shared.errors import SourceError
-from shared.model import Point
+from shared.model import Lane, Point
 from shared.sources import Problem, Source
+from shared.telemetry import NAMESPACE
 
 __all__ = ["DEADLINE", "MAX_POINTS", "Sample", "Sampler", "fill"]
 
@@ -32,8 +31,8 @@ _MOST_PROBLEMS = 10
 # A tick may come a little early; a source of every minute is due all the same.
 _SLACK = timedelta(seconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# Where the figures on sampling itself are found, beside what the source gives.
-_NAMESPACE = "MetricRelay"
+
+Publish = Callable[[Sequence[Point]], Awaitable[None]]
 
 
 class Sample:
@@ -86,15 +85,20 @@ class Sampler:
     def __init__(
         self,
         sources: Sequence[Source],
-        publish: Callable[[Sequence[Point]], Awaitable[None]],
+        publish: Publish,
         executor: Executor,
         *,
+        report: Publish,
+        own: Lane | None = None,
         deadline: float = DEADLINE,
         cut_off_after: float = _CUT_OFF_AFTER,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`report` gets the figures on sampling, on the resource `own`, or else the source's."""
         self._sources = sources
         self._publish = publish
+        self._report = report
+        self._own = own
         self._executor = executor
         self._deadline = deadline
         self._cut_off_after = cut_off_after
@@ -132,13 +136,16 @@ class Sampler:
         _log(source, sample)
         figures = {
             "SampleDuration": self._clock() - started,
-            "SamplePoints": float(len(sample.points)),
-            "SampleErrors": float(sample.errors),
+            "SamplePoints": len(sample.points),
+            "SampleErrors": sample.errors,
         }
-        target = msgspec.structs.replace(source.target, namespace=_NAMESPACE, dimensions={})
-        own = {"Source": source.name}
-        about = [target.point(metric, value, now, own) for metric, value in figures.items()]
-        await self._publish([*sample.points, *about])
+        about = [self._figure(source, now, *figure) for figure in figures.items()]
+        await asyncio.gather(self._publish(sample.points), self._report(about))
+
+    def _figure(self, source: Source, now: datetime, metric: str, value: float) -> Point:
+        lane = self._own or source.target.lane
+        own = (("Source", source.name),)
+        return Point(lane, NAMESPACE, metric, own, now, value, value, value, 1)
 
     async def _sample(self, source: Source, now: datetime) -> Sample:
         sample = Sample()

@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 from shared.address import checked_region, checked_resource_id
 from shared.connections import Connection, resolve_connection
 from shared.errors import ConfigurationError
+from shared.fence import Fence
 from shared.identity import CREDENTIALS
-from shared.model import MAX_NAME_LENGTH, Window
+from shared.model import MAX_NAME_LENGTH, Lane, Window
 
 __all__ = ["DEFAULTS", "Settings"]
 
@@ -31,6 +32,7 @@ DEFAULTS: Mapping[str, str] = {
     "METRICS_PAST_MINUTES": "20",
     "METRICS_FUTURE_MINUTES": "4",
     "METRICS_MAX_BODY_BYTES": "1000000",
+    "METRICS_MAX_ACTIVE_SERIES": "50000",
 }
 
 # How Azure Functions lets an app setting replace the visibilityTimeout of host.json, and the
@@ -40,6 +42,8 @@ _VISIBILITY_DEFAULT = "00:00:30"
 
 # A series of the ten longest names and values, all escaped, must fit a body by itself.
 _LEAST_BODY_BYTES = 65_536
+# Of memory: twenty times what Azure allows, for who was allowed more.
+_MOST_ACTIVE_SERIES = 1_000_000
 # Telegraf sends up to this; what the service does beyond is not documented.
 _MOST_BODY_BYTES = 4_000_000
 # Source: "Naming Queues and Metadata".
@@ -63,8 +67,11 @@ class Settings:
     arm_endpoint: str
     credential: str
     client_id: str | None
+    fence: Fence
     window: Window
     max_body_bytes: int
+    max_active_series: int  # Of a subscription and region.
+    own: Lane | None  # The app's own resource, where what it measures of itself belongs.
     retry_delay: timedelta  # How long what could not be published now stays unseen.
     environ: Mapping[str, str] = field(repr=False)  # For connections; may hold secrets.
 
@@ -83,6 +90,8 @@ class Settings:
                 raise ValueError("expected another queue than METRICS_QUEUE")
             return _queue_name(text)
 
+        resource_id = read.optional("METRICS_RESOURCE_ID", checked_resource_id)
+        region = read.optional("METRICS_REGION", checked_region)
         return cls(
             queue=queue,
             dead_letter_queue=read.checked(
@@ -90,14 +99,15 @@ class Settings:
             ),
             storage=resolve_connection(environ, "MetricsStorage"),
             sources=read.checked("METRICS_SOURCES", str),
-            resource_id=read.optional("METRICS_RESOURCE_ID", checked_resource_id),
-            region=read.optional("METRICS_REGION", checked_region),
+            resource_id=resource_id,
+            region=region,
             namespace=read.checked("METRICS_NAMESPACE", _namespace),
             endpoint=read.checked("METRICS_ENDPOINT", _endpoint),
             audience=read.checked("METRICS_AUDIENCE", str),
             arm_endpoint=read.checked("METRICS_ARM_ENDPOINT", _arm_endpoint),
             credential=read.checked("METRICS_CREDENTIAL", _credential),
             client_id=read.optional("AZURE_CLIENT_ID", str),
+            fence=Fence.of(read.optional("METRICS_ALLOWED_SCOPES", _scopes) or ""),
             window=Window(
                 timedelta(minutes=read.number("METRICS_PAST_MINUTES", 1, 30)),
                 timedelta(minutes=read.number("METRICS_FUTURE_MINUTES", 0, 5)),
@@ -105,6 +115,9 @@ class Settings:
             max_body_bytes=read.number(
                 "METRICS_MAX_BODY_BYTES", _LEAST_BODY_BYTES, _MOST_BODY_BYTES
             ),
+            max_active_series=read.number("METRICS_MAX_ACTIVE_SERIES", 1, _MOST_ACTIVE_SERIES),
+            own=_function_app(environ)
+            or (Lane(region or "", resource_id) if resource_id else None),
             retry_delay=read.duration(_VISIBILITY_TIMEOUT, _VISIBILITY_DEFAULT),
             environ=environ,
         )
@@ -156,6 +169,31 @@ class _Reader:
             raise ConfigurationError(f"{name} is {text!r}: expected hh:mm:ss")
         hours, minutes, seconds = map(int, match.groups())
         return timedelta(hours=hours, minutes=minutes, seconds=seconds)
+
+
+def _function_app(environ: Mapping[str, str]) -> Lane | None:
+    """The function app as the platform describes it; not every plan names its resource group.
+
+    Source: "Environment variables and app settings in Azure App Service".
+    """
+    subscription = environ.get("WEBSITE_OWNER_NAME", "").partition("+")[0]
+    group, site = environ.get("WEBSITE_RESOURCE_GROUP"), environ.get("WEBSITE_SITE_NAME")
+    region = environ.get("REGION_NAME", "").replace(" ", "").lower()
+    try:
+        return Lane(
+            checked_region(region),
+            checked_resource_id(
+                f"/subscriptions/{subscription}/resourceGroups/{group}"
+                f"/providers/Microsoft.Web/sites/{site}"
+            ),
+        )
+    except ValueError:
+        return None
+
+
+def _scopes(text: str) -> str:
+    Fence.of(text)
+    return text
 
 
 def _queue_name(text: str) -> str:

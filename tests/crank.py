@@ -19,16 +19,21 @@ from typing import Any
 from azure.storage.queue import QueueMessage
 
 from local.stack import Backend
+from shared.cardinality import Guard
 from shared.connections import open_connection
 from shared.dead_letter import Origin
 from shared.delivery import Delivery, Timing
 from shared.drain import Drain
 from shared.errors import DeferredError
+from shared.gate import Gate
 from shared.http import open_session
 from shared.identity import Tokens, make_credential
+from shared.intake import Intake
+from shared.json_client import JsonClient
 from shared.message import Address
 from shared.publisher import Publisher
 from shared.queues import Queue
+from shared.regions import Regions
 from shared.relay import Relay
 from shared.settings import Settings
 
@@ -68,6 +73,19 @@ class Crank:
         self.clock = Clock(backend)
         settings = Settings.from_env({**backend.app_settings(queue), **changed})
         credential = partial(make_credential, settings.credential, settings.client_id)
+        arm = JsonClient(
+            open_session(4),
+            Gate(at_once=4, per_second=1000.0),
+            Tokens(credential, settings.arm_audience, self.clock.seconds),
+        )
+        regions = Regions(
+            arm,
+            settings.arm_endpoint,
+            threads,
+            resource_id=settings.resource_id,
+            region=settings.region,
+            clock=self.clock.seconds,
+        )
         delivery = Delivery(
             Publisher(
                 endpoint=settings.endpoint,
@@ -77,16 +95,24 @@ class Crank:
             executor=threads,
             max_body_bytes=settings.max_body_bytes,
             window=settings.window,
+            look_up=regions.find_again,
             timing=Timing(self.clock.now, self.clock.seconds, self.clock.sleep, lambda: 0.5),
         )
         storage = open_connection(settings.storage)
         self.ingress = storage.get_queue_client(queue)
         self.ingress.create_queue()
+        self.intake = Intake(
+            Relay(delivery).submit,
+            fence=settings.fence,
+            regions=regions,
+            guard=Guard(settings.max_active_series, clock=self.clock.seconds),
+        )
         self.drain = Drain(
-            submit=Relay(delivery).submit,
+            submit=self.intake.submit,
+            obstacle=self.intake.obstacle,
             ingress=Queue(self.ingress, threads),
             dead_letters=Queue(storage.get_queue_client(settings.dead_letter_queue), threads),
-            defaults=Address(settings.namespace, settings.resource_id, settings.region),
+            defaults=Address(settings.namespace, settings.resource_id),
             window=settings.window,
             # A queue knows no time but its own: what is put back is seen at the next turn.
             retry_delay=timedelta(),

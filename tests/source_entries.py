@@ -118,7 +118,6 @@ BAD: dict[str, tuple[Any, str]] = {
             f"is not a resource ID: {RESOURCES}"
         ),
     ),
-    "no region": (entry(region=None), ".region: missing, and METRICS_REGION is not set"),
     "empty region": (entry(region=""), f".region: '' {REGIONS}"),
     "a stranger's region": (
         entry(region="evil.example/#"),

@@ -63,7 +63,6 @@ def make_context(
     environ: Mapping[str, str] | None = None,
     *,
     arm: str = ARM,
-    region: str | None = None,
     session: requests.Session | None = None,
     gate: Callable[[str, float], Gate] = open_gate,
 ) -> Context:
@@ -77,7 +76,6 @@ def make_context(
         arm_endpoint=arm,
         arm_audience=f"{arm}/",
         namespace="QueueProcessing",
-        region=region,
     )
 
 

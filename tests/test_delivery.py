@@ -27,11 +27,13 @@ class Poster:
 
     def __init__(self, *answers: Answer | Exception) -> None:
         self.bodies: list[bytes] = []
+        self.regions: list[str] = []
         self.threads: set[str] = set()
         self._answers = answers
 
     def post(self, lane: Lane, body: bytes) -> Answer:
-        assert lane == LANE
+        assert lane.resource_id == LANE.resource_id
+        self.regions.append(lane.region)
         answer = self._answers[min(len(self.bodies), len(self._answers) - 1)]
         self.bodies.append(body)
         self.threads.add(threading.current_thread().name)
@@ -51,6 +53,8 @@ class Time:
 
     def __init__(self) -> None:
         self.slept: list[float] = []
+        self.region: str | None = None
+        self.looked_up: list[str] = []
 
     def now(self) -> datetime:
         return NOW + timedelta(seconds=sum(self.slept))
@@ -60,6 +64,11 @@ class Time:
 
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
+
+    async def look_up(self, resource_id: str) -> str | None:
+        """What the look-up of a region finds: what the test put there, else nothing."""
+        self.looked_up.append(resource_id)
+        return self.region
 
     def timing(self) -> Timing:
         return Timing(self.now, self.clock, self.sleep, lambda: 0.0)
@@ -83,6 +92,7 @@ def delivery(executor: ThreadPoolExecutor, time: Time) -> Deliver:
             executor=executor,
             max_body_bytes=max_body_bytes,
             window=WINDOW,
+            look_up=time.look_up,
             timing=time.timing(),
         )
 
@@ -229,6 +239,29 @@ async def test_a_region_that_is_in_use_already_is_no_reason_to_go_on(delivery: D
     (verdict,) = await delivery(poster)(LANE, [point()])
     assert verdict.status is Status.DEFERRED
     assert len(poster.bodies) == 1
+
+
+async def test_a_region_that_the_service_does_not_name_is_looked_up(
+    delivery: Deliver, time: Time
+) -> None:
+    poster = Poster(Answer(400, "RegionMismatch", "no"), Answer(200))
+    time.region = "northeurope"
+    (verdict,) = await delivery(poster)(LANE, [point()])
+    assert verdict.status is Status.PUBLISHED
+    assert poster.regions == ["westeurope", "northeurope"]
+    assert time.looked_up == [RESOURCE]
+
+
+@pytest.mark.parametrize("found", [None, "westeurope", "northeurope"])
+async def test_a_region_is_looked_up_once_in_a_delivery(
+    found: str | None, delivery: Deliver, time: Time
+) -> None:
+    poster = Poster(Answer(400, "RegionMismatch", "no"))
+    time.region = found
+    (verdict,) = await delivery(poster)(LANE, [point()])
+    assert (verdict.status, verdict.detail) == (Status.DEFERRED, "400 RegionMismatch no")
+    assert len(poster.bodies) == (2 if found == "northeurope" else 1)
+    assert time.looked_up == [RESOURCE]
 
 
 async def test_of_too_many_regions_the_oldest_is_forgotten(
@@ -383,7 +416,12 @@ async def test_a_region_that_hangs_leaves_threads_to_the_others(time: Time) -> N
     poster = Hanging()
     with ThreadPoolExecutor(9) as pool:
         deliver = Delivery(
-            poster, executor=pool, max_body_bytes=65_536, window=WINDOW, timing=time.timing()
+            poster,
+            executor=pool,
+            max_body_bytes=65_536,
+            window=WINDOW,
+            look_up=time.look_up,
+            timing=time.timing(),
         )
         lanes = [Lane("westeurope", f"{RESOURCE}{number}") for number in range(40)]
         stuck = [asyncio.create_task(deliver(lane, [point(lane=lane)])) for lane in lanes]

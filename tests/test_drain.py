@@ -25,15 +25,21 @@ from builders import (
 )
 from hypothesis import given
 from hypothesis import strategies as st
+from sourcing import open_gate
 from strategies import marked_points, quick
 from transport import Reply, Transport, session_with
 
+from shared.cardinality import Guard
 from shared.dead_letter import Origin
 from shared.delivery import Delivery
 from shared.drain import Drain
 from shared.errors import DeferredError
-from shared.model import Point, Reason, Status, Verdict
+from shared.fence import Fence
+from shared.intake import Intake
+from shared.json_client import JsonClient
+from shared.model import Lane, Point, Reason, Status, Verdict
 from shared.publisher import Publisher
+from shared.regions import Regions
 from shared.relay import Relay
 
 RETRY = timedelta(seconds=30)
@@ -69,16 +75,28 @@ class Setup:
         self.ingress = Box("ingress", self.journal)
         self.letters = Box("letter", self.journal)
         self.submitted: list[Point] = []
+        self.recorded: list[tuple[object, ...]] = []
+        self.obstacle: str | None = None
+        self.asked: list[Lane] = []
         self._script = submit
         self.drain = Drain(
             submit=self._submit,
+            obstacle=self._obstacle,
             ingress=self.ingress,
             dead_letters=self.letters,
             defaults=DEFAULTS,
             window=WINDOW,
             retry_delay=RETRY,
             clock=self._clock,
+            record=self._record,
         )
+
+    def _record(self, metric: str, value: float, **dimensions: str) -> None:
+        self.recorded.append((metric, value, *dimensions.values()))
+
+    async def _obstacle(self, lane: Lane) -> str | None:
+        self.asked.append(lane)
+        return self.obstacle
 
     def _clock(self) -> datetime:
         return NOW
@@ -238,9 +256,9 @@ async def test_lines_tell_of_what_is_put_back_and_of_what_is_dead_lettered(
         ("shared.drain", "WARNING")
     }
     assert caplog.messages == [
-        "Dead-lettered 2 of message 5c1f: invalid: points[3].value: found text, expected a number",
-        "Put back 1 points: 503 busy",
-        "Dead-lettered 1 of message 5c1f: rejected_by_azure: 400 BadRequest no",
+        "2 dead-lettered as invalid: message 5c1f: points[3].value: found text, expected a number",
+        "1 put back: 503 busy",
+        "1 dead-lettered as rejected_by_azure: message 5c1f: 400 BadRequest no",
     ]
 
 
@@ -313,10 +331,20 @@ def run_through(transport: Transport, body: bytes) -> Setup:
         publisher = Publisher(
             endpoint="https://{region}.monitoring.azure.com", tokens=OneToken(), session=session
         )
-        relay = Relay(Delivery(publisher, max_body_bytes=65_536, executor=pool, window=WINDOW))
         setup = Setup(published)
+        arm = JsonClient(session_with(Transport(Reply(403))), open_gate(), None)
+        regions = Regions(arm, "https://arm.example", pool, resource_id=RESOURCE, region=REGION)
+        delivery = Delivery(
+            publisher,
+            max_body_bytes=65_536,
+            executor=pool,
+            window=WINDOW,
+            look_up=regions.find_again,
+        )
+        intake = Intake(Relay(delivery).submit, fence=Fence(), regions=regions, guard=Guard(50_000))
         drain = Drain(
-            submit=relay.submit,
+            submit=intake.submit,
+            obstacle=intake.obstacle,
             ingress=setup.ingress,
             dead_letters=setup.letters,
             defaults=DEFAULTS,

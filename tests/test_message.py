@@ -742,19 +742,16 @@ MISSING = {
         message(one(), resourceId=None),
         "points[0].resourceId: missing, and METRICS_RESOURCE_ID is not set",
     ),
-    "region": (
-        message(one(), region=None),
-        "points[0].region: missing, and METRICS_REGION is not set",
-    ),
     "resource ID of a document": (
         document(SERIES, resourceId=None),
         "data.baseData.series[0].resourceId: missing, and METRICS_RESOURCE_ID is not set",
     ),
-    "region of a document": (
-        document(SERIES, region=None),
-        "data.baseData.series[0].region: missing, and METRICS_REGION is not set",
-    ),
 }
+
+
+@pytest.mark.parametrize("given", [message(one(), region=None), document(SERIES, region=None)])
+def test_a_region_that_nobody_gave_is_to_be_looked_up(given: Any) -> None:
+    assert only(given).lane == Lane("", RESOURCE)
 
 
 @pytest.mark.parametrize(("given", "text"), MISSING.values(), ids=MISSING)
@@ -802,7 +799,7 @@ def test_padding_is_not_remembered() -> None:
 
 
 def test_defaults_stand_in_for_nothing_but_the_namespace() -> None:
-    assert Address("QueueProcessing", None, None) == DEFAULTS
+    assert Address("QueueProcessing", None, "") == DEFAULTS
     assert only(message(one())).namespace == "QueueProcessing"
 
 

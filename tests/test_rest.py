@@ -28,6 +28,7 @@ def entry(**members: Any) -> dict[str, Any]:
     whole = {
         "kind": "rest",
         "resourceId": RESOURCE,
+        "region": REGION,
         "url": URL,
         "metrics": {"Depth": "depth"},
         **members,
@@ -36,7 +37,7 @@ def entry(**members: Any) -> dict[str, Any]:
 
 
 def open_source(session: requests.Session | None = None, **members: Any) -> Source:
-    return open_one(entry(**members), make_context(session=session, region=REGION))
+    return open_one(entry(**members), make_context(session=session))
 
 
 def sampled(document: Any, **members: Any) -> Sample:
@@ -279,7 +280,7 @@ EXPRESSIONS = st.text("abc.[]{}()|&!'\"`*@?,:-<=>0123 \\", min_size=1, max_size=
 @given(EXPRESSIONS)
 @pytest.mark.filterwarnings("ignore::PendingDeprecationWarning:jmespath")
 def test_an_expression_compiles_or_is_refused(expression: str) -> None:
-    context = make_context(session=session_with(Transport(Reply(200, "{}"))), region=REGION)
+    context = make_context(session=session_with(Transport(Reply(200, "{}"))))
     sources, problems = load_sources(json.dumps([entry(metrics={"Depth": expression})]), context)
     assert len(sources) + len(problems) == 1
     for problem in problems:
@@ -348,7 +349,7 @@ def test_a_host_has_a_gate_of_its_own() -> None:
         opened.append((name, per_second))
         return open_gate()
 
-    context = make_context(gate=gate, region=REGION)
+    context = make_context(gate=gate)
     for url in (
         URL,
         "https://host.example/else?x",

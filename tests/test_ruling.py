@@ -14,6 +14,7 @@ MISMATCH = (
     "resource's region : {} "
 )
 DEFERRED = Ruling(Action.DEFER, pause=15)
+ELSEWHERE = Ruling(Action.REROUTE, pause=15)
 TABLE = {
     "published": (Answer(200), Ruling(Action.PUBLISHED)),
     "no content": (Answer(204), Ruling(Action.PUBLISHED)),
@@ -34,22 +35,22 @@ TABLE = {
         Answer(400, "RegionMismatch", MISMATCH.format("northeurope")),
         Ruling(Action.REROUTE, pause=15, region="northeurope"),
     ),
-    "another region, not said which": (Answer(400, "RegionMismatch", "no"), DEFERRED),
+    "another region, not said which": (Answer(400, "RegionMismatch", "no"), ELSEWHERE),
     "a region that is none": (
         Answer(400, "RegionMismatch", MISMATCH.format("n" * 41)),
-        DEFERRED,
+        ELSEWHERE,
     ),
     "a region of a stranger": (
         Answer(400, "RegionMismatch", MISMATCH.format("evil.example/#")),
-        DEFERRED,
+        ELSEWHERE,
     ),
     "a region in other letters": (
         Answer(400, "RegionMismatch", MISMATCH.format("westUS2")),
-        DEFERRED,
+        ELSEWHERE,
     ),
     "a region of two words": (
         Answer(400, "RegionMismatch", MISMATCH.format("west europe")),
-        DEFERRED,
+        ELSEWHERE,
     ),
     "token": (Answer(401), DEFERRED),
     "role": (

@@ -9,7 +9,7 @@ import logging
 import threading
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -23,7 +23,7 @@ from local.stack import Backend
 from shared.deadline import Deadline
 from shared.errors import SourceError
 from shared.http import open_session
-from shared.model import MAX_DIMENSIONS, Point
+from shared.model import MAX_DIMENSIONS, Lane, Point
 from shared.sampling import DEADLINE, MAX_POINTS, Sampler
 from shared.sources import Finding, Problem, Source
 from shared.sources.base import Target
@@ -110,7 +110,7 @@ class Held:
 
 
 class Published:
-    """Where samples go: what the sources gave, and the figures on sampling itself."""
+    """Where samples go: what the sources gave, and the figures on sampling itself, after it."""
 
     def __init__(self, failure: Exception | None = None) -> None:
         self._given: list[list[Point]] = []
@@ -120,6 +120,9 @@ class Published:
         self._given.append(list(points))
         if self._failure is not None:
             raise self._failure
+
+    async def report(self, points: Sequence[Point]) -> None:
+        self._given[-1].extend(points)
 
     @property
     def all(self) -> list[list[Point]]:
@@ -156,6 +159,12 @@ class Published:
         return found
 
 
+def sampler_of(
+    sources: Sequence[Source], published: Published, executor: Executor, **options: Any
+) -> Sampler:
+    return Sampler(sources, published, executor, report=published.report, **options)
+
+
 @pytest.fixture
 def executor() -> Iterator[ThreadPoolExecutor]:
     with ThreadPoolExecutor(16) as pool:
@@ -172,7 +181,7 @@ def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
 async def test_samples_of_all_sources_are_published(executor: ThreadPoolExecutor) -> None:
     published = Published()
     sources = [Given("a", [point(1.0), point(2.0)]), Given("b", []), Given("c", [point(3.0)])]
-    await Sampler(sources, published, executor).sample(NOW)
+    await sampler_of(sources, published, executor).sample(NOW)
     assert published.calls == [[point(1.0), point(2.0), point(3.0)]]
     assert [source.times for source in sources] == [[NOW]] * 3
 
@@ -181,19 +190,21 @@ async def test_sources_are_sampled_at_once(executor: ThreadPoolExecutor) -> None
     published = Published()
     barrier = threading.Barrier(3)
     sources = [Together(name, barrier) for name in "abc"]
-    await Sampler(sources, published, executor).sample(NOW)
+    await sampler_of(sources, published, executor).sample(NOW)
     assert [one.metric for one in published.calls[0]] == ["a", "b", "c"]
 
 
 async def test_a_source_is_published_while_another_hangs(executor: ThreadPoolExecutor) -> None:
     seen = asyncio.Event()
 
-    async def publish(points: Sequence[Point]) -> None:
-        if any(one.metric == "QueueDepth" for one in points):
-            seen.set()
+    class Seeing(Published):
+        async def __call__(self, points: Sequence[Point]) -> None:
+            await super().__call__(points)
+            if any(one.metric == "QueueDepth" for one in points):
+                seen.set()
 
     held = Held("held")
-    sampler = Sampler([held, Given("quick", [point(1.0)])], publish, executor)
+    sampler = sampler_of([held, Given("quick", [point(1.0)])], Seeing(), executor)
     tick = asyncio.create_task(sampler.sample(NOW))
     await asyncio.wait_for(seen.wait(), PATIENCE)
     assert not tick.done()
@@ -203,7 +214,7 @@ async def test_a_source_is_published_while_another_hangs(executor: ThreadPoolExe
 
 async def test_without_sources_there_is_nothing_to_publish(executor: ThreadPoolExecutor) -> None:
     published = Published()
-    await Sampler([], published, executor).sample(NOW)
+    await sampler_of([], published, executor).sample(NOW)
     assert published.all == []
 
 
@@ -213,7 +224,7 @@ async def test_a_source_that_breaks_stops_no_other(
     published = Published()
     broken = Raising("METRICS_SOURCES[1]", ZeroDivisionError(NOW))
     sources: list[Source] = [Given("a", [point(1.0)]), broken, Given("c", [point(3.0)])]
-    await Sampler(sources, published, executor).sample(NOW)
+    await sampler_of(sources, published, executor).sample(NOW)
     assert published.calls == [[point(1.0), point(3.0)]]
     assert [(record.levelname, record.message) for record in caplog.records] == [
         ("ERROR", "A source broke: METRICS_SOURCES[1]"),
@@ -229,7 +240,7 @@ async def test_what_could_not_be_had_is_said_and_the_rest_published(
 ) -> None:
     published = Published()
     sources = [Given("a", [point(1.0)], ["queue x: gone", "queue y: gone"])]
-    await Sampler(sources, published, executor).sample(NOW)
+    await sampler_of(sources, published, executor).sample(NOW)
     assert published.calls == [[point(1.0)]]
     assert errors(caplog) == [
         "Not sampled: a: queue x: gone",
@@ -242,7 +253,7 @@ async def test_a_source_that_cannot_be_sampled_is_named(
 ) -> None:
     published = Published()
     sources: list[Source] = [Raising("b", SourceError("403 Forbidden")), Given("a", [point(1.0)])]
-    await Sampler(sources, published, executor).sample(NOW)
+    await sampler_of(sources, published, executor).sample(NOW)
     assert published.calls == [[point(1.0)]]
     assert errors(caplog) == ["Not sampled: b: 403 Forbidden"]
 
@@ -255,7 +266,7 @@ async def test_what_came_before_a_source_went_no_further_is_published(
         Raising("a", SourceError("page 2: 500"), [point(1.0)]),
         Raising("b", KeyError("x"), [point(2.0)]),
     ]
-    await Sampler(sources, published, executor).sample(NOW)
+    await sampler_of(sources, published, executor).sample(NOW)
     assert published.calls == [[point(1.0), point(2.0)]]
     assert errors(caplog) == [
         "Not sampled: a: page 2: 500",
@@ -270,7 +281,7 @@ async def test_a_source_gives_so_many_points_a_tick(
 ) -> None:
     published = Published()
     source = Given("a", [point()] * (MAX_POINTS + more))
-    await Sampler([source], published, executor).sample(NOW)
+    await sampler_of([source], published, executor).sample(NOW)
     assert len(published.calls[0]) == MAX_POINTS
     text = f"Not sampled: a: more than {MAX_POINTS} points; the rest is left out"
     assert errors(caplog) == ([text] if more else [])
@@ -281,7 +292,7 @@ async def test_a_time_out_of_the_source_itself_is_not_the_deadline(
 ) -> None:
     source = Raising("a", TimeoutError("the read operation timed out"))
     published = Published()
-    await Sampler([source], published, executor).sample(NOW)
+    await sampler_of([source], published, executor).sample(NOW)
     assert errors(caplog)[-1] == ("Not sampled: a: TimeoutError('the read operation timed out')")
 
 
@@ -293,7 +304,7 @@ async def test_a_thousand_problems_are_a_few_lines(
         Given("a", [], [f"queue {number}: no" for number in range(1000)]),
         Given("b", [], ["no"]),
     ]
-    await Sampler(sources, published, executor).sample(NOW)
+    await sampler_of(sources, published, executor).sample(NOW)
     assert errors(caplog) == [
         *(f"Not sampled: a: queue {number}: no" for number in range(10)),
         "Not sampled: a: and 990 more like these",
@@ -304,7 +315,7 @@ async def test_a_thousand_problems_are_a_few_lines(
 
 async def test_a_tick_whose_samples_cannot_be_kept_fails(executor: ThreadPoolExecutor) -> None:
     with pytest.raises(OSError, match="broken"):
-        await Sampler([Given("a", [])], Published(OSError("broken")), executor).sample(NOW)
+        await sampler_of([Given("a", [])], Published(OSError("broken")), executor).sample(NOW)
 
 
 # --- Figures --------------------------------------------------------------------------------------
@@ -319,7 +330,7 @@ async def test_each_source_has_figures_on_its_sampling(executor: ThreadPoolExecu
         Raising("broken", KeyError("x")),
         Given("empty", []),
     ]
-    await Sampler(sources, published, executor, clock=lambda: 7.0).sample(NOW)
+    await sampler_of(sources, published, executor, clock=lambda: 7.0).sample(NOW)
     assert published.figures == [
         {
             "good": (0, 2, 0),
@@ -337,7 +348,7 @@ async def test_each_source_has_figures_on_its_sampling(executor: ThreadPoolExecu
 async def test_the_duration_is_in_seconds(executor: ThreadPoolExecutor) -> None:
     published = Published()
     readings = iter([10.0, 12.5])
-    sampler = Sampler([Given("a", [])], published, executor, clock=lambda: next(readings))
+    sampler = sampler_of([Given("a", [])], published, executor, clock=lambda: next(readings))
     await sampler.sample(NOW)
     assert published.figures == [{"a": (2.5, 0, 0)}]
 
@@ -348,9 +359,19 @@ async def test_ten_dimensions_of_the_source_do_not_break_its_figures(
     published = Published()
     source = Given("a", [point(1.0)])
     source.target = target(dimensions={f"d{number}": "x" for number in range(MAX_DIMENSIONS)})
-    await Sampler([source], published, executor).sample(NOW)
+    await sampler_of([source], published, executor).sample(NOW)
     figures = [one for one in published.all[0] if one.namespace == "MetricRelay"]
     assert [one.dimensions for one in figures] == [(("Source", "a"),)] * 3
+
+
+async def test_figures_are_on_the_resource_of_the_app(executor: ThreadPoolExecutor) -> None:
+    published = Published()
+    own = Lane("uksouth", f"{RESOURCE}app")
+    await sampler_of([Given("a", [point(1.0)])], published, executor, own=own).sample(NOW)
+    assert {(one.lane, one.namespace) for one in published.all[0]} == {
+        (LANE, "QueueProcessing"),
+        (own, "MetricRelay"),
+    }
 
 
 # --- The deadline ---------------------------------------------------------------------------------
@@ -362,7 +383,7 @@ async def test_a_source_that_hangs_is_cut_off_and_recovers(
     published = Published()
     held = Held("slow")
     sources: list[Source] = [held, Given("a", [point(1.0)])]
-    sampler = Sampler(sources, published, executor, deadline=0.4, cut_off_after=0.1)
+    sampler = sampler_of(sources, published, executor, deadline=0.4, cut_off_after=0.1)
 
     await sampler.sample(NOW)
     assert errors(caplog) == ["Not sampled: slow: cut off after 0.5 s"]
@@ -391,7 +412,7 @@ async def test_a_late_failure_is_dropped_too(
     executor: ThreadPoolExecutor, caplog: pytest.LogCaptureFixture
 ) -> None:
     held = Held("slow", OSError("too late"))
-    sampler = Sampler([held], Published(), executor, deadline=0.0, cut_off_after=0.01)
+    sampler = sampler_of([held], Published(), executor, deadline=0.0, cut_off_after=0.01)
     await sampler.sample(NOW)
     held.go.set()
     assert held.gone.wait(PATIENCE)
@@ -410,7 +431,7 @@ async def test_a_source_is_told_how_long_it_may_ask(executor: ThreadPoolExecutor
             left.append(until.left())
             yield from super().sample(now, until)
 
-    await Sampler([Asking("a", [])], Published(), executor).sample(NOW)
+    await sampler_of([Asking("a", [])], Published(), executor).sample(NOW)
     assert DEADLINE - PATIENCE < left[0] <= DEADLINE
 
 
@@ -440,7 +461,7 @@ async def test_how_often_a_source_is_sampled(
 ) -> None:
     published = Published()
     seldom, always = Given("seldom", [], every=every), Given("always", [])
-    sampler = Sampler([seldom, always], published, executor)
+    sampler = sampler_of([seldom, always], published, executor)
     for tick in ticks:
         await sampler.sample(HOUR + timedelta(seconds=tick))
     assert [(time - HOUR).total_seconds() for time in seldom.times] == taken
@@ -458,7 +479,7 @@ async def test_a_tick_that_is_a_moment_early_belongs_to_its_minute(
 ) -> None:
     published = Published()
     source = Given("a", [])
-    await Sampler([source], published, executor).sample(HOUR + timedelta(seconds=tick))
+    await sampler_of([source], published, executor).sample(HOUR + timedelta(seconds=tick))
     assert source.times == [HOUR + timedelta(seconds=time)]
     assert {one.time for one in published.all[0]} == set(source.times)
 
@@ -525,15 +546,14 @@ async def test_whatever_breaks_the_others_are_published_in_the_same_tick(
         }
     )
     with serving(answers) as server, open_session(8) as session:
-        context = make_context(
-            {"Orders": backend.azurite.connection_string}, region=REGION, session=session
-        )
+        context = make_context({"Orders": backend.azurite.connection_string}, session=session)
 
         def rest(path: str, depth: str = "depth") -> dict[str, Any]:
             url = f"{server.url}{path}"
-            return {"kind": "rest", "resourceId": RESOURCE, "url": url, "metrics": {"Depth": depth}}
+            return {**address, "kind": "rest", "url": url, "metrics": {"Depth": depth}}
 
-        storage = {"kind": "storage_queue", "resourceId": RESOURCE, "connection": "Orders"}
+        address = {"resourceId": RESOURCE, "region": REGION}
+        storage = {**address, "kind": "storage_queue", "connection": "Orders"}
         sources, problems = load(
             rest("/hangs"),
             rest("/circle"),
@@ -548,7 +568,7 @@ async def test_whatever_breaks_the_others_are_published_in_the_same_tick(
             "METRICS_SOURCES[4].metrics.Depth"
         ]
         published = Published()
-        await Sampler(sources, published, executor, deadline=3.0).sample(NOW)
+        await sampler_of(sources, published, executor, deadline=3.0).sample(NOW)
 
     found = {(one.metric, one.sum) for one in published.calls[0]}
     assert found >= {("Depth", 7.0), ("QueueDepth", 1.0), ("QueueVisibleDepth", 1.0)}

@@ -84,7 +84,7 @@ def test_schema_and_code_refuse(case: str) -> None:
 BEYOND_THE_SCHEMA = {
     *("resource ID that climbs", "not a namespace", "a queue of a namespace"),
     *("service bus that is no namespace", "service bus that is no resource ID"),
-    *("empty service bus", "no region", "unknown connection", "connection without TLS"),
+    *("empty service bus", "unknown connection", "connection without TLS"),
     *("its own dimension", "its own dimension in another case", "ten dimensions and its own"),
     *("nine dimensions and its own two", "dimension of a subscription", "a dimension of both"),
     *("eleven dimensions of both", "short name of a queue", "long name of a queue"),

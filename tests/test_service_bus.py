@@ -107,12 +107,18 @@ def arm() -> Iterator[Arm]:
 @pytest.fixture
 def context(arm: Arm) -> Iterator[Context]:
     with open_session(8) as session:
-        yield make_context(arm=arm.server.url, session=session, region=REGION)
+        yield make_context(arm=arm.server.url, session=session)
 
 
 def entry(*entities: str, **members: Any) -> dict[str, Any]:
     chosen = {"entities": list(entities)} if entities else {}
-    return {"kind": "service_bus", "resourceId": NAMESPACE, **chosen, **members}
+    return {
+        "kind": "service_bus",
+        "resourceId": NAMESPACE,
+        "region": REGION,
+        **chosen,
+        **members,
+    }
 
 
 def open_source(context: Context, *entities: str, **members: Any) -> Source:
@@ -445,7 +451,7 @@ def test_the_port_that_arm_names_in_its_links_is_its_own() -> None:
         Reply(200, json.dumps({"value": [entity("in", 1, 1, 1, 1)]})),
         Reply(200, '{"value": []}'),
     )
-    context = make_context(session=session_with(transport), region=REGION)
+    context = make_context(session=session_with(transport))
     sample = take(open_source(context), NOW)
     assert (len(sample.points), sample.problems) == (4, [])
 
@@ -457,7 +463,7 @@ def test_namespaces_of_one_subscription_share_a_gate() -> None:
         opened.append((name, per_second))
         return open_gate()
 
-    context = make_context(gate=gate, region=REGION)
+    context = make_context(gate=gate)
     open_source(context)
     open_one({**entry(), "resourceId": f"{NAMESPACE.upper()}-2"}, context)
     subscription = "/".join(NAMESPACE.split("/")[:3])
@@ -477,7 +483,7 @@ def test_topics_that_are_too_many_for_a_tick_take_turns(arm: Arm) -> None:
         def gate(name: str, per_second: float) -> Gate:
             return Gate(at_once=1, per_second=1.0, clock=clock, sleep=clock.sleep)
 
-        context = make_context(arm=arm.server.url, session=session, region=REGION, gate=gate)
+        context = make_context(arm=arm.server.url, session=session, gate=gate)
         source = open_source(context)
         read: list[list[str]] = []
         for tick in range(4):

@@ -10,6 +10,7 @@ from builders import RESOURCE
 
 from shared.connections import Connection
 from shared.errors import ConfigurationError
+from shared.fence import Fence
 from shared.model import Window
 from shared.settings import DEFAULTS, Settings
 
@@ -42,6 +43,9 @@ def test_the_defaults() -> None:
         client_id=None,
         window=Window(timedelta(minutes=20), timedelta(minutes=4)),
         max_body_bytes=1_000_000,
+        fence=Fence(),
+        max_active_series=50_000,
+        own=None,
         retry_delay=timedelta(seconds=30),
         environ=LEAST,
     )
@@ -70,6 +74,12 @@ GIVEN = {
     "METRICS_PAST_MINUTES": ("30", "window", Window(timedelta(minutes=30), timedelta(minutes=4))),
     "METRICS_FUTURE_MINUTES": ("0", "window", Window(timedelta(minutes=20), timedelta())),
     "METRICS_MAX_BODY_BYTES": ("65536", "max_body_bytes", 65_536),
+    "METRICS_MAX_ACTIVE_SERIES": ("1000", "max_active_series", 1000),
+    "METRICS_ALLOWED_SCOPES": (
+        "/subscriptions/1/resourceGroups/Shop/, /subscriptions/2",
+        "fence",
+        Fence(("/subscriptions/1/resourcegroups/shop/", "/subscriptions/2/")),
+    ),
 }
 
 

@@ -11,7 +11,6 @@ from source_entries import BAD, ENVIRON, GOOD, entry
 from sourcing import load, make_context
 
 from shared.model import Point
-from shared.refusal import RefusedError
 from shared.sources import load_sources
 from shared.sources.base import SourceConfig, Target
 
@@ -29,14 +28,9 @@ def test_no_sources_are_no_problem() -> None:
     assert load_sources("[]", CONTEXT) == ([], [])
 
 
-def test_the_region_may_come_from_the_settings() -> None:
-    context = make_context(ENVIRON, region=REGION)
-    assert load(entry(region=None), context=context)[1] == []
-
-
-def test_a_region_of_its_own_comes_first() -> None:
-    (source,), _ = load(entry(region="northeurope"), context=make_context(region=REGION))
-    assert source.target.lane.region == "northeurope"
+def test_a_region_that_is_not_named_is_to_be_looked_up() -> None:
+    (source,), _ = load(entry(region=None), context=CONTEXT)
+    assert source.target.lane.region == ""
 
 
 EVERY = {"1s": 1, "30s": 30, "1m": 60, "5m": 300, "2h": 7200, "9999h": 35_996_400}
@@ -103,8 +97,10 @@ def test_a_connection_that_cannot_be_opened_is_not_quoted() -> None:
 
 
 def test_a_target_has_dimensions_of_both_in_the_order_of_names() -> None:
-    config = SourceConfig(kind="x", resource_id=RESOURCE, dimensions={"z": "1", "A": "2"})
-    target = Target.of(config, make_context(region=REGION), own=("Queue",))
+    config = SourceConfig(
+        kind="x", resource_id=RESOURCE, region=REGION, dimensions={"z": "1", "A": "2"}
+    )
+    target = Target.of(config, CONTEXT, own=("Queue",))
     assert target.point("m", 2.0, NOW, {"Queue": "q"}) == Point(
         LANE,
         "QueueProcessing",
@@ -116,9 +112,3 @@ def test_a_target_has_dimensions_of_both_in_the_order_of_names() -> None:
         2.0,
         1,
     )
-
-
-def test_a_target_needs_a_region() -> None:
-    config = SourceConfig(kind="x", resource_id=RESOURCE)
-    with pytest.raises(RefusedError, match=r"^region: missing, and METRICS_REGION is not set$"):
-        Target.of(config, CONTEXT, own=())

@@ -65,7 +65,6 @@ class Context(msgspec.Struct, frozen=True):
     arm_endpoint: str
     arm_audience: str
     namespace: str
-    region: str | None
 
 
 class Kind(msgspec.Struct, Generic[_Config], frozen=True):
@@ -113,13 +112,11 @@ class Target(msgspec.Struct, frozen=True):
 
         Raises RefusedError with the path in the entry.
         """
-        region = context.region if config.region is None else config.region
-        if region is None:
-            raise RefusedError("region", "missing, and METRICS_REGION is not set")
+        region = "" if config.region is None else _checked("region", checked_region, config.region)
         check_dimension_names("dimensions", (*config.dimensions, *own))
         return cls(
             Lane(
-                _checked("region", checked_region, region),
+                region,
                 _checked("resourceId", checked_resource_id, config.resource_id),
             ),
             config.namespace or context.namespace,

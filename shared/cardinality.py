@@ -1,0 +1,113 @@
+"""A guard against the limit of active series: too many, and the store refuses all new ones.
+
+Source: "Custom metrics in Azure Monitor", quotas and limits: 50,000 active time series in a
+subscription and region; active is what had a value in the last 12 hours.
+
+A series is kept as a hash of 64 bits and when it was last seen: some 100 bytes. Two series of
+one hash would count as one, which for 50,000 has a chance of 1 to 10 billion. Each instance of
+the app counts for itself, from its start.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from shared.model import Lane, Point
+
+__all__ = ["Guard"]
+
+# Seconds: after 12 hours without a value a series is no longer active. They are told apart by
+# the half hour.
+_STEP = 1800.0
+_STEPS = 24
+# Series of all subscriptions and regions together: 50 MB. Where there are more, or more scopes,
+# those of the subscription and region that was seen longest ago are forgotten.
+_MOST_SERIES = 500_000
+_MOST_SCOPES = 1_000
+
+
+class _Scope:
+    """The active series of one subscription and region."""
+
+    def __init__(self) -> None:
+        self.seen: dict[int, int] = {}  # Hash of the series -> the last half hour.
+        self._purged = -1
+
+    def purge(self, step: int) -> None:
+        """Forget what is no longer active."""
+        if step != self._purged:
+            self._purged = step
+            oldest = step - _STEPS
+            self.seen = {series: last for series, last in self.seen.items() if last >= oldest}
+
+
+class Guard:
+    """Lets known series pass, and new ones as long as there is room for them."""
+
+    def __init__(
+        self,
+        most: int,
+        *,
+        most_series: int = _MOST_SERIES,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._most = most
+        self._most_series = most_series
+        self._clock = clock
+        self._scopes: dict[tuple[str, str], _Scope] = {}
+        self._series = 0  # Of all scopes.
+
+    def admit(self, lane: Lane, points: Sequence[Point]) -> tuple[list[Point], list[Point]]:
+        """The points of a lane (with its region) that pass, and those that are one too many."""
+        step = int(self._clock() // _STEP)
+        scope = self._scope(_scope_of(lane))
+        known = len(scope.seen)
+        scope.purge(step)
+        resource_id = lane.resource_id.lower()
+        seen, passed, refused = scope.seen, [], []
+        for point in points:
+            series = hash((resource_id, point.namespace, point.metric, point.dimensions))
+            if series not in seen and len(seen) >= self._most:
+                refused.append(point)
+                continue
+            seen[series] = step
+            passed.append(point)
+        self._series += len(seen) - known
+        self._make_room()
+        return passed, refused
+
+    def _scope(self, key: tuple[str, str]) -> _Scope:
+        scope = self._scopes.pop(key, None) or _Scope()
+        self._scopes[key] = scope  # The last one seen is the last to be forgotten.
+        return scope
+
+    def _make_room(self) -> None:
+        while self._series > self._most_series or len(self._scopes) > _MOST_SCOPES:
+            if len(self._scopes) == 1:
+                return
+            self._series -= len(self._scopes.pop(next(iter(self._scopes))).seen)
+
+    def gauges(self) -> Iterator[tuple[str, float, dict[str, str]]]:
+        """How many series are active, for each subscription and region."""
+        step = int(self._clock() // _STEP)
+        for (subscription, region), scope in self._scopes.items():
+            known = len(scope.seen)
+            scope.purge(step)
+            self._series += len(scope.seen) - known
+            if scope.seen:
+                dimensions = {"Subscription": subscription, "Region": region}
+                yield "ActiveSeries", len(scope.seen), dimensions
+
+    def why(self, lane: Lane) -> str:
+        """What is said of points that do not pass."""
+        subscription, region = _scope_of(lane)
+        return (
+            f"a new series, and {self._most} are active in subscription {subscription} and region "
+            f"{region} (METRICS_MAX_ACTIVE_SERIES); one without a value for 12 hours makes room"
+        )
+
+
+def _scope_of(lane: Lane) -> tuple[str, str]:
+    """Subscription and region."""
+    return lane.resource_id.split("/", 3)[2].lower(), lane.region

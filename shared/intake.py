@@ -1,0 +1,104 @@
+"""What points go through on their way to the relay: the fence, their region, the guard."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import msgspec
+
+from shared.cardinality import Guard
+from shared.errors import RegionError
+from shared.fence import Fence
+from shared.model import Lane, Point, Reason, Status, Verdict
+from shared.regions import Regions
+from shared.relay import Submit, by_lane
+
+__all__ = ["Intake"]
+
+# Resources of which it is remembered what held up their points.
+_MOST_REMEMBERED = 10_000
+
+
+class Intake:
+    """Submits points; shared by all invocations on one event loop."""
+
+    def __init__(
+        self, relay: Submit, *, fence: Fence, regions: Regions, guard: Guard | None
+    ) -> None:
+        """Without a guard every series passes."""
+        self._relay = relay
+        self._fence = fence
+        self._regions = regions
+        self._guard = guard
+        self._obstacles: dict[str, str] = {}
+
+    async def submit(self, points: Sequence[Point]) -> list[Verdict]:
+        """Wait until every point is judged.
+
+        A resource outside the fence is rejected before anything is asked about it. Points whose
+        region is not known are deferred; those of a series that is one too many are rejected.
+        """
+        verdicts: list[Verdict] = []
+        inside: list[tuple[Lane, list[Point]]] = []
+        for lane, members in by_lane(points):
+            if self._fence.allows(lane.resource_id):
+                inside.append((lane, members))
+            else:
+                why = f"{lane.resource_id} is outside METRICS_ALLOWED_SCOPES"
+                verdicts.append(Verdict(Status.REJECTED, members, why, Reason.FORBIDDEN_SCOPE))
+        admitted: list[Point] = []
+        for lane, members in await self._located(inside, verdicts):
+            if self._guard is None:
+                admitted += members
+                continue
+            passed, refused = self._guard.admit(lane, members)
+            admitted += passed
+            if refused:
+                why = self._guard.why(lane)
+                verdicts.append(Verdict(Status.REJECTED, refused, why, Reason.CARDINALITY))
+        if admitted:
+            verdicts += await self._relay(admitted)
+        self._remember(verdicts)
+        return verdicts
+
+    async def obstacle(self, lane: Lane) -> str | None:
+        """What kept the points of a resource from the store, if that is known."""
+        known = self._obstacles.get(lane.resource_id.lower())
+        if known is not None or lane.region or not self._fence.allows(lane.resource_id):
+            return known
+        try:  # It may have been another instance that deferred them.
+            await self._regions.find(lane.resource_id)
+        except RegionError as exc:
+            return str(exc)
+        return None
+
+    async def _located(
+        self, lanes: Sequence[tuple[Lane, list[Point]]], verdicts: list[Verdict]
+    ) -> list[tuple[Lane, list[Point]]]:
+        """The lanes with their regions; those whose region is not known get a verdict."""
+        found = [(lane, members) for lane, members in lanes if lane.region]
+        missing = [(lane, members) for lane, members in lanes if not lane.region]
+        look_ups = (self._regions.find(lane.resource_id) for lane, _ in missing)
+        answers = await asyncio.gather(*look_ups, return_exceptions=True)
+        for (lane, members), answer in zip(missing, answers, strict=True):
+            if isinstance(answer, RegionError):
+                verdicts.append(Verdict(Status.DEFERRED, members, str(answer)))
+            elif isinstance(answer, BaseException):
+                raise answer
+            else:
+                located = Lane(answer, lane.resource_id)
+                points = [msgspec.structs.replace(point, lane=located) for point in members]
+                found.append((located, points))
+        return found
+
+    def _remember(self, verdicts: Sequence[Verdict]) -> None:
+        for verdict in verdicts:
+            resource_id = verdict.points[0].lane.resource_id.lower()
+            known = self._obstacles.pop(resource_id, None)
+            if verdict.status is Status.DEFERRED:
+                self._obstacles[resource_id] = verdict.detail
+            elif verdict.status is Status.REJECTED and known is not None:
+                self._obstacles[resource_id] = known
+        while len(self._obstacles) > _MOST_REMEMBERED:
+            del self._obstacles[next(iter(self._obstacles))]

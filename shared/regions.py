@@ -1,0 +1,170 @@
+"""Resource ID -> region: what the operator says, or what Azure Resource Manager knows.
+
+One look-up lists all resources of one type in one resource group. Needs Reader on the resources.
+Source: "Resources - List By Resource Group", version 2021-04-01.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from shared.address import Parent, checked_region, parent_of
+from shared.deadline import Deadline
+from shared.errors import RegionError, SourceError
+from shared.json_client import JsonClient
+
+__all__ = ["Regions"]
+
+_API_VERSION = "2021-04-01"
+# Seconds for one look-up, and for which its outcome is kept: a resource that was not there a
+# minute ago may be there now.
+_DEADLINE = 15.0
+_BRIEFLY = 60.0
+# Seconds for which a region is kept: hardly any resource can be moved to another one.
+_LONG = 24 * 3600.0
+# Resources whose region is kept, and look-ups whose outcome is; the oldest are forgotten first.
+_MOST_KNOWN = 10_000
+_MOST_LISTS = 200
+
+
+class _Known(msgspec.Struct, frozen=True):
+    region: str
+    until: float  # By the clock.
+
+
+class _List(msgspec.Struct, frozen=True):
+    """A look-up, under way or done."""
+
+    task: asyncio.Task[dict[str, str]]
+    until: float
+
+
+class Regions:
+    """Finds regions and remembers them; for one event loop."""
+
+    def __init__(
+        self,
+        client: JsonClient,
+        arm_endpoint: str,
+        executor: Executor,
+        *,
+        resource_id: str | None = None,
+        region: str | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`region` is that of `resource_id`, and of what ARM does not tell."""
+        self._client = client
+        self._arm_endpoint = arm_endpoint
+        self._executor = executor
+        self._default_parent = parent_of(resource_id).resource_id if resource_id else None
+        self._default = region
+        self._clock = clock
+        self._known: dict[str, _Known] = {}
+        self._lists: dict[tuple[str, str], _List] = {}
+
+    async def find(self, resource_id: str) -> str:
+        """The region of a resource. Raises RegionError."""
+        parent = parent_of(resource_id)
+        if self._default and parent.resource_id == self._default_parent:
+            return self._default
+        known = self._known.get(parent.resource_id)
+        if known is not None and known.until > self._clock():
+            return known.region
+        try:
+            region = await self._look_up(parent)
+        except RegionError:
+            # What was true a day ago is a better guess than none.
+            if known is not None:
+                return known.region
+            if self._default:
+                return self._default
+            raise
+        self._remember(parent.resource_id, region)
+        return region
+
+    async def find_again(self, resource_id: str) -> str | None:
+        """The region as ARM has it now, None where it does not tell: the one known was wrong."""
+        parent = parent_of(resource_id)
+        self._known.pop(parent.resource_id, None)
+        self._lists.pop((parent.group, parent.kind), None)
+        try:
+            region = await self._look_up(parent)
+        except RegionError:
+            return None
+        self._remember(parent.resource_id, region)
+        return region
+
+    async def _look_up(self, parent: Parent) -> str:
+        key = (parent.group, parent.kind)
+        listed = self._lists.get(key)
+        if listed is None or (listed.task.done() and listed.until <= self._clock()):
+            listed = _List(asyncio.create_task(self._list(*key)), self._clock() + _BRIEFLY)
+            # A failure is told to whoever waits; nobody may.
+            listed.task.add_done_callback(lambda task: task.cancelled() or task.exception())
+            self._lists.pop(key, None)
+            _make_room(self._lists, _MOST_LISTS)
+            self._lists[key] = listed
+        # An invocation that is cancelled must not end the look-up of the others.
+        found = await asyncio.shield(listed.task)
+        location = found.get(parent.resource_id)
+        if location is None:
+            raise RegionError(
+                f"{parent.resource_id} is not among what Azure Resource Manager shows of "
+                f"{parent.kind} in its resource group: it is not there, or the app's identity "
+                f"lacks Reader on it; or name the region"
+            )
+        try:
+            return checked_region(location)
+        except ValueError as exc:
+            raise RegionError(f"the location of {parent.resource_id}: {exc}; name one") from exc
+
+    async def _list(self, group: str, kind: str) -> dict[str, str]:
+        """Resource ID in lower case -> location of all resources of a type in a group."""
+        loop = asyncio.get_running_loop()
+        try:
+            pairs = await loop.run_in_executor(self._executor, self._ask, group, kind)
+        except SourceError as exc:
+            raise RegionError(
+                f"the region of {kind} in {group} cannot be looked up: {exc}; name it, or grant "
+                "the app's identity Reader there"
+            ) from exc
+        return pairs
+
+    def _ask(self, group: str, kind: str) -> dict[str, str]:
+        chosen = quote(f"resourceType eq '{kind}'", safe="")
+        url = f"{self._arm_endpoint}{group}/resources?$filter={chosen}&api-version={_API_VERSION}"
+        pages = self._client.pages(url, _next_link, Deadline(_DEADLINE))
+        return dict(pair for page in pages for pair in _located(page))
+
+    def _remember(self, resource_id: str, region: str) -> None:
+        self._known.pop(resource_id, None)
+        _make_room(self._known, _MOST_KNOWN)
+        self._known[resource_id] = _Known(region, self._clock() + _LONG)
+
+
+def _make_room(remembered: dict[Any, Any], most: int) -> None:
+    while len(remembered) >= most:
+        del remembered[next(iter(remembered))]
+
+
+def _next_link(page: Any) -> Any:
+    return page.get("nextLink") if isinstance(page, dict) else None
+
+
+def _located(page: Any) -> Iterator[tuple[str, str]]:
+    """Resource ID and location, as a region is written, of each resource of a page."""
+    resources = page.get("value") if isinstance(page, dict) else None
+    if not isinstance(resources, list):
+        raise SourceError("not a page of resources")
+    for resource in resources:
+        match resource:
+            case {"id": str(resource_id), "location": str(location)}:
+                # ARM itself writes "westeurope", some of its providers "West Europe".
+                yield resource_id.lower(), location.replace(" ", "").lower()
