@@ -1,6 +1,6 @@
 # Everything a user types; `make help` lists it. Needs Python 3.11 or newer, and make.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-3.13 run bench check clean
+.PHONY: help setup demo test test-3.13 run bench check audit clean
 
 # The first interpreter that is new enough; `make PYTHON=… setup` chooses another.
 NEW_ENOUGH := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
@@ -61,5 +61,10 @@ check: setup ## Lint, formatting and types
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 
+audit: setup ## Look for known vulnerabilities in what is deployed and what tests use; asks PyPI
+	@test -x .venv-audit/bin/pip-audit || { $(PYTHON) -m venv .venv-audit \
+		&& .venv-audit/bin/python $(PIP_INSTALL) -r requirements-audit.txt; }
+	.venv-audit/bin/pip-audit --strict -r requirements-dev.txt
+
 clean: ## Remove what setup made
-	rm -rf .venv .venv-3.13 local/node_modules local/.nodejs
+	rm -rf .venv .venv-3.13 .venv-audit local/node_modules local/.nodejs

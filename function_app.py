@@ -40,6 +40,8 @@ POST_THREADS = 32
 QUEUE_THREADS = 8
 # Requests of the sources under way at once to one account.
 SOURCE_REQUESTS = 8
+# Connections kept to each host of theirs; those of ARM are shared by all subscriptions.
+SOURCE_CONNECTIONS = 32
 # Look-ups of regions under way at once, and a second: ARM refills 25 reads a second for an
 # identity, which the sources need too.
 LOOK_UPS = 4
@@ -171,7 +173,7 @@ def _context(settings: Settings) -> Context:
         credential=credential,
         tokens=tokens,
         gate=gate,
-        session=open_session(SOURCE_REQUESTS),
+        session=open_session(SOURCE_CONNECTIONS),
         arm_endpoint=settings.arm_endpoint,
         arm_audience=settings.arm_audience,
         namespace=settings.namespace,

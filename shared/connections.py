@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from shared.errors import ConfigurationError
+from shared.identity import CREDENTIAL_OPTIONS
 
 if TYPE_CHECKING:  # The SDKs are slow to import and are loaded by the first connection opened.
     from azure.core.credentials import TokenCredential
@@ -33,7 +34,7 @@ _CONNECT_TIMEOUT = 5
 class Patience:
     """How long a request to storage is waited for, and tried again."""
 
-    retries: int = 3  # The waits grow: 1, 3, 5, 9, 17 s.
+    retries: int = 3  # The waits grow: 1, 3, 5, 9, 17 s, each up to 3 s more or less.
     read_timeout: float = 20.0  # Seconds.
 
 
@@ -108,7 +109,7 @@ def _credential(connection: Connection) -> TokenCredential:
     from azure.identity import DefaultAzureCredential, ManagedIdentityCredential
 
     if connection.managed_identity:
-        return ManagedIdentityCredential(client_id=connection.client_id)
+        return ManagedIdentityCredential(client_id=connection.client_id, **CREDENTIAL_OPTIONS)
     return DefaultAzureCredential(managed_identity_client_id=connection.client_id)
 
 

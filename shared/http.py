@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 import requests
-from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
+
+from shared.watchdog import WatchedAdapter
 
 __all__ = ["MOST_TEXT", "Anonymous", "Bearer", "TokenSource", "error_of", "open_session"]
 
@@ -72,7 +73,7 @@ def open_session(connections: int) -> requests.Session:
     A redirect is an answer like any other to it; a body is never read without being asked for.
     """
     session = _Session()
-    adapter = HTTPAdapter(pool_connections=64, pool_maxsize=connections)
+    adapter = WatchedAdapter(pool_connections=64, pool_maxsize=connections)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session

@@ -13,7 +13,7 @@ from shared.errors import TokenError
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken, TokenCredential
 
-__all__ = ["CREDENTIALS", "Tokens", "make_credential"]
+__all__ = ["CREDENTIALS", "CREDENTIAL_OPTIONS", "Tokens", "make_credential"]
 
 # METRICS_CREDENTIAL -> class of azure.identity.
 CREDENTIALS = {
@@ -26,8 +26,13 @@ _REFRESH_BEFORE = 300
 # Seconds until a replacement that was not to be had is asked for again; and a first token.
 _REFRESH_PAUSE = 30
 _FAILURE_PAUSE = 15
-# Seconds, and tries after the first; the identity endpoint is next door, or not there at all.
-_OPTIONS: dict[str, Any] = {"connection_timeout": 5, "read_timeout": 10, "retry_total": 2}
+# Seconds, and tries after the first: the identity endpoint is next door, or not there at all, and
+# a sample has half a minute.
+CREDENTIAL_OPTIONS: dict[str, Any] = {
+    "connection_timeout": 5,
+    "read_timeout": 10,
+    "retry_total": 1,
+}
 _SENDABLE = re.compile(r"[!-~]+")
 
 
@@ -36,7 +41,7 @@ def make_credential(kind: str, client_id: str | None) -> TokenCredential:
     import azure.identity
 
     if kind == "managed_identity":
-        return azure.identity.ManagedIdentityCredential(client_id=client_id, **_OPTIONS)
+        return azure.identity.ManagedIdentityCredential(client_id=client_id, **CREDENTIAL_OPTIONS)
     credential: TokenCredential = getattr(azure.identity, CREDENTIALS[kind])()
     return credential
 

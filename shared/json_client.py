@@ -17,6 +17,7 @@ from shared.errors import SourceError, TokenError
 from shared.gate import Gate
 from shared.http import Anonymous, Bearer, TokenSource, error_of
 from shared.retry import retry_after
+from shared.watchdog import ended_at
 
 __all__ = ["Bounds", "JsonClient"]
 
@@ -26,6 +27,9 @@ _PORTS = {"http": 80, "https": 443}
 _BUSY = frozenset({429, 503})
 # Seconds; a Retry-After of none would have it asked again and again.
 _LEAST_PAUSE = 1.0
+
+
+_LATE = "not read in time"
 
 
 class Bounds(msgspec.Struct, frozen=True):
@@ -106,11 +110,16 @@ class JsonClient:
             raise SourceError(f"{_shown(url)}: {exc}") from exc
         with self._gate.turn(until):
             try:
-                answer = self._attempt(url, token, until)
+                with ended_at(until):
+                    answer = self._attempt(url, token, until)
             # The body is read from urllib3 itself, whose errors nobody translates.
             except (requests.RequestException, urllib3.exceptions.HTTPError) as exc:
+                if not until.left():
+                    raise SourceError(f"{_shown(url)}: {_LATE}") from exc
                 text = re.sub(r"\?\S+", "?…", str(exc))
                 raise SourceError(f"{_shown(url)}: {type(exc).__name__}: {text}") from exc
+        if not until.left():  # It may have been cut short.
+            raise SourceError(f"{_shown(url)}: {_LATE}")
         if answer.status == 401 and self._tokens is not None and token is not None:
             self._tokens.discard(token)  # The next tick comes with a new one.
         if answer.pause is not None:
@@ -129,7 +138,7 @@ class JsonClient:
             allow_redirects=False,
             headers={"Accept": "application/json"},
         ) as response:
-            body = self._read(url, response, until)
+            body = self._read(url, response)
         pause = None
         if response.status_code in _BUSY:
             pause = retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
@@ -137,15 +146,13 @@ class JsonClient:
             response.status_code, body, None if pause is None else max(pause, _LEAST_PAUSE)
         )
 
-    def _read(self, url: str, response: requests.Response, until: Deadline) -> bytes:
+    def _read(self, url: str, response: requests.Response) -> bytes:
         body = bytearray()
-        # Whatever has come, without waiting for a whole chunk: a trickle would never be cut off.
+        # Whatever has come, without waiting for a whole chunk: what is too long is known early.
         while chunk := response.raw.read1(_CHUNK, decode_content=True):
             body += chunk
             if len(body) > self._bounds.most_bytes:
                 raise SourceError(f"{_shown(url)}: more than {self._bounds.most_bytes} bytes")
-            if not until.left():
-                raise SourceError(f"{_shown(url)}: not read in time")
         return bytes(body)
 
 

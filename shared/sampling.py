@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import Executor, Future
 from datetime import UTC, datetime, timedelta
 
@@ -15,21 +15,21 @@ from shared.model import Lane, Point
 from shared.sources import Problem, Source
 from shared.telemetry import NAMESPACE
 
-__all__ = ["DEADLINE", "MAX_POINTS", "Sample", "Sampler", "fill"]
+__all__ = ["CUT_OFF_AFTER", "DEADLINE", "MAX_POINTS", "Sample", "Sampler", "fill"]
 
 LOG = logging.getLogger(__name__)
 
 # Seconds that a source has to ask in, and after which it is cut off: of a minute, enough is left
 # to publish.
 DEADLINE = 35.0
-_CUT_OFF_AFTER = 5.0
+CUT_OFF_AFTER = 5.0
 # Points of one source and tick: more active series a subscription and region does not take.
 # Source: "Custom metrics in Azure Monitor", quotas and limits.
 MAX_POINTS = 50_000
 # Problems of one source and tick that are logged; an account that refuses does so per queue.
 _MOST_PROBLEMS = 10
-# A tick may come a little early; a source of every minute is due all the same.
-_SLACK = timedelta(seconds=1)
+# Characters of a problem: it may quote what the other side sent.
+_MOST_TEXT = 1_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Publish = Callable[[Sequence[Point]], Awaitable[None]]
@@ -48,7 +48,7 @@ class Sample:
         """Take note of a problem."""
         self.errors += 1
         if len(self.problems) < _MOST_PROBLEMS:
-            self.problems.append(problem)
+            self.problems.append(problem[:_MOST_TEXT])
 
     def close(self) -> Sample:
         """What is there now; what still comes is dropped."""
@@ -91,7 +91,7 @@ class Sampler:
         report: Publish,
         own: Lane | None = None,
         deadline: float = DEADLINE,
-        cut_off_after: float = _CUT_OFF_AFTER,
+        cut_off_after: float = CUT_OFF_AFTER,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`report` gets the figures on sampling, on the resource `own`, or else the source's."""
@@ -112,19 +112,15 @@ class Sampler:
         Each source is published as soon as it has answered, whatever the others do. Raises what
         publishing raised, once all have ended.
         """
-        # A tick that comes a moment early belongs to the minute that it was to open.
+        # A tick that comes a moment early belongs to the minute, or span, that it was to open.
         now = (now + timedelta(milliseconds=500)).replace(microsecond=0)
         due = [source for source in self._sources if self._is_due(source, now)]
-        ends = await asyncio.gather(
-            *(self._take(source, now) for source in due), return_exceptions=True
-        )
-        for end in ends:
-            if isinstance(end, BaseException):
-                raise end
+        takes = (self._take(source, now) for source in due)
+        _raise_first(await asyncio.gather(*takes, return_exceptions=True))
 
     def _is_due(self, source: Source, now: datetime) -> bool:
         """Once in each of the spans that `every` divides time into, be the ticks early or late."""
-        slot = (now + _SLACK - _EPOCH) // source.target.every
+        slot = (now - _EPOCH) // source.target.every
         if self._slots.get(source.name) == slot:
             return False
         self._slots[source.name] = slot
@@ -140,7 +136,11 @@ class Sampler:
             "SampleErrors": sample.errors,
         }
         about = [self._figure(source, now, *figure) for figure in figures.items()]
-        await asyncio.gather(self._publish(sample.points), self._report(about))
+        _raise_first(
+            await asyncio.gather(
+                self._publish(sample.points), self._report(about), return_exceptions=True
+            )
+        )
 
     def _figure(self, source: Source, now: datetime, metric: str, value: float) -> Point:
         lane = self._own or source.target.lane
@@ -166,6 +166,13 @@ class Sampler:
             LOG.error("A source broke: %s", source.name, exc_info=broke)
             sample.report(repr(broke))
         return sample
+
+
+def _raise_first(ends: Iterable[BaseException | None]) -> None:
+    """Raise, once all have ended, what one of them raised."""
+    for end in ends:
+        if end is not None:
+            raise end
 
 
 def _forget(late: asyncio.Future[None]) -> None:

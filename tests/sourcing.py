@@ -21,6 +21,7 @@ __all__ = [
     "SOON",
     "Named",
     "Nobody",
+    "Standing",
     "load",
     "make_context",
     "open_gate",
@@ -38,6 +39,19 @@ class Nobody:
 
     def get_token(self, *scopes: str, **_: Any) -> AccessToken:
         raise AssertionError(scopes)
+
+
+class Standing:
+    """A clock that only sleep moves."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
 
 
 class Named:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sourcing import Standing
 
 from shared.deadline import Deadline
 from shared.errors import LateError
-from shared.gate import Gate
+from shared.gate import Answer, Gate
 
 PATIENCE = 10
 LATER = Deadline(1e9)
@@ -84,9 +86,9 @@ def test_threads_share_the_rate() -> None:
     pauses: list[float] = []
     gate = Gate(at_once=8, per_second=10.0, clock=lambda: 1000.0, sleep=pauses.append)
 
-    def ask_for(_: int) -> None:
+    def ask_for(_: int) -> Iterator[None]:
         with gate.turn(LATER):
-            pass
+            yield
 
     list(gate.each(ask_for, range(50), LATER, "numbers"))
     assert [round(pause, 6) for pause in sorted(pauses)] == [n / 10 for n in range(1, 51)]
@@ -108,6 +110,9 @@ def test_a_turn_that_comes_too_late_is_not_waited_for_nor_taken() -> None:
         within(0.19)
     within(0.21)
     assert [round(moment - time.now, 6) for moment in time.granted] == [0.1, 0.0, 0.2]
+    time.now += 60
+    with pytest.raises(LateError):  # However idle it was.
+        within(0.0)
 
 
 def test_a_gate_that_is_full_is_waited_for_until_the_deadline() -> None:
@@ -129,37 +134,57 @@ def test_a_turn_ends_with_an_error_too() -> None:
 
 
 def test_a_closed_gate_says_why_and_opens_again() -> None:
-    gate, time = timed(10.0)
-    time.now += 60
+    clock = Standing()
+    gate = Gate(at_once=8, per_second=10.0, clock=clock, sleep=clock.sleep)
+    clock.now = 2000.0
     gate.close(20.0, "429")
     gate.close(5.0, "503")  # Which ends earlier.
 
     def within(seconds: float) -> float:
-        time.granted.append(time.now)
-        with gate.turn(Deadline(seconds, clock=lambda: time.now)):
-            return round(time.granted[-1] - time.now, 6)
+        with gate.turn(Deadline(seconds, clock=clock)):
+            return round(clock.now - 2000.0, 6)
 
     with pytest.raises(LateError, match=r"^429$"):
         within(19.9)
+    assert clock.now == 2000.0
     # Once it opens the rate is kept: what waited does not come at once.
     assert [within(30.0) for _ in range(3)] == [20.0, 20.1, 20.2]
-    time.now += 22
-    assert within(1.0) == 0.0
+
+
+def test_a_gate_that_closes_while_somebody_waits_lets_nobody_through() -> None:
+    clock = Standing()
+    sleeps: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        sleeps.append(round(seconds, 6))
+        clock.sleep(seconds)
+        if len(sleeps) == 1:
+            gate.close(3.0, "429")
+
+    gate = Gate(at_once=8, per_second=10.0, clock=clock, sleep=sleep)
+    with gate.turn(Deadline(60, clock=clock)):
+        assert sleeps == [0.1, 3.0]
 
 
 def test_each_gives_what_was_there_in_time() -> None:
     gate = Gate(at_once=2, per_second=1e6)
     ends = threading.Event()
 
-    def work(number: int) -> int:
+    def work(number: int) -> Iterator[str]:
+        yield f"{number}a"
         if number == 1:
             ends.wait(PATIENCE)
         elif number == 3:
             raise LateError("too late")
-        return number
+        yield f"{number}b"
 
     results = gate.each(work, range(6), Deadline(0.3), "numbers")
-    assert list(itertools.islice(results, 4)) == [0, 2, 4, 5]
+    assert list(itertools.islice(results, 6)) == [
+        Answer(number, [f"{number}a"], False)
+        if number in (1, 3)
+        else Answer(number, [f"{number}a", f"{number}b"], True)
+        for number in range(6)
+    ]
     with pytest.raises(LateError, match=r"^2 of 6 numbers not read in time: too late$"):
         next(results)
     ends.set()
@@ -170,11 +195,13 @@ def test_each_begins_nothing_after_the_deadline() -> None:
     begun: list[int] = []
     ends = threading.Event()
 
-    def work(number: int) -> None:
+    def work(number: int) -> list[int]:
         begun.append(number)
         ends.wait(PATIENCE)
+        return []
 
     results = gate.each(work, range(5), Deadline(0.05), "numbers")
+    assert list(itertools.islice(results, 5)) == [Answer(n, [], False) for n in range(5)]
     with pytest.raises(LateError, match=r"^5 of 5 numbers not read in time: no answer yet$"):
         next(results)
     ends.set()
@@ -193,7 +220,7 @@ class Crowd:
         self._running = 0
         self.most = 0
 
-    def work(self, _: int) -> None:
+    def work(self, _: int) -> list[None]:
         with self._lock:
             self._running += 1
             self.most = max(self.most, self._running)
@@ -202,6 +229,7 @@ class Crowd:
         self._enough.wait(PATIENCE)
         with self._lock:
             self._running -= 1
+        return []
 
 
 def test_so_many_at_once_and_no_more() -> None:
@@ -213,9 +241,9 @@ def test_so_many_at_once_and_no_more() -> None:
 def test_callers_share_the_turns() -> None:
     gate, crowd = Gate(at_once=3, per_second=1e6), Crowd(3)
 
-    def work(number: int) -> None:
+    def work(number: int) -> list[None]:
         with gate.turn(LATER):
-            crowd.work(number)
+            return crowd.work(number)
 
     def call() -> None:
         list(gate.each(work, range(20), LATER, "numbers"))
@@ -232,12 +260,13 @@ def test_one_caller_that_hangs_holds_up_no_other() -> None:
     gate = Gate(at_once=1, per_second=1e6)
     ends = threading.Event()
 
-    def hang(_: int) -> None:
+    def hang(_: int) -> list[None]:
         ends.wait(PATIENCE)
+        return []
 
     caller = threading.Thread(target=lambda: list(gate.each(hang, [0], LATER, "numbers")))
     caller.start()
-    assert list(gate.each(str, [1], LATER, "numbers")) == ["1"]
+    assert list(gate.each(str, [1], LATER, "numbers")) == [Answer(1, ["1"], True)]
     ends.set()
     caller.join()
 
@@ -246,23 +275,26 @@ def test_results_are_in_the_order_of_the_items() -> None:
     gate = Gate(at_once=4, per_second=1e6)
     first = threading.Event()
 
-    def work(number: int) -> int:
+    def work(number: int) -> list[int]:
         if number == 0:
             first.wait(PATIENCE)  # Is done last.
         elif number == 3:
             first.set()
-        return number * 2
+        return [number * 2]
 
-    assert list(gate.each(work, range(10), LATER, "n")) == [number * 2 for number in range(10)]
+    answers = gate.each(work, range(10), LATER, "n")
+    assert list(answers) == [Answer(number, [number * 2], True) for number in range(10)]
     assert list(gate.each(work, [], LATER, "n")) == []
 
 
-def test_an_error_is_passed_on_and_the_gate_stays_open() -> None:
+def test_an_error_is_passed_on_after_what_the_others_gave() -> None:
     gate = Gate(at_once=2, per_second=1e6)
 
-    def work(number: int) -> float:
-        return 1 / number
+    def work(number: int) -> list[float]:
+        return [1 / number]
 
+    answers = gate.each(work, [1, 0, 2], LATER, "numbers")
+    assert [next(answers).results for _ in range(3)] == [[1.0], [], [0.5]]
     with pytest.raises(ZeroDivisionError):
-        list(gate.each(work, [1, 0, 2], LATER, "numbers"))
-    assert list(gate.each(work, [1, 2], LATER, "numbers")) == [1.0, 0.5]
+        next(answers)
+    assert [one.results for one in gate.each(work, [1, 2], LATER, "numbers")] == [[1.0], [0.5]]

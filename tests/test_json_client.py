@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
+import itertools
 import json
+import socket
+import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -309,10 +313,34 @@ def trickle(asked: Asked) -> Said:
     return Said(body=body())
 
 
+def gzip_names(asked: Asked) -> Said:
+    """The head of a gzip file may hold a name, which may be of any length."""
+
+    def body() -> Iterator[bytes]:
+        yield b"\x1f\x8b\x08\x08" + bytes(6)
+        while not asked.ended.wait(0.01):
+            yield b"n"
+
+    return Said(body=body(), headers={"Content-Encoding": "gzip"})
+
+
+def empty_blocks(asked: Asked) -> Said:
+    """Compressed data that unpacks to nothing."""
+
+    def body() -> Iterator[bytes]:
+        yield b"\x1f\x8b\x08\x00" + bytes(6)
+        while not asked.ended.wait(0.01):
+            yield b"\x00\x00\x00\xff\xff"
+
+    return Said(body=body(), headers={"Content-Encoding": "gzip"})
+
+
 SLOW: dict[str, tuple[Callable[[Asked], Said | None], str]] = {
     "never answers": (silence, "ReadTimeout: "),
     "stops in the middle": (stall, "ReadTimeoutError: "),
     "a byte now and then": (trickle, "not read in time"),
+    "an endless name": (gzip_names, "not read in time"),
+    "blocks of nothing": (empty_blocks, "not read in time"),
 }
 
 
@@ -325,6 +353,44 @@ def test_a_server_that_hangs_is_left(
         found = failure(lambda: client.get(f"{server.url}/a?code=secret", Deadline(0.3)))
     assert found.startswith(f"{server.url}/a: {text}")
     assert "secret" not in found
+
+
+@pytest.mark.parametrize("line", [b"X-More: 1\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"])
+def test_headers_without_end_are_left(line: bytes, session: requests.Session) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection, contextlib.suppress(OSError):
+                if b"X-More" in line:
+                    connection.sendall(b"HTTP/1.1 200 OK\r\n")
+                for byte in itertools.cycle(line):
+                    connection.sendall(bytes([byte]))
+                    ended.wait(0.005)
+
+        ended = threading.Event()
+        thread = threading.Thread(target=serve)
+        thread.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        found = failure(lambda: client_of(session).get(url, Deadline(0.3)))
+        thread.join(10)
+        assert not thread.is_alive()
+    assert found == f"{url}: not read in time"
+
+
+def test_the_end_of_one_request_is_not_that_of_the_next(session: requests.Session) -> None:
+    """They share a connection; the first one's deadline passes during the second."""
+
+    def answer(asked: Asked) -> Said:
+        if asked.path == "/slow":
+            asked.ended.wait(0.6)
+        return said({"path": asked.path})
+
+    with serving(answer) as server:
+        client = client_of(session)
+        client.get(f"{server.url}/quick", Deadline(0.3))
+        assert client.get(f"{server.url}/slow", soon()) == {"path": "/slow"}
+        assert len({asked.connection for asked in server.asked}) == 1
 
 
 def garbage(_: Asked) -> Said:

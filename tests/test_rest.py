@@ -352,14 +352,14 @@ def test_a_host_has_a_gate_of_its_own() -> None:
     context = make_context(gate=gate)
     for url in (
         URL,
-        "https://host.example/else?x",
+        "https://HOST.example:443/else?x",
         "https://host.example:8443/",
         "http://localhost:7071/",
     ):
         open_one(entry(url=url), context)
     assert opened == [
-        ("host.example", 10.0),
-        ("host.example", 10.0),
+        ("host.example:443", 10.0),
+        ("host.example:443", 10.0),
         ("host.example:8443", 10.0),
         ("localhost:7071", 10.0),
     ]

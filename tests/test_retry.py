@@ -25,6 +25,7 @@ HEADERS = {
     "fraction": ("1.5", None),
     "word": ("soon", None),
     "digits that are not ASCII": ("\u0667", None),
+    "a year that no clock shows": ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", None),
     "for ever": ("9" * 400, 999_999_999.0),
 }
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from builders import GROUP, LANE, NOW, REGION
 from scripted import Asked, Said, Server, said, serving
-from sourcing import make_context, open_gate, open_one, take, values
+from sourcing import Standing, make_context, open_gate, open_one, take, values
 from transport import Reply, Transport, session_with
 
 from shared.deadline import Deadline
@@ -51,19 +51,6 @@ def entity(name: Any, *of: Any) -> dict[str, Any]:
         "type": "Microsoft.ServiceBus/Namespaces/Queues",
         "properties": properties | details,
     }
-
-
-class Standing:
-    """A clock that only sleep moves."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
 
 
 class Arm:
@@ -501,3 +488,48 @@ def test_topics_that_are_too_many_for_a_tick_take_turns(arm: Arm) -> None:
         ["t9", "t0", "t1", "t2", "t3"],
         ["t4", "t5", "t6", "t7", "t8"],
     ]
+
+
+def test_a_tick_without_the_topics_does_not_begin_again(arm: Arm) -> None:
+    names = [f"t{number}" for number in range(6)]
+    arm.entities = {
+        "queues": [],
+        "topics": [entity(name) for name in names],
+        **{f"topics/{name}/subscriptions": [entity("s", 1, 1, 1, 1)] for name in names},
+    }
+    clock = Standing()
+
+    def gate(name: str, per_second: float) -> Gate:
+        return Gate(at_once=1, per_second=1.0, clock=clock, sleep=clock.sleep)
+
+    with open_session(8) as session:
+        source = open_source(make_context(arm=arm.server.url, session=session, gate=gate))
+        read: list[str] = []
+        for tick in range(5):
+            arm.instead = {"topics": refusal(500)} if tick % 2 else {}
+            sample = Sample()
+            fill(sample, source, NOW, Deadline(4.5, clock=clock))
+            clock.now += 60
+            read += [dict(one.dimensions)["EntityName"] for one in sample.points[::4]]
+    assert read == ["t0", "t1", "t2", "t3", "t4", "t5", "t0", "t1"]
+
+
+def test_what_came_of_a_topic_that_was_too_late_is_kept(arm: Arm) -> None:
+    arm.page = 1
+    arm.entities = {
+        "queues": [],
+        "topics": [entity("a")],
+        "topics/a/subscriptions": [entity(f"s{number}", 1, 1, 1, 1) for number in range(9)],
+    }
+    clock = Standing()
+
+    def gate(name: str, per_second: float) -> Gate:
+        return Gate(at_once=1, per_second=1.0, clock=clock, sleep=clock.sleep)
+
+    with open_session(8) as session:
+        source = open_source(make_context(arm=arm.server.url, session=session, gate=gate))
+        sample = Sample()
+        fill(sample, source, NOW, Deadline(5.5, clock=clock))
+    found = values(sample, "EntityName", "SubscriptionName")
+    assert {key[1] for key in found} == {"s0", "s1", "s2"}
+    assert sample.errors == 1

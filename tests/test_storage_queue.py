@@ -10,17 +10,21 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
+from azure.core.credentials import AccessToken
+from azure.identity import CredentialUnavailableError
 from azure.storage.queue import QueueClient
 from builders import LANE, NOW, REGION, RESOURCE
 from scripted import Asked, Said, Server, forward_to, serving
-from sourcing import make_context, open_gate, open_one, take, values
+from sourcing import Standing, make_context, open_gate, open_one, take, values
 
 from local.azurite import ACCOUNT, ACCOUNT_KEY
 from local.stack import Backend
+from shared.deadline import Deadline
 from shared.gate import Gate
 from shared.model import Point
-from shared.sampling import Sample
+from shared.sampling import Sample, fill
 from shared.sources import Source
 
 WHERE = "METRICS_SOURCES[0]"
@@ -186,9 +190,9 @@ def test_visible_depth_without_depth(account: Account) -> None:
 
 CHOSEN: dict[str, tuple[list[str], list[str]]] = {
     "a name": (["b"], ["b"]),
-    "names in their order": (["c", "a"], ["c", "a"]),
+    "names": (["c", "a"], ["a", "c"]),
     "a pattern": (["img-[0-9]"], ["img-1", "img-2"]),
-    "names before patterns, each once": (["img-2", "img-*", "a"], ["img-2", "a", "img-1", "img-x"]),
+    "names and patterns, each once": (["img-2", "img-*", "a"], ["a", "img-1", "img-2", "img-x"]),
     "exclusions": (["*", "!img-*", "!*-poison"], ["a", "b", "c"]),
     "a poison queue by name": (["a-poison"], ["a-poison"]),
     "poison queues by pattern": (["a*"], ["a", "a-poison"]),
@@ -229,8 +233,11 @@ def test_a_named_queue_that_is_missing_stops_no_other(account: Account) -> None:
         f"queue {account.prefix}-missing: The specified queue does not exist."
     ]
     found = account.values(sample)
-    assert {key[0] for key in found} == {"a", "b"}
-    assert (found["a", "QueueDepth"], found["b", "QueueDepth"]) == (1, 2)
+    assert {name: value for (name, metric), value in found.items() if metric == "QueueDepth"} == {
+        "a": 1,
+        "b": 2,
+    }
+    assert {name for name, _ in found} == {"a", "b"}
 
 
 # --- What it costs --------------------------------------------------------------------------------
@@ -315,6 +322,46 @@ def test_no_more_is_asked_than_is_needed(
     assert sample.problems == []
     assert watched.kinds() == requests.split()
     assert watched.statuses() == {200}
+
+
+@pytest.mark.parametrize(("names", "lists"), [(10, 10), (11, 1)])
+def test_for_many_names_poison_queues_are_looked_for_in_one_list(
+    names: int, lists: int, account: Account, watched: Watched
+) -> None:
+    chosen = [f"a{number:02}" for number in range(names)]
+    for name in chosen:
+        account.queue(name)
+    account.queue("a00-poison", 1)
+    sample = take(watched.source(account, *chosen), datetime.now(UTC))
+    assert account.values(sample)["a00", "PoisonQueueDepth"] == 1
+    assert (len(sample.points), sample.problems) == (4 * names, [])
+    assert watched.kinds().count("list") == lists
+
+
+def test_queues_that_are_too_many_for_a_tick_take_turns(account: Account, watched: Watched) -> None:
+    names = [f"q{number}" for number in range(6)]
+    for name in names:
+        account.queue(name)
+    clock = Standing()
+
+    def gate(name: str, per_second: float) -> Gate:
+        return Gate(at_once=1, per_second=1.0, clock=clock, sleep=clock.sleep)
+
+    context = make_context({"Orders": connection_string(watched.server.url)}, gate=gate)
+    source = open_one(entry(f"{account.prefix}-*", metrics=["QueueDepth"]), context)
+    read: list[list[str]] = []
+    for _ in range(3):
+        sample = Sample()
+        fill(sample, source, NOW, Deadline(5.5, clock=clock))
+        clock.now += 60
+        read.append([key[0] for key in account.values(sample)])
+        assert sample.errors == 1
+    # One request is for the list; after a pause one more goes at once.
+    assert read == [
+        ["q0", "q1", "q2", "q3"],
+        ["q4", "q5", "q0", "q1", "q2"],
+        ["q3", "q4", "q5", "q0", "q1"],
+    ]
 
 
 def test_a_queue_that_is_deleted_after_the_listing_stops_no_other(
@@ -508,8 +555,39 @@ def test_the_depth_is_had_where_messages_may_not_be_peeked(
     with serving(answer) as server:
         context = make_context({"Orders": connection_string(server.url)})
         sample = take(open_one(entry(f"{account.prefix}-a"), context), NOW)
-    assert account.values(sample) == {("a", "QueueDepth"): 2}
+    assert account.values(sample) == {("a", "QueueDepth"): 2, ("a", "PoisonQueueDepth"): 0}
     assert sample.problems == [f"queue {account.prefix}-a: {NOT_ALLOWED}"]
+
+
+def test_what_is_given_by_name_is_had_where_the_list_may_not_be_read(
+    account: Account, backend: Backend
+) -> None:
+    account.queue("a", 2)
+    forward = forward_to(backend.azurite.queue_endpoint)
+
+    def answer(asked: Asked) -> Said:
+        return FORBIDDEN if asked.query.get("comp") == "list" else forward(asked)
+
+    with serving(answer) as server:
+        context = make_context({"Orders": connection_string(server.url)})
+        sample = take(open_one(entry(f"{account.prefix}-a", "x*"), context), NOW)
+        assert len(server.asked) == 3
+    # Whether there is a poison queue is not known: 0 would be a lie.
+    assert {key[1] for key in account.values(sample)} == set(METRICS[:3])
+    assert sample.problems == [f"queues cannot be listed: {NOT_ALLOWED}"]
+
+
+def test_an_identity_without_a_token_is_one_problem() -> None:
+    class NoIdentity:
+        def get_token(self, *scopes: str, **_: Any) -> AccessToken:
+            assert scopes == ("https://storage.azure.com/.default",)
+            raise CredentialUnavailableError("no managed identity endpoint found")
+
+    context = msgspec.structs.replace(make_context(), credential=NoIdentity)
+    given = {**entry("orders", "b*"), "account": "https://orders.queue.core.windows.net"}
+    del given["connection"]
+    sample = take(open_one(given, context), NOW)
+    assert (sample.points, sample.problems) == ([], ["no managed identity endpoint found"])
 
 
 def test_a_queue_that_hangs_stops_no_other(account: Account, backend: Backend) -> None:
@@ -595,7 +673,7 @@ ODD: dict[str, tuple[Said, str, str]] = {
 def test_what_is_no_queue_service_is_a_problem(answer: Said, of_name: str, of_pattern: str) -> None:
     with serving(lambda _: answer) as server:
         context = make_context({"Orders": connection_string(server.url)})
-        (named,) = take(open_one(entry("orders"), context), NOW).problems
+        named = take(open_one(entry("orders"), context), NOW).problems[0]
         (listed,) = take(open_one(entry("*"), context), NOW).problems
     assert named.startswith(f"queue orders: {of_name}")
     assert listed.startswith(of_pattern)

@@ -206,15 +206,14 @@ def _open(name: str, config: RestConfig, context: Context) -> Source:
     check_dimension_names("itemDimensions", config.item_dimensions)
     target = Target.of(config, context, own=tuple(config.item_dimensions))
     expressions = _Expressions(config)
-    parts = _checked_url(config.url)
-    gate = context.gate(parts, _PER_SECOND)
+    gate = context.gate(_checked_url(config.url), _PER_SECOND)
     tokens = context.tokens(config.audience) if config.audience else None
     client = JsonClient(context.session, gate, tokens)
     return _Rest(name, config.url, target, client, expressions)
 
 
 def _checked_url(url: str) -> str:
-    """The host of the address. Over TLS, or on this machine: a token may go there."""
+    """Host and port of the address. Over TLS, or on this machine: a token may go there."""
     try:
         parts = urlsplit(url)
         host = parts.hostname
@@ -229,7 +228,8 @@ def _checked_url(url: str) -> str:
         raise RefusedError(
             "url", f"{_without_query(url)} is neither over https:// nor on this machine"
         )
-    return parts.netloc
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return f"{host}:{port}"
 
 
 def _without_query(url: str) -> str:

@@ -31,6 +31,7 @@ from shared.model import MAX_NAME_LENGTH
 from shared.refusal import RefusedError
 from shared.sources.base import Context, Finding, Kind, Problem, Source, SourceConfig, Target
 from shared.sources.patterns import SOME_INCLUDED, Patterns
+from shared.sources.rotation import Rotation
 
 __all__ = ["SERVICE_BUS", "ServiceBusConfig"]
 
@@ -85,7 +86,7 @@ class _ServiceBus:
         self._patterns = patterns
         self._client = client
         self._gate = gate
-        self._first = 0  # The topic to begin with, when not all were read in time.
+        self._rotation = Rotation()
 
     def sample(self, now: datetime, until: Deadline) -> Iterator[Finding]:
         unseen = set(self._patterns.wanted_names())
@@ -117,22 +118,14 @@ class _ServiceBus:
     def _below(
         self, topics: Sequence[str], now: datetime, until: Deadline, unseen: set[str]
     ) -> Iterator[Finding]:
-        def of_topic(topic: str) -> list[Finding]:
-            return list(self._subscriptions(topic, now, until, unseen))
+        def of_topic(topic: str) -> Iterator[Finding]:
+            return self._subscriptions(topic, now, until, unseen)
 
-        wanted = [topic for topic in topics if self._patterns.may_include_below(topic)]
-        first = self._first % max(1, len(wanted))
-        wanted = wanted[first:] + wanted[:first]
-        read = 0
-        self._first = 0
-        try:
-            for findings in self._gate.each(of_topic, wanted, until, "topics"):
-                read += 1
-                yield from findings
-        except LateError:
-            # The next tick begins where this one ended: none is never read.
-            self._first = first + read
-            raise
+        wanted = self._rotation.order(filter(self._patterns.may_include_below, topics))
+        for answer in self._gate.each(of_topic, wanted, until, "topics"):
+            if answer.whole:
+                self._rotation.read(answer.item)
+            yield from answer.results
 
     def _subscriptions(
         self, topic: str, now: datetime, until: Deadline, unseen: set[str]

@@ -10,18 +10,18 @@ Metrics, with the dimension QueueName; which of them are wanted is for `metrics`
     PoisonQueueDepth       messages in <queue>-poison; 0 while there is no such queue
 
 Needs Storage Queue Data Reader on the account. Requests a sample: one to list 5,000 queues where
-there are patterns; two for each queue, and for a queue without a pattern one to look for its
-poison queue; one for each poison queue that exists.
+there are patterns or more than ten names; two for each queue, and where there is no list one to
+look for its poison queue; one for each poison queue that exists. Of queues that are too many for
+one tick, the next tick has the rest.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
 from datetime import datetime
-from itertools import chain
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -32,23 +32,23 @@ from shared.connections import Patience, account_client, open_connection
 from shared.deadline import Deadline
 from shared.errors import LateError, SourceError
 from shared.gate import Gate
+from shared.model import Point
 from shared.refusal import RefusedError
 from shared.sources.base import Context, Finding, Kind, Problem, Source, SourceConfig, Target
 from shared.sources.patterns import SOME_INCLUDED, Patterns
-
-if TYPE_CHECKING:
-    from azure.storage.queue import QueueServiceClient
+from shared.sources.queue_account import MOST_PEEKED, MissingError, QueueAccount
+from shared.sources.rotation import Rotation
 
 __all__ = ["STORAGE_QUEUE", "StorageQueueConfig"]
 
-# Source: "Peek Messages": 32 at most.
-_MOST_PEEKED = 32
 # Requests a second to one account: a twentieth of what an account takes (20,000).
 # Source: "Scalability and performance targets for Queue Storage".
 _PER_SECOND = 1000.0
 # The tick has a deadline; a request that fails is tried once more, within it.
 _PATIENCE = Patience(retries=1, read_timeout=10)
 _POISON = "-poison"
+# Queues given by name whose poison queues are looked for one by one; of more, in a list of all.
+_MOST_LOOKED_FOR = 10
 
 Metric = Literal["QueueDepth", "QueueVisibleDepth", "QueueOldestMessageAge", "PoisonQueueDepth"]
 _ALL: tuple[Metric, ...] = (
@@ -60,6 +60,9 @@ _ALL: tuple[Metric, ...] = (
 _PATTERN = r"^!?[a-z0-9*?\[\]-][a-z0-9*?\[\]!-]{0,63}$"
 # Source: "Naming Queues and Metadata".
 _NAME = re.compile(r"(?=.{3,63}\Z)[a-z0-9]+(?:-[a-z0-9]+)*")
+
+# Whether there is a queue of that name. Raises SourceError where that cannot be told.
+Exists = Callable[[str], bool]
 
 # Held to its pattern here, not by msgspec, whose search would let "orders\n" pass.
 QueuePattern = Annotated[str, Meta(extra_json_schema={"pattern": _PATTERN})]
@@ -97,7 +100,7 @@ class _StorageQueues:
     def __init__(
         self,
         name: str,
-        service: QueueServiceClient,
+        account: QueueAccount,
         *,
         patterns: Patterns,
         metrics: frozenset[str],
@@ -106,118 +109,96 @@ class _StorageQueues:
     ) -> None:
         self.name = name
         self.target = target
-        self._service = service
+        self._account = account
         self._patterns = patterns
         self._metrics = metrics
         self._gate = gate
+        self._rotation = Rotation()
 
     def sample(self, now: datetime, until: Deadline) -> Iterator[Finding]:
-        listed = self._list("", until) if self._patterns.globs else None
-        queues = self._patterns.wanted_names()
-        named = set(queues)
-        queues += [
-            name
-            for name in sorted(listed or ())
-            if name not in named and self._patterns.includes(name)
-        ]
+        self._account.sign_in(until)
+        queues = set(self._patterns.wanted_names())
+        exists: Exists | None = self._looked_for(until)
+        if self._patterns.globs or self._many_poison_queues(queues):
+            try:
+                listed = self._account.names("", until)
+            except SourceError as exc:
+                yield Problem(str(exc))
+                exists = None  # What is given by name may be read all the same.
+            else:
+                queues.update(filter(self._patterns.includes, listed))
+                exists = listed.__contains__
 
-        def measure(queue: str) -> list[Finding]:
-            return list(self._measure(queue, now, until, listed))
+        def measure(queue: str) -> Iterator[Finding]:
+            return self._measure(queue, now, until, exists)
 
-        for findings in self._gate.each(measure, queues, until, "queues"):
-            yield from findings
+        ordered = self._rotation.order(queues)
+        for answer in self._gate.each(measure, ordered, until, "queues"):
+            if answer.whole:
+                self._rotation.read(answer.item)
+            yield from answer.results
+
+    def _looked_for(self, until: Deadline) -> Exists:
+        return lambda queue: queue in self._account.names(queue, until)
+
+    def _many_poison_queues(self, queues: Collection[str]) -> bool:
+        """Whether to look for poison queues in one list costs less than to look for each."""
+        return len(queues) > _MOST_LOOKED_FOR and "PoisonQueueDepth" in self._metrics
 
     def _measure(
-        self, queue: str, now: datetime, until: Deadline, listed: frozenset[str] | None
+        self, queue: str, now: datetime, until: Deadline, exists: Exists | None
     ) -> Iterator[Finding]:
-        """One queue; what is wrong with it is a problem of its own."""
+        """One queue and its poison queue; what is wrong with one is a problem of its own."""
+        found = False
         try:
-            for metric, value in chain(
-                self._of_queue(queue, now, until),
-                self._of_poison_queue(queue, until, listed),
-            ):
-                if metric in self._metrics:
-                    yield self.target.point(metric, value, now, {"QueueName": queue})
+            for metric, value in self._of_queue(queue, now, until):
+                found = True
+                yield from self._wanted(queue, metric, value, now)
+        except LateError:
+            raise
+        except SourceError as exc:
+            yield Problem(f"queue {queue}: {exc}")
+            if not found:
+                return  # Of a queue that is not there, or an account that refuses.
+        try:
+            for metric, value in self._of_poison_queue(queue, until, exists):
+                yield from self._wanted(queue, metric, value, now)
         except LateError:
             raise
         except SourceError as exc:
             yield Problem(f"queue {queue}: {exc}")
 
+    def _wanted(self, queue: str, metric: str, value: float, now: datetime) -> Iterator[Point]:
+        if metric in self._metrics:
+            yield self.target.point(metric, value, now, {"QueueName": queue})
+
     def _of_queue(self, queue: str, now: datetime, until: Deadline) -> Iterator[tuple[str, float]]:
         depth = 0.0
         if self._metrics & {"QueueDepth", "QueueVisibleDepth"}:
-            depth = self._depth(queue, until)
+            depth = self._account.depth(queue, until)
             yield "QueueDepth", depth
         if self._metrics & {"QueueVisibleDepth", "QueueOldestMessageAge"}:
-            with self._request(until):
-                peeked = self._service.get_queue_client(queue).peek_messages(_MOST_PEEKED)
-                seen = [message.inserted_on for message in peeked]
+            seen = self._account.peek(queue, until)
             oldest = min((time for time in seen if time is not None), default=now)
             # The service's clock may be ahead of ours.
             yield "QueueOldestMessageAge", max(0.0, (now - oldest).total_seconds())
-            full = len(seen) == _MOST_PEEKED
+            full = len(seen) == MOST_PEEKED
             # The depth was asked for a moment earlier and may be less than was seen.
             yield "QueueVisibleDepth", max(depth if full else 0.0, float(len(seen)))
 
     def _of_poison_queue(
-        self, queue: str, until: Deadline, listed: frozenset[str] | None
+        self, queue: str, until: Deadline, exists: Exists | None
     ) -> Iterator[tuple[str, float]]:
-        if "PoisonQueueDepth" not in self._metrics or queue.endswith(_POISON):
+        if "PoisonQueueDepth" not in self._metrics or queue.endswith(_POISON) or exists is None:
             return
         poison = f"{queue}{_POISON}"
         depth = 0.0
         # A look at the list, not at the queue: the account's own metrics would count a failed
         # request for each queue that has no poison queue.
-        if poison in (self._list(poison, until) if listed is None else listed):
-            with suppress(_MissingError):  # Deleted since it was listed.
-                depth = self._depth(poison, until)
+        if exists(poison):
+            with suppress(MissingError):  # Deleted since it was listed.
+                depth = self._account.depth(poison, until)
         yield "PoisonQueueDepth", depth
-
-    def _depth(self, queue: str, until: Deadline) -> float:
-        with self._request(until):
-            properties = self._service.get_queue_client(queue).get_queue_properties()
-        if properties.approximate_message_count is None:
-            raise SourceError("no count in the answer")
-        return float(properties.approximate_message_count)
-
-    def _list(self, prefix: str, until: Deadline) -> frozenset[str]:
-        try:
-            with self._request(until):
-                return frozenset(self._names(prefix, until))
-        except LateError:
-            raise
-        except SourceError as exc:
-            raise SourceError(f"queues cannot be listed: {exc}") from exc
-
-    def _names(self, prefix: str, until: Deadline) -> Iterator[str]:
-        for page in self._service.list_queues(name_starts_with=prefix or None).by_page():
-            yield from (queue.name for queue in page if queue.name)
-            if not until.left():
-                raise SourceError("not read in time")
-
-    @contextmanager
-    def _request(self, until: Deadline) -> Iterator[None]:
-        """Where the SDK is asked, once the gate lets it: its errors are a SourceError."""
-        from azure.core.exceptions import AzureError, ResourceNotFoundError
-
-        with self._gate.turn(until):
-            try:
-                yield
-            except ResourceNotFoundError as exc:
-                raise _MissingError(_first_line(exc)) from exc
-            except AzureError as exc:
-                raise SourceError(_first_line(exc)) from exc
-            # What it raises for an answer of another server than a queue service.
-            except (SyntaxError, ValueError, TypeError, LookupError, AttributeError) as exc:
-                raise SourceError(f"no answer of a queue service: {_first_line(exc)}") from exc
-
-
-class _MissingError(SourceError):
-    """There is no such queue."""
-
-
-def _first_line(exc: Exception) -> str:
-    return str(exc).partition("\n")[0]
 
 
 def _open(name: str, config: StorageQueueConfig, context: Context) -> Source:
@@ -234,7 +215,7 @@ def _open(name: str, config: StorageQueueConfig, context: Context) -> Source:
     gate = context.gate(service.primary_hostname, _PER_SECOND)
     return _StorageQueues(
         name,
-        service,
+        QueueAccount(service, gate),
         patterns=patterns,
         metrics=frozenset(config.metrics),
         target=target,
