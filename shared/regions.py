@@ -32,6 +32,8 @@ _LONG = 24 * 3600.0
 # Resources whose region is kept, and look-ups whose outcome is; the oldest are forgotten first.
 _MOST_KNOWN = 10_000
 _MOST_LISTS = 200
+# The location of what is in no region, such as Traffic Manager.
+_NOWHERE = "global"
 
 
 class _Known(msgspec.Struct, frozen=True):
@@ -119,6 +121,11 @@ class Regions:
                 f"{parent.resource_id} is not among what Azure Resource Manager shows of "
                 f"{parent.kind} in its resource group: it is not there, or the app's identity "
                 f"lacks Reader on it; or name the region"
+            )
+        if location == _NOWHERE:
+            raise RegionError(
+                f"{parent.resource_id} is in no region: its location is global; name the region "
+                "that its metrics go to"
             )
         try:
             return checked_region(location)
