@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -42,10 +43,10 @@ class _Known(msgspec.Struct, frozen=True):
 
 
 class _List(msgspec.Struct, frozen=True):
-    """A look-up, under way or done."""
+    """A look-up that has ended."""
 
     task: asyncio.Task[dict[str, str]]
-    until: float
+    until: float  # By the clock.
 
 
 class Regions:
@@ -70,6 +71,8 @@ class Regions:
         self._clock = clock
         self._known: dict[str, _Known] = {}
         self._lists: dict[tuple[str, str], _List] = {}
+        # Never forgotten: what waits for them would ask again.
+        self._under_way: dict[tuple[str, str], asyncio.Task[dict[str, str]]] = {}
 
     async def find(self, resource_id: str) -> str:
         """The region of a resource. Raises RegionError."""
@@ -106,15 +109,12 @@ class Regions:
     async def _look_up(self, parent: Parent) -> str:
         key = (parent.group, parent.kind)
         listed = self._lists.get(key)
-        if listed is None or (listed.task.done() and listed.until <= self._clock()):
-            listed = _List(asyncio.create_task(self._list(*key)), self._clock() + _BRIEFLY)
-            # A failure is told to whoever waits; nobody may.
-            listed.task.add_done_callback(lambda task: task.cancelled() or task.exception())
-            self._lists.pop(key, None)
-            _make_room(self._lists, _MOST_LISTS)
-            self._lists[key] = listed
+        if listed is not None and listed.until > self._clock():
+            task = listed.task
+        else:
+            task = self._under_way.get(key) or self._begin(key)
         # An invocation that is cancelled must not end the look-up of the others.
-        found = await asyncio.shield(listed.task)
+        found = await asyncio.shield(task)
         location = found.get(parent.resource_id)
         if location is None:
             raise RegionError(
@@ -131,6 +131,20 @@ class Regions:
             return checked_region(location)
         except ValueError as exc:
             raise RegionError(f"the location of {parent.resource_id}: {exc}; name one") from exc
+
+    def _begin(self, key: tuple[str, str]) -> asyncio.Task[dict[str, str]]:
+        task = self._under_way[key] = asyncio.create_task(self._list(*key))
+        task.add_done_callback(partial(self._ended, key))
+        return task
+
+    def _ended(self, key: tuple[str, str], task: asyncio.Task[dict[str, str]]) -> None:
+        del self._under_way[key]
+        if task.cancelled():
+            return
+        task.exception()  # Told to whoever waits; nobody may.
+        self._lists.pop(key, None)
+        _make_room(self._lists, _MOST_LISTS)
+        self._lists[key] = _List(task, self._clock() + _BRIEFLY)
 
     async def _list(self, group: str, kind: str) -> dict[str, str]:
         """Resource ID in lower case -> location of all resources of a type in a group."""
