@@ -24,8 +24,8 @@ from shared.json_client import JsonClient
 __all__ = ["Regions"]
 
 _API_VERSION = "2021-04-01"
-# Seconds for one look-up, and for which its outcome is kept: a resource that was not there a
-# minute ago may be there now.
+# Seconds for one look-up, its wait for a thread included, and for which its outcome is kept: a
+# resource that was not there a minute ago may be there now.
 _DEADLINE = 15.0
 _BRIEFLY = 60.0
 # Seconds for which a region is kept: hardly any resource can be moved to another one.
@@ -149,8 +149,9 @@ class Regions:
     async def _list(self, group: str, kind: str) -> dict[str, str]:
         """Resource ID in lower case -> location of all resources of a type in a group."""
         loop = asyncio.get_running_loop()
+        until = Deadline(_DEADLINE)
         try:
-            pairs = await loop.run_in_executor(self._executor, self._ask, group, kind)
+            pairs = await loop.run_in_executor(self._executor, self._ask, group, kind, until)
         except SourceError as exc:
             raise RegionError(
                 f"the region of {kind} in {group} cannot be looked up: {exc}; name it, or grant "
@@ -158,10 +159,10 @@ class Regions:
             ) from exc
         return pairs
 
-    def _ask(self, group: str, kind: str) -> dict[str, str]:
+    def _ask(self, group: str, kind: str, until: Deadline) -> dict[str, str]:
         chosen = quote(f"resourceType eq '{kind}'", safe="")
         url = f"{self._arm_endpoint}{group}/resources?$filter={chosen}&api-version={_API_VERSION}"
-        pages = self._client.pages(url, _next_link, Deadline(_DEADLINE))
+        pages = self._client.pages(url, _next_link, until)
         return dict(pair for page in pages for pair in _located(page))
 
     def _remember(self, resource_id: str, region: str) -> None:
