@@ -8,7 +8,7 @@ import msgspec
 
 __all__ = ["Fence"]
 
-_SCOPE = re.compile(r"/subscriptions/[^/\s]+(?:/[^/\s]+)*", re.ASCII)
+_SCOPE = re.compile(r"/subscriptions/[^/\s]+(?:/[^/\s]+)*", re.ASCII | re.IGNORECASE)
 
 
 class Fence(msgspec.Struct, frozen=True):
@@ -20,6 +20,8 @@ class Fence(msgspec.Struct, frozen=True):
     def of(cls, text: str) -> Fence:
         """Read a comma-separated list; an empty one allows everything. Raises ValueError."""
         scopes = [scope.strip().rstrip("/") for scope in text.split(",") if scope.strip()]
+        if text.strip() and not scopes:  # Whoever set it did not mean to allow everything.
+            raise ValueError("expected resource IDs or beginnings of them, with commas between")
         for scope in scopes:
             if not _SCOPE.fullmatch(scope):
                 raise ValueError(

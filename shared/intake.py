@@ -93,12 +93,18 @@ class Intake:
         return found
 
     def _remember(self, verdicts: Sequence[Verdict]) -> None:
+        """Note what holds up the points of a resource; what was rejected says nothing of it."""
         for verdict in verdicts:
-            resource_id = verdict.points[0].lane.resource_id.lower()
-            known = self._obstacles.pop(resource_id, None)
+            if verdict.status is Status.PUBLISHED:
+                self._obstacles.pop(_resource_of(verdict), None)
+        # After what was published: of one resource there may be both.
+        for verdict in verdicts:
             if verdict.status is Status.DEFERRED:
-                self._obstacles[resource_id] = verdict.detail
-            elif verdict.status is Status.REJECTED and known is not None:
-                self._obstacles[resource_id] = known
+                self._obstacles.pop(_resource_of(verdict), None)  # The newest is the last.
+                self._obstacles[_resource_of(verdict)] = verdict.detail
         while len(self._obstacles) > _MOST_REMEMBERED:
             del self._obstacles[next(iter(self._obstacles))]
+
+
+def _resource_of(verdict: Verdict) -> str:
+    return verdict.points[0].lane.resource_id.lower()

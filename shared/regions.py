@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -23,8 +24,8 @@ from shared.json_client import JsonClient
 __all__ = ["Regions"]
 
 _API_VERSION = "2021-04-01"
-# Seconds for one look-up, and for which its outcome is kept: a resource that was not there a
-# minute ago may be there now.
+# Seconds for one look-up, its wait for a thread included, and for which its outcome is kept: a
+# resource that was not there a minute ago may be there now.
 _DEADLINE = 15.0
 _BRIEFLY = 60.0
 # Seconds for which a region is kept: hardly any resource can be moved to another one.
@@ -32,6 +33,8 @@ _LONG = 24 * 3600.0
 # Resources whose region is kept, and look-ups whose outcome is; the oldest are forgotten first.
 _MOST_KNOWN = 10_000
 _MOST_LISTS = 200
+# The location of what is in no region, such as Traffic Manager.
+_NOWHERE = "global"
 
 
 class _Known(msgspec.Struct, frozen=True):
@@ -40,10 +43,10 @@ class _Known(msgspec.Struct, frozen=True):
 
 
 class _List(msgspec.Struct, frozen=True):
-    """A look-up, under way or done."""
+    """A look-up that has ended."""
 
     task: asyncio.Task[dict[str, str]]
-    until: float
+    until: float  # By the clock.
 
 
 class Regions:
@@ -68,6 +71,8 @@ class Regions:
         self._clock = clock
         self._known: dict[str, _Known] = {}
         self._lists: dict[tuple[str, str], _List] = {}
+        # Never forgotten: what waits for them would ask again.
+        self._under_way: dict[tuple[str, str], asyncio.Task[dict[str, str]]] = {}
 
     async def find(self, resource_id: str) -> str:
         """The region of a resource. Raises RegionError."""
@@ -104,15 +109,12 @@ class Regions:
     async def _look_up(self, parent: Parent) -> str:
         key = (parent.group, parent.kind)
         listed = self._lists.get(key)
-        if listed is None or (listed.task.done() and listed.until <= self._clock()):
-            listed = _List(asyncio.create_task(self._list(*key)), self._clock() + _BRIEFLY)
-            # A failure is told to whoever waits; nobody may.
-            listed.task.add_done_callback(lambda task: task.cancelled() or task.exception())
-            self._lists.pop(key, None)
-            _make_room(self._lists, _MOST_LISTS)
-            self._lists[key] = listed
+        if listed is not None and listed.until > self._clock():
+            task = listed.task
+        else:
+            task = self._under_way.get(key) or self._begin(key)
         # An invocation that is cancelled must not end the look-up of the others.
-        found = await asyncio.shield(listed.task)
+        found = await asyncio.shield(task)
         location = found.get(parent.resource_id)
         if location is None:
             raise RegionError(
@@ -120,16 +122,36 @@ class Regions:
                 f"{parent.kind} in its resource group: it is not there, or the app's identity "
                 f"lacks Reader on it; or name the region"
             )
+        if location == _NOWHERE:
+            raise RegionError(
+                f"{parent.resource_id} is in no region: its location is global; name the region "
+                "that its metrics go to"
+            )
         try:
             return checked_region(location)
         except ValueError as exc:
             raise RegionError(f"the location of {parent.resource_id}: {exc}; name one") from exc
 
+    def _begin(self, key: tuple[str, str]) -> asyncio.Task[dict[str, str]]:
+        task = self._under_way[key] = asyncio.create_task(self._list(*key))
+        task.add_done_callback(partial(self._ended, key))
+        return task
+
+    def _ended(self, key: tuple[str, str], task: asyncio.Task[dict[str, str]]) -> None:
+        del self._under_way[key]
+        if task.cancelled():
+            return
+        task.exception()  # Told to whoever waits; nobody may.
+        self._lists.pop(key, None)
+        _make_room(self._lists, _MOST_LISTS)
+        self._lists[key] = _List(task, self._clock() + _BRIEFLY)
+
     async def _list(self, group: str, kind: str) -> dict[str, str]:
         """Resource ID in lower case -> location of all resources of a type in a group."""
         loop = asyncio.get_running_loop()
+        until = Deadline(_DEADLINE)
         try:
-            pairs = await loop.run_in_executor(self._executor, self._ask, group, kind)
+            pairs = await loop.run_in_executor(self._executor, self._ask, group, kind, until)
         except SourceError as exc:
             raise RegionError(
                 f"the region of {kind} in {group} cannot be looked up: {exc}; name it, or grant "
@@ -137,10 +159,10 @@ class Regions:
             ) from exc
         return pairs
 
-    def _ask(self, group: str, kind: str) -> dict[str, str]:
+    def _ask(self, group: str, kind: str, until: Deadline) -> dict[str, str]:
         chosen = quote(f"resourceType eq '{kind}'", safe="")
         url = f"{self._arm_endpoint}{group}/resources?$filter={chosen}&api-version={_API_VERSION}"
-        pages = self._client.pages(url, _next_link, Deadline(_DEADLINE))
+        pages = self._client.pages(url, _next_link, until)
         return dict(pair for page in pages for pair in _located(page))
 
     def _remember(self, resource_id: str, region: str) -> None:

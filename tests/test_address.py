@@ -7,8 +7,9 @@ import requests
 from builders import RESOURCE
 from hypothesis import example, given
 from hypothesis import strategies as st
+from strategies import quick
 
-from shared.address import checked_region, checked_resource_id, shown
+from shared.address import Parent, checked_region, checked_resource_id, parent_of, shown
 
 GROUP = "/subscriptions/5b2f8c1d-1111-4222-8333-944455566677/resourceGroups/orders"
 LOOKS_LIKE = "/subscriptions/…/resourceGroups/…/providers/Microsoft.Storage/storageAccounts/…"
@@ -159,6 +160,77 @@ NASTY = st.lists(
 @example("/subscriptions/0/resourceGroups/" + "." * 1860)
 def test_a_nasty_resource_id_is_soon_judged(text: str) -> None:
     judged(text)
+
+
+PARENTS = {
+    "itself": RESOURCE,
+    "child": f"{RESOURCE}/queueServices/default",
+    "child of a child": f"{RESOURCE}/queueServices/default/queues/orders",
+    "extension": f"{RESOURCE}/providers/Microsoft.Insights/diagnosticSettings/all",
+    "extension of a child": f"{RESOURCE}/queueServices/default/providers/A.B/c/d",
+    "extension of its own type": f"{RESOURCE}/providers/Microsoft.Storage/storageAccounts/other",
+    "lower case": RESOURCE.lower(),
+    "upper case": RESOURCE.upper(),
+}
+
+
+@pytest.mark.parametrize("text", PARENTS.values(), ids=PARENTS)
+def test_the_outermost_resource_is_found(text: str) -> None:
+    assert parent_of(text) == Parent(
+        RESOURCE.lower(), GROUP.lower(), "microsoft.storage/storageaccounts"
+    )
+
+
+CALLED_PROVIDERS = {
+    "group": (
+        "/subscriptions/0/resourceGroups/providers/providers/A.B/c/d/e/f",
+        Parent(
+            "/subscriptions/0/resourcegroups/providers/providers/a.b/c/d",
+            "/subscriptions/0/resourcegroups/providers",
+            "a.b/c",
+        ),
+    ),
+    "name": (
+        f"{GROUP}/providers/A.B/c/providers/providers/E.F/g/h",
+        Parent(f"{GROUP.lower()}/providers/a.b/c/providers", GROUP.lower(), "a.b/c"),
+    ),
+    "namespace": (
+        f"{GROUP}/providers/providers/c/d",
+        Parent(f"{GROUP.lower()}/providers/providers/c/d", GROUP.lower(), "providers/c"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "parent"), CALLED_PROVIDERS.values(), ids=CALLED_PROVIDERS)
+def test_what_is_called_providers_misleads_nobody(text: str, parent: Parent) -> None:
+    assert parent_of(checked_resource_id(text)) == parent
+
+
+_NAMES = st.sampled_from(["a", "B", "providers", "subscriptions", "resourceGroups", "x(1)~_.-"])
+_TYPES = _NAMES.filter(lambda name: name != "providers").filter(str.isalpha)
+
+
+@quick
+@given(
+    st.lists(st.tuples(st.just("A.B"), st.lists(st.tuples(_TYPES, _NAMES), min_size=1)), min_size=1)
+)
+def test_a_parent_is_its_own_and_that_of_all_below(
+    parts: list[tuple[str, list[tuple[str, str]]]],
+) -> None:
+    text = GROUP
+    parents: set[Parent] = set()
+    for namespace, pairs in parts:
+        text += f"/providers/{namespace}"
+        for kind, name in pairs:
+            text += f"/{kind}/{name}"
+            if len(text) <= 1900:
+                parents.add(parent_of(checked_resource_id(text)))
+    (parent,) = parents
+    assert parent_of(parent.resource_id) == parent
+    (kind, name) = parts[0][1][0]
+    assert parent == Parent(
+        f"{GROUP}/providers/a.b/{kind}/{name}".lower(), GROUP.lower(), f"a.b/{kind}".lower()
+    )
 
 
 URL_LIKE = st.lists(
