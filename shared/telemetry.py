@@ -105,9 +105,9 @@ class Telemetry:
 
     async def send(self, points: Sequence[Point] = ()) -> None:
         """Send these points, what was recorded in minutes that are over, and what was kept."""
-        points = [*self._kept, *points, *self._over()]
-        self._kept = []
         try:
+            points = [*self._kept, *points, *self._over()]
+            self._kept = []
             verdicts = await self._submit(points) if points else []
         except Exception:
             LOG.exception("Self-metrics were not sent")
