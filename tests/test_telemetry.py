@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import asyncio
-import logging
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -338,10 +337,21 @@ async def test_what_is_refused_is_logged_and_gone(caplog: pytest.LogCaptureFixtu
     setup = Setup()
     setup.store.status = Status.REJECTED
     setup.record("BatchSize", 1)
+    setup.record("Posts", 1)
     await setup.time.passes(600)
     assert len(setup.store.got) == 1
     assert [(record.levelname, record.message) for record in caplog.records] == [
-        ("WARNING", "Self-metrics were refused: 400 no")
+        ("WARNING", "2 self-metrics refused: 400 no")
+    ]
+
+
+async def test_what_is_deferred_says_why(caplog: pytest.LogCaptureFixture) -> None:
+    setup = Setup()
+    setup.store.status = Status.DEFERRED
+    setup.record("BatchSize", 1)
+    await setup.time.passes(OVER)
+    assert [(record.levelname, record.message) for record in caplog.records] == [
+        ("WARNING", "1 self-metrics deferred: 400 no")
     ]
 
 
@@ -407,7 +417,6 @@ async def test_sends_at_the_same_time_send_nothing_twice_and_lose_nothing() -> N
 async def test_a_store_that_hangs_holds_up_nobody_who_records(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level(logging.DEBUG, "shared")
     setup = Setup()
     setup.store.wait = asyncio.Event()
     for number in range(3):
