@@ -145,6 +145,7 @@ GOOD = {"metric": "good", "value": 1}
 LATER = {"metric": "later", "value": 2}
 NEVER = {"metric": "never", "value": 3, "time": at(-10)}
 BAD = {"metric": "bad", "value": "x"}
+OLD = {**GOOD, "time": at(-1201)}
 MIXED = by_value(good=published, later=deferred, never=rejected)
 
 
@@ -342,10 +343,10 @@ async def test_each_point_is_counted_as_what_became_of_it() -> None:
 REASONS: dict[str, tuple[Any, Submit, list[str]]] = {
     "unreadable": (b"oops", failing, ["invalid"]),
     "two refused": (message(BAD, BAD), failing, ["invalid", "invalid"]),
-    "expired": (message({**GOOD, "time": at(-1201)}), failing, ["expired"]),
+    "expired": (message(OLD), failing, ["expired"]),
     "refused by the store": (message(GOOD), rejected, ["rejected_by_azure"]),
     "one of each": (
-        message(BAD, {**GOOD, "time": at(-1201)}, NEVER),
+        message(BAD, OLD, NEVER),
         MIXED,
         ["invalid", "expired", "rejected_by_azure"],
     ),
@@ -360,6 +361,20 @@ async def test_what_is_rejected_is_counted_by_reason(
     await setup.message(body)
     assert setup.recorded == [*(("PointsRejected", 1, reason) for reason in reasons), DRAINED]
     assert sum(len(letter["refused"]) for letter in setup.letters.json()) == len(reasons)
+
+
+async def test_every_part_that_is_refused_is_counted_also_of_those_that_share_a_dead_letter(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    setup = Setup(published)
+    await setup.message(message(*[BAD] * 100, *[OLD] * 100))
+    for reason in ("invalid", "expired"):
+        values = [one[1] for one in setup.recorded if one[2:] == (reason,)]
+        assert sum(float(str(value)) for value in values) == 100
+    assert [text.partition(":")[0] for text in caplog.messages] == [
+        "100 dead-lettered as expired",
+        "100 dead-lettered as invalid",
+    ]
 
 
 @pytest.mark.parametrize("reason", Reason)
@@ -413,8 +428,6 @@ async def test_samples_are_counted_by_point_and_are_no_message() -> None:
 
 
 # --- What held up a point that expired ----------------------------------------------------------
-
-OLD = {**GOOD, "time": at(-1201)}
 
 
 async def test_an_expired_point_says_what_held_it_up() -> None:
