@@ -115,6 +115,18 @@ async def test_no_kind_has_a_part_in_the_lines_of_another(
     ]
 
 
+async def test_a_flood_is_no_flood_of_timers(monkeypatch: pytest.MonkeyPatch) -> None:
+    timers: list[float] = []
+    setup = Setup()
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(loop, "call_later", lambda wait, *_: timers.append(wait))
+    setup.flood(10)
+    assert timers == []
+    setup.seconds = 20
+    setup.flood(10_000)
+    assert timers == [40]
+
+
 async def test_span_and_lines_may_be_others(caplog: pytest.LogCaptureFixture) -> None:
     setup = Setup()
     setup.limit = LogLimit(LOG, span=2.5, most=1, clock=lambda: setup.seconds)

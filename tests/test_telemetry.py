@@ -244,6 +244,19 @@ async def test_a_gauge_is_of_the_minute_that_is_sent_and_has_its_dimensions_in_o
     )
 
 
+async def test_a_gauge_is_of_the_newest_of_the_minutes_that_are_sent() -> None:
+    setup = Setup(gauges=Gauge())
+    setup.record("BatchSize", 1)
+    setup.time.seconds = OVER  # No timer fires.
+    setup.record("BatchSize", 2)
+    setup.time.seconds = OVER + 60
+    await setup.telemetry.send()
+    (got,) = setup.store.got
+    newest = MINUTE + timedelta(minutes=1)
+    expected = [("BatchSize", MINUTE), ("BatchSize", newest), ("ActiveSeries", newest)]
+    assert [(one.metric, one.time) for one in got] == expected
+
+
 async def test_a_gauge_goes_once_a_minute_however_often_something_is_sent() -> None:
     gauge = Gauge()
     setup = Setup(gauges=gauge)
