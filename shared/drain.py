@@ -81,7 +81,7 @@ class Drain:
         rejections = [await self._explained(rejection) for rejection in parsed.rejections]
         await self._bury(rejections, origin)
         for rejection in rejections:
-            self._record("PointsRejected", 1, Reason=rejection.reason)
+            self._record("PointsRejected", rejection.parts, Reason=str(rejection.reason))
         verdicts = await self._submit(parsed.points) if parsed.points else []
         statuses = {verdict.status for verdict in verdicts}
         if statuses == {Status.DEFERRED} and not rejections:
@@ -132,7 +132,8 @@ class Drain:
         for reason in sorted({rejection.reason for rejection in rejections}):
             alike = [rejection for rejection in rejections if rejection.reason is reason]
             text = f"message {origin.message_id}: {alike[0].detail}"
-            self._warnings.warn(f"dead-lettered as {reason}", len(alike), text)
+            parts = sum(rejection.parts for rejection in alike)
+            self._warnings.warn(f"dead-lettered as {reason}", parts, text)
 
     def _count(self, verdicts: Iterable[Verdict]) -> None:
         for verdict in verdicts:

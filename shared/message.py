@@ -159,7 +159,7 @@ class _Reader:
             alike = [(refused, raw) for refused, raw in rest if refused.reason is reason]
             content = _ENCODER.encode(whole([raw for _, raw in alike]))
             text = f"{alike[0][0]} (and {len(alike) - 1} more)" if alike[1:] else str(alike[0][0])
-            self.parsed.rejections.append(Rejection(reason, text, content))
+            self.parsed.rejections.append(Rejection(reason, text, content, len(alike)))
 
     def _reject(self, refused: RefusedError, content: bytes) -> None:
         self.parsed.rejections.append(Rejection(refused.reason, str(refused), content))

@@ -96,6 +96,7 @@ class Rejection(msgspec.Struct, frozen=True):
     reason: Reason
     detail: str  # Path, what was found, what is allowed.
     content: bytes  # A message with only what was refused, or the body when it is no message.
+    parts: int = 1  # Of the message it came with: points, or what is no point.
 
 
 class Window(msgspec.Struct, frozen=True):

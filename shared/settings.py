@@ -177,7 +177,7 @@ def _function_app(environ: Mapping[str, str]) -> Lane | None:
     Source: "Environment variables and app settings in Azure App Service".
     """
     subscription = environ.get("WEBSITE_OWNER_NAME", "").partition("+")[0]
-    group, site = environ.get("WEBSITE_RESOURCE_GROUP"), environ.get("WEBSITE_SITE_NAME")
+    group, site = environ.get("WEBSITE_RESOURCE_GROUP", ""), environ.get("WEBSITE_SITE_NAME", "")
     region = environ.get("REGION_NAME", "").replace(" ", "").lower()
     try:
         return Lane(

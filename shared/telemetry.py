@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
+from shared.log_limit import LogLimit
 from shared.model import Dimensions, Lane, Point, Status, Verdict
 from shared.relay import Submit
 
@@ -88,6 +89,7 @@ class Telemetry:
         self._kept: list[Point] = []
         self._timer: asyncio.TimerHandle | None = None
         self._running: set[asyncio.Task[None]] = set()
+        self._warnings = LogLimit(LOG)
 
     def record(self, metric: str, value: float, **dimensions: str) -> None:
         """Add a value to the metric's current minute; it is sent within a minute."""
@@ -105,9 +107,9 @@ class Telemetry:
 
     async def send(self, points: Sequence[Point] = ()) -> None:
         """Send these points, what was recorded in minutes that are over, and what was kept."""
-        points = [*self._kept, *points, *self._over()]
-        self._kept = []
         try:
+            points = [*self._kept, *points, *self._over()]
+            self._kept = []
             verdicts = await self._submit(points) if points else []
         except Exception:
             LOG.exception("Self-metrics were not sent")
@@ -141,8 +143,9 @@ class Telemetry:
         now = self._clock()
         for verdict in verdicts:
             if verdict.status is Status.REJECTED:
-                LOG.warning("Self-metrics were refused: %s", verdict.detail)
+                self._warnings.warn("self-metrics refused", len(verdict.points), verdict.detail)
             elif verdict.status is Status.DEFERRED:
+                self._warnings.warn("self-metrics deferred", len(verdict.points), verdict.detail)
                 self._kept += [one for one in verdict.points if now - one.time < self._keep]
         del self._kept[:-_MOST_KEPT]
         if self._kept:

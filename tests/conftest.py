@@ -1,4 +1,4 @@
-"""What the end-to-end tests share: one Azurite and one Azure Monitor emulator."""
+"""What tests share: one Azurite, one Azure Monitor emulator, and a guard on what is logged."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import pytest
+from secrets_in_logs import watch, watched
 
 from local.stack import Backend, run_backend
+
+__all__ = ["backend", "eventually", "queue", "site", "watch", "watched"]
 
 T = TypeVar("T")
 

@@ -540,3 +540,97 @@ async def test_a_line_tells_of_every_post(
     what = f"3 points in 2 documents, {len(transport.bodies()[0])} bytes"
     assert record.message == f"POST westeurope {RESOURCE}: {what}, 12500 ms: {end}"
     assert "secret" not in caplog.text
+
+
+# --- What it records ----------------------------------------------------------------------------
+
+
+class Recorded:
+    """What was recorded, in order."""
+
+    def __init__(self) -> None:
+        self.all: list[tuple[object, ...]] = []
+
+    def __call__(self, metric: str, value: float, **dimensions: str) -> None:
+        self.all.append((metric, value, dimensions))
+
+    def of(self, metric: str) -> list[tuple[object, ...]]:
+        return [(value, dimensions) for name, value, dimensions in self.all if name == metric]
+
+
+ANSWERED = {
+    "published": (Answer(200, seconds=0.25), "200", Status.PUBLISHED),
+    "refused": (Answer(400, "BadRequest", "no", seconds=0.25), "400", Status.REJECTED),
+    "no role": (Answer(403, "Forbidden", seconds=0.25), "403", Status.DEFERRED),
+    "no token": (Answer(None, "NoToken", "x", seconds=0.25), "NoToken", Status.DEFERRED),
+}
+
+
+@pytest.mark.parametrize(("answer", "status", "verdict"), ANSWERED.values(), ids=ANSWERED)
+async def test_a_post_is_counted_by_what_came_of_it(
+    answer: Answer, status: str, verdict: Status, executor: ThreadPoolExecutor, time: Time
+) -> None:
+    recorded = Recorded()
+    deliver = recording(Poster(answer), executor, time, recorded)
+    # Points, not what they are rolled up to.
+    (judged,) = await deliver(LANE, [point(1.0), point(2.0), point(3.0)])
+    assert judged.status is verdict
+    assert recorded.all == [
+        ("Posts", 1, {"Status": status}),
+        ("PostDuration", 0.25, {"Status": status}),
+        ("BatchSize", 3, {}),
+    ]
+
+
+async def test_every_post_is_counted_also_the_one_that_is_tried_again(
+    executor: ThreadPoolExecutor, time: Time
+) -> None:
+    recorded = Recorded()
+    answers = (
+        Answer(503, seconds=2.0),
+        Answer(None, "ReadTimeout", seconds=30.0),
+        Answer(200, seconds=0.5),
+    )
+    await recording(Poster(*answers), executor, time, recorded)(LANE, [point()])
+    statuses = ["503", "ReadTimeout", "200"]
+    assert recorded.of("Posts") == [(1, {"Status": status}) for status in statuses]
+    assert recorded.of("PostDuration") == [
+        (seconds, {"Status": status})
+        for seconds, status in zip((2.0, 30.0, 0.5), statuses, strict=True)
+    ]
+    assert recorded.of("BatchSize") == [(1, {})] * 3
+
+
+async def test_the_size_of_a_batch_is_that_of_each_post(
+    executor: ThreadPoolExecutor, time: Time
+) -> None:
+    recorded = Recorded()
+    poster = Refusing(Answer(400, "BadRequest", "no"), "c")
+    deliver = recording(poster, executor, time, recorded)
+    await deliver(LANE, [point(metric=name) for name in "abcde"])
+    assert poster.posted == ["abcde", "cde", "de", "c", "ab"]
+    assert recorded.of("BatchSize") == [(size, {}) for size in (5, 3, 2, 1, 2)]
+
+
+async def test_where_nothing_is_posted_nothing_is_counted(
+    executor: ThreadPoolExecutor, time: Time
+) -> None:
+    recorded = Recorded()
+    deliver = recording(Poster(Answer(404)), executor, time, recorded)
+    await deliver(LANE, [point()])
+    await deliver(LANE, [point()])  # The lane is left alone.
+    assert len(recorded.of("Posts")) == 1
+
+
+def recording(
+    poster: module.Poster, executor: ThreadPoolExecutor, time: Time, record: Recorded
+) -> Delivery:
+    return Delivery(
+        poster,
+        executor=executor,
+        max_body_bytes=65_536,
+        window=WINDOW,
+        look_up=time.look_up,
+        timing=time.timing(),
+        record=record,
+    )

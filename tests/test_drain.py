@@ -19,6 +19,7 @@ from builders import (
     RESOURCE,
     WINDOW,
     at,
+    document,
     message,
     point,
     read,
@@ -144,6 +145,7 @@ GOOD = {"metric": "good", "value": 1}
 LATER = {"metric": "later", "value": 2}
 NEVER = {"metric": "never", "value": 3, "time": at(-10)}
 BAD = {"metric": "bad", "value": "x"}
+OLD = {**GOOD, "time": at(-1201)}
 MIXED = by_value(good=published, later=deferred, never=rejected)
 
 
@@ -310,6 +312,179 @@ async def test_samples_that_are_rejected_are_dead_lettered() -> None:
     (letter,) = setup.letters.json()
     assert {"messageId", "enqueuedTime"}.isdisjoint(letter)
     assert read(json.dumps(letter["refused"][0]["message"])).points == [point()]
+
+
+# --- What it records ----------------------------------------------------------------------------
+
+LATENCY = ("PublishLatency", 120.0)  # From two minutes ago to now.
+DRAINED = ("MessagesDrained", 1)
+
+
+async def test_what_was_published_is_counted_and_how_long_it_took() -> None:
+    setup = Setup(published)
+    await setup.message(message(GOOD, LATER))
+    assert setup.recorded == [("PointsPublished", 2), DRAINED, LATENCY]
+
+
+async def test_each_point_is_counted_as_what_became_of_it() -> None:
+    setup = Setup(MIXED)
+    await setup.message(message(GOOD, GOOD, LATER, NEVER, NEVER, NEVER, BAD))
+    refused = [("PointsRejected", 1, "rejected_by_azure")] * 3
+    assert setup.recorded == [
+        ("PointsRejected", 1, "invalid"),
+        *[("PointsPublished", 1)] * 2,
+        ("PointsDeferred", 1),
+        *refused,
+        DRAINED,
+        LATENCY,
+    ]
+
+
+REASONS: dict[str, tuple[Any, Submit, list[str]]] = {
+    "unreadable": (b"oops", failing, ["invalid"]),
+    "two refused": (message(BAD, BAD), failing, ["invalid", "invalid"]),
+    "expired": (message(OLD), failing, ["expired"]),
+    "refused by the store": (message(GOOD), rejected, ["rejected_by_azure"]),
+    "one of each": (
+        message(BAD, OLD, NEVER),
+        MIXED,
+        ["invalid", "expired", "rejected_by_azure"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("body", "submit", "reasons"), REASONS.values(), ids=REASONS)
+async def test_what_is_rejected_is_counted_by_reason(
+    body: Any, submit: Submit, reasons: list[str]
+) -> None:
+    setup = Setup(submit)
+    await setup.message(body)
+    assert setup.recorded == [*(("PointsRejected", 1, reason) for reason in reasons), DRAINED]
+    assert sum(len(letter["refused"]) for letter in setup.letters.json()) == len(reasons)
+
+
+async def test_every_part_that_is_refused_is_counted_also_of_those_that_share_a_dead_letter(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    setup = Setup(published)
+    await setup.message(message(*[BAD] * 100, *[OLD] * 100))
+    for reason in ("invalid", "expired"):
+        values = [one[1] for one in setup.recorded if one[2:] == (reason,)]
+        assert sum(float(str(value)) for value in values) == 100
+    assert [text.partition(":")[0] for text in caplog.messages] == [
+        "100 dead-lettered as expired",
+        "100 dead-lettered as invalid",
+    ]
+
+
+@pytest.mark.parametrize("reason", Reason)
+async def test_every_reason_is_counted_as_it_is_called_in_the_dead_letter(reason: Reason) -> None:
+    setup = Setup(lambda points: [Verdict(Status.REJECTED, points, "no", reason)])
+    await setup.message(message(GOOD, LATER))
+    assert setup.recorded == [("PointsRejected", 2, reason.value), DRAINED]
+    assert [letter["reason"] for letter in setup.letters.json()] == [reason.value]
+
+
+async def test_a_message_that_has_to_wait_is_not_drained_and_its_points_are_deferred() -> None:
+    setup = Setup(deferred)
+    for _ in range(2):
+        with pytest.raises(DeferredError):
+            await setup.message(message(GOOD, LATER))
+    assert setup.recorded == [("PointsDeferred", 2)] * 2
+
+
+async def test_of_what_breaks_nothing_is_counted() -> None:
+    setup = Setup(failing)
+    with pytest.raises(OSError, match="broken"):
+        await setup.message(message(GOOD))
+    assert setup.recorded == []
+
+
+LATENCIES = {
+    "no time": (None, []),
+    "a clock that is behind": (NOW + timedelta(seconds=3), [("PublishLatency", 0.0)]),
+    "now": (NOW, [("PublishLatency", 0.0)]),
+    "a while ago": (NOW - timedelta(seconds=90.5), [("PublishLatency", 90.5)]),
+}
+
+
+@pytest.mark.parametrize(("enqueued", "expected"), LATENCIES.values(), ids=LATENCIES)
+async def test_latency_is_since_the_message_was_enqueued(
+    enqueued: datetime | None, expected: list[tuple[str, float]]
+) -> None:
+    setup = Setup(published)
+    await setup.message(message({**GOOD, "time": at()}), Origin("5c1f", enqueued))
+    assert setup.recorded == [("PointsPublished", 1), DRAINED, *expected]
+
+
+async def test_samples_are_counted_by_point_and_are_no_message() -> None:
+    setup = Setup(MIXED)
+    await setup.drain.sample([point(metric=name) for name in ("good", "later", "never")])
+    assert setup.recorded == [
+        ("PointsPublished", 1),
+        ("PointsDeferred", 1),
+        ("PointsRejected", 1, "rejected_by_azure"),
+    ]
+
+
+# --- What held up a point that expired ----------------------------------------------------------
+
+
+async def test_an_expired_point_says_what_held_it_up() -> None:
+    setup = Setup(published)
+    setup.obstacle = "403 no; grant Monitoring Metrics Publisher"
+    await setup.message(message(OLD, GOOD))
+    (letter,) = setup.letters.json()
+    assert letter["reason"] == "expired"
+    plain, _, why = letter["detail"].partition("; held up by: ")
+    assert why == setup.obstacle
+    assert plain.startswith("points[0].time: ")
+    assert letter["refused"][0]["detail"] == letter["detail"]
+    assert letter["refused"][0]["message"] == {**ADDRESS, "points": [OLD]}
+    assert setup.asked == [LANE]
+    assert [one.metric for one in setup.submitted] == ["good"]
+
+
+async def test_an_expired_point_that_nothing_is_known_to_have_held_up_was_late_by_itself() -> None:
+    setup = Setup(published)
+    await setup.message(message(OLD))
+    (letter,) = setup.letters.json()
+    assert "held up" not in letter["detail"]
+    assert setup.asked == [LANE]
+
+
+async def test_what_is_refused_for_another_reason_was_held_up_by_nothing() -> None:
+    setup = Setup(published)
+    setup.obstacle = "404"
+    await setup.message(message(BAD))
+    assert "held up" not in setup.letters.json()[0]["detail"]
+    assert setup.asked == []
+
+
+async def test_an_expired_document_says_what_held_up_its_resource() -> None:
+    setup = Setup(published)
+    setup.obstacle = "404"
+    series = {"dimValues": ["a"], "min": 1, "max": 1, "sum": 1, "count": 1}
+    await setup.message(document(series, time=at(-1201)))
+    (letter,) = setup.letters.json()
+    assert letter["reason"] == "expired"
+    assert letter["detail"].endswith("; held up by: 404")
+    assert setup.asked == [LANE]
+
+
+async def test_each_expired_point_says_what_held_up_its_own_resource() -> None:
+    other = f"{RESOURCE}2"
+    setup = Setup(published)
+
+    async def obstacle(lane: Lane) -> str | None:
+        return "404" if lane.resource_id == other else None
+
+    setup.drain._obstacle = obstacle
+    await setup.message(message(OLD, {**OLD, "resourceId": other}))
+    (letter,) = setup.letters.json()
+    first, second = (one["detail"] for one in letter["refused"])
+    assert "held up" not in first
+    assert second.endswith("; held up by: 404")
 
 
 # --- Through the real relay, delivery and publisher ---------------------------------------------

@@ -11,7 +11,7 @@ from builders import RESOURCE
 from shared.connections import Connection
 from shared.errors import ConfigurationError
 from shared.fence import Fence
-from shared.model import Window
+from shared.model import Lane, Window
 from shared.settings import DEFAULTS, Settings
 
 LEAST = {"METRICS_QUEUE": "metrics", "MetricsStorage__accountName": "orders"}
@@ -98,6 +98,66 @@ def test_a_setting_is_taken(name: str, text: str, field: str, value: object) -> 
 def test_an_empty_setting_is_none(name: str, text: str) -> None:
     given = settings(**{name: text})
     assert dataclasses.replace(given, environ=LEAST) == settings()
+
+
+# The function app, as the platform describes it to the app.
+PLATFORM = {
+    "WEBSITE_OWNER_NAME": "5b2f8c1d-1111-4222-8333-944455566677+relay-WestEuropewebspace-Linux",
+    "WEBSITE_RESOURCE_GROUP": "relay",
+    "WEBSITE_SITE_NAME": "orders-relay",
+    "REGION_NAME": "West Europe",
+}
+APP = Lane(
+    "westeurope",
+    "/subscriptions/5b2f8c1d-1111-4222-8333-944455566677/resourceGroups/relay"
+    "/providers/Microsoft.Web/sites/orders-relay",
+)
+
+
+def test_the_app_s_own_resource_is_what_the_platform_describes() -> None:
+    assert settings(**PLATFORM).own == APP
+    assert settings(**PLATFORM, METRICS_RESOURCE_ID=RESOURCE, METRICS_REGION="eastus").own == APP
+    compact = {**PLATFORM, "REGION_NAME": "westeurope"}
+    assert settings(**compact).own == APP
+    bare = {**PLATFORM, "WEBSITE_OWNER_NAME": PLATFORM["WEBSITE_OWNER_NAME"].partition("+")[0]}
+    assert settings(**bare).own == APP
+
+
+@pytest.mark.parametrize("missing", PLATFORM)
+@pytest.mark.parametrize("text", [None, ""], ids=["missing", "empty"])
+def test_a_platform_that_does_not_say_all_says_nothing(missing: str, text: str | None) -> None:
+    """On the Flex Consumption plan it does not name the resource group."""
+    platform: dict[str, str | None] = {**PLATFORM, missing: text}
+    assert settings(**platform).own is None
+    given = settings(**platform, METRICS_RESOURCE_ID=RESOURCE, METRICS_REGION="eastus")
+    assert given.own == Lane("eastus", RESOURCE)
+
+
+ODD = {
+    "subscription": ("WEBSITE_OWNER_NAME", "5b2f/../x+relay"),
+    "no subscription": ("WEBSITE_OWNER_NAME", "+relay-WestEuropewebspace"),
+    "group": ("WEBSITE_RESOURCE_GROUP", "relay?x="),
+    "group of another script": ("WEBSITE_RESOURCE_GROUP", "rélais"),
+    "site": ("WEBSITE_SITE_NAME", ".."),
+    "region": ("REGION_NAME", "evil.example/#"),
+    "region that is not one": ("REGION_NAME", "West Europe (Stage)"),
+}
+
+
+@pytest.mark.parametrize(("name", "text"), ODD.values(), ids=ODD)
+def test_a_platform_that_says_something_odd_says_nothing(name: str, text: str) -> None:
+    assert settings(**{**PLATFORM, name: text}).own is None
+    assert settings(**{**PLATFORM, name: text}, METRICS_RESOURCE_ID=RESOURCE).own == Lane(
+        "", RESOURCE
+    )
+
+
+def test_without_a_platform_the_app_s_own_resource_is_the_one_that_is_configured() -> None:
+    assert settings(METRICS_RESOURCE_ID=RESOURCE, METRICS_REGION="eastus").own == Lane(
+        "eastus", RESOURCE
+    )
+    assert settings(METRICS_RESOURCE_ID=RESOURCE).own == Lane("", RESOURCE)  # To be looked up.
+    assert settings(METRICS_REGION="eastus").own is None
 
 
 def test_every_default_is_of_a_setting() -> None:
