@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Protocol
 
 import msgspec
@@ -80,12 +81,14 @@ class Drain:
         # no value is counted twice.
         rejections = [await self._explained(rejection) for rejection in parsed.rejections]
         await self._bury(rejections, origin)
-        for rejection in rejections:
-            self._record("PointsRejected", rejection.parts, Reason=str(rejection.reason))
+        for reason, alike in groupby(sorted(rejections, key=_reason), key=_reason):
+            first, *rest = alike
+            parts = first.parts + sum(rejection.parts for rejection in rest)
+            self._note_refused(reason, parts, first.detail, origin)
         verdicts = await self._submit(parsed.points) if parsed.points else []
         statuses = {verdict.status for verdict in verdicts}
         if statuses == {Status.DEFERRED} and not rejections:
-            self._count(verdicts)
+            self._count(verdicts, origin)
             raise DeferredError(verdicts[0].detail)
         await self._settle(verdicts, origin)
         self._record("MessagesDrained", 1)
@@ -122,20 +125,20 @@ class Drain:
         for message in write_messages(point for verdict in deferred for point in verdict.points):
             await self._ingress.send(message, self._retry_delay)
         await self._bury(_rejections(verdicts), origin)
-        self._count(verdicts)
+        self._count(verdicts, origin)
 
     async def _bury(self, rejections: Sequence[Rejection], origin: Origin) -> None:
         if not rejections:
             return
         for letter in write_dead_letters(rejections, origin, self._clock()):
             await self._dead_letters.send(letter)
-        for reason in sorted({rejection.reason for rejection in rejections}):
-            alike = [rejection for rejection in rejections if rejection.reason is reason]
-            text = f"message {origin.message_id}: {alike[0].detail}"
-            parts = sum(rejection.parts for rejection in alike)
-            self._warnings.warn(f"dead-lettered as {reason}", parts, text)
 
-    def _count(self, verdicts: Iterable[Verdict]) -> None:
+    def _note_refused(self, reason: str, parts: int, detail: str, origin: Origin) -> None:
+        text = f"message {origin.message_id}: {detail}"
+        self._warnings.warn(f"dead-lettered as {reason}", parts, text)
+        self._record("PointsRejected", parts, Reason=reason)
+
+    def _count(self, verdicts: Iterable[Verdict], origin: Origin) -> None:
         for verdict in verdicts:
             points = len(verdict.points)
             match verdict.status:
@@ -144,7 +147,11 @@ class Drain:
                 case Status.DEFERRED:
                     self._record("PointsDeferred", points)
                 case Status.REJECTED:
-                    self._record("PointsRejected", points, Reason=str(verdict.reason))
+                    self._note_refused(str(verdict.reason), points, verdict.detail, origin)
+
+
+def _reason(rejection: Rejection) -> str:
+    return str(rejection.reason)
 
 
 def _rejections(verdicts: Iterable[Verdict]) -> list[Rejection]:
