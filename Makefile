@@ -53,8 +53,9 @@ endif
 	@.venv-3.13/bin/python $(PIP_INSTALL) -r requirements-dev.txt
 	@touch $@
 
-bench: setup ## Measure what sampling costs, beside the bare SDK; takes minutes
+bench: setup ## Measure what sampling costs, and what a flood of invalid messages does; takes minutes
 	@.venv/bin/python -m bench.sampling
+	@.venv/bin/python -m bench.flood
 
 check: setup ## Lint, formatting and types
 	.venv/bin/ruff check .

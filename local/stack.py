@@ -45,6 +45,8 @@ OURS = (
     "AzureWebJobs",
     "AzureFunctionsJobHost__",
     "LOCAL_",
+    "WEBSITE_",
+    "REGION_NAME",
 )
 LOOPBACK = "127.0.0.1,localhost"
 

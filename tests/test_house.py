@@ -128,7 +128,7 @@ MAY_IMPORT = {
     "cardinality": set(),
     "regions": {"shared.address", "shared.deadline", "shared.json_client"},
     "intake": {"shared.cardinality", "shared.fence", "shared.regions", "shared.relay"},
-    "telemetry": {"shared.relay"},
+    "telemetry": {"shared.log_limit", "shared.relay"},
     "log_limit": set(),
     "identity": set(),
     "connections": {"shared.identity"},

@@ -39,6 +39,15 @@ def register(crank: Crank, **regions: str) -> list[str]:
     return [each["resourceId"] for each in resources]
 
 
+def regions_of(crank: Crank, *resources: str) -> dict[str, str]:
+    """Where the store holds the metrics of each of these resources."""
+    return {
+        value["resourceId"]: value["region"]
+        for each in resources
+        for value in crank.backend.metrics(resourceId=each)
+    }
+
+
 def look_ups(crank: Crank) -> list[str]:
     """The paths that ARM was asked for."""
     requests = crank.backend.control("GET", "requests")["armRequests"]
@@ -55,7 +64,7 @@ async def test_five_resources_in_three_regions_and_no_region_in_any_message(cran
     crank.send(message(*sites, database), message(*reversed(sites)), message(sites[0].upper()))
     assert await crank.turn() == []
 
-    stored = {value["resourceId"]: value["region"] for value in crank.backend.metrics()}
+    stored = regions_of(crank, *sites, database)
     assert stored == {**dict(zip(sites, regions.values(), strict=True)), database: "eastus"}
     assert crank.stored(sites[0]) == {"Orders": (3, 3)}
     # One request for the sites, one for the servers, whatever the number of messages.
@@ -114,8 +123,8 @@ async def test_the_default_resource_is_in_the_default_region(backend: Backend, q
         (site,) = register(crank, shop="northeurope")
         crank.send(json.dumps({"points": [{"metric": "Orders", "value": 1}]}), message(site))
         assert await crank.turn() == []
-        stored = {value["resourceId"]: value["region"] for value in backend.metrics()}
-        assert stored == {f"{WEB}/own": "uksouth", site: "northeurope"}
+        own = f"{WEB}/own"
+        assert regions_of(crank, own, site) == {own: "uksouth", site: "northeurope"}
         assert len(look_ups(crank)) == 1
 
 
