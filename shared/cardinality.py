@@ -22,7 +22,7 @@ __all__ = ["Guard"]
 _STEP = 1800.0
 _STEPS = 24
 # Series of all subscriptions and regions together: 50 MB. Where there are more, or more scopes,
-# those of the subscription and region that was seen longest ago are forgotten.
+# those of the smallest are forgotten: scopes that a producer makes up push out no real one.
 _MOST_SERIES = 500_000
 _MOST_SCOPES = 1_000
 
@@ -61,7 +61,7 @@ class Guard:
     def admit(self, lane: Lane, points: Sequence[Point]) -> tuple[list[Point], list[Point]]:
         """The points of a lane (with its region) that pass, and those that are one too many."""
         step = int(self._clock() // _STEP)
-        scope = self._scope(_scope_of(lane))
+        scope = self._scopes.setdefault(_scope_of(lane), _Scope())
         known = len(scope.seen)
         scope.purge(step)
         resource_id = lane.resource_id.lower()
@@ -74,30 +74,30 @@ class Guard:
             seen[series] = step
             passed.append(point)
         self._series += len(seen) - known
-        self._make_room()
+        if self._series > self._most_series or len(self._scopes) > _MOST_SCOPES:
+            self._make_room(step)
         return passed, refused
-
-    def _scope(self, key: tuple[str, str]) -> _Scope:
-        scope = self._scopes.pop(key, None) or _Scope()
-        self._scopes[key] = scope  # The last one seen is the last to be forgotten.
-        return scope
-
-    def _make_room(self) -> None:
-        while self._series > self._most_series or len(self._scopes) > _MOST_SCOPES:
-            if len(self._scopes) == 1:
-                return
-            self._series -= len(self._scopes.pop(next(iter(self._scopes))).seen)
 
     def gauges(self) -> Iterator[tuple[str, float, dict[str, str]]]:
         """How many series are active, for each subscription and region."""
-        step = int(self._clock() // _STEP)
+        self._purge(int(self._clock() // _STEP))
         for (subscription, region), scope in self._scopes.items():
-            known = len(scope.seen)
-            scope.purge(step)
-            self._series += len(scope.seen) - known
             if scope.seen:
                 dimensions = {"Subscription": subscription, "Region": region}
                 yield "ActiveSeries", len(scope.seen), dimensions
+
+    def _purge(self, step: int) -> None:
+        for scope in self._scopes.values():
+            scope.purge(step)
+        self._series = sum(len(scope.seen) for scope in self._scopes.values())
+
+    def _make_room(self, step: int) -> None:
+        self._purge(step)
+        while len(self._scopes) > 1 and (
+            self._series > self._most_series or len(self._scopes) > _MOST_SCOPES
+        ):
+            smallest = min(self._scopes, key=lambda key: len(self._scopes[key].seen))
+            self._series -= len(self._scopes.pop(smallest).seen)
 
     def why(self, lane: Lane) -> str:
         """What is said of points that do not pass."""
