@@ -53,6 +53,7 @@ def main() -> int:
 
 def _prepare(backend: Backend) -> None:
     """Give the sources something to sample."""
+    backend.control("PUT", "resources", json=demo_data.resources())
     backend.control("PUT", "service_bus", json=demo_data.service_bus())
     backend.control("PUT", "documents", json=demo_data.stock())
     for queue, backlog in demo_data.filled_queues().items():

@@ -12,6 +12,7 @@ __all__ = [
     "filled_queues",
     "messages",
     "published",
+    "resources",
     "sampled",
     "service_bus",
     "short",
@@ -84,6 +85,11 @@ def service_bus() -> dict[str, Any]:
     return {"namespaces": [namespace]}
 
 
+def resources() -> dict[str, Any]:
+    """What the emulator of Azure Resource Manager is to know of where things are."""
+    return {"resources": [{"resourceId": API, "region": "northeurope"}]}
+
+
 def stock() -> dict[str, Any]:
     """What an API of the shop answers."""
     articles = [{"name": article, "pieces": pieces} for article, pieces in STOCK.items()]
@@ -114,7 +120,8 @@ def sampled() -> dict[tuple[str, str, str], float]:
 def messages(now: datetime) -> list[str]:
     """Bodies of both shapes: alone, in an array, one per line; some of what they say is wrong."""
     stamp = now.isoformat()
-    api = {"resourceId": API, "region": "northeurope", "namespace": "Shop"}
+    shop = {"resourceId": API, "namespace": "Shop"}
+    api = {**shop, "region": "northeurope"}
     orders = {"metric": "Orders", "time": stamp, "dimensions": {"Country": "NL"}}
     size = {"metric": "SizeInGB", "time": stamp, "value": 40.5, "resourceId": DATABASE}
     wrong = [
@@ -124,7 +131,8 @@ def messages(now: datetime) -> list[str]:
     ]
     return [
         json.dumps({"resourceId": SHOP, "region": "westeurope", **_seed_document(now)}),
-        json.dumps({**api, "points": [{**orders, "value": 1}, {**orders, "value": 2}]}),
+        # Azure Resource Manager knows where the resource is.
+        json.dumps({**shop, "points": [{**orders, "value": 1}, {**orders, "value": 2}]}),
         json.dumps(
             [
                 {**api, "points": [{**orders, "values": [5, 10]}]},
