@@ -16,6 +16,7 @@ from shared.cardinality import Guard
 from shared.connections import Patience, open_connection
 from shared.dead_letter import Origin
 from shared.delivery import Delivery
+from shared.detours import Detours
 from shared.drain import Drain
 from shared.fence import Fence
 from shared.gate import Gate
@@ -50,8 +51,6 @@ LOOK_UPS_PER_SECOND = 10.0
 STORAGE_PATIENCE = Patience(retries=5)
 
 LOG = logging.getLogger("metric_relay")
-# Each SDK call would log two lines.
-logging.getLogger("azure").setLevel(logging.WARNING)
 
 app = func.FunctionApp()
 
@@ -87,11 +86,14 @@ def parts() -> Parts:
     queues = ThreadPoolExecutor(QUEUE_THREADS, thread_name_prefix="queue")
     regions = _regions(settings, context)
     guard = Guard(settings.max_active_series)
-    new_relay = _relays(settings, context, regions)
+    detours = Detours()
+    new_relay = _relays(settings, context, regions, detours)
 
     # On ways of its own: what the app says of itself passes no fence, is not counted as a
     # series of the users', and is not measured.
-    aside = Intake(new_relay(unrecorded).submit, fence=Fence(), regions=regions, guard=None)
+    aside = Intake(
+        new_relay(unrecorded).submit, fence=Fence(), regions=regions, detours=detours, guard=None
+    )
     telemetry = Telemetry(
         settings.own, aside.submit, gauges=guard.gauges, keep=settings.window.past, clock=now
     )
@@ -99,7 +101,9 @@ def parts() -> Parts:
         LOG.warning("No metrics on the relay itself: METRICS_RESOURCE_ID is not set")
 
     relay = new_relay(telemetry.record)
-    intake = Intake(relay.submit, fence=settings.fence, regions=regions, guard=guard)
+    intake = Intake(
+        relay.submit, fence=settings.fence, regions=regions, detours=detours, guard=guard
+    )
     drain = Drain(
         submit=intake.submit,
         obstacle=intake.obstacle,
@@ -116,11 +120,13 @@ def parts() -> Parts:
         LOG.error("Not sampled: %s", problem)
     # A thread for each, so that none waits for one that hangs.
     samplers = ThreadPoolExecutor(max(1, len(sources)), thread_name_prefix="sample")
-    sampler = Sampler(sources, drain.sample, samplers, report=telemetry.send, own=settings.own)
+    sampler = Sampler(sources, drain.sample, samplers, report=telemetry.report, own=settings.own)
     return Parts(drain, sampler)
 
 
-def _relays(settings: Settings, context: Context, regions: Regions) -> Callable[[Record], Relay]:
+def _relays(
+    settings: Settings, context: Context, regions: Regions, detours: Detours
+) -> Callable[[Record], Relay]:
     """Makes relays that share publisher and threads, and record elsewhere."""
     publisher = Publisher(
         endpoint=settings.endpoint,
@@ -136,6 +142,7 @@ def _relays(settings: Settings, context: Context, regions: Regions) -> Callable[
             max_body_bytes=settings.max_body_bytes,
             window=settings.window,
             look_up=regions.find_again,
+            detours=detours,
             record=record,
         )
         return Relay(delivery)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from heapq import nlargest
 
 from shared.model import Lane, Point
 
@@ -25,6 +26,7 @@ _STEPS = 24
 # those of the smallest are forgotten: scopes that a producer makes up push out no real one.
 _MOST_SERIES = 500_000
 _MOST_SCOPES = 1_000
+_MOST_GAUGES = 20
 
 
 class _Scope:
@@ -79,9 +81,11 @@ class Guard:
         return passed, refused
 
     def gauges(self) -> Iterator[tuple[str, float, dict[str, str]]]:
-        """How many series are active, for each subscription and region."""
+        """How many series are active, for the subscriptions and regions with the most."""
         self._purge(int(self._clock() // _STEP))
-        for (subscription, region), scope in self._scopes.items():
+        # Each is a series of its own; regions that a producer makes up must not become some.
+        largest = nlargest(_MOST_GAUGES, self._scopes.items(), key=lambda item: len(item[1].seen))
+        for (subscription, region), scope in largest:
             if scope.seen:
                 dimensions = {"Subscription": subscription, "Region": region}
                 yield "ActiveSeries", len(scope.seen), dimensions

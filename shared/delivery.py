@@ -20,6 +20,8 @@ from typing import Protocol
 
 import msgspec
 
+from shared.detours import Detours
+from shared.log_limit import LogLimit
 from shared.model import Lane, Point, Status, Verdict, Window
 from shared.publisher import Answer
 from shared.retry import Policy, retry_after
@@ -40,8 +42,6 @@ _MOST_PAUSE = 300.0
 _AT_ONCE_PER_REGION = 8
 # Lanes that are left alone at once; more than that are asked again too early.
 _MOST_PAUSES = 10_000
-# Resources whose right region was learnt, the oldest forgotten first.
-_MOST_REGIONS = 10_000
 
 
 class Timing(msgspec.Struct, frozen=True):
@@ -89,6 +89,7 @@ class Delivery:
         max_body_bytes: int,
         window: Window,
         look_up: LookUp,
+        detours: Detours,
         policy: Policy = _POLICY,
         timing: Timing = _TIMING,
         record: Record = unrecorded,
@@ -99,11 +100,12 @@ class Delivery:
         self._limit = max_body_bytes
         self._window = window
         self._look_up = look_up
+        self._detours = detours
         self._record = record
         self._policy = policy
         self._timing = timing
         self._pauses: dict[tuple[str, str], _Pause] = {}
-        self._regions: dict[str, str] = {}
+        self._warnings = LogLimit(LOG)
         self._slots = _Slots(_AT_ONCE_PER_REGION)
 
     async def __call__(self, lane: Lane, points: Sequence[Point]) -> list[Verdict]:
@@ -121,13 +123,8 @@ class Delivery:
                 break
             body = work.pop()
             members = tuple(body.points())
-            route = self._route(lane)
-            try:
-                answer, ruling = await self._settle(route, body, deadline)
-            except Exception as exc:
-                # Not foreseen; what was published before it must not be sent again for it.
-                LOG.exception("A POST to %s %s broke", route.region, route.resource_id)
-                answer, ruling = Answer(None, type(exc).__name__, str(exc)), Ruling(Action.DEFER)
+            route = self._detours.route(lane)
+            answer, ruling, elsewhere = await self._attempt(route, body, deadline, rerouted)
             match ruling.action:
                 case Action.PUBLISHED:
                     verdicts.append(Verdict(Status.PUBLISHED, members))
@@ -139,20 +136,34 @@ class Delivery:
                     work += halves
                 case Action.HALVE | Action.EXPIRE:
                     verdicts.append(_rejected(members, answer, ruling))
-                case Action.REROUTE if not rerouted and (
-                    region := await self._other_region(route, ruling)
-                ):
-                    self._learn(lane, region)
+                case Action.REROUTE if elsewhere is not None:
+                    self._detours.learn(lane, elsewhere)
                     work.append(body)
                     rerouted = True
                 case _:
                     hint = f"; {ruling.hint} on {lane.resource_id}" if ruling.hint else ""
                     why = f"{answer}{hint}"
-                    self._learn(lane, ruling.region)
+                    self._detours.learn(lane, ruling.region)
                     self._pause(lane, ruling.pause, why)
                     verdicts.append(_deferred([body, *work], why))
                     break
         return verdicts
+
+    async def _attempt(
+        self, lane: Lane, body: Body, deadline: float, rerouted: bool
+    ) -> tuple[Answer, Ruling, str | None]:
+        """Settle a body; where it belongs to another region, that region, once. Never raises."""
+        region: str | None = None
+        try:
+            answer, ruling = await self._settle(lane, body, deadline)
+            if ruling.action is Action.REROUTE and not rerouted:
+                # The service may say it, else it is looked up.
+                region = ruling.region or await self._look_up(lane.resource_id)
+        except Exception as exc:
+            # Not foreseen; what was published before it must not be sent again for it.
+            LOG.exception("A POST to %s %s broke", lane.region, lane.resource_id)
+            return Answer(None, type(exc).__name__, str(exc)), Ruling(Action.DEFER), None
+        return answer, ruling, None if region == lane.region else region
 
     def _bodies(self, points: Iterable[Point]) -> list[Body]:
         return list(write_bodies(rollup(points), self._limit))
@@ -180,18 +191,15 @@ class Delivery:
 
     def _report(self, lane: Lane, body: Body, answer: Answer, ruling: Ruling) -> None:
         points = sum(1 for _ in body.points())
-        LOG.log(
-            logging.INFO if ruling.action is Action.PUBLISHED else logging.WARNING,
-            "POST %s %s: %d points in %d documents, %d bytes, %.0f ms: %s",
-            lane.region,
-            lane.resource_id,
-            points,
-            len(body.documents),
-            len(body.data),
-            answer.seconds * 1000,
-            answer,
+        line = (
+            f"POST {lane.region} {lane.resource_id}: {points} points in {len(body.documents)} "
+            f"documents, {len(body.data)} bytes, {answer.seconds * 1000:.0f} ms: {answer}"
         )
         status = str(answer.status or answer.code)
+        if ruling.action is Action.PUBLISHED:
+            LOG.info("%s", line)
+        else:
+            self._warnings.warn(f"points not taken ({status})", points, line)
         self._record("Posts", 1, Status=status)
         self._record("PostDuration", answer.seconds, Status=status)
         self._record("BatchSize", points)
@@ -200,25 +208,6 @@ class Delivery:
         """The points whose window has passed on their way."""
         oldest = self._timing.now() - self._window.past
         return [point for point in points if point.time < oldest]
-
-    def _route(self, lane: Lane) -> Lane:
-        """The lane, in the region that the service named for its resource, if it did."""
-        region = self._regions.get(lane.resource_id.lower(), lane.region)
-        return Lane(region, lane.resource_id)
-
-    async def _other_region(self, route: Lane, ruling: Ruling) -> str | None:
-        """Where else the resource is: the service may say it, or the look-up."""
-        region = ruling.region or await self._look_up(route.resource_id)
-        return None if region == route.region else region
-
-    def _learn(self, lane: Lane, region: str | None) -> None:
-        """Note where the service says the resource is; forget it where that did not help."""
-        self._regions.pop(lane.resource_id.lower(), None)
-        if region is None:
-            return
-        if len(self._regions) >= _MOST_REGIONS:
-            self._regions.pop(next(iter(self._regions)))
-        self._regions[lane.resource_id.lower()] = region
 
     def _paused(self, lane: Lane) -> str | None:
         """Why the lane is to be left alone, if it is."""

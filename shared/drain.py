@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Protocol
@@ -41,7 +41,7 @@ class Drain:
         self,
         *,
         submit: Submit,
-        obstacle: Callable[[Lane], Awaitable[str | None]],
+        obstacle: Callable[[Lane], str | None],
         ingress: Outbox,
         dead_letters: Outbox,
         defaults: Address,
@@ -79,7 +79,7 @@ class Drain:
         )
         # Before anything is published: should this fail, the whole message is tried again and
         # no value is counted twice.
-        rejections = [await self._explained(rejection) for rejection in parsed.rejections]
+        rejections = [self._explained(rejection) for rejection in parsed.rejections]
         await self._bury(rejections, origin)
         for reason, alike in groupby(sorted(rejections, key=_reason), key=_reason):
             first, *rest = alike
@@ -102,7 +102,7 @@ class Drain:
             return
         await self._settle(await self._submit(points), Origin())
 
-    async def _explained(self, rejection: Rejection) -> Rejection:
+    def _explained(self, rejection: Rejection) -> Rejection:
         """Expired points with what held them up: that they are too old is not why."""
         if rejection.reason is not Reason.EXPIRED:
             return rejection
@@ -111,7 +111,7 @@ class Drain:
             rejection.content, enqueued=now, now=now, defaults=self._defaults, window=_ENDLESS
         )
         for lane in {point.lane.key: point.lane for point in late.points}.values():
-            if why := await self._obstacle(lane):
+            if why := self._obstacle(lane):
                 return msgspec.structs.replace(
                     rejection, detail=f"{rejection.detail}; held up by: {why}"
                 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -13,6 +14,11 @@ from requests.auth import AuthBase
 from shared.watchdog import WatchedAdapter
 
 __all__ = ["MOST_TEXT", "Anonymous", "Bearer", "TokenSource", "error_of", "open_session"]
+
+# urllib3 warns of a header that it cannot read with the whole address, keys in its query included;
+# and the SDKs of what is an error here as well.
+for _name in ("urllib3", "azure"):
+    logging.getLogger(_name).setLevel(logging.ERROR)
 
 # Characters of an error's text that are kept; the service's own are shorter.
 MOST_TEXT = 1000

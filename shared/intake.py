@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 
 import msgspec
 
 from shared.cardinality import Guard
+from shared.detours import Detours
 from shared.errors import RegionError
 from shared.fence import Fence
 from shared.model import Lane, Point, Reason, Status, Verdict
@@ -15,6 +17,8 @@ from shared.regions import Regions
 from shared.relay import Submit, by_lane
 
 __all__ = ["Intake"]
+
+LOG = logging.getLogger(__name__)
 
 # Resources of which it is remembered what held up their points.
 _MOST_REMEMBERED = 10_000
@@ -24,12 +28,19 @@ class Intake:
     """Submits points; shared by all invocations on one event loop."""
 
     def __init__(
-        self, relay: Submit, *, fence: Fence, regions: Regions, guard: Guard | None
+        self,
+        relay: Submit,
+        *,
+        fence: Fence,
+        regions: Regions,
+        detours: Detours,
+        guard: Guard | None,
     ) -> None:
-        """Without a guard every series passes."""
+        """Without a guard every series passes. `detours` are what deliveries learn."""
         self._relay = relay
         self._fence = fence
         self._regions = regions
+        self._detours = detours
         self._guard = guard
         self._obstacles: dict[str, str] = {}
 
@@ -62,34 +73,31 @@ class Intake:
         self._remember(verdicts)
         return verdicts
 
-    async def obstacle(self, lane: Lane) -> str | None:
-        """What kept the points of a resource from the store, if that is known."""
-        known = self._obstacles.get(lane.resource_id.lower())
-        if known is not None or lane.region or not self._fence.allows(lane.resource_id):
-            return known
-        try:  # It may have been another instance that deferred them.
-            await self._regions.find(lane.resource_id)
-        except RegionError as exc:
-            return str(exc)
-        return None
+    def obstacle(self, lane: Lane) -> str | None:
+        """What kept the points of a resource from the store, if that is remembered."""
+        return self._obstacles.get(lane.resource_id.lower())
 
     async def _located(
         self, lanes: Sequence[tuple[Lane, list[Point]]], verdicts: list[Verdict]
     ) -> list[tuple[Lane, list[Point]]]:
         """The lanes with their regions; those whose region is not known get a verdict."""
-        found = [(lane, members) for lane, members in lanes if lane.region]
-        missing = [(lane, members) for lane, members in lanes if not lane.region]
-        look_ups = (self._regions.find(lane.resource_id) for lane, _ in missing)
+        missing = [lane for lane, _ in lanes if not lane.region]
+        look_ups = (self._regions.find(lane.resource_id) for lane in missing)
         answers = await asyncio.gather(*look_ups, return_exceptions=True)
-        for (lane, members), answer in zip(missing, answers, strict=True):
-            if isinstance(answer, RegionError):
-                verdicts.append(Verdict(Status.DEFERRED, members, str(answer)))
-            elif isinstance(answer, BaseException):
-                raise answer
-            else:
-                located = Lane(answer, lane.resource_id)
-                points = [msgspec.structs.replace(point, lane=located) for point in members]
-                found.append((located, points))
+        regions = dict(zip(missing, answers, strict=True))
+        found: list[tuple[Lane, list[Point]]] = []
+        for lane, members in lanes:
+            region = regions.get(lane, lane.region)
+            if isinstance(region, BaseException):
+                if not isinstance(region, RegionError):
+                    LOG.error("A look-up broke: %s", lane.resource_id, exc_info=region)
+                why = str(region) or repr(region)
+                verdicts.append(Verdict(Status.DEFERRED, members, why))
+                continue
+            # A series is counted where it is stored, whatever region a producer names.
+            located = self._detours.route(Lane(region, lane.resource_id))
+            moved = located != lane
+            found.append((located, _moved(members, located) if moved else members))
         return found
 
     def _remember(self, verdicts: Sequence[Verdict]) -> None:
@@ -108,3 +116,7 @@ class Intake:
 
 def _resource_of(verdict: Verdict) -> str:
     return verdict.points[0].lane.resource_id.lower()
+
+
+def _moved(points: Sequence[Point], lane: Lane) -> list[Point]:
+    return [msgspec.structs.replace(point, lane=lane) for point in points]

@@ -18,7 +18,7 @@ import msgspec
 
 from shared.address import Parent, checked_region, parent_of
 from shared.deadline import Deadline
-from shared.errors import RegionError, SourceError
+from shared.errors import LateError, RegionError, SourceError
 from shared.json_client import JsonClient
 
 __all__ = ["Regions"]
@@ -28,6 +28,7 @@ _API_VERSION = "2021-04-01"
 # resource that was not there a minute ago may be there now.
 _DEADLINE = 15.0
 _BRIEFLY = 60.0
+_MOMENT = 5.0
 # Seconds for which a region is kept: hardly any resource can be moved to another one.
 _LONG = 24 * 3600.0
 # Resources whose region is kept, and look-ups whose outcome is; the oldest are forgotten first.
@@ -35,6 +36,10 @@ _MOST_KNOWN = 10_000
 _MOST_LISTS = 200
 # The location of what is in no region, such as Traffic Manager.
 _NOWHERE = "global"
+
+
+class _BusyError(RegionError):
+    """The look-up did not come to its turn; no answer, and so not kept."""
 
 
 class _Known(msgspec.Struct, frozen=True):
@@ -98,7 +103,11 @@ class Regions:
         """The region as ARM has it now, None where it does not tell: the one known was wrong."""
         parent = parent_of(resource_id)
         self._known.pop(parent.resource_id, None)
-        self._lists.pop((parent.group, parent.kind), None)
+        key = (parent.group, parent.kind)
+        listed = self._lists.get(key)
+        # What was listed a moment ago is what many ask for at once.
+        if listed is not None and listed.until - self._clock() < _BRIEFLY - _MOMENT:
+            del self._lists[key]
         try:
             region = await self._look_up(parent)
         except RegionError:
@@ -139,9 +148,9 @@ class Regions:
 
     def _ended(self, key: tuple[str, str], task: asyncio.Task[dict[str, str]]) -> None:
         del self._under_way[key]
-        if task.cancelled():
+        # What failed is told to whoever waits; nobody may.
+        if task.cancelled() or isinstance(task.exception(), _BusyError):
             return
-        task.exception()  # Told to whoever waits; nobody may.
         self._lists.pop(key, None)
         _make_room(self._lists, _MOST_LISTS)
         self._lists[key] = _List(task, self._clock() + _BRIEFLY)
@@ -152,6 +161,10 @@ class Regions:
         until = Deadline(_DEADLINE)
         try:
             pairs = await loop.run_in_executor(self._executor, self._ask, group, kind, until)
+        except LateError as exc:
+            raise _BusyError(
+                f"the region of {kind} in {group} is still to be looked up: {exc}"
+            ) from exc
         except SourceError as exc:
             raise RegionError(
                 f"the region of {kind} in {group} cannot be looked up: {exc}; name it, or grant "

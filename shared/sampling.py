@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor, Future
 from datetime import UTC, datetime, timedelta
 
@@ -88,7 +88,7 @@ class Sampler:
         publish: Publish,
         executor: Executor,
         *,
-        report: Publish,
+        report: Callable[[Sequence[Point]], None],
         own: Lane | None = None,
         deadline: float = DEADLINE,
         cut_off_after: float = CUT_OFF_AFTER,
@@ -116,7 +116,9 @@ class Sampler:
         now = (now + timedelta(milliseconds=500)).replace(microsecond=0)
         due = [source for source in self._sources if self._is_due(source, now)]
         takes = (self._take(source, now) for source in due)
-        _raise_first(await asyncio.gather(*takes, return_exceptions=True))
+        for end in await asyncio.gather(*takes, return_exceptions=True):
+            if end is not None:
+                raise end
 
     def _is_due(self, source: Source, now: datetime) -> bool:
         """Once in each of the spans that `every` divides time into, be the ticks early or late."""
@@ -135,12 +137,8 @@ class Sampler:
             "SamplePoints": len(sample.points),
             "SampleErrors": sample.errors,
         }
-        about = [self._figure(source, now, *figure) for figure in figures.items()]
-        _raise_first(
-            await asyncio.gather(
-                self._publish(sample.points), self._report(about), return_exceptions=True
-            )
-        )
+        self._report([self._figure(source, now, *figure) for figure in figures.items()])
+        await self._publish(sample.points)
 
     def _figure(self, source: Source, now: datetime, metric: str, value: float) -> Point:
         lane = self._own or source.target.lane
@@ -166,13 +164,6 @@ class Sampler:
             LOG.error("A source broke: %s", source.name, exc_info=broke)
             sample.report(repr(broke))
         return sample
-
-
-def _raise_first(ends: Iterable[BaseException | None]) -> None:
-    """Raise, once all have ended, what one of them raised."""
-    for end in ends:
-        if end is not None:
-            raise end
 
 
 def _forget(late: asyncio.Future[None]) -> None:

@@ -105,6 +105,10 @@ class Telemetry:
         else:
             held.add(value)
 
+    def report(self, points: Sequence[Point]) -> None:
+        """Send these points soon, whatever becomes of them: nobody waits for that."""
+        self._start(points)
+
     async def send(self, points: Sequence[Point] = ()) -> None:
         """Send these points, what was recorded in minutes that are over, and what was kept."""
         try:
@@ -154,11 +158,14 @@ class Telemetry:
     def _send_at(self, moment: datetime, now: datetime) -> None:
         if self._timer is None:
             seconds = max(0.0, (moment - now).total_seconds())
-            self._timer = asyncio.get_running_loop().call_later(seconds, self._start)
+            self._timer = asyncio.get_running_loop().call_later(seconds, self._due)
 
-    def _start(self) -> None:
+    def _due(self) -> None:
         self._timer = None
+        self._start()
+
+    def _start(self, points: Sequence[Point] = ()) -> None:
         # The loop holds its tasks weakly: one that nobody else holds may vanish.
-        task = asyncio.get_running_loop().create_task(self.send())
+        task = asyncio.get_running_loop().create_task(self.send(points))
         self._running.add(task)
         task.add_done_callback(self._running.discard)

@@ -21,28 +21,41 @@ from shared.deadline import Deadline
 __all__ = ["WatchedAdapter", "ended_at"]
 
 
+# Held while it is decided whose a connection is, and while one is ended.
+_LOCK = threading.Lock()
+
+
 class _Request:
-    """The request of a thread that is watched, and the connection it is on."""
+    """A watched request, and the connection that it is on."""
 
     def __init__(self) -> None:
-        self.connection: HTTPConnection | None = None
-        self.sock: socket.socket | None = None  # A connection may leave it to the answer.
-        self._lock = threading.Lock()
-        self._over = False
+        self._connection: _Noted | None = None
+        self._sock: socket.socket | None = None
+        self._ended = False
+
+    def take(self, connection: _Noted, sock: socket.socket | None) -> None:
+        """Be on a connection. Raises TimeoutError when the deadline has passed already."""
+        with _LOCK:
+            connection.owner = self
+            self._connection, self._sock = connection, sock
+            if self._ended:
+                raise TimeoutError("the deadline has passed")
 
     def end(self) -> None:
-        """Shut the connection: who reads from it sees its end."""
-        with self._lock:
-            sock = self.sock or (self.connection and self.connection.sock)
-            # Once it is over another request may be on the connection.
-            if sock and not self._over:
+        """Shut the connection, unless it is another request's by now: its reader sees the end."""
+        with _LOCK:
+            self._ended = True
+            ours = self._connection is not None and self._connection.owner is self
+            if ours and self._sock is not None:
                 with contextlib.suppress(OSError):
                     # Not the method of a TLS socket, which is being read from in its own thread.
-                    socket.socket.shutdown(sock, socket.SHUT_RDWR)
+                    socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
 
     def over(self) -> None:
-        with self._lock:
-            self._over = True
+        """Leave the connection."""
+        with _LOCK:
+            if self._connection is not None and self._connection.owner is self:
+                self._connection.owner = None
 
 
 class _Current(threading.local):
@@ -70,17 +83,25 @@ def ended_at(until: Deadline) -> Iterator[None]:
 class _Noted(HTTPConnection):
     """Tells the watched request of its thread that it is on this connection."""
 
-    def connect(self) -> None:
+    owner: _Request | None = None
+
+    def _new_conn(self) -> socket.socket:
+        sock = super()._new_conn()
         if _current.request is not None:
-            _current.request.connection = self
-        super().connect()
+            try:
+                _current.request.take(self, sock)  # What follows may be a handshake.
+            except TimeoutError:
+                sock.close()
+                raise
+        return sock
 
     def request(self, *arguments: Any, **named: Any) -> None:
         if _current.request is not None:
-            _current.request.connection = self
+            _current.request.take(self, self.sock)
         super().request(*arguments, **named)
         if _current.request is not None:
-            _current.request.sock = self.sock
+            # A connection may leave the socket to the answer.
+            _current.request.take(self, self.sock)
 
 
 class _NotedTLS(_Noted, HTTPSConnection):

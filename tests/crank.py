@@ -23,6 +23,7 @@ from shared.cardinality import Guard
 from shared.connections import open_connection
 from shared.dead_letter import Origin
 from shared.delivery import Delivery, Timing
+from shared.detours import Detours
 from shared.drain import Drain
 from shared.errors import DeferredError
 from shared.gate import Gate
@@ -86,6 +87,7 @@ class Crank:
             region=settings.region,
             clock=self.clock.seconds,
         )
+        detours = Detours()
         delivery = Delivery(
             Publisher(
                 endpoint=settings.endpoint,
@@ -96,6 +98,7 @@ class Crank:
             max_body_bytes=settings.max_body_bytes,
             window=settings.window,
             look_up=regions.find_again,
+            detours=detours,
             timing=Timing(self.clock.now, self.clock.seconds, self.clock.sleep, lambda: 0.5),
         )
         storage = open_connection(settings.storage)
@@ -105,6 +108,7 @@ class Crank:
             Relay(delivery).submit,
             fence=settings.fence,
             regions=regions,
+            detours=detours,
             guard=Guard(settings.max_active_series, clock=self.clock.seconds),
         )
         self.drain = Drain(

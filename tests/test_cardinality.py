@@ -34,6 +34,11 @@ def some(first: int, last: int, lane: Lane = LANE) -> list[Point]:
     return [series(number, lane) for number in range(first, last)]
 
 
+@pytest.fixture(autouse=True)
+def _all_gauges(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.cardinality._MOST_GAUGES", 10_000)
+
+
 def active(guard: Guard) -> dict[tuple[str, str], float]:
     """Subscription and region -> series, as the gauges have them."""
     found = {}
@@ -367,3 +372,17 @@ def test_known_series_pass_and_new_ones_while_there_is_room(
         assert passed == [series(number, lane) for number in expected]
         assert sorted(map(id, passed + refused)) == sorted(map(id, points))
         assert active(guard).get((SUBSCRIPTION, lane.region), 0) == len(here)
+
+
+@pytest.mark.parametrize(("scopes", "shown"), [(20, 20), (21, 20)], ids=["limit", "beyond"])
+def test_regions_that_are_made_up_do_not_become_series(
+    scopes: int, shown: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    guard = Guard(50_000)
+    admitted(guard, some(0, 5))
+    for number in range(scopes - 1):
+        admitted(guard, some(0, 1, Lane(f"region{number}", RESOURCE)))
+    gauges = active(guard)
+    assert len(gauges) == shown
+    assert max(gauges.values()) == 5

@@ -16,6 +16,7 @@ from transport import Reply, Transport, session_with
 
 from shared import delivery as module
 from shared.delivery import Delivery, Timing
+from shared.detours import Detours
 from shared.model import Lane, Reason, Status, Verdict
 from shared.publisher import Answer, Publisher
 
@@ -93,6 +94,7 @@ def delivery(executor: ThreadPoolExecutor, time: Time) -> Deliver:
             max_body_bytes=max_body_bytes,
             window=WINDOW,
             look_up=time.look_up,
+            detours=Detours(),
             timing=time.timing(),
         )
 
@@ -267,7 +269,7 @@ async def test_a_region_is_looked_up_once_in_a_delivery(
 async def test_of_too_many_regions_the_oldest_is_forgotten(
     delivery: Deliver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_MOST_REGIONS", 2)
+    monkeypatch.setattr("shared.detours._MOST_REGIONS", 2)
     poster = Registry("northeurope")
     deliver = delivery(poster)
     lanes = [Lane(LANE.region, f"{RESOURCE}{number}") for number in range(3)]
@@ -421,6 +423,7 @@ async def test_a_region_that_hangs_leaves_threads_to_the_others(time: Time) -> N
             max_body_bytes=65_536,
             window=WINDOW,
             look_up=time.look_up,
+            detours=Detours(),
             timing=time.timing(),
         )
         lanes = [Lane("westeurope", f"{RESOURCE}{number}") for number in range(40)]
@@ -538,8 +541,18 @@ async def test_a_line_tells_of_every_post(
     (record,) = [one for one in caplog.records if one.name == "shared.delivery"]
     assert record.levelname == level
     what = f"3 points in 2 documents, {len(transport.bodies()[0])} bytes"
-    assert record.message == f"POST westeurope {RESOURCE}: {what}, 12500 ms: {end}"
+    kind = "" if level == "INFO" else f"3 points not taken ({end[:3]}): "
+    assert record.message == f"{kind}POST westeurope {RESOURCE}: {what}, 12500 ms: {end}"
     assert "secret" not in caplog.text
+
+
+async def test_a_thousand_refusals_are_a_few_lines(
+    delivery: Deliver, caplog: pytest.LogCaptureFixture
+) -> None:
+    poster = Poster(Answer(400, "BadRequest", "no"))
+    await delivery(poster)(LANE, [point(metric=f"m{number}") for number in range(100)])
+    assert len(poster.bodies) == 199
+    assert len(caplog.records) == 10
 
 
 # --- What it records ----------------------------------------------------------------------------
@@ -631,6 +644,7 @@ def recording(
         max_body_bytes=65_536,
         window=WINDOW,
         look_up=time.look_up,
+        detours=Detours(),
         timing=time.timing(),
         record=record,
     )

@@ -34,6 +34,7 @@ from transport import Reply, Transport, session_with
 from shared.cardinality import Guard
 from shared.dead_letter import Origin
 from shared.delivery import Delivery
+from shared.detours import Detours
 from shared.drain import Drain
 from shared.errors import DeferredError
 from shared.fence import Fence
@@ -96,7 +97,7 @@ class Setup:
     def _record(self, metric: str, value: float, **dimensions: str) -> None:
         self.recorded.append((metric, value, *dimensions.values()))
 
-    async def _obstacle(self, lane: Lane) -> str | None:
+    def _obstacle(self, lane: Lane) -> str | None:
         self.asked.append(lane)
         return self.obstacle
 
@@ -482,7 +483,7 @@ async def test_each_expired_point_says_what_held_up_its_own_resource() -> None:
     other = f"{RESOURCE}2"
     setup = Setup(published)
 
-    async def obstacle(lane: Lane) -> str | None:
+    def obstacle(lane: Lane) -> str | None:
         return "404" if lane.resource_id == other else None
 
     setup.drain._obstacle = obstacle
@@ -515,14 +516,22 @@ def run_through(transport: Transport, body: bytes) -> Setup:
         setup = Setup(published)
         arm = JsonClient(session_with(Transport(Reply(403))), open_gate(), None)
         regions = Regions(arm, "https://arm.example", pool, resource_id=RESOURCE, region=REGION)
+        detours = Detours()
         delivery = Delivery(
             publisher,
             max_body_bytes=65_536,
             executor=pool,
             window=WINDOW,
             look_up=regions.find_again,
+            detours=detours,
         )
-        intake = Intake(Relay(delivery).submit, fence=Fence(), regions=regions, guard=Guard(50_000))
+        intake = Intake(
+            Relay(delivery).submit,
+            fence=Fence(),
+            regions=regions,
+            detours=detours,
+            guard=Guard(50_000),
+        )
         drain = Drain(
             submit=intake.submit,
             obstacle=intake.obstacle,

@@ -13,13 +13,13 @@ from builders import RESOURCE, point
 from hypothesis import given
 from hypothesis import strategies as st
 from resource_list import Finder, finding, resource
-from scripted import Said
 from sourcing import open_gate
 from strategies import points as any_points
 from strategies import quick
 from transport import Reply, Transport, session_with
 
 from shared.cardinality import Guard
+from shared.detours import Detours
 from shared.fence import Fence
 from shared.intake import Intake
 from shared.json_client import JsonClient
@@ -68,10 +68,16 @@ class ScriptedRelay:
 
 
 def intake_of(
-    finder: Finder, relay: ScriptedRelay, *, fence: Fence = FENCE, most: int | None = 50_000
+    finder: Finder,
+    relay: ScriptedRelay,
+    *,
+    fence: Fence = FENCE,
+    most: int | None = 50_000,
+    detours: Detours | None = None,
 ) -> Intake:
     guard = None if most is None else Guard(most)
-    return Intake(relay, fence=fence, regions=finder.regions, guard=guard)
+    detours = detours or Detours()
+    return Intake(relay, fence=fence, regions=finder.regions, detours=detours, guard=guard)
 
 
 def forbidden(one: Point) -> Verdict:
@@ -233,7 +239,7 @@ def test_every_point_comes_back_in_exactly_one_verdict(
     relay = ScriptedRelay(judge)
     with session_with(transport) as session, ThreadPoolExecutor(1) as executor:
         regions = Regions(JsonClient(session, open_gate(), None), "https://arm.example", executor)
-        intake = Intake(relay, fence=FENCE, regions=regions, guard=Guard(most))
+        intake = Intake(relay, fence=FENCE, regions=regions, detours=Detours(), guard=Guard(most))
         verdicts = asyncio.run(intake.submit(points))
 
     def values(judged: Sequence[Point]) -> list[bytes]:
@@ -266,15 +272,15 @@ async def test_what_deferred_points_is_remembered_until_they_are_published() -> 
     relay = ScriptedRelay(defer)
     with finding({}) as finder:
         intake = intake_of(finder, relay)
-        assert await intake.obstacle(HERE) is None
+        assert intake.obstacle(HERE) is None
         await intake.submit([point(lane=HERE)])
         # Whichever case and region they come back with.
         for lane in (HERE, Lane("", ONE), Lane("", ONE.upper())):
-            assert await intake.obstacle(lane) == "503 busy"
-        assert await intake.obstacle(Lane("westeurope", TWO)) is None
+            assert intake.obstacle(lane) == "503 busy"
+        assert intake.obstacle(Lane("westeurope", TWO)) is None
         relay.judge = publish
         await intake.submit([point(lane=Lane("westeurope", ONE.upper()))])
-        assert await intake.obstacle(HERE) is None
+        assert intake.obstacle(HERE) is None
         assert finder.asked == 0
 
 
@@ -285,7 +291,7 @@ async def test_the_last_obstacle_is_the_one_that_counts() -> None:
         await intake.submit([point(lane=HERE)])
         relay.judge = lambda points: [Verdict(Status.DEFERRED, points, "403 no role")]
         await intake.submit([point(lane=HERE)])
-        assert await intake.obstacle(HERE) == "403 no role"
+        assert intake.obstacle(HERE) == "403 no role"
 
 
 async def test_a_rejection_says_nothing_of_what_is_held_up() -> None:
@@ -295,9 +301,9 @@ async def test_a_rejection_says_nothing_of_what_is_held_up() -> None:
         await intake.submit([point(lane=HERE)])
         relay.judge = refuse
         await intake.submit([point(lane=HERE)])
-        assert await intake.obstacle(HERE) == "503 busy"
+        assert intake.obstacle(HERE) == "503 busy"
         await intake.submit([point(lane=Lane("westeurope", TWO))])
-        assert await intake.obstacle(Lane("westeurope", TWO)) is None
+        assert intake.obstacle(Lane("westeurope", TWO)) is None
 
 
 @pytest.mark.parametrize("order", [1, -1], ids=["deferred first", "published first"])
@@ -306,7 +312,7 @@ async def test_what_is_published_beside_deferred_points_does_not_hide_why(order:
     with finding({}) as finder:
         intake = intake_of(finder, relay)
         await intake.submit([point(1.0, lane=HERE), point(2.0, lane=HERE)])
-        assert await intake.obstacle(HERE) == "503 busy"
+        assert intake.obstacle(HERE) == "503 busy"
 
 
 async def test_a_region_that_is_not_known_is_an_obstacle() -> None:
@@ -315,41 +321,53 @@ async def test_a_region_that_is_not_known_is_an_obstacle() -> None:
         intake = intake_of(finder, relay)
         (verdict,) = await intake.submit([nowhere(ONE)])
         assert "lacks Reader" in verdict.detail
-        assert await intake.obstacle(Lane("", ONE)) == verdict.detail
+        assert intake.obstacle(Lane("", ONE)) == verdict.detail
         assert finder.asked == 1
         finder.arm.locations[ONE] = "westeurope"
         finder.clock.now += 60
         await intake.submit([nowhere(ONE)])
-        assert await intake.obstacle(Lane("", ONE)) is None
+        assert intake.obstacle(Lane("", ONE)) is None
     assert len(relay.submitted) == 1
 
 
-async def test_what_another_instance_deferred_is_asked_of_arm() -> None:
+def test_nothing_is_asked_for_an_explanation() -> None:
+    """It would hold up the good points of a message, for as long as ARM likes."""
     with finding({}) as finder:
-        finder.arm.instead = lambda _: Said(403)
-        intake = intake_of(finder, ScriptedRelay())
-        why = await intake.obstacle(Lane("", ONE))
-        assert why is not None
-        assert "cannot be looked up" in why
-        assert why.endswith("403; name it, or grant the app's identity Reader there")
-        assert finder.asked == 1
-
-
-async def test_a_region_that_is_found_is_no_obstacle() -> None:
-    with finding({ONE: "westeurope"}) as finder:
-        assert await intake_of(finder, ScriptedRelay()).obstacle(Lane("", ONE)) is None
-        assert finder.asked == 1
-
-
-@pytest.mark.parametrize(
-    "lane",
-    [HERE, Lane("", OUTSIDE), Lane("westeurope", OUTSIDE)],
-    ids=["region", "outside", "both"],
-)
-async def test_nothing_is_asked_of_arm_without_need(lane: Lane) -> None:
-    with finding({}) as finder:
-        assert await intake_of(finder, ScriptedRelay()).obstacle(lane) is None
+        for lane in (HERE, Lane("", ONE), Lane("", OUTSIDE)):
+            assert intake_of(finder, ScriptedRelay()).obstacle(lane) is None
         assert finder.asked == 0
+
+
+# --- Regions that the store teaches ---------------------------------------------------------------
+
+
+async def test_a_series_is_counted_in_the_region_that_it_is_stored_in() -> None:
+    """Naming region after region, a producer would have the limit of all of them in one."""
+    detours = Detours()
+    relay = ScriptedRelay()
+    with finding({}) as finder:
+        intake = intake_of(finder, relay, most=2, detours=detours)
+        detours.learn(HERE, "westeurope")
+        for number, region in enumerate(["eastus", "westus", "uksouth"]):
+            one = point(lane=Lane(region, ONE), metric=f"m{number}")
+            (verdict,) = await intake.submit([one])
+            expected = Status.PUBLISHED if number < 2 else Status.REJECTED
+            assert verdict.status is expected
+    assert {one.lane.region for given in relay.submitted for one in given} == {"westeurope"}
+
+
+async def test_a_look_up_that_breaks_defers_its_own_lane_alone(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(resource_id: str) -> str:
+        raise KeyError(resource_id)
+
+    relay = ScriptedRelay()
+    with finding({}) as finder:
+        monkeypatch.setattr(finder.regions, "find", broken)
+        verdicts = await intake_of(finder, relay).submit([nowhere(ONE), point(lane=HERE)])
+    assert sorted(verdict.status for verdict in verdicts) == [Status.DEFERRED, Status.PUBLISHED]
+    assert caplog.messages == [f"A look-up broke: {ONE}"]
 
 
 @pytest.mark.parametrize(("more", "known"), [(2, "503 busy"), (3, None)], ids=["limit", "beyond"])
@@ -363,8 +381,8 @@ async def test_the_oldest_obstacle_is_forgotten_first(
         intake = intake_of(finder, relay, fence=Fence())
         await intake.submit([point(lane=HERE)])
         await intake.submit([point(lane=lane) for lane in lanes])
-        assert await intake.obstacle(HERE) == known
-        assert [await intake.obstacle(lane) for lane in lanes] == ["503 busy"] * more
+        assert intake.obstacle(HERE) == known
+        assert [intake.obstacle(lane) for lane in lanes] == ["503 busy"] * more
 
 
 async def test_an_obstacle_met_again_is_not_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -374,4 +392,4 @@ async def test_an_obstacle_met_again_is_not_the_oldest(monkeypatch: pytest.Monke
         intake = intake_of(finder, ScriptedRelay(defer), fence=Fence())
         for number in (0, 1, 0, 2):
             await intake.submit([point(lane=lanes[number])])
-        assert [await intake.obstacle(lane) for lane in lanes] == ["503 busy", None, "503 busy"]
+        assert [intake.obstacle(lane) for lane in lanes] == ["503 busy", None, "503 busy"]

@@ -133,6 +133,7 @@ async def test_a_resource_that_was_moved_is_looked_up_anew(crank: Crank) -> None
     crank.send(message(site))
     assert await crank.turn() == []
     register(crank, shop="eastus")
+    crank.clock.advance(seconds=6)  # What was listed a moment ago is not listed again.
     mismatch = {"error": {"code": "RegionMismatch", "message": "It is not here."}}
     fault = {"status": 400, "body": mismatch, "next": 1, "resourceId": site}
     crank.backend.control("POST", "faults", json=fault)

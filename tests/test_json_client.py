@@ -378,6 +378,45 @@ def test_headers_without_end_are_left(line: bytes, session: requests.Session) ->
     assert found == f"{url}: not read in time"
 
 
+@pytest.mark.parametrize("secret", ["code=TOPSECRET", "sv=1&sig=TOPSECRET"])
+def test_a_header_that_cannot_be_read_tells_the_log_no_key(
+    secret: str, session: requests.Session, caplog: pytest.LogCaptureFixture
+) -> None:
+    """urllib3 warns of it with the whole address."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65_536)
+                lines = ("HTTP/1.1 200 OK", "no header", "Content-Length: 2", "", "{}")
+                connection.sendall("\r\n".join(lines).encode())
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/?{secret}"
+        with contextlib.suppress(SourceError):
+            client_of(session).get(url, Deadline(1))
+        thread.join(10)
+    assert "TOPSECRET" not in caplog.text
+
+
+def test_a_deadline_before_there_is_a_connection_ends_it_too(
+    session: requests.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name may take longer to be found out than there is time."""
+    look_up = socket.getaddrinfo
+
+    def slow(*arguments: Any, **named: Any) -> Any:
+        threading.Event().wait(0.5)
+        return look_up(*arguments, **named)
+
+    with serving(trickle) as server:
+        monkeypatch.setattr(socket, "getaddrinfo", slow)
+        found = failure(lambda: client_of(session).get(server.url, Deadline(0.2)))
+    assert found == f"{server.url}: not read in time"
+
+
 def test_the_end_of_one_request_is_not_that_of_the_next(session: requests.Session) -> None:
     """They share a connection; the first one's deadline passes during the second."""
 
