@@ -62,6 +62,7 @@ resource functionApp 'Microsoft.Web/sites@2024-04-01' = {
     virtualNetworkSubnetId: subnetId
     siteConfig: {
       ftpsState: 'Disabled'
+      http20Enabled: true
       minTlsVersion: '1.2'
       scmMinTlsVersion: '1.2'
     }
