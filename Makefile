@@ -1,6 +1,6 @@
 # Everything a user types; `make help` lists it. Needs Python 3.11 or newer, and make.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-3.13 run bench check audit clean
+.PHONY: help setup demo test test-3.13 run bench check audit infra-check clean
 
 # The first interpreter that is new enough; `make PYTHON=… setup` chooses another.
 NEW_ENOUGH := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
@@ -67,5 +67,12 @@ audit: setup ## Look for known vulnerabilities in what is deployed and what test
 		&& .venv-audit/bin/python $(PIP_INSTALL) -r requirements-audit.txt; }
 	.venv-audit/bin/pip-audit --strict -r requirements-dev.txt
 
+infra-check: setup ## Look for weaknesses in the templates, with checkov
+	@test -x .venv-checkov/bin/checkov || { echo "Installing checkov into .venv-checkov …"; \
+		$(PYTHON) -m venv .venv-checkov \
+		&& .venv-checkov/bin/python $(PIP_INSTALL) -r requirements-checkov.txt; }
+	@PYTHONPATH=.:tests .venv/bin/python -m infra.arm .local/arm
+	.venv-checkov/bin/checkov --config-file infra/.checkov.yaml --directory .local/arm
+
 clean: ## Remove what setup made
-	rm -rf .venv .venv-3.13 .venv-audit local/node_modules local/.nodejs
+	rm -rf .venv .venv-3.13 .venv-audit .venv-checkov local/node_modules local/.nodejs

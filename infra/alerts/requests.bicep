@@ -1,0 +1,92 @@
+// Alerts on the app's invocations, by its logs. A metric alert says nothing while there is no value:
+// of a relay that is silent, or may not publish, only what it logs tells.
+
+@description('Required. Where the alerts are created.')
+param location string
+
+@description('Required. What the names of the alerts begin with.')
+param name string
+
+@description('Optional. Tags of the alerts.')
+param tags { *: string } = {}
+
+@description('Required. ID of the Log Analytics workspace with the app\'s requests.')
+param workspaceId string
+
+@description('Required. Name of the function app.')
+param functionAppName string
+
+@description('Required. IDs of the action groups that are told.')
+param actionGroupIds string[]
+
+var requests = 'AppRequests | where AppRoleName =~ "${functionAppName}"'
+
+resource silent 'Microsoft.Insights/scheduledQueryRules@2022-06-15' = {
+  name: '${name}-silent'
+  location: location
+  tags: tags
+  kind: 'LogAlert'
+  properties: {
+    displayName: '${name}-silent'
+    description: 'The relay is silent: its timer has not ticked well for 15 minutes. It is stopped, cannot start, or its settings are wrong.'
+    severity: 1
+    enabled: true
+    scopes: [workspaceId]
+    evaluationFrequency: 'PT15M'
+    windowSize: 'PT15M'
+    autoMitigate: true
+    skipQueryValidation: true
+    criteria: {
+      allOf: [
+        {
+          query: '${requests} | where Name == "sample_sources" and Success == true'
+          timeAggregation: 'Count'
+          operator: 'LessThan'
+          threshold: 1
+          failingPeriods: {
+            numberOfEvaluationPeriods: 1
+            minFailingPeriodsToAlert: 1
+          }
+        }
+      ]
+    }
+    actions: {
+      actionGroups: actionGroupIds
+    }
+  }
+}
+
+resource failing 'Microsoft.Insights/scheduledQueryRules@2022-06-15' = {
+  name: '${name}-failing'
+  location: location
+  tags: tags
+  kind: 'LogAlert'
+  properties: {
+    displayName: '${name}-failing'
+    description: 'Messages cannot be published, for half an hour now: a role, a resource or a region is missing. They wait in the queue; the log of the app names what is missing.'
+    severity: 2
+    enabled: true
+    scopes: [workspaceId]
+    evaluationFrequency: 'PT15M'
+    windowSize: 'PT15M'
+    autoMitigate: true
+    skipQueryValidation: true
+    criteria: {
+      allOf: [
+        {
+          query: '${requests} | where Name == "drain_metrics" and Success == false'
+          timeAggregation: 'Count'
+          operator: 'GreaterThan'
+          threshold: 0
+          failingPeriods: {
+            numberOfEvaluationPeriods: 2
+            minFailingPeriodsToAlert: 2
+          }
+        }
+      ]
+    }
+    actions: {
+      actionGroups: actionGroupIds
+    }
+  }
+}

@@ -1,0 +1,74 @@
+// What the app needs of its own: its storage account, its Application Insights, and itself.
+import { roles } from 'roles.bicep'
+
+@description('Required. Principal ID of the app\'s managed identity.')
+param principalId string
+
+@description('Required. Name of the app\'s storage account.')
+param storageAccountName string
+
+@description('Required. Name of the app\'s Application Insights component.')
+param insightsName string
+
+@description('Required. Name of the function app.')
+param functionAppName string
+
+@description('Required. Whether the app publishes depth and age of its own queues, on their account.')
+param publishesOfStorage bool
+
+// Table access is not granted: the host wants it for its diagnostic events alone.
+var storageRoles = concat(
+  [roles.storageBlobDataOwner, roles.storageQueueDataContributor],
+  publishesOfStorage ? [roles.monitoringMetricsPublisher] : []
+)
+
+resource storage 'Microsoft.Storage/storageAccounts@2023-05-01' existing = {
+  name: storageAccountName
+}
+
+resource insights 'Microsoft.Insights/components@2020-02-02' existing = {
+  name: insightsName
+}
+
+resource functionApp 'Microsoft.Web/sites@2024-04-01' existing = {
+  name: functionAppName
+}
+
+resource onStorage 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for role in storageRoles: {
+    name: guid(storage.id, principalId, role)
+    scope: storage
+    properties: {
+      roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role)
+      principalId: principalId
+      principalType: 'ServicePrincipal'
+    }
+  }
+]
+
+resource onInsights 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(insights.id, principalId, roles.monitoringMetricsPublisher)
+  scope: insights
+  properties: {
+    roleDefinitionId: subscriptionResourceId(
+      'Microsoft.Authorization/roleDefinitions',
+      roles.monitoringMetricsPublisher
+    )
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+  }
+}
+
+// For the relay's metrics on itself.
+resource onFunctionApp 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(functionApp.id, principalId, roles.monitoringMetricsPublisher)
+  scope: functionApp
+  properties: {
+    roleDefinitionId: subscriptionResourceId(
+      'Microsoft.Authorization/roleDefinitions',
+      roles.monitoringMetricsPublisher
+    )
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+  }
+}

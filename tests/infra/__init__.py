@@ -1,0 +1,1 @@
+"""The templates under infra/, and what is published."""
