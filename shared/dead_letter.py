@@ -4,11 +4,14 @@ A dead letter is a JSON object:
 
     reason            code of the reason, see model.Reason
     detail            what is wrong with the first thing refused, and how many more there are
+    deadLetteredTime  ISO 8601
     messageId         of the message that was refused (absent for samples)
     enqueuedTime      of that message, ISO 8601
-    deadLetteredTime  ISO 8601
     refused           [{"detail", "message"}]: each a message of the ingress queue's format with
                       only what was refused in it, or {"detail", "body"} for what is no JSON
+
+Where a letter holds what several messages brought at the same moment, each thing refused has the
+messageId and enqueuedTime of its own.
 
 What does not fit one message of 64 KiB becomes several; a thing that does not fit by itself is
 cut into letters with `part`, `parts` and a `bodyBase64` each, to be joined before decoding.
@@ -17,7 +20,7 @@ cut into letters with `part`, `parts` and a `bodyBase64` each, to be joined befo
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
 
@@ -54,6 +57,8 @@ class Origin(msgspec.Struct, frozen=True):
 
 class _Refused(msgspec.Struct, omit_defaults=True, rename="camel"):
     detail: str
+    message_id: str | None = None
+    enqueued_time: datetime | None = None
     message: Raw | UnsetType = UNSET
     body: str | UnsetType = UNSET
     body_base64: str | UnsetType = UNSET
@@ -79,36 +84,52 @@ def rejections_of(verdict: Verdict) -> Iterator[Rejection]:
 
 
 def write_dead_letters(
-    rejections: Iterable[Rejection], origin: Origin, now: datetime
+    given: Sequence[tuple[Sequence[Rejection], Origin]], now: datetime
 ) -> Iterator[bytes]:
-    """Yield the dead letters of one message's rejections, each under 64 KiB."""
-    ordered = sorted(rejections, key=lambda rejection: rejection.reason)
-    for reason, group in groupby(ordered, key=lambda rejection: rejection.reason):
+    """Yield the dead letters of what some messages brought, each under 64 KiB."""
+    alone = given[0][1] if len(given) == 1 else None
+    brought = [(rejection, origin) for rejections, origin in given for rejection in rejections]
+    brought.sort(key=_reason)
+    for reason, group in groupby(brought, key=_reason):
         entries: list[bytes] = []
-        for rejection in group:
-            entry = _ENCODER.encode(_entry(rejection))
+        for rejection, origin in group:
+            entry = _ENCODER.encode(_entry(rejection, None if alone else origin))
             if size_in_queue(entry) <= _MOST_BYTES:
                 entries.append(entry)
             else:
                 yield from _parts(rejection, origin, now)
         for run in packed(entries, _MOST_BYTES):
             first: str = msgspec.json.decode(run[0])["detail"]
+            more = len(run) - 1
             yield _ENCODER.encode(
-                _letter(reason, first, origin, now, more=len(run) - 1, refused=run)
+                _letter(Reason(reason), first, alone or Origin(), now, more=more, refused=run)
             )
 
 
-def _entry(rejection: Rejection) -> _Refused:
+def _reason(brought: tuple[Rejection, Origin]) -> str:
+    return brought[0].reason
+
+
+def _entry(rejection: Rejection, origin: Origin | None) -> _Refused:
+    """A thing refused, with its origin where the letter has none."""
     detail, content = rejection.detail[:_MOST_DETAIL], rejection.content
+    entry = _Refused(detail, *(_message(origin) if origin else ()))
     try:
-        text = content.decode()
+        entry.body = content.decode()
         msgspec.json.decode(content)
         msgspec.json.decode(b"[" * _SPARE_LEVELS + content + b"]" * _SPARE_LEVELS)
     except UnicodeDecodeError:
-        return _Refused(detail, body_base64=base64.b64encode(content).decode())
+        entry.body_base64 = base64.b64encode(content).decode()
     except (msgspec.DecodeError, RecursionError):
-        return _Refused(detail, body=text)
-    return _Refused(detail, message=Raw(content))
+        pass  # Not JSON: its text is all there is to show.
+    else:
+        entry.body, entry.message = UNSET, Raw(content)
+    return entry
+
+
+def _message(origin: Origin) -> tuple[str | None, datetime | None]:
+    """ID and enqueued time as a letter has them."""
+    return origin.message_id and origin.message_id[:_MOST_MESSAGE_ID], origin.enqueued
 
 
 def _parts(rejection: Rejection, origin: Origin, now: datetime) -> Iterator[bytes]:
@@ -131,5 +152,4 @@ def _letter(
     reason: Reason, detail: str, origin: Origin, now: datetime, more: int = 0, **content: object
 ) -> _Letter:
     text = detail[:_MOST_DETAIL_OF_LETTER] + (f" (and {more} more)" if more else "")
-    message_id = origin.message_id and origin.message_id[:_MOST_MESSAGE_ID]
-    return _Letter(reason, text, now, message_id, origin.enqueued, **content)  # type: ignore[arg-type]
+    return _Letter(reason, text, now, *_message(origin), **content)  # type: ignore[arg-type]

@@ -6,11 +6,11 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
-from typing import Protocol
 
 import msgspec
 
-from shared.dead_letter import Origin, rejections_of, write_dead_letters
+from shared.dead_letter import Origin, rejections_of
+from shared.dead_letter_box import DeadLetterBox, Outbox
 from shared.errors import DeferredError
 from shared.log_limit import LogLimit
 from shared.message import Address, parse
@@ -19,19 +19,12 @@ from shared.model import Lane, Point, Reason, Rejection, Status, Verdict, Window
 from shared.relay import Submit
 from shared.telemetry import Record, unrecorded
 
-__all__ = ["Drain", "Outbox"]
+__all__ = ["Drain"]
 
 LOG = logging.getLogger(__name__)
 
 # A window that every time is in.
 _ENDLESS = Window(timedelta.max, timedelta.max)
-
-
-class Outbox(Protocol):
-    """A queue to put messages into."""
-
-    async def send(self, message: bytes, delay: timedelta = timedelta()) -> None:
-        """Put a message there, to be seen after a delay."""
 
 
 class Drain:
@@ -54,7 +47,7 @@ class Drain:
         self._submit = submit
         self._obstacle = obstacle
         self._ingress = ingress
-        self._dead_letters = dead_letters
+        self._dead_letters = DeadLetterBox(dead_letters, clock)
         self._defaults = defaults
         self._window = window
         self._retry_delay = retry_delay
@@ -80,7 +73,7 @@ class Drain:
         # Before anything is published: should this fail, the whole message is tried again and
         # no value is counted twice.
         rejections = [self._explained(rejection) for rejection in parsed.rejections]
-        await self._bury(rejections, origin)
+        await self._dead_letters.bury(rejections, origin)
         for reason, alike in groupby(sorted(rejections, key=_reason), key=_reason):
             first, *rest = alike
             parts = first.parts + sum(rejection.parts for rejection in rest)
@@ -124,14 +117,8 @@ class Drain:
             self._warnings.warn("put back", len(verdict.points), verdict.detail)
         for message in write_messages(point for verdict in deferred for point in verdict.points):
             await self._ingress.send(message, self._retry_delay)
-        await self._bury(_rejections(verdicts), origin)
+        await self._dead_letters.bury(_rejections(verdicts), origin)
         self._count(verdicts, origin)
-
-    async def _bury(self, rejections: Sequence[Rejection], origin: Origin) -> None:
-        if not rejections:
-            return
-        for letter in write_dead_letters(rejections, origin, self._clock()):
-            await self._dead_letters.send(letter)
 
     def _note_refused(self, reason: str, parts: int, detail: str, origin: Origin) -> None:
         text = f"message {origin.message_id}: {detail}"

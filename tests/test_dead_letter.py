@@ -23,7 +23,7 @@ LIMIT = 64 * 1024
 
 def write(*rejections: Rejection, origin: Origin = ORIGIN) -> list[bytes]:
     """The letters, each as small as a queue wants it."""
-    letters = list(write_dead_letters(rejections, origin, NOW))
+    letters = list(write_dead_letters([(rejections, origin)], NOW))
     assert all(size_in_queue(letter) <= LIMIT for letter in letters)
     return letters
 
@@ -247,3 +247,23 @@ def normal(found: Counter[tuple[str, bytes]]) -> Counter[tuple[str, bytes]]:
         except (ValueError, RecursionError):
             result[reason, one] += count
     return result
+
+
+def test_what_several_messages_bring_shares_a_letter_and_keeps_its_origin() -> None:
+    other = Origin("6d20", NOW)
+    bad = Rejection(Reason.INVALID, "no", b"oops")
+    old = Rejection(Reason.EXPIRED, "late", b"{}")
+    given = [([bad, old], ORIGIN), ([bad], other), ([bad], Origin())]
+    expired, invalid = map(json.loads, write_dead_letters(given, NOW))
+    for letter in (expired, invalid):
+        assert letter["deadLetteredTime"] == "2026-11-23T07:25:30Z"
+        assert "messageId" not in letter
+        assert "enqueuedTime" not in letter
+    assert [one.get("messageId") for one in expired["refused"]] == [ORIGIN.message_id]
+    assert [one.get("messageId") for one in invalid["refused"]] == [
+        ORIGIN.message_id,
+        "6d20",
+        None,
+    ]
+    assert invalid["refused"][1]["enqueuedTime"] == "2026-11-23T07:25:30Z"
+    assert invalid["detail"] == "no (and 2 more)"

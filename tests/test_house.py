@@ -145,6 +145,7 @@ MAY_IMPORT = {
     "body": {"shared.address", "shared.refusal"},
     "message_writer": {"shared.message_types", "shared.packing"},
     "dead_letter": {"shared.message_writer", "shared.packing"},
+    "dead_letter_box": {"shared.dead_letter"},
 }
 
 
