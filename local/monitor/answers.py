@@ -22,7 +22,8 @@ _JSON = "application/json; charset=utf-8"
 class RefusalError(Exception):
     """A request refused: status, and code and message of the body.
 
-    Without a code the answer has no body; the message is then for the log of requests alone.
+    Without a code the answer has no body; the message is then for the log of requests alone. The
+    body is error_body's unless another is given.
     """
 
     def __init__(
@@ -31,12 +32,14 @@ class RefusalError(Exception):
         code: str = "",
         message: str = "",
         headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.message = message
         self.headers = headers
+        self.body = body or error_body(code, message)
 
 
 def bad_request(message: str) -> RefusalError:
@@ -59,8 +62,7 @@ def refused(refusal: RefusalError) -> Response:
     """The answer to a request that was refused."""
     if not refusal.code:
         return Response(status_code=refusal.status, headers=refusal.headers)
-    body = error_body(refusal.code, refusal.message)
-    return json(body, refusal.status, refusal.headers)
+    return json(refusal.body, refusal.status, refusal.headers)
 
 
 class NoAnswer(Response):

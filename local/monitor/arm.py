@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.routing import Route
 
-from . import arm_resources, arm_service_bus
+from . import arm_metrics, arm_resources, arm_service_bus
 from .answers import NoAnswer, RefusalError, json, refused
 from .faults import under
 from .journal import ArmRecord
@@ -35,7 +35,7 @@ AUDIENCES = (
     "https://management.azure.com/",
     "https://management.azure.com",
 )
-_OPERATIONS = (arm_resources.operation, arm_service_bus.operation)
+_OPERATIONS = (arm_metrics.operation, arm_resources.operation, arm_service_bus.operation)
 
 
 def routes(state: MonitorState) -> list[BaseRoute]:

@@ -6,6 +6,7 @@ __all__ = [
     "KEPT_MINUTES",
     "LIST_PAGE",
     "LOGGED_REQUESTS",
+    "MAX_BATCH_RESOURCES",
     "MAX_BODY_BYTES",
     "MAX_COUNT",
     "MAX_DIMENSIONS",
@@ -13,6 +14,8 @@ __all__ = [
     "MAX_FAULTS",
     "MAX_FUTURE_SECONDS",
     "MAX_PAST_SECONDS",
+    "MAX_QUERY_METRICS",
+    "MAX_QUERY_VALUES",
     "MAX_RESOURCES",
     "MAX_SPELLINGS",
     "MAX_TEXT_LENGTH",
@@ -27,6 +30,8 @@ MAX_FUTURE_SECONDS = 4 * 60  # The service's own error; its documentation says 5
 MAX_DIMENSIONS = 10  # Documentation; the service's error for 11 says "lesser than 10".
 MAX_TEXT_LENGTH = 256  # Documentation, in characters: metric, namespace, dimension name, value.
 MAX_COUNT = 2**31 - 1  # OpenAPI 2018-09-01-preview: count is an int32.
+MAX_QUERY_METRICS = 20  # OpenAPI 2024-02-01: metric names of one query.
+MAX_BATCH_RESOURCES = 50  # Documentation of metrics:getBatch: resource IDs of one query.
 
 # Azure Resource Manager.
 LIST_PAGE = 100  # Entities on a page of Service Bus, as its users saw; of resources, assumed.
@@ -39,4 +44,5 @@ MAX_SPELLINGS = 100_000  # First spellings of names kept.
 MAX_RESOURCES = 100_000  # Resources whose region was learned from a post.
 MAX_FAULTS = 1_000  # Faults waiting at one time.
 MAX_DOCUMENTS = 1_000  # JSON documents served.
+MAX_QUERY_VALUES = 1_000_000  # Values of an answer to a query, gaps among them.
 LOGGED_REQUESTS = 1_000  # Requests in each log; the totals beside it go on for ever.

@@ -16,11 +16,11 @@ import msgspec
 from .limits import KEPT_MINUTES, MAX_SPELLINGS, MAX_VALUES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Iterator
 
     from .documents import Point, Shape
 
-__all__ = ["MetricStore", "MetricValue"]
+__all__ = ["Aggregate", "MetricStore", "MetricValue", "Series"]
 
 _Key = tuple[str, tuple[str, str, tuple[str, ...]], tuple[str, ...]]
 
@@ -40,8 +40,12 @@ class MetricValue(msgspec.Struct, rename="camel", frozen=True):
     count: int
 
 
-class _Series(msgspec.Struct, eq=False):
-    """A series, as first spelled, and the number of minutes kept of it."""
+class Series(msgspec.Struct, eq=False):
+    """A series, as first spelled, and the number of minutes kept of it.
+
+    The key has all names as they are compared: resource ID; namespace, metric and dimension
+    names, sorted; and then the dimension values in that order.
+    """
 
     key: _Key
     resource_id: str
@@ -52,7 +56,9 @@ class _Series(msgspec.Struct, eq=False):
     kept: int = 0
 
 
-class _Aggregate(msgspec.Struct, gc=False):
+class Aggregate(msgspec.Struct, gc=False):
+    """What came in for one series and minute."""
+
     min: float
     max: float
     sum: float
@@ -65,8 +71,10 @@ class MetricStore:
     def __init__(self, kept_minutes: int = KEPT_MINUTES, max_values: int = MAX_VALUES) -> None:
         self._kept_minutes = kept_minutes
         self._max_values = max_values
-        self._series: dict[_Key, _Series] = {}
-        self._minutes: dict[int, dict[_Series, _Aggregate]] = {}
+        self._series: dict[_Key, Series] = {}
+        # Resource ID -> namespace and metric -> its series; all that is asked for goes through it.
+        self._index: dict[str, dict[tuple[str, str], dict[_Key, Series]]] = {}
+        self._minutes: dict[int, dict[Series, Aggregate]] = {}
         self._spellings: OrderedDict[tuple[str, ...], str] = OrderedDict()
         self._size = 0
 
@@ -78,14 +86,14 @@ class MetricStore:
             key = (resource_key, point.shape.key, point.dimension_values)
             series = self._series.get(key)
             if series is None:
-                series = self._series[key] = self._new_series(key, resource_id, region, point.shape)
+                series = self._new_series(key, resource_id, region, point.shape)
             minute = self._minutes.get(point.minute)
             if minute is None:
                 minute = self._minutes[point.minute] = {}
             values = point.values
             aggregate = minute.get(series)
             if aggregate is None:
-                minute[series] = _Aggregate(values.min, values.max, values.sum, values.count)
+                minute[series] = Aggregate(values.min, values.max, values.sum, values.count)
                 series.kept += 1
                 self._size += 1
                 continue
@@ -118,7 +126,41 @@ class MetricStore:
         found.sort(key=lambda each: each[:2])
         return [_value(series, minute, aggregate) for _, minute, series, aggregate in found]
 
-    def _new_series(self, key: _Key, resource_id: str, region: str, shape: Shape) -> _Series:
+    def resources(self) -> list[str]:
+        """The resources of which something is kept, in lower case, sorted."""
+        return sorted(self._index)
+
+    def metrics(self, resource_id: str, namespace: str | None = None) -> list[list[Series]]:
+        """The series of each metric of a resource, in the order of namespace and metric."""
+        found = self._index.get(resource_id.lower(), {})
+        return [
+            list(found[name].values())
+            for name in sorted(found)
+            if namespace is None or name[0] == namespace.lower()
+        ]
+
+    def series(self, resource_id: str, namespace: str, metric: str) -> list[Series]:
+        """The series of a metric of a resource."""
+        metrics = self._index.get(resource_id.lower(), {})
+        return list(metrics.get((namespace.lower(), metric.lower()), {}).values())
+
+    def read(
+        self, wanted: Collection[Series], first: int, end: int
+    ) -> Iterator[tuple[int, Series, Aggregate]]:
+        """What is kept of series from a minute up to, not with, another."""
+        for minute in sorted(each for each in self._minutes if first <= each < end):
+            kept = self._minutes[minute]
+            if len(wanted) < len(kept):
+                for series in wanted:
+                    aggregate = kept.get(series)
+                    if aggregate is not None:
+                        yield minute, series, aggregate
+            else:
+                for series, aggregate in kept.items():
+                    if series in wanted:
+                        yield minute, series, aggregate
+
+    def _new_series(self, key: _Key, resource_id: str, region: str, shape: Shape) -> Series:
         resource_key, (namespace_key, metric_key, dimension_keys), dimension_values = key
         path: tuple[str, ...] = (resource_key,)
         spelled_id = self._first_spelling(path, resource_id)
@@ -131,7 +173,11 @@ class MetricStore:
             for name_key, name in zip(dimension_keys, shape.dimensions, strict=True)
         ]
         dimensions = dict(zip(names, dimension_values, strict=True))
-        return _Series(key, spelled_id, region, namespace, metric, dimensions)
+        series = Series(key, spelled_id, region, namespace, metric, dimensions)
+        self._series[key] = series
+        metrics = self._index.setdefault(resource_key, {})
+        metrics.setdefault((namespace_key, metric_key), {})[key] = series
+        return series
 
     def _first_spelling(self, path: tuple[str, ...], spelling: str) -> str:
         first = self._spellings.setdefault(path, spelling)
@@ -153,14 +199,23 @@ class MetricStore:
             if not kept:
                 del self._minutes[oldest]
 
-    def _release(self, series: _Series) -> None:
+    def _release(self, series: Series) -> None:
         self._size -= 1
         series.kept -= 1
-        if not series.kept:
-            del self._series[series.key]
+        if series.kept:
+            return
+        del self._series[series.key]
+        resource_key, (namespace_key, metric_key, _), _ = series.key
+        metrics = self._index[resource_key]
+        siblings = metrics[namespace_key, metric_key]
+        del siblings[series.key]
+        if not siblings:
+            del metrics[namespace_key, metric_key]
+            if not metrics:
+                del self._index[resource_key]
 
 
-def _value(series: _Series, minute: int, aggregate: _Aggregate) -> MetricValue:
+def _value(series: Series, minute: int, aggregate: Aggregate) -> MetricValue:
     return MetricValue(
         resource_id=series.resource_id,
         region=series.region,

@@ -50,3 +50,34 @@ def test_the_oldest_go_when_there_are_too_many() -> None:
     assert kept(store) == ["f 23T07:27", "g 23T07:27", "h 23T07:27"]
     add(store, NOW + 120, "h")
     assert store.values()[-1].count == 2
+
+
+def test_names_go_with_the_last_of_their_values() -> None:
+    store = MetricStore(kept_minutes=60)
+    add(store, NOW, "a", "b")
+    add(store, NOW + 60 * 60, "b")
+    assert [each.dimensions["D"] for each in store.series(QUEUE_ACCOUNT, "n", "m")] == ["a", "b"]
+    add(store, NOW + 61 * 60, "b")
+    assert [each.dimensions["D"] for each in store.series(QUEUE_ACCOUNT, "n", "m")] == ["b"]
+    assert store.resources() == [QUEUE_ACCOUNT.lower()]
+    store.add(QUEUE_ACCOUNT + "2", REGION, batch(NOW + 200 * 60, "c").points, NOW + 200 * 60)
+    assert store.resources() == [QUEUE_ACCOUNT.lower() + "2"]
+    assert not store.series(QUEUE_ACCOUNT, "n", "m")
+    assert not store.metrics(QUEUE_ACCOUNT)
+
+
+def test_reading_takes_the_shorter_way_round() -> None:
+    store = MetricStore()
+    add(store, NOW, *"abc")
+    add(store, NOW + 60, "c")
+    minute = int(NOW // 60)
+    wanted = dict.fromkeys(store.series(QUEUE_ACCOUNT, "N", "M")[1:])
+
+    def found(first: int, end: int) -> list[tuple[int, str]]:
+        read = store.read(wanted, minute + first, minute + end)
+        return sorted((each - minute, series.dimensions["D"]) for each, series, _ in read)
+
+    assert found(0, 2) == [(0, "b"), (0, "c"), (1, "c")]
+    assert found(0, 1) == [(0, "b"), (0, "c")]
+    assert found(1, 2) == [(1, "c")]
+    assert found(2, 9) == []

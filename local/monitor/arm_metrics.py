@@ -1,0 +1,153 @@
+"""Reading metrics through Azure Resource Manager, of one resource at a time.
+
+    GET {resourceId}/providers/Microsoft.Insights/metrics?api-version=2024-02-01&metricnames=
+        [&metricnamespace=&timespan=&interval=&aggregation=&$filter=&top=&orderby=&rollupby=
+         &resultType=&AutoAdjustTimegrain=&ValidateDimensions=]
+    GET {resourceId}/providers/Microsoft.Insights/metricDefinitions?api-version=[&metricnamespace=]
+    GET {resourceId}/providers/Microsoft.Insights/metricNamespaces?api-version=
+
+As in the service, a query without a namespace is of the platform metrics, of which there are none
+here. The errors of this provider come without the member "error" around them.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from . import query
+from .answers import RefusalError
+from .arm_operation import Operation, resource_not_found
+from .resources import is_resource, type_and_name
+from .time_grain import GRAINS, BadQueryError, duration, span, stamp
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from starlette.requests import Request
+
+    from .state import MonitorState
+    from .store import Series
+
+__all__ = ["operation", "parameters", "values"]
+
+_PROVIDER = "/providers/microsoft.insights/"
+_METRICS_VERSIONS = ("2018-01-01", "2019-07-01", "2021-05-01", "2023-10-01", "2024-02-01")
+_NAMESPACES_VERSIONS = ("2017-12-01-preview", "2023-10-01", "2024-02-01")
+
+
+def operation(state: MonitorState, path: str) -> Operation | None:
+    """What a path reads of a resource's metrics, if it does."""
+    place = path.lower().rfind(_PROVIDER)
+    resource_id, kind = path[: max(place, 0)], path[place + len(_PROVIDER) :]
+    if not is_resource(resource_id):
+        return None
+    known: dict[str, tuple[str, tuple[str, ...], Callable[..., dict[str, Any]]]] = {
+        "metrics": ("metrics", _METRICS_VERSIONS, values),
+        "metricdefinitions": ("metricDefinitions", _METRICS_VERSIONS, _definitions),
+        "metricnamespaces": ("metricNamespaces", _NAMESPACES_VERSIONS, _namespaces),
+    }
+    if kind.lower() not in known:
+        return None
+    name, versions, answer = known[kind.lower()]
+
+    def of_request(request: Request) -> dict[str, Any]:
+        if state.resources.region(resource_id) is None:
+            raise resource_not_found(resource_id)
+        try:
+            return answer(state, resource_id, parameters(request))
+        except BadQueryError as exc:
+            raise _bad_query(exc) from exc
+
+    return Operation(f"Microsoft.Insights/{name}/read", resource_id, versions, of_request)
+
+
+def parameters(request: Request) -> dict[str, str]:
+    """The query parameters, whose names the service takes in any case."""
+    return {name.lower(): value for name, value in request.query_params.items()}
+
+
+def values(state: MonitorState, resource_id: str, given: Mapping[str, str]) -> dict[str, Any]:
+    """The answer to a query of metrics. Raises BadQueryError."""
+    start, end = _timespan(given.get("timespan"))
+    within = span(start, end, state.now())
+    kind = type_and_name(resource_id)[0]
+    namespace = given.get("metricnamespace", kind)
+    asked = query.read(given, within, namespace, given.get("$filter"))
+    query.check(state.store, [resource_id], asked)
+    answer: dict[str, Any] = {
+        "cost": within.minutes * len(asked.metrics),
+        "timespan": f"{stamp(within.start)}/{stamp(within.end)}",
+        "interval": duration(asked.grain),
+        "value": query.metrics(state.store, resource_id, asked),
+        "namespace": namespace.lower(),
+        "resourceregion": state.resources.region(resource_id),
+    }
+    if asked.metadata:
+        del answer["interval"]
+    return answer
+
+
+def _definitions(state: MonitorState, resource_id: str, given: Mapping[str, str]) -> dict[str, Any]:
+    namespace = given.get("metricnamespace", type_and_name(resource_id)[0])
+    query.check_namespace(state.store, [resource_id], namespace)
+    metrics = state.store.metrics(resource_id, namespace)
+    return {"value": [_definition(resource_id, series) for series in metrics]}
+
+
+def _definition(resource_id: str, series: list[Series]) -> dict[str, Any]:
+    metric = series[0].metric
+    return {
+        "id": f"{resource_id}/providers/microsoft.insights/metricdefinitions/{metric}",
+        "resourceId": resource_id,
+        "namespace": series[0].namespace,
+        "name": {"value": metric, "localizedValue": metric},
+        "isDimensionRequired": False,
+        "unit": "Unspecified",
+        "primaryAggregationType": "Average",
+        "supportedAggregationTypes": [name.capitalize() for name in query.AGGREGATIONS],
+        # Of the service it is P93D; here nothing is older than a day.
+        "metricAvailabilities": [
+            {"timeGrain": name, "retention": "P1D"} for name in GRAINS.values()
+        ],
+        "dimensions": [
+            {"value": name, "localizedValue": name} for name in query.supported(series).values()
+        ],
+    }
+
+
+def _namespaces(state: MonitorState, resource_id: str, given: Mapping[str, str]) -> dict[str, Any]:
+    span(given.get("starttime"), None, state.now())  # Everything kept is younger than it may be.
+    found = {
+        series[0].key[1][0]: series[0].namespace for series in state.store.metrics(resource_id)
+    }
+    return {"value": [_namespace(resource_id, name) for name in found.values()]}
+
+
+def _namespace(resource_id: str, namespace: str) -> dict[str, Any]:
+    name = namespace.replace("/", "-")
+    return {
+        "id": f"{resource_id}/providers/microsoft.insights/metricNamespaces/{name}",
+        "name": name,
+        "type": "Microsoft.Insights/metricNamespaces",
+        "classification": "Custom",
+        "properties": {"metricNamespaceName": namespace},
+    }
+
+
+def _timespan(given: str | None) -> tuple[str | None, str | None]:
+    """Start and end of `2026-11-23T07:00:00Z/2026-11-23T08:00:00Z`."""
+    if given is None:
+        return None, None
+    start, slash, end = given.partition("/")
+    if not slash:
+        raise BadQueryError(f"The timespan '{given}' is no <start>/<end>.")
+    return start, end
+
+
+def _bad_query(error: BadQueryError) -> RefusalError:
+    message = f"{error}, TraceId: {{{uuid.uuid4()}}}"
+    body = msgspec.json.encode({"code": "BadRequest", "message": message})
+    return RefusalError(400, "BadRequest", message, body=body)

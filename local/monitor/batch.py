@@ -1,0 +1,154 @@
+"""Reading metrics of up to 50 resources at once: `metrics:getBatch`.
+
+    POST [/{region}]/subscriptions/{subscription}/metrics:getBatch?api-version=2024-02-01
+        &metricnamespace=&metricnames=[&starttime=&endtime=&interval=&aggregation=&filter=&top=
+         &orderby=&rollupby=]
+    {"resourceids": […]}
+
+In the service the region is the first label of the host; where it is given, the resources have to
+be there. The service answers so for platform metrics only; the emulator, which has none, for
+custom ones.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from starlette.routing import Route
+
+from . import query
+from .answers import RefusalError, json, refused
+from .arm_metrics import parameters
+from .limits import MAX_BATCH_RESOURCES
+from .resources import in_scope, is_resource, type_and_name
+from .roles import READERS, holds
+from .time_grain import BadQueryError, Span, duration, span, stamp
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.routing import BaseRoute
+
+    from .state import MonitorState
+
+__all__ = ["AUDIENCE", "routes"]
+
+AUDIENCE = "https://metrics.monitor.azure.com"
+_VERSIONS = ("2023-10-01", "2024-02-01")
+_ACTION = "Microsoft.Insights/metrics/read"
+
+
+class _Body(msgspec.Struct):
+    resourceids: list[str]
+
+
+def routes(state: MonitorState) -> list[BaseRoute]:
+    """The routes of the batch query, with and without a region."""
+
+    async def post(request: Request) -> Response:
+        try:
+            return json(_answer(state, request, await request.body()))
+        except BadQueryError as exc:
+            return refused(_refusal(400, "BadRequest", str(exc)))
+        except RefusalError as exc:
+            return refused(exc)
+
+    path = "/subscriptions/{subscription}/metrics:getBatch"
+    return [Route(each, post, methods=["POST"]) for each in (path, "/{region}" + path)]
+
+
+def _answer(state: MonitorState, request: Request, body: bytes) -> dict[str, Any]:
+    given = parameters(request)
+    if given.get("api-version") not in _VERSIONS:
+        raise BadQueryError(
+            f"Invalid api-version '{given.get('api-version', '')}', supported ones are:"
+            f" {','.join(reversed(_VERSIONS))}"
+        )
+    _authorize(state, request, f"/subscriptions/{request.path_params['subscription']}")
+    if "timespan" in given:
+        raise BadQueryError(
+            f"Detected invalid time range parameters for API version {given['api-version']}."
+            " Please use only starttime and endtime to specify a time range."
+        )
+    if "metricnamespace" not in given:
+        raise BadQueryError("The query parameter 'metricnamespace' is required.")
+    within = span(given.get("starttime"), given.get("endtime"), state.now())
+    asked = query.read(given, within, given["metricnamespace"], given.get("filter"))
+    resource_ids = _resources(state, request, body)
+    query.check(state.store, resource_ids, asked)
+    return {"values": [_item(state, each, asked, within) for each in resource_ids]}
+
+
+def _item(
+    state: MonitorState, resource_id: str, asked: query.Query, within: Span
+) -> dict[str, Any]:
+    """What is answered for one resource."""
+    return {
+        "starttime": stamp(within.start),
+        "endtime": stamp(within.end),
+        "interval": duration(asked.grain),
+        "value": query.metrics(state.store, resource_id, asked),
+        "namespace": asked.namespace.lower(),
+        "resourceregion": state.resources.region(resource_id),
+        "resourceid": resource_id,
+    }
+
+
+def _authorize(state: MonitorState, request: Request, scope: str) -> None:
+    """Raise RefusalError unless the token is for this API (401) and its holder may read (403)."""
+    claims = state.tokens.claims(request.headers.get("authorization"), state.now())
+    if str(claims["aud"]).rstrip("/") != AUDIENCE:
+        raise _refusal(
+            401,
+            "InvalidAuthenticationTokenAudience",
+            f"The access token has been obtained for wrong audience or resource '{claims['aud']}'."
+            f" It should exactly match '{AUDIENCE}'.",
+        )
+    principal = str(claims["oid"])
+    if not holds(state.assignments, principal, READERS, scope):
+        raise _refusal(
+            403,
+            "AuthorizationFailed",
+            f"The client '{principal}' does not have authorization to perform action '{_ACTION}'"
+            f" over scope '{scope}'.",
+        )
+
+
+def _resources(state: MonitorState, request: Request, body: bytes) -> list[str]:
+    """The resources of the body, each once. Raises BadQueryError, or RefusalError (404)."""
+    try:
+        given = msgspec.json.decode(body, type=_Body).resourceids
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        raise BadQueryError(f"The body is invalid: {exc}") from exc
+    found = list({each.lower(): each for each in given}.values())
+    if not 0 < len(found) <= MAX_BATCH_RESOURCES:
+        raise BadQueryError(f"Expected 1 to {MAX_BATCH_RESOURCES} resourceids, not {len(found)}.")
+    scope = f"/subscriptions/{request.path_params['subscription']}"
+    for each in found:
+        if not is_resource(each) or not in_scope(each, scope):
+            raise BadQueryError(f"'{each}' is no resource of the subscription of the request.")
+    if len(kinds := {type_and_name(each)[0].lower() for each in found}) > 1:
+        raise BadQueryError(
+            f"All resources must have the same type, not {','.join(sorted(kinds))}."
+        )
+    regions = {each: state.resources.region(each) for each in found}
+    for each, region in regions.items():
+        if region is None:
+            raise _refusal(404, "ResourceNotFound", f"Failed to find resource mapping for {each}.")
+    wanted = {request.path_params.get("region", regions[found[0]]), *regions.values()}
+    if len(wanted) > 1:
+        raise BadQueryError(
+            "All resources must be in the region of the endpoint:"
+            f" {', '.join(sorted(filter(None, wanted)))} were found."
+        )
+    return found
+
+
+def _refusal(status: int, code: str, message: str) -> RefusalError:
+    """An error of this API: with the trace beside the message, and the code as a header, too."""
+    trace = {"type": "string", "info": f"TraceId={uuid.uuid4().hex}"}
+    error = {"additionalInfo": [trace], "code": code, "message": message}
+    body = msgspec.json.encode({"error": error})
+    return RefusalError(status, code, message, {"x-ms-error-code": code}, body)

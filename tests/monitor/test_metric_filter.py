@@ -1,0 +1,82 @@
+"""`$filter` of a metrics query: what passes, what splits, and what is wrong with it."""
+
+from __future__ import annotations
+
+import pytest
+
+from local.monitor.metric_filter import parse
+from local.monitor.time_grain import BadQueryError
+
+CITIES = ["Delft", "Utrecht", "Den Haag", "O'Brien"]
+
+
+def passed(text: str) -> list[str]:
+    (condition,) = parse(text)
+    return [city for city in CITIES if condition.passes(city)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("City eq 'Delft'", ["Delft"]),
+        ("City eq 'Delft' or city EQ 'Utrecht'", ["Delft", "Utrecht"]),
+        ("City ne 'Delft'", ["Utrecht", "Den Haag", "O'Brien"]),
+        ("City ne 'Delft' and City ne 'Utrecht'", ["Den Haag", "O'Brien"]),
+        ("City eq '*'", CITIES),
+        ("City eq '*' and City ne 'Delft'", ["Utrecht", "Den Haag", "O'Brien"]),
+        ("City sw 'De'", ["Delft", "Den Haag"]),
+        ("City sw 'De' or City eq 'Utrecht'", ["Delft", "Utrecht", "Den Haag"]),
+        ("  City  eq  'O''Brien'  ", ["O'Brien"]),
+        ("City eq 'delft'", []),
+    ],
+)
+def test_what_passes(text: str, expected: list[str]) -> None:
+    assert passed(text) == expected
+
+
+@pytest.mark.parametrize("text", [None, "", "  "])
+def test_no_filter(text: str | None) -> None:
+    assert parse(text) == ()
+
+
+def test_dimensions_keep_their_order_and_spelling() -> None:
+    text = "City eq 'a' or City eq 'b' and Country eq '*' and Name of it ne 'x and y eq z'"
+    assert [(each.dimension, each.key) for each in parse(text)] == [
+        ("City", "city"),
+        ("Country", "country"),
+        ("Name of it", "name of it"),
+    ]
+    assert parse(text)[2].unequal == {"x and y eq z"}
+
+
+def test_round_brackets_come_encoded_twice() -> None:
+    (condition,) = parse("dim %28test%29 1 eq 'val %28x%29'")
+    assert condition.dimension == "dim (test) 1"
+    assert condition.equal == {"val (x)"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "A eq 'a1' and B eq 'b1' and C eq '*' or B eq 'b2'",
+            "the logical or operator cannot separate two different metadata names, 'C' and 'B'.",
+        ),
+        ("A eq 'x' or A ne 'y'", "join 'ne' with and, not with or."),
+        (
+            "A eq 'x' and A eq 'y'",
+            "'A' cannot be two things at once; join its values with or.",
+        ),
+        ("A gt 'x'", "at 'A gt 'x'': expected <dimension> eq|ne|sw '<value>'"),
+        ("A eq x", "at 'A eq x'"),
+        ("A eq 'x' B eq 'y'", "at 'B eq 'y''"),
+        ("A eq 'x' and", "at 'and'"),
+        ("A eq 'x", "at 'A eq 'x'"),
+        ("eq 'x'", "at 'eq 'x''"),
+    ],
+)
+def test_what_is_wrong_is_said(text: str, message: str) -> None:
+    with pytest.raises(BadQueryError) as caught:
+        parse(text)
+    assert str(caught.value).startswith(f"Invalid filter '{text}'")
+    assert message in str(caught.value)

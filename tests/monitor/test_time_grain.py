@@ -1,0 +1,104 @@
+"""The span of a query, and the grain that it is cut into."""
+
+from __future__ import annotations
+
+import pytest
+
+from local.monitor.time_grain import BadQueryError, Span, duration, grain, span, stamp
+
+from .conftest import NOW  # 2026-11-23T07:25:30Z
+
+DAY = "2026-11-23T"
+
+
+def minutes(within: Span) -> tuple[str, str]:
+    """The first minute and the end, as times of the day."""
+    return tuple(  # type: ignore[return-value]
+        f"{each // 60 % 24:02}:{each % 60:02}" for each in (within.first_minute, within.end_minute)
+    )
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "expected"),
+    [
+        (None, None, ("06:25", "07:26")),  # The running minute is in it.
+        (f"{DAY}07:00:00Z", None, ("07:00", "07:26")),
+        (f"{DAY}07:00:00Z", f"{DAY}07:10:00Z", ("07:00", "07:10")),
+        (f"{DAY}07:00:00.123Z", f"{DAY}07:10:00.345Z", ("07:00", "07:10")),
+        (f"{DAY}07:00:00", f"{DAY}08:10:00+01:00", ("07:00", "07:10")),
+        (f"{DAY}07:00:00Z", f"{DAY}08:10:00 01:00", ("07:00", "07:10")),
+        (f"{DAY}07:20:10Z", f"{DAY}07:20:20Z", ("07:20", "07:21")),
+        (f"{DAY}07:00:00Z", f"{DAY}07:28:01Z", ("07:00", "07:29")),
+    ],
+)
+def test_the_minutes_of_a_span(
+    start: str | None, end: str | None, expected: tuple[str, str]
+) -> None:
+    assert minutes(span(start, end, NOW)) == expected
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "message"),
+    [
+        (None, f"{DAY}07:00:00Z", "Detected endtime without starttime."),
+        ("yesterday", None, "'yesterday' is not a time in ISO 8601."),
+        (f"{DAY}07:00:00Z", f"{DAY}07:00:00Z", f"The start time '{DAY}07:00:00Z' should be"),
+        (f"{DAY}09:00:00Z", None, f"The start time '{DAY}09:00:00Z' should be"),
+    ],
+)
+def test_what_is_no_span(start: str | None, end: str | None, message: str) -> None:
+    with pytest.raises(BadQueryError, match=message):
+        span(start, end, NOW)
+
+
+SIX_HOURS = span(f"{DAY}01:00:00Z", f"{DAY}07:00:00Z", NOW)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (None, 1),
+        ("PT1M", 1),
+        ("pt5m", 5),
+        ("PT60M", 60),
+        ("PT6H", 360),
+        ("P1D", 1440),
+        ("PT24H", 1440),
+        ("FULL", 360),
+    ],
+)
+def test_grains(given: str | None, expected: int) -> None:
+    assert grain(given, SIX_HOURS) == expected
+
+
+@pytest.mark.parametrize(("given", "expected"), [("PT3M", 1), ("PT7H", 360), ("P1D", 360)])
+def test_a_grain_is_adjusted_to_one_that_fits(given: str, expected: int) -> None:
+    assert grain(given, SIX_HOURS, adjust=True) == expected
+
+
+def test_the_published_example_of_an_adjusted_grain() -> None:
+    five_hours = span(f"{DAY}02:00:00Z", f"{DAY}07:00:00Z", NOW)
+    assert duration(grain("PT6H", five_hours, adjust=True)) == "PT1H"
+
+
+@pytest.mark.parametrize("given", ["PT3M", "5m", "P1W", "PT0M", "P", "PT-1M"])
+def test_a_grain_that_is_not_supported(given: str) -> None:
+    with pytest.raises(BadQueryError) as caught:
+        grain(given, SIX_HOURS)
+    assert str(caught.value) == (
+        f"Invalid time grain duration: {given}, supported ones are: 00:01:00,00:05:00,00:15:00,"
+        "00:30:00,01:00:00,06:00:00,12:00:00,1.00:00:00"
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [(1, "PT1M"), (240, "PT4H"), (1440, "P1D"), (1441, "P1DT1M"), (90, "PT1H30M"), (2880, "P2D")],
+)
+def test_durations(given: int, expected: str) -> None:
+    assert duration(given) == expected
+
+
+def test_milliseconds_are_written_where_there_are_some() -> None:
+    within = span(f"{DAY}07:00:00.123Z", f"{DAY}07:10:00Z", NOW)
+    assert (stamp(within.start), stamp(within.end)) == (f"{DAY}07:00:00.123Z", f"{DAY}07:10:00Z")
