@@ -49,6 +49,7 @@ class Journal:
 
     def __init__(self) -> None:
         self._log: deque[Record] = deque(maxlen=LOGGED_REQUESTS)
+        self._refused: deque[Record] = deque(maxlen=LOGGED_REQUESTS)
         self._totals: Counter[str] = Counter()
         self._identity: Counter[str] = Counter()
         self._arm_log: deque[ArmRecord] = deque(maxlen=LOGGED_REQUESTS)
@@ -58,6 +59,8 @@ class Journal:
     def ingestion(self, record: Record) -> None:
         """Note an ingestion request."""
         self._log.append(record)
+        if record.status is None or record.status >= 400:
+            self._refused.append(record)
         self._totals[_status(record.status)] += 1
         self._stored["documents"] += record.documents
         self._stored["series"] += record.series
@@ -70,6 +73,10 @@ class Journal:
         """Note a request to Azure Resource Manager."""
         self._arm_log.append(record)
         self._arm[_status(record.status)] += 1
+
+    def refusals(self) -> list[Record]:
+        """The last requests to ingestion that were not accepted, newest first."""
+        return list(reversed(self._refused))
 
     def report(self, limit: int) -> dict[str, object]:
         """The last requests of each log up to the limit, and all totals."""

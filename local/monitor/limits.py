@@ -10,6 +10,7 @@ __all__ = [
     "MAX_BODY_BYTES",
     "MAX_COUNT",
     "MAX_DIMENSIONS",
+    "MAX_DIMENSION_VALUES",
     "MAX_DOCUMENTS",
     "MAX_FAULTS",
     "MAX_FUTURE_SECONDS",
@@ -45,4 +46,5 @@ MAX_RESOURCES = 100_000  # Resources whose region was learned from a post.
 MAX_FAULTS = 1_000  # Faults waiting at one time.
 MAX_DOCUMENTS = 1_000  # JSON documents served.
 MAX_QUERY_VALUES = 1_000_000  # Values of an answer to a query, gaps among them.
+MAX_DIMENSION_VALUES = 1_000  # Values of a dimension that the explorer offers.
 LOGGED_REQUESTS = 1_000  # Requests in each log; the totals beside it go on for ever.
