@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
+from .archive import ArchiveError
 from .server import serve
 from .state import MonitorState, Options
 
@@ -22,12 +24,20 @@ def main(arguments: list[str] | None = None) -> int:
         max_body_bytes=given.max_body_bytes,
         strict=given.strict,
         seed=given.seed,
+        data=given.data,
     )
     try:
-        serve(MonitorState(options), given.port)
+        state = MonitorState(options)
+    except ArchiveError as exc:
+        print(exc, file=sys.stderr)
+        return 1
+    try:
+        serve(state, given.port)
     except OSError as exc:
         print(f"Cannot listen on port {given.port}: {exc.strerror}", file=sys.stderr)
         return 1
+    finally:
+        state.close()
     return 0
 
 
@@ -74,6 +84,12 @@ def _parser() -> argparse.ArgumentParser:
         default=defaults.max_body_bytes,
         metavar="BYTES",
         help="largest body, compressed and not",
+    )
+    add(
+        "--data",
+        type=Path,
+        metavar="FILE",
+        help="keep what is stored in this SQLite file, which a restart takes up (in memory only)",
     )
     add("--seed", type=int, default=defaults.seed, help="of the faults' random shares")
     return parser

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .answers import RefusalError, bad_request
+from .archive import Archive
 from .faults import Faults
 from .journal import Journal
 from .json_source import Documents
@@ -20,6 +21,7 @@ from .tokens import Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     from .documents import Point
 
@@ -37,6 +39,7 @@ class Options:
     max_body_bytes: int = MAX_BODY_BYTES
     strict: bool = False  # Whether resources that were not registered do not exist.
     seed: int = 0  # Of the faults' random generators.
+    data: Path | None = None  # A file that keeps what is stored over a restart.
 
 
 class MonitorState:
@@ -48,17 +51,31 @@ class MonitorState:
         self.options = options or Options()
         self.tokens = Tokens(self.options.token_life_seconds)
         self._clock = clock
-        self.reset()
+        data = self.options.data
+        self._archive = None if data is None else Archive(data)  # Raises ArchiveError.
+        self._begin()
+        for series in self.store.restore(self.now()):
+            self.resources.learn(series.resource_id, series.region)
 
     def reset(self) -> None:
-        """Back to how it was started, except that tokens issued stay good."""
+        """Back to how it was at its first start, except that tokens issued stay good."""
+        if self._archive is not None:
+            self._archive.clear()
+        self._begin()
+
+    def close(self) -> None:
+        """Let go of the file that it keeps, if it keeps one."""
+        if self._archive is not None:
+            self._archive.close()
+
+    def _begin(self) -> None:
         self.offset_seconds = 0.0
         self.assignments: tuple[Assignment, ...] = EVERYBODY
         self.refused_metrics: frozenset[str] = frozenset()  # In lower case.
         self.resources = Resources(strict=self.options.strict)
         self.service_bus = ServiceBus(self.now_iso())
         self.json_documents = Documents()
-        self.store = MetricStore()
+        self.store = MetricStore(archive=self._archive)
         self.faults = Faults(self.options.seed)
         self.journal = Journal()
 

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from .documents import Shape
 from .limits import KEPT_MINUTES, MAX_SPELLINGS, MAX_VALUES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
-    from .documents import Point, Shape
+    from .archive import Archive
+    from .documents import Point
 
 __all__ = ["Aggregate", "MetricStore", "MetricValue", "Series"]
 
@@ -66,9 +68,18 @@ class Aggregate(msgspec.Struct, gc=False):
 
 
 class MetricStore:
-    """Keeps values in memory, by minute and series."""
+    """Keeps values in memory, by minute and series, and in an archive if it is given one."""
 
-    def __init__(self, kept_minutes: int = KEPT_MINUTES, max_values: int = MAX_VALUES) -> None:
+    def __init__(
+        self,
+        kept_minutes: int = KEPT_MINUTES,
+        max_values: int = MAX_VALUES,
+        archive: Archive | None = None,
+    ) -> None:
+        self._archive = archive
+        self._changed: dict[tuple[int, Series], Aggregate] = {}  # Not in the archive yet.
+        self._gone: list[tuple[int, Series]] = []
+        self._ended: list[Series] = []
         self._kept_minutes = kept_minutes
         self._max_values = max_values
         self._series: dict[_Key, Series] = {}
@@ -93,16 +104,67 @@ class MetricStore:
             values = point.values
             aggregate = minute.get(series)
             if aggregate is None:
-                minute[series] = Aggregate(values.min, values.max, values.sum, values.count)
-                series.kept += 1
-                self._size += 1
+                aggregate = Aggregate(values.min, values.max, values.sum, values.count)
+                self._keep(minute, series, aggregate)
+                if self._archive is not None:
+                    self._changed[point.minute, series] = aggregate
                 continue
+            if self._archive is not None:
+                self._changed[point.minute, series] = aggregate
             aggregate.min = min(aggregate.min, values.min)
             aggregate.max = max(aggregate.max, values.max)
             aggregate.sum += values.sum
             aggregate.count += values.count
         if len(self._minutes) > minutes_before or self._size > self._max_values:
             self._forget(int(now // 60) - self._kept_minutes)
+        self._save()
+
+    def restore(self, now: float) -> list[Series]:
+        """Take in what the archive has; the series that are kept still. Now in epoch seconds."""
+        if self._archive is None:
+            return []
+        for row in self._archive.rows():
+            names = tuple(name for name, _ in row.dimensions)
+            shape = Shape(
+                namespace=row.namespace,
+                metric=row.metric,
+                dimensions=names,
+                order=tuple(range(len(names))),
+                key=(
+                    row.namespace.lower(),
+                    row.metric.lower(),
+                    tuple(name.lower() for name in names),
+                ),
+            )
+            values = tuple(value for _, value in row.dimensions)
+            key = (row.resource_id.lower(), shape.key, values)
+            series = self._series.get(key)
+            if series is None:
+                series = self._new_series(key, row.resource_id, row.region, shape)
+                self._archive.know(series, row.series)
+            aggregate = Aggregate(row.min, row.max, row.sum, row.count)
+            self._keep(self._minutes.setdefault(row.minute, {}), series, aggregate)
+        self._forget(int(now // 60) - self._kept_minutes)
+        self._save()
+        return list(self._series.values())
+
+    def _keep(self, minute: dict[Series, Aggregate], series: Series, aggregate: Aggregate) -> None:
+        minute[series] = aggregate
+        series.kept += 1
+        self._size += 1
+
+    def _save(self) -> None:
+        """Bring the archive up to date."""
+        if self._archive is None:
+            return
+        gone = set(self._gone)
+        changed = [
+            (minute, series, aggregate)
+            for (minute, series), aggregate in self._changed.items()
+            if (minute, series) not in gone
+        ]
+        self._archive.save(changed, self._gone, self._ended)
+        self._changed, self._gone, self._ended = {}, [], []
 
     def values(
         self,
@@ -189,18 +251,22 @@ class MetricStore:
         """Forget what is older than the oldest minute, then what is too much."""
         for minute in [each for each in self._minutes if each < oldest_minute]:
             for series in self._minutes.pop(minute):
-                self._release(series)
+                self._release(minute, series)
         while self._size > self._max_values:
             oldest = min(self._minutes)
             kept = self._minutes[oldest]
             series = next(iter(kept))
             del kept[series]
-            self._release(series)
+            self._release(oldest, series)
             if not kept:
                 del self._minutes[oldest]
 
-    def _release(self, series: Series) -> None:
+    def _release(self, minute: int, series: Series) -> None:
         self._size -= 1
+        if self._archive is not None:
+            self._gone.append((minute, series))
+            if series.kept == 1:
+                self._ended.append(series)
         series.kept -= 1
         if series.kept:
             return
