@@ -30,8 +30,8 @@ local/node_modules/installed: local/package-lock.json | .venv/installed
 	@.venv/bin/python -m local.node
 	@touch $@
 
-demo: setup ## Run the whole thing on this machine and show what lands in Azure Monitor
-	@.venv/bin/python -m local.demo
+demo: setup ## Run the whole thing on this machine and show what lands in Azure Monitor (KEEP=1: go on)
+	@.venv/bin/python -m local.demo $(if $(filter-out 0,$(KEEP)),--keep)
 
 run: setup ## Run the app and the stand-ins for Azure until Ctrl-C
 	@.venv/bin/python -m local.run

@@ -2,12 +2,15 @@
 
 Enqueues metric messages of both shapes, good and bad, with the Azure SDK, and makes queues with
 a backlog for the timer to sample. Shows what then is in (the emulator of) Azure Monitor, and what
-was dead-lettered and why. Ends with 0 only when all of it is what it should be.
+was dead-lettered and why. Ends with 0 only when all of it is what it should be. With --keep
+(`make demo KEEP=1`) it goes on with live traffic until Ctrl-C, for the metrics explorer to show.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
+import random
 import signal
 import sys
 import time
@@ -15,10 +18,12 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from azure.storage.queue import QueueServiceClient, TextBase64EncodePolicy
 
 from local import demo_data
+from local.demo_traffic import LIVE, Traffic
 from local.processes import Child, ChildError
 from local.stack import INGRESS, Backend, run_app, run_backend
 
@@ -30,8 +35,15 @@ DEADLINE = 120.0
 SCHEDULE = "*/10 * * * * *"
 
 
-def main() -> int:
+# Seconds between two turns of the traffic that goes on.
+PERIOD = 3.0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo; the exit status."""
+    parser = argparse.ArgumentParser(description="The whole thing on this machine.")
+    parser.add_argument("--keep", action="store_true", help="go on with live traffic until Ctrl-C")
+    keep = parser.parse_args(arguments).keep
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     print("Starting Azurite, the Azure Monitor emulator and the Functions host …", flush=True)
     try:
@@ -42,7 +54,10 @@ def main() -> int:
                 "METRICS_SOURCES": json.dumps(demo_data.sources(backend.monitor_url)),
             }
             with run_app(backend, settings) as host:
-                return _demonstrate(backend, host)
+                status = _demonstrate(backend, host)
+                if status or not keep:
+                    return status
+                return _keep(backend, host)
     except ChildError as exc:
         print(exc, file=sys.stderr)
         return 1
@@ -75,10 +90,29 @@ def _demonstrate(backend: Backend, host: Child) -> int:
         problems = _problems(values, letters)
     _show(values, letters)
     if not problems:
-        print("\nAll is as expected.")
+        print(
+            "\nAll is as expected. It was on a page, too: `make demo KEEP=1` leaves the metrics"
+            " explorer open, with live traffic."
+        )
         return 0
     print("\nNot as expected:", *problems, sep="\n  ", file=sys.stderr)
     print(f"\nThe Functions host said:\n{host.output}", file=sys.stderr)
+    return 1
+
+
+def _keep(backend: Backend, host: Child) -> int:
+    """Send traffic until Ctrl-C, or until the host ends."""
+    page = f"{backend.page}?{urlencode(LIVE)}"
+    print(f"\nMetrics explorer, with live traffic until Ctrl-C: {page}", flush=True)
+    traffic = Traffic(backend, random.Random())  # noqa: S311 - chance, not secrets.
+    try:
+        while host.status is None:
+            traffic.turn()
+            time.sleep(PERIOD)
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+        return 0
+    print(f"The Functions host ended:\n{host.output}", file=sys.stderr)
     return 1
 
 

@@ -41,7 +41,8 @@ def main() -> int:
             print(
                 f"\nEnqueue metric messages into the queue {INGRESS!r} of\n"
                 f"  {backend.azurite.connection_string}\n"
-                f"What lands in Azure Monitor: {backend.monitor_url}/_local/metrics\n"
+                f"Metrics explorer, with what lands in Azure Monitor: {backend.page}\n"
+                f"The same as JSON: {backend.monitor_url}/_local/metrics\n"
                 f"What was refused is in the queue '{INGRESS}-dead-letter'.\n"
                 "Stop with Ctrl-C.\n",
                 flush=True,

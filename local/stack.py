@@ -59,6 +59,11 @@ class Backend:
     storage: QueueServiceClient
     monitor_url: str
 
+    @property
+    def page(self) -> str:
+        """The address of the metrics explorer."""
+        return f"{self.monitor_url}/"
+
     def app_settings(self, queue: str = INGRESS) -> dict[str, str]:
         """What leads the app here instead of to Azure."""
         return {
