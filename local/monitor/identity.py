@@ -1,10 +1,14 @@
-"""The identity endpoint of App Service and Functions, version 2019-08-01.
+"""The identity endpoint of App Service and Functions, in both its versions.
 
     GET /msi/token?api-version=2019-08-01&resource=<audience>[&client_id=<id>]
     X-IDENTITY-HEADER: <the secret>
 
+    GET /msi/token?api-version=2017-09-01&resource=<audience>[&clientid=<id>]
+    secret: <the secret>
+
 With IDENTITY_ENDPOINT=http://127.0.0.1:PORT/msi/token and IDENTITY_HEADER=<the secret> the real
-`azure.identity.ManagedIdentityCredential` works against it. The service-principal credentials do
+`azure.identity.ManagedIdentityCredential` works against it; with MSI_ENDPOINT and MSI_SECRET, so
+told, older libraries such as Go's autorest. The service-principal credentials do
 not: azure-identity refuses an authority that is not https.
 """
 
@@ -29,7 +33,8 @@ if TYPE_CHECKING:
 
 __all__ = ["routes"]
 
-_PARAMETERS = {"api-version", "resource", "client_id"}
+# Version -> the header with the secret, and the parameter that names an identity.
+_VERSIONS = {"2019-08-01": ("x-identity-header", "client_id"), "2017-09-01": ("secret", "clientid")}
 
 
 def routes(state: MonitorState) -> list[BaseRoute]:
@@ -46,19 +51,21 @@ def routes(state: MonitorState) -> list[BaseRoute]:
 
 def _token(state: MonitorState, request: Request) -> Response:
     """The token asked for, or the reason why not."""
-    given = request.headers.get("x-identity-header", "")
-    if not secrets.compare_digest(given.encode(), state.options.identity_header.encode()):
-        return _error(401, "The X-IDENTITY-HEADER header is missing or wrong.")
     query = request.query_params
-    if query.get("api-version") != "2019-08-01":
+    version = query.get("api-version", "")
+    header, client_id = _VERSIONS.get(version, _VERSIONS["2019-08-01"])
+    given = request.headers.get(header, "")
+    if not secrets.compare_digest(given.encode(), state.options.identity_header.encode()):
+        return _error(401, f"The {header.upper()} header is missing or wrong.")
+    if version not in _VERSIONS:
         return _error(400, "The api-version is missing or not supported; use 2019-08-01.")
     # An identity named in a way that is not emulated must not turn into the system-assigned one.
-    if unknown := sorted(set(query) - _PARAMETERS):
+    if unknown := sorted(set(query) - {"api-version", "resource", client_id}):
         return _error(400, f"The parameter {unknown[0]} is not supported by the emulator.")
     audience = query.get("resource")
     if not audience:
         return _error(400, "The resource is missing.")
-    identity = _identity(state, query.get("client_id"))
+    identity = _identity(state, query.get(client_id))
     if identity is None:
         return _error(400, "Unable to load the proper Managed Identity.")
     token = state.tokens.issue(identity, audience, state.now())

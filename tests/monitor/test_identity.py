@@ -12,11 +12,13 @@ from azure.identity import ManagedIdentityCredential
 
 from local.monitor.state import Options
 
-from .client import AUDIENCE, HEADER, document
+from .client import AUDIENCE, HEADER, TIMEOUT, document
 from .conftest import NOW
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import requests
 
     from .client import Client
 
@@ -68,7 +70,7 @@ def test_the_life_of_a_token_is_an_option(start: Callable[[Options], Client]) ->
         (HEADER, {"resource": ""}, 400, "The resource is missing."),
         (
             HEADER,
-            {"api-version": "2017-09-01"},
+            {"api-version": "2018-02-01"},
             400,
             "The api-version is missing or not supported; use 2019-08-01.",
         ),
@@ -135,3 +137,23 @@ class TestManagedIdentityCredential:
             pytest.raises(ClientAuthenticationError, match="Unable to load the proper Managed"),
         ):
             credential.get_token(SCOPE)
+
+
+def test_the_older_version(client: Client) -> None:
+    """As Go's autorest asks, which Telegraf uses."""
+
+    def ask(secret: str, **query: str) -> requests.Response:
+        return client.http.get(
+            f"{client.url}/msi/token",
+            params={"api-version": "2017-09-01", "resource": AUDIENCE, **query},
+            headers={"secret": secret},
+            timeout=TIMEOUT,
+        )
+
+    answer = ask(HEADER).json()
+    assert answer["expires_on"].isdecimal()
+    assert client.post(document(), token=answer["access_token"]).ok
+    assert ask(HEADER, clientid="some-id").json()["client_id"] == "some-id"
+    assert ask("wrong").json()["message"] == "The SECRET header is missing or wrong."
+    refusal = ask(HEADER, client_id="some-id")  # Of the newer version.
+    assert refusal.json()["message"].startswith("The parameter client_id is not supported")
