@@ -53,9 +53,10 @@ endif
 	@.venv-3.13/bin/python $(PIP_INSTALL) -r requirements-dev.txt
 	@touch $@
 
-bench: setup ## Measure what sampling costs, and what a flood of invalid messages does; takes minutes
+bench: setup ## Measure what sampling costs, what a flood of invalid messages does, what the emulator bears; takes minutes
 	@.venv/bin/python -m bench.sampling
 	@.venv/bin/python -m bench.flood
+	@.venv/bin/python -m bench.monitor
 
 check: setup ## Lint, formatting and types
 	.venv/bin/ruff check .
