@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 from azure.storage.queue import QueueClient
@@ -18,12 +18,12 @@ __all__ = ["LIVE", "Traffic"]
 COUNTRIES = {"NL": 12.0, "BE": 7.0, "DE": 18.0, "FR": 10.0}  # Orders at a time, on average.
 WAVE = 8 * 60  # Seconds from rush to rush.
 MOST_WAITING = 40
+PAST_MINUTES = 15  # Less than the 20 for which values are taken.
 # What the page is to show of it.
 LIVE = {
     "resource": demo_data.API,
     "namespace": "Shop",
     "metric": "LiveOrders",
-    "aggregation": "total",
     "split": "Country",
     "minutes": "15",
 }
@@ -39,6 +39,9 @@ class Traffic:
         self._ingress = backend.storage.get_queue_client(INGRESS)
         self._work = backend.storage.get_queue_client(next(iter(demo_data.BACKLOG)))
         self._turns = 0
+        now = datetime.now(UTC)
+        for minute in range(1, PAST_MINUTES):  # So that the page does not begin with a dot.
+            self._ingress.send_message(self._orders(now - timedelta(minutes=minute)))
 
     def turn(self) -> None:
         """Enqueue orders as of now, and some work or none; sometimes order a fault."""

@@ -67,7 +67,8 @@ def routes(state: MonitorState) -> list[BaseRoute]:
         journal.ingestion(record)
         return response
 
-    return [Route("/{region}/{resource:path}", post, methods=["POST"])]
+    # The root has a page to get; a post there is one to a bad URL.
+    return [Route(path, post, methods=["POST"]) for path in ("/{region}/{resource:path}", "/")]
 
 
 def _answer(state: MonitorState, arrival: _Arrival, record: Record) -> Response:
