@@ -171,7 +171,8 @@ class Crank:
 
 @contextmanager
 def cranked(backend: Backend, queue: str, **changed: str) -> Iterator[Crank]:
-    """A crank for a new queue, with app settings changed; afterwards the emulator is as it was."""
+    """A crank for a new queue, settings changed; the emulator is empty before and after."""
+    backend.control("DELETE", "state")
     before = {name: os.environ.get(name) for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER")}
     settings = backend.app_settings(queue)
     os.environ.update({name: settings[name] for name in before})
