@@ -17,7 +17,7 @@ help: ## List these commands
 setup: .venv/installed local/node_modules/installed ## Make .venv and local/node_modules; does nothing when they are current
 	@.venv/bin/python -m local.node --check || { rm -f local/node_modules/installed; $(MAKE) --no-print-directory setup; }
 
-.venv/installed: requirements.txt requirements-dev.txt
+.venv/installed: requirements.txt requirements-tools.txt requirements-dev.txt
 	$(if $(PYTHON),,$(error Metric Relay needs Python 3.11 or newer with venv and pip \
 		(Debian and Ubuntu: apt install python3 python3-venv); none was found on PATH))
 	@$(PYTHON) -c '$(NEW_ENOUGH)' || { echo "$(PYTHON) is no Python 3.11 or newer with venv and pip"; exit 1; }
@@ -48,7 +48,7 @@ else
 	@echo "python3.13 was not found: the tests ran on $$(.venv/bin/python -V) alone."
 endif
 
-.venv-3.13/installed: requirements.txt requirements-dev.txt
+.venv-3.13/installed: requirements.txt requirements-tools.txt requirements-dev.txt
 	@$(PYTHON_3_13) -m venv .venv-3.13
 	@.venv-3.13/bin/python $(PIP_INSTALL) -r requirements-dev.txt
 	@touch $@

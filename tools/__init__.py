@@ -1,1 +1,1 @@
-"""What an operator or a contributor types: `python -m tools.<name>`."""
+"""What an operator or a producer types: `python -m tools <command>`, and the client in Python."""

@@ -1,0 +1,33 @@
+"""The command line: `python -m tools --help`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from shared.errors import RelayError
+
+__all__ = ["main"]
+
+
+class _Commands(click.Group):
+    """Says what went wrong in a line, without a traceback, where it is no bug."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except RelayError as exc:
+            raise click.ClickException(str(exc)) from exc
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+def main() -> None:
+    """Send metrics, examine a relay, and mend what it refused."""
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m tools")

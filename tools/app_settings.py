@@ -1,0 +1,55 @@
+"""The app settings that a command works with: of a file, and of the environment on top."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from shared.errors import ConfigurationError
+
+__all__ = ["LOCAL_SETTINGS", "read_app_settings", "settings_option"]
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+LOCAL_SETTINGS = Path("local.settings.json")
+
+
+def read_app_settings(file: Path | None, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Settings of the file, or of local.settings.json where there is one; the environment wins.
+
+    The file is a local.settings.json, or what `az functionapp config appsettings list` prints.
+    Raises ConfigurationError where it cannot be read.
+    """
+    if file is None and not LOCAL_SETTINGS.exists():
+        return dict(environ)
+    return {**_read(file or LOCAL_SETTINGS), **environ}
+
+
+def settings_option(command: Command) -> Command:
+    """Add --settings FILE to a command; what it is called with is read by `read_app_settings`."""
+    return click.option(
+        "--settings",
+        "settings_file",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="App settings: a local.settings.json, or the output of `az functionapp config "
+        "appsettings list`. Else local.settings.json here; the environment goes first.",
+    )(command)
+
+
+def _read(file: Path) -> dict[str, str]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8-sig"))
+        if isinstance(content, list):
+            return {one["name"]: one["value"] for one in content}
+        if content.get("IsEncrypted"):
+            raise ConfigurationError(f"{file} is encrypted; `func settings decrypt` undoes that")
+        return {name: str(value) for name, value in content["Values"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
+        raise ConfigurationError(
+            f"{file} cannot be read as app settings: {type(exc).__name__}: {exc}"
+        ) from exc

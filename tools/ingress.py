@@ -1,0 +1,79 @@
+"""The ingress queue that a command works on, as its options name it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from shared.connections import Connection, open_connection, resolve_connection
+from shared.errors import ConfigurationError
+from tools.app_settings import read_app_settings, settings_option
+
+if TYPE_CHECKING:
+    from azure.storage.queue import QueueClient
+
+__all__ = ["Queues", "find_queues", "queue_options"]
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Queues:
+    """Where metric messages go, and where refused ones end."""
+
+    connection: Connection
+    ingress: str
+    dead_letter: str
+
+    def open(self, name: str) -> QueueClient:
+        """A client for one of the queues. Raises ConfigurationError for a wrong connection."""
+        return open_connection(self.connection).get_queue_client(name)
+
+
+def queue_options(command: Command) -> Command:
+    """Add --settings, --connection, --account and --queue to a command."""
+    options = (
+        click.option(
+            "--queue", metavar="NAME", help="Ingress queue; else METRICS_QUEUE, else `metrics`."
+        ),
+        click.option(
+            "--account",
+            metavar="URL",
+            help="Address of a storage account's queues, such as "
+            "https://NAME.queue.core.windows.net; signs in as you are signed in.",
+        ),
+        click.option(
+            "--connection",
+            metavar="NAME",
+            default="MetricsStorage",
+            show_default=True,
+            help="App setting that holds a connection, by the convention of Azure Functions.",
+        ),
+        settings_option,
+    )
+    for option in options:
+        command = option(command)
+    return command
+
+
+def find_queues(
+    settings_file: Path | None, connection: str, account: str | None, queue: str | None
+) -> Queues:
+    """The queues that the options and the app settings name. Raises ConfigurationError."""
+    settings = read_app_settings(settings_file)
+    name = queue or settings.get("METRICS_QUEUE") or "metrics"
+    given = None if queue else settings.get("METRICS_DEAD_LETTER_QUEUE")
+    if account and not account.startswith(("https://", "http://127.0.0.1", "http://localhost")):
+        raise ConfigurationError(
+            f"--account is {account!r}: expected https://NAME.queue.core.windows.net"
+        )
+    where = (
+        Connection("--account", queue_service_uri=account)
+        if account
+        else resolve_connection(settings, connection)
+    )
+    return Queues(where, name, given or f"{name}-dead-letter")
