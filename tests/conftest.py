@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -18,6 +19,14 @@ T = TypeVar("T")
 
 # Seconds; nothing that is awaited takes more than a few, but the machine may be busy.
 PATIENCE = 60.0
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _interruptible() -> Iterator[None]:
+    """What tests start can be interrupted, though a shell lets its background jobs ignore that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")
