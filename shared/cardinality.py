@@ -69,7 +69,7 @@ class Guard:
         resource_id = lane.resource_id.lower()
         seen, passed, refused = scope.seen, [], []
         for point in points:
-            series = hash((resource_id, point.namespace, point.metric, point.dimensions))
+            series = hash((resource_id, point.series))
             if series not in seen and len(seen) >= self._most:
                 refused.append(point)
                 continue

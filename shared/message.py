@@ -21,7 +21,7 @@ from shared.checks import (
     value_set,
 )
 from shared.message_types import DataParts, DocumentParts, PointIn, PointsParts, SeriesIn
-from shared.model import Dimensions, Lane, Point, Rejection, Window
+from shared.model import Dimensions, Lane, Point, Rejection, Series, Window
 from shared.refusal import RefusedError, decoded, joined, refuse_repeated
 
 __all__ = ["Address", "Parsed", "parse"]
@@ -140,7 +140,7 @@ class _Reader:
     ) -> Point:
         time = self._enqueued if given_time is UNSET else parse_time(given_time)
         check_window(time, self._now, self._window)
-        return Point(_lane(address), address.namespace, metric, pairs, time, *values)
+        return Point(_lane(address), Series(address.namespace, metric, pairs), time, *values)
 
     def _reject_parts(
         self,

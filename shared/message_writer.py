@@ -44,10 +44,11 @@ def _address(point: Point) -> tuple[str, str, str]:
 
 
 def _written(point: Point) -> PointIn:
+    dimensions = point.dimensions
     one = point.count == 1 and point.min == point.max == point.sum
     return PointIn(
         point.metric,
-        dimensions=Raw(_ENCODER.encode(dict(point.dimensions))) if point.dimensions else UNSET,
+        dimensions=Raw(_ENCODER.encode(dict(dimensions))) if dimensions else UNSET,
         time=utc_text(point.time),
         value=point.sum if one else UNSET,
         min=UNSET if one else point.min,

@@ -17,6 +17,7 @@ __all__ = [
     "Point",
     "Reason",
     "Rejection",
+    "Series",
     "Status",
     "Verdict",
     "Window",
@@ -48,18 +49,44 @@ class Lane(msgspec.Struct, frozen=True):
         return self.region, self.resource_id.lower()
 
 
+class Series(msgspec.Struct, frozen=True, cache_hash=True):
+    """What tells the series of one resource apart; points mostly share theirs with others."""
+
+    namespace: str
+    metric: str
+    dimensions: Dimensions
+
+
 class Point(msgspec.Struct, frozen=True):
     """One value set of one series at one moment, checked against every limit."""
 
     lane: Lane
-    namespace: str
-    metric: str
-    dimensions: Dimensions
+    series: Series
     time: datetime  # UTC
     min: float
     max: float
     sum: float
     count: int
+
+    @classmethod
+    def of_one(cls, lane: Lane, series: Series, time: datetime, value: float) -> Point:
+        """A point of a single value."""
+        return cls(lane, series, time, value, value, value, 1)
+
+    @property
+    def namespace(self) -> str:
+        """The namespace of its series."""
+        return self.series.namespace
+
+    @property
+    def metric(self) -> str:
+        """The metric of its series."""
+        return self.series.metric
+
+    @property
+    def dimensions(self) -> Dimensions:
+        """The dimensions of its series."""
+        return self.series.dimensions
 
 
 class Reason(StrEnum):

@@ -12,12 +12,12 @@ from datetime import datetime
 
 import msgspec
 
-from shared.model import MAX_COUNT, Point
+from shared.model import MAX_COUNT, Point, Series
 
-__all__ = ["Document", "Series", "rollup"]
+__all__ = ["Aggregate", "Document", "rollup"]
 
 
-class Series(msgspec.Struct):
+class Aggregate(msgspec.Struct):
     """The values of one series in one minute, and the points they came from."""
 
     dimension_values: tuple[str, ...]
@@ -35,41 +35,55 @@ class Document(msgspec.Struct):
     metric: str
     minute: datetime  # UTC, its beginning.
     dimension_names: tuple[str, ...]
-    series: list[Series]
+    series: list[Aggregate]
 
 
 def rollup(points: Iterable[Point]) -> list[Document]:
-    """Aggregate points of one lane; each point ends in exactly one series.
+    """Aggregate points of one lane; each point ends in exactly one aggregate.
 
     Points that cannot be added without leaving an int32 count or a finite sum stay apart: the
     store is then the one that adds them.
     """
     documents: dict[tuple[object, ...], Document] = {}
-    open_series: dict[tuple[object, ...], Series] = {}
+    minutes: dict[datetime, dict[Series, Aggregate]] = {}
+    before = None
     for point in points:
-        minute = point.time.replace(second=0, microsecond=0)
-        key = (point.namespace, point.metric, minute, point.dimensions)
-        series = open_series.get(key)
-        if series is None or not _add(series, point):
-            names = tuple(name for name, _ in point.dimensions)
-            document = documents.setdefault(
-                (point.namespace, point.metric, minute, names),
-                Document(point.namespace, point.metric, minute, names, []),
-            )
-            values = tuple(value for _, value in point.dimensions)
-            series = Series(values, point.min, point.max, point.sum, point.count, [point])
-            document.series.append(series)
-            open_series[key] = series
+        # Every line here costs at each point, and neighbours mostly share their time.
+        if point.time is not before:
+            before = point.time
+            minute = before.replace(second=0, microsecond=0)
+            aggregates = minutes.setdefault(minute, {})
+        aggregate = aggregates.get(point.series)
+        if aggregate is None or not _add(aggregate, point):
+            aggregates[point.series] = _begin(documents, minute, point)
     return list(documents.values())
 
 
-def _add(series: Series, point: Point) -> bool:
-    """Add the point's values to the series; False, with nothing changed, where they do not fit."""
-    total, count = series.sum + point.sum, series.count + point.count
+def _begin(
+    documents: dict[tuple[object, ...], Document], minute: datetime, point: Point
+) -> Aggregate:
+    """A new aggregate of a point, in the document it belongs to."""
+    series = point.series
+    names = tuple([name for name, _ in series.dimensions])
+    key = (series.namespace, series.metric, minute, names)
+    document = documents.get(key)
+    if document is None:
+        document = documents[key] = Document(series.namespace, series.metric, minute, names, [])
+    values = tuple([value for _, value in series.dimensions])
+    aggregate = Aggregate(values, point.min, point.max, point.sum, point.count, [point])
+    document.series.append(aggregate)
+    return aggregate
+
+
+def _add(aggregate: Aggregate, point: Point) -> bool:
+    """Add the point's values; False, with nothing changed, where they do not fit."""
+    total, count = aggregate.sum + point.sum, aggregate.count + point.count
     if count > MAX_COUNT or not math.isfinite(total):
         return False
-    series.min = min(series.min, point.min)
-    series.max = max(series.max, point.max)
-    series.sum, series.count = total, count
-    series.points.append(point)
+    aggregate.sum, aggregate.count = total, count
+    if point.min < aggregate.min:  # noqa: PLR1730 (min() would be a call at each point)
+        aggregate.min = point.min
+    if point.max > aggregate.max:  # noqa: PLR1730
+        aggregate.max = point.max
+    aggregate.points.append(point)
     return True

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from shared.deadline import Deadline
 from shared.errors import SourceError
-from shared.model import Lane, Point
+from shared.model import Lane, Point, Series
 from shared.sources import Problem, Source
 from shared.telemetry import NAMESPACE
 
@@ -142,8 +142,8 @@ class Sampler:
 
     def _figure(self, source: Source, now: datetime, metric: str, value: float) -> Point:
         lane = self._own or source.target.lane
-        own = (("Source", source.name),)
-        return Point(lane, NAMESPACE, metric, own, now, value, value, value, 1)
+        series = Series(NAMESPACE, metric, (("Source", source.name),))
+        return Point.of_one(lane, series, now, value)
 
     async def _sample(self, source: Source, now: datetime) -> Sample:
         sample = Sample()

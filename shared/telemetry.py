@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from shared.log_limit import LogLimit
-from shared.model import Dimensions, Lane, Point, Status, Verdict
+from shared.model import Dimensions, Lane, Point, Series, Status, Verdict
 from shared.relay import Submit
 
 __all__ = ["METRICS", "NAMESPACE", "Record", "Telemetry", "unrecorded"]
@@ -139,9 +139,8 @@ class Telemetry:
 
     def _point(self, lane: Lane, key: _Key, held: _ValueSet) -> Point:
         minute, metric, pairs = key
-        return Point(
-            lane, NAMESPACE, metric, pairs, minute, held.min, held.max, held.sum, held.count
-        )
+        series = Series(NAMESPACE, metric, pairs)
+        return Point(lane, series, minute, held.min, held.max, held.sum, held.count)
 
     def _keep_deferred(self, verdicts: Iterable[Verdict]) -> None:
         now = self._clock()

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import msgspec
 
 from shared.model import Point, utc_text
-from shared.rollup import Document, Series
+from shared.rollup import Aggregate, Document
 
 __all__ = ["Body", "halved", "write_bodies"]
 
@@ -74,8 +74,8 @@ def _lines(document: Document, limit: int) -> Iterator[tuple[Document, bytes]]:
         yield from _lines(msgspec.structs.replace(document, series=half), limit)
 
 
-def _cut(series: Sequence[Series], at: int) -> tuple[list[Series], list[Series]]:
-    return list(series[:at]), list(series[at:])
+def _cut(aggregates: Sequence[Aggregate], at: int) -> tuple[list[Aggregate], list[Aggregate]]:
+    return list(aggregates[:at]), list(aggregates[at:])
 
 
 class _Series(msgspec.Struct, rename="camel"):

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from shared.message import Address, Parsed, parse
-from shared.model import Lane, Point, Window, utc_text
+from shared.model import Lane, Point, Series, Window, utc_text
 
 __all__ = [
     "ADDRESS",
@@ -103,10 +103,11 @@ def read(body: Any, *, defaults: Address = DEFAULTS, enqueued: datetime = NOW) -
 
 def point(value: float = 1.0, metric: str = "QueueDepth", **changes: Any) -> Point:
     """A point of one value, unless min, max, sum and count say otherwise."""
+    series = Series(
+        changes.pop("namespace", "QueueProcessing"), metric, changes.pop("dimensions", ())
+    )
     members: dict[str, Any] = {
         "lane": LANE,
-        "namespace": "QueueProcessing",
-        "dimensions": (),
         "time": NOW,
         "min": value,
         "max": value,
@@ -114,4 +115,4 @@ def point(value: float = 1.0, metric: str = "QueueDepth", **changes: Any) -> Poi
         "count": 1,
         **changes,
     }
-    return Point(metric=metric, **members)
+    return Point(series=series, **members)

@@ -11,7 +11,7 @@ from builders import NOW, REGION, RESOURCE, as_base64, at
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from shared.model import MAX_COUNT, Lane, Point
+from shared.model import MAX_COUNT, Lane, Point, Series
 
 __all__ = ["bodies", "marked_points", "names", "points", "quick", "resources"]
 
@@ -53,9 +53,11 @@ def _points(draw: st.DrawFn, lane: st.SearchStrategy[Lane]) -> Point:
         low = high = mean
     return Point(
         draw(lane),
-        draw(st.just("QueueProcessing") | names),
-        draw(st.sampled_from(["QueueDepth", "Age"]) | names),
-        draw(dimension_sets),
+        Series(
+            draw(st.just("QueueProcessing") | names),
+            draw(st.sampled_from(["QueueDepth", "Age"]) | names),
+            draw(dimension_sets),
+        ),
         draw(times),
         low,
         high,

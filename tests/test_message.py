@@ -13,7 +13,7 @@ from builders import ADDRESS, DEFAULTS, NOW, REGION, RESOURCE, SEED, at, documen
 
 from shared.checks import dimensions
 from shared.message import Address
-from shared.model import Lane, Point, Reason, utc_text
+from shared.model import Lane, Point, Reason, Series, utc_text
 
 LONGEST = "é" * 256
 LARGEST = 1.7976931348623157e308
@@ -59,9 +59,11 @@ def test_the_seed_document_with_an_address_is_accepted_as_it_is() -> None:
     head = f'{{ "resourceId": "{RESOURCE}", "region": "{REGION}",'
     assert only(text.replace("{", head, 1)) == Point(
         lane=Lane(REGION, RESOURCE),
-        namespace="QueueProcessing",
-        metric="QueueDepth",
-        dimensions=(("MessageType", "JPEG"), ("QueueName", "ImagesToProcess")),
+        series=Series(
+            namespace="QueueProcessing",
+            metric="QueueDepth",
+            dimensions=(("MessageType", "JPEG"), ("QueueName", "ImagesToProcess")),
+        ),
         time=datetime(2026, 11, 23, 7, 20, 20, tzinfo=UTC),
         min=3.0,
         max=20.0,

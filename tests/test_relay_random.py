@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from shared.model import Lane, Point, Status, Verdict
+from shared.model import Lane, Point, Series, Status, Verdict
 from shared.relay import Relay
 
 SUBMISSIONS = 2000
@@ -109,4 +109,4 @@ def _point(chance: random.Random) -> Point:
     site = f"/subscriptions/1/resourceGroups/g/providers/P/sites/{chance.randrange(5)}"
     if chance.random() < 0.3:
         site = site.upper()
-    return Point(Lane("westeurope", site), "N", "M", (), NOW, 1, 1, 1, 1)
+    return Point.of_one(Lane("westeurope", site), Series("N", "M", ()), NOW, 1)

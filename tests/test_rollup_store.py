@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from local.monitor.server import running
 from local.monitor.state import MonitorState
-from shared.model import MAX_COUNT, Lane, Point
+from shared.model import MAX_COUNT, Lane, Point, Series
 from shared.rollup import rollup
 from shared.wire import write_bodies
 
@@ -55,9 +55,11 @@ def _points(draw: st.DrawFn) -> Point:
     names = draw(st.sampled_from([(), ("A",), ("A", "B")]))
     return Point(
         Lane("westeurope", ""),
-        draw(st.sampled_from(["N", "O"])),
-        draw(st.sampled_from(["M", "P"])),
-        tuple((name, draw(st.sampled_from(["x", "y"]))) for name in names),
+        Series(
+            draw(st.sampled_from(["N", "O"])),
+            draw(st.sampled_from(["M", "P"])),
+            tuple((name, draw(st.sampled_from(["x", "y"]))) for name in names),
+        ),
         NOW - timedelta(seconds=draw(st.integers(0, 150))),
         values[0],
         values[0] if count == 1 else values[-1],

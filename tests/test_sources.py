@@ -10,7 +10,7 @@ from builders import LANE, NOW, REGION, RESOURCE
 from source_entries import BAD, ENVIRON, GOOD, entry
 from sourcing import load, make_context
 
-from shared.model import Point
+from shared.model import Point, Series
 from shared.sources import load_sources
 from shared.sources.base import SourceConfig, Target
 
@@ -101,14 +101,9 @@ def test_a_target_has_dimensions_of_both_in_the_order_of_names() -> None:
         kind="x", resource_id=RESOURCE, region=REGION, dimensions={"z": "1", "A": "2"}
     )
     target = Target.of(config, CONTEXT, own=("Queue",))
-    assert target.point("m", 2.0, NOW, {"Queue": "q"}) == Point(
+    assert target.point("m", 2.0, NOW, {"Queue": "q"}) == Point.of_one(
         LANE,
-        "QueueProcessing",
-        "m",
-        (("A", "2"), ("Queue", "q"), ("z", "1")),
+        Series("QueueProcessing", "m", (("A", "2"), ("Queue", "q"), ("z", "1"))),
         NOW,
         2.0,
-        2.0,
-        2.0,
-        1,
     )

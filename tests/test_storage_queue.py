@@ -23,7 +23,7 @@ from local.azurite import ACCOUNT, ACCOUNT_KEY
 from local.stack import Backend
 from shared.deadline import Deadline
 from shared.gate import Gate
-from shared.model import Point
+from shared.model import Point, Series
 from shared.sampling import Sample, fill
 from shared.sources import Source
 
@@ -154,7 +154,7 @@ def test_points_carry_tick_address_and_dimensions(account: Account) -> None:
     dimensions = (("Env", "test"), ("QueueName", f"{account.prefix}-a"))
     sample = take(source, NOW)
     assert sample.points == [
-        Point(LANE, "N", "QueueDepth", dimensions, NOW, 2.0, 2.0, 2.0, 1),
+        Point.of_one(LANE, Series("N", "QueueDepth", dimensions), NOW, 2.0),
     ]
     assert sample.errors == 0
 

@@ -18,7 +18,7 @@ from shared.deadline import Deadline
 from shared.gate import Gate
 from shared.http import TokenSource
 from shared.message_types import Name, Region, ResourceId
-from shared.model import MAX_DIMENSIONS, Dimensions, Lane, Point
+from shared.model import MAX_DIMENSIONS, Dimensions, Lane, Point, Series
 from shared.refusal import RefusedError
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ class Target(msgspec.Struct, frozen=True):
         """One value at one moment, with the kind's own dimensions beside the fixed ones."""
         pairs = {**self.dimensions, **own}.items()
         dimensions: Dimensions = tuple(sorted(pairs, key=lambda pair: pair[0].casefold()))
-        return Point(self.lane, self.namespace, metric, dimensions, now, value, value, value, 1)
+        return Point.of_one(self.lane, Series(self.namespace, metric, dimensions), now, value)
 
 
 def _checked(path: str, check: Callable[[str], str], text: str) -> str:
