@@ -17,7 +17,7 @@ from msgspec import Raw
 from shared.address import shown
 from shared.refusal import RefusedError, decoded
 
-__all__ = ["MAX_BODY_BYTES", "documents"]
+__all__ = ["MAX_BODY_BYTES", "documents", "json_text"]
 
 # Source: "Scalability and performance targets for Queue Storage": a message is 64 KiB at most.
 MAX_BODY_BYTES = 64 * 1024
@@ -29,12 +29,12 @@ _ARRAY = msgspec.json.Decoder(list[Raw])
 _ANY = msgspec.json.Decoder(Raw)
 
 
-def documents(body: bytes) -> Iterator[tuple[str, bytes]]:
-    """Yield where each document stands (`""`, `[2]`, `line 3:`) and its bytes, unread.
+def documents(text: bytes) -> Iterator[tuple[str, bytes]]:
+    """Yield where each document of a JSON text stands (`""`, `[2]`, `line 3:`) and its bytes.
 
-    Raises RefusedError when there is no telling what the body is.
+    Raises RefusedError when there is no telling what the text is.
     """
-    text = _json_text(body)
+    text = _finite(text)
     if text.startswith(b"["):
         try:
             parts = decoded(_ARRAY, text)
@@ -58,15 +58,15 @@ def documents(body: bytes) -> Iterator[tuple[str, bytes]]:
         yield "", text
 
 
-def _json_text(body: bytes) -> bytes:
-    """The body's JSON, out of its base64 if it is in one."""
+def json_text(body: bytes) -> bytes:
+    """The body's JSON, unread, out of its base64 if it is in one. Raises RefusedError."""
     if len(body) > MAX_BODY_BYTES:
         raise RefusedError("body", f"{len(body)} bytes, at most {MAX_BODY_BYTES}")
     text = _utf8("body", body)
     if not text:
         raise RefusedError("body", "empty")
     if text.startswith((b"{", b"[")):
-        return _finite(text)
+        return text
     try:
         document = _utf8("", base64.b64decode(b"".join(text.split()), validate=True))
     except (binascii.Error, RefusedError):
@@ -78,7 +78,7 @@ def _json_text(body: bytes) -> bytes:
         found = shown(document.decode(), 40)
         sentence = f"{found} is not JSON, which starts with {{ or ["
         raise RefusedError("body, base64 decoded", sentence)
-    return _finite(document)
+    return document
 
 
 def _finite(text: bytes) -> bytes:

@@ -16,20 +16,30 @@ from functools import lru_cache
 from typing import Any
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from shared.address import shown
-from shared.message_types import PointIn, SeriesIn
-from shared.model import MAX_DIMENSIONS, MAX_NAME_LENGTH, Dimensions, Reason, Window, utc_text
+from shared.message_types import Name, PointIn, SeriesIn
+from shared.model import (
+    MAX_DIMENSIONS,
+    MAX_NAME_LENGTH,
+    Dimensions,
+    Reason,
+    Series,
+    Window,
+    utc_text,
+)
 from shared.refusal import RefusedError, decoded
 
 __all__ = [
+    "Times",
     "ValueSet",
     "check_dimension_names",
     "check_window",
     "dimensions",
     "paired",
     "parse_time",
+    "series_of",
     "value_set",
 ]
 
@@ -42,19 +52,69 @@ _FORMS = "give exactly one of value, values, or min with max, sum and count"
 _PARTS = ("min", "max", "sum", "count")
 # datetime.fromisoformat takes a date alone, and any character between date and time.
 _TIME_OF_DAY = re.compile(r"[0-9][T ][0-9]", re.ASCII)
-# Bytes of an object that is remembered; what a producer pads with spaces would fill the memory.
-_MOST_REMEMBERED = 1024
 # Characters of a time; longer than any that has a meaning.
 _MOST_TIME = 64
+# Bytes of dimensions that are remembered; what a producer pads with spaces would fill the memory.
+_MOST_REMEMBERED = 1024
 _OBJECT = msgspec.json.Decoder(dict[str, Any])
+_NAMED = msgspec.json.Decoder(dict[Name, Name])
+
+
+class Times:
+    """The times of one message's points."""
+
+    def __init__(self, enqueued: datetime, now: datetime, window: Window) -> None:
+        self._enqueued = enqueued
+        self._now = now
+        self._window = window
+        self.known: dict[str | UnsetType, datetime] = {}  # As written -> once it was checked.
+
+    def of(self, given: str | UnsetType) -> datetime:
+        """A point's time in UTC, when the message was enqueued where it names none.
+
+        Raises RefusedError where it is no time, or is outside the window.
+        """
+        time = self._enqueued if given is UNSET else parse_time(given)
+        check_window(time, self._now, self._window)
+        self.known[given] = time
+        return time
+
+
+def series_of(namespace: str, metric: str, raw: bytes) -> Series:
+    """The series with these dimensions, a JSON object; the same one again while it is known."""
+    if len(raw) > _MOST_REMEMBERED:
+        return _series(namespace, metric, raw)
+    return _known_series(namespace, metric, raw)
+
+
+def _series(namespace: str, metric: str, raw: bytes) -> Series:
+    return Series(namespace, metric, dimensions(raw))
+
+
+_known_series = lru_cache(maxsize=16384)(_series)
 
 
 def dimensions(raw: bytes) -> Dimensions:
-    """Read a JSON object of names and values; what was read is kept, as series come back."""
-    return _remembered(raw) if len(raw) <= _MOST_REMEMBERED else _dimensions(raw)
+    """Read a JSON object of names and values."""
+    try:
+        named = _NAMED.decode(raw)
+    except (msgspec.DecodeError, RecursionError):
+        return _examined(raw)
+    # A name that is given twice is lost in a dict; quotes tell, unless some stand in a text.
+    if b"\\" in raw or raw.count(b'"') != 4 * len(named):
+        return _examined(raw)
+    return tuple([(name, named[name]) for name in _in_order(tuple(named))])
 
 
-def _dimensions(raw: bytes) -> Dimensions:
+@lru_cache(maxsize=1024)
+def _in_order(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of dimensions, checked and sorted; remembered, as many series share them."""
+    check_dimension_names("dimensions", names)
+    return tuple(sorted(names, key=str.casefold))
+
+
+def _examined(raw: bytes) -> Dimensions:
+    """The same, slowly: says what is wrong."""
     try:
         decoded(_OBJECT, raw)
         # A decoder that makes a dict cannot see a name that is given twice.
@@ -70,9 +130,6 @@ def _dimensions(raw: bytes) -> Dimensions:
             raise RefusedError(path, f"found {_kind(value)}, expected text")
         _check_length(path, value)
     return _sorted(pairs)
-
-
-_remembered = lru_cache(maxsize=16384)(_dimensions)
 
 
 @lru_cache(maxsize=4096)

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from functools import lru_cache
 
 import msgspec
-from msgspec import UNSET, Raw, UnsetType
+from msgspec import UNSET, Raw
 
-from shared.address import checked_region, checked_resource_id
-from shared.body import documents
-from shared.checks import (
-    ValueSet,
-    check_dimension_names,
-    check_window,
-    dimensions,
-    paired,
-    parse_time,
-    value_set,
+from shared.body import documents, json_text
+from shared.checks import Times, check_dimension_names, paired, series_of, value_set
+from shared.destination import Address, lane_of, narrowed
+from shared.message_at_once import read_at_once
+from shared.message_types import (
+    DataParts,
+    DocumentParts,
+    PointIn,
+    PointsParts,
+    SeriesIn,
 )
-from shared.message_types import DataParts, DocumentParts, PointIn, PointsParts, SeriesIn
-from shared.model import Dimensions, Lane, Point, Rejection, Series, Window
+from shared.model import Point, Rejection, Series, Window
 from shared.refusal import RefusedError, decoded, joined, refuse_repeated
 
 __all__ = ["Address", "Parsed", "parse"]
@@ -36,14 +34,6 @@ _CONTAINERS = (b'"data"', b'"baseData"', b'"series"', b'"dimNames"', b'"points"'
 _ENCODER = msgspec.json.Encoder()
 # Parts of a document that are rejected each by itself.
 _MOST_ALONE = 50
-
-
-class Address(msgspec.Struct, frozen=True):
-    """Where points go that do not say it themselves."""
-
-    namespace: str
-    resource_id: str | None = None
-    region: str = ""  # Empty where it is to be looked up.
 
 
 class Parsed(msgspec.Struct):
@@ -61,24 +51,25 @@ def parse(
     `enqueued` (UTC) is the time of points that name none; `now` (UTC) is what the window of
     accepted times is measured from.
     """
-    reader = _Reader(enqueued, now, defaults, window)
+    times = Times(enqueued, now, window)
     try:
-        for where, document in documents(body):
+        text = json_text(body)
+        points = read_at_once(text, times, defaults)
+        if points is not None:
+            return Parsed(points, [])
+        reader = _Reader(times, defaults)
+        for where, document in documents(text):
             reader.read(where, document)
     except RefusedError as refused:
-        reader.parsed.rejections.append(Rejection(refused.reason, str(refused), body))
+        return Parsed([], [Rejection(refused.reason, str(refused), body)])
     return reader.parsed
 
 
 class _Reader:
-    """Reads the documents of one message, which share its times and defaults."""
+    """Reads documents part by part, so that one part that is refused holds back no other."""
 
-    def __init__(
-        self, enqueued: datetime, now: datetime, defaults: Address, window: Window
-    ) -> None:
-        self._enqueued = enqueued
-        self._now = now
-        self._window = window
+    def __init__(self, times: Times, defaults: Address) -> None:
+        self._times = times
         self._defaults = defaults
         self.parsed = Parsed([], [])
 
@@ -95,7 +86,7 @@ class _Reader:
             self._reject(refused.within(where), raw)
 
     def _read_points(self, where: str, message: PointsParts) -> None:
-        address = _narrowed(self._defaults, message, message.namespace)
+        address = narrowed(self._defaults, message, message.namespace)
         refusals: list[tuple[RefusedError, Raw]] = []
         for index, raw in enumerate(message.points):
             try:
@@ -106,13 +97,14 @@ class _Reader:
         self._reject_parts(refusals, lambda raws: msgspec.structs.replace(message, points=raws))
 
     def _point(self, given: PointIn, address: Address) -> Point:
-        address = _narrowed(address, given, given.namespace)
-        pairs = () if given.dimensions is UNSET else dimensions(bytes(given.dimensions))
-        return self._build(address, given.metric, pairs, given.time, value_set(given))
+        address = narrowed(address, given, given.namespace)
+        raw = b"{}" if given.dimensions is UNSET else bytes(given.dimensions)
+        series = series_of(address.namespace, given.metric, raw)
+        return Point(lane_of(address), series, self._times.of(given.time), *value_set(given))
 
     def _read_document(self, where: str, message: DocumentParts) -> None:
         base = message.data.base_data
-        address = _narrowed(self._defaults, message, base.namespace)
+        address = narrowed(self._defaults, message, base.namespace)
         names = tuple(base.dim_names or ())
         check_dimension_names("data.baseData.dimNames", names)
         refusals: list[tuple[RefusedError, Raw]] = []
@@ -122,25 +114,13 @@ class _Reader:
                 series = decoded(_SERIES, raw)
                 pairs = paired(names, tuple(series.dim_values or ()))
                 values = value_set(series)
-                self.parsed.points.append(
-                    self._build(address, base.metric, pairs, message.time, values)
-                )
+                time = self._times.of(message.time)
+                of = Series(address.namespace, base.metric, pairs)
+                self.parsed.points.append(Point(lane_of(address), of, time, *values))
             except RefusedError as refused:
                 at = joined(where, f"data.baseData.series[{index}]")
                 refusals.append((refused.within(at), raw))
         self._reject_parts(refusals, lambda raws: _with_series(message, raws))
-
-    def _build(
-        self,
-        address: Address,
-        metric: str,
-        pairs: Dimensions,
-        given_time: str | UnsetType,
-        values: ValueSet,
-    ) -> Point:
-        time = self._enqueued if given_time is UNSET else parse_time(given_time)
-        check_window(time, self._now, self._window)
-        return Point(_lane(address), Series(address.namespace, metric, pairs), time, *values)
 
     def _reject_parts(
         self,
@@ -163,38 +143,6 @@ class _Reader:
 
     def _reject(self, refused: RefusedError, content: bytes) -> None:
         self.parsed.rejections.append(Rejection(refused.reason, str(refused), content))
-
-
-def _narrowed(
-    address: Address, given: PointsParts | PointIn | DocumentParts, namespace: str | UnsetType
-) -> Address:
-    """The address with what the document says of it; its region and resource ID are checked."""
-    if given.resource_id is UNSET and given.region is UNSET and namespace is UNSET:
-        return address
-    return Address(
-        address.namespace if namespace is UNSET else namespace,
-        _checked("resourceId", checked_resource_id, given.resource_id, address.resource_id),
-        _checked("region", checked_region, given.region, address.region) or "",
-    )
-
-
-def _checked(
-    path: str, check: Callable[[str], str], given: str | UnsetType, inherited: str | None
-) -> str | None:
-    if given is UNSET:
-        return inherited
-    try:
-        return check(given)
-    except ValueError as exc:
-        raise RefusedError(path, str(exc)) from exc
-
-
-@lru_cache(maxsize=16384)
-def _lane(address: Address) -> Lane:
-    """The lane of an address; remembered, as the points of a message mostly share one."""
-    if address.resource_id is None:
-        raise RefusedError("resourceId", "missing, and METRICS_RESOURCE_ID is not set")
-    return Lane(address.region, address.resource_id)
 
 
 def _with_series(message: DocumentParts, series: list[Raw]) -> DocumentParts:

@@ -19,12 +19,14 @@ from shared.address import REGION_PATTERN
 from shared.model import MAX_COUNT, MAX_DIMENSIONS, MAX_NAME_LENGTH
 
 __all__ = [
+    "Addressed",
     "BaseData",
     "BaseParts",
     "Data",
     "DataParts",
     "DocumentMessage",
     "DocumentParts",
+    "Name",
     "PointIn",
     "PointsMessage",
     "PointsParts",
@@ -78,12 +80,14 @@ class _Strict(msgspec.Struct, rename="camel", forbid_unknown_fields=True, omit_d
     """A member that is not known is an error: a misspelt one would lose data in silence."""
 
 
-class _Address(_Strict, kw_only=True):
+class Addressed(_Strict, kw_only=True):
+    """What may say where points go."""
+
     resource_id: ResourceId | UnsetType = UNSET
     region: Region | UnsetType = UNSET
 
 
-class PointIn(_Address):
+class PointIn(Addressed, gc=False):
     """One point: exactly one of value, values, or min with max, sum and count."""
 
     metric: Name
@@ -98,14 +102,14 @@ class PointIn(_Address):
     count: Count | UnsetType = UNSET
 
 
-class PointsMessage(_Address):
+class PointsMessage(Addressed):
     """Points with what they have in common; a point's own members win."""
 
     points: Annotated[list[PointIn], Meta(min_length=1)]
     namespace: Name | UnsetType = UNSET
 
 
-class PointsParts(_Address):
+class PointsParts(Addressed):
     """The same with its points still unread, so that one bad point stands alone."""
 
     points: Annotated[list[Raw], Meta(min_length=1)]
@@ -137,7 +141,7 @@ class Data(_Strict):
     base_data: BaseData
 
 
-class DocumentMessage(_Address):
+class DocumentMessage(Addressed):
     """A document as one would POST it to the ingestion API."""
 
     data: Data
@@ -155,7 +159,7 @@ class DataParts(_Strict):
     base_data: BaseParts
 
 
-class DocumentParts(_Address):
+class DocumentParts(Addressed):
     """The same with its series still unread."""
 
     data: DataParts

@@ -49,7 +49,7 @@ class Lane(msgspec.Struct, frozen=True):
         return self.region, self.resource_id.lower()
 
 
-class Series(msgspec.Struct, frozen=True, cache_hash=True):
+class Series(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
     """What tells the series of one resource apart; points mostly share theirs with others."""
 
     namespace: str
@@ -57,7 +57,7 @@ class Series(msgspec.Struct, frozen=True, cache_hash=True):
     dimensions: Dimensions
 
 
-class Point(msgspec.Struct, frozen=True):
+class Point(msgspec.Struct, frozen=True, gc=False):
     """One value set of one series at one moment, checked against every limit."""
 
     lane: Lane

@@ -30,6 +30,9 @@ _LENGTH = re.compile(
 _RANGE = re.compile(r"Expected `\w+` (?P<sign><=|>=) (?P<limit>-?\d+)")
 _TYPE = re.compile(r"Expected `(?P<wanted>[^`]+)`, got `(?P<got>[^`]+)`")
 
+# A letter that needs no escape: names of members are made of such.
+_ASCII_ESCAPE = re.compile(rb"\\u00[2-7]")
+
 _NAMES = {
     "str": "text",
     "int": "a whole number",
@@ -69,6 +72,11 @@ def decoded(decoder: msgspec.json.Decoder[_T], document: bytes) -> _T:
         raise RefusedError("", "nested too deeply") from exc
 
 
+def _has_hidden_names(document: bytes) -> bool:
+    """Whether names in it may be written with escapes where none is needed."""
+    return b"\\u" in document and _ASCII_ESCAPE.search(document) is not None
+
+
 def refuse_repeated(document: bytes, *members: bytes) -> None:
     """Raise RefusedError when an object in it has one of these members, in quotes, twice.
 
@@ -76,9 +84,9 @@ def refuse_repeated(document: bytes, *members: bytes) -> None:
     look at every member costs as much as reading the document: only a suspicion is followed, and
     a name may hide behind an escape.
     """
-    escaped = b"\\u" in document
+    hidden = _has_hidden_names(document)
     for member in members:
-        if escaped or document.count(member) > 1:
+        if hidden or document.count(member) > 1:
             _look_for_twice(document, member.decode().strip('"'))
 
 

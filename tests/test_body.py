@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from builders import RESOURCE, as_base64, message, read
 
-from shared.body import MAX_BODY_BYTES, documents
+from shared.body import MAX_BODY_BYTES, documents, json_text
 from shared.model import Reason
 from shared.refusal import RefusedError
 
@@ -170,9 +170,12 @@ def test_the_good_documents_beside_a_bad_one_survive(body: str, where: str) -> N
 
 
 def test_each_document_knows_where_it_stands() -> None:
-    assert [where for where, _ in documents(json.dumps([A, B]).encode())] == ["[0]", "[1]"]
-    assert [where for where, _ in documents(b"{}\n\n{}")] == ["line 1:", "line 3:"]
-    assert list(documents(b" {} ")) == [("", b"{}")]
+    assert [where for where, _ in documents(json_text(json.dumps([A, B]).encode()))] == [
+        "[0]",
+        "[1]",
+    ]
+    assert [where for where, _ in documents(json_text(b"{}\n\n{}"))] == ["line 1:", "line 3:"]
+    assert list(documents(json_text(b" {} "))) == [("", b"{}")]
 
 
 NOT_FINITE = {
@@ -189,7 +192,7 @@ NOT_FINITE = {
 
 @pytest.mark.parametrize(("body", "expected"), NOT_FINITE.values(), ids=NOT_FINITE)
 def test_text_is_left_as_it_is_beside_what_is_not_finite(body: bytes, expected: bytes) -> None:
-    assert list(documents(body)) == [("", expected)]
+    assert list(documents(json_text(body))) == [("", expected)]
 
 
 def test_pretty_json_that_is_wrong_is_refused_once() -> None:
@@ -200,4 +203,4 @@ def test_pretty_json_that_is_wrong_is_refused_once() -> None:
 
 def test_no_telling_what_it_is_raises() -> None:
     with pytest.raises(RefusedError, match=r"^body: empty$"):
-        list(documents(b""))
+        list(documents(json_text(b"")))

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from builders import ADDRESS, DEFAULTS, NOW, REGION, RESOURCE, SEED, at, document, message, read
 
-from shared.checks import dimensions
+from shared.checks import series_of
 from shared.message import Address
 from shared.model import Lane, Point, Reason, Series, utc_text
 
@@ -789,15 +789,15 @@ def test_what_json_has_no_word_for_spoils_its_own_point_alone() -> None:
 
 def test_series_that_come_back_are_read_once() -> None:
     raw = json.dumps({"Queue": "orders", "Kind": "jpeg"}).encode()
-    assert dimensions(raw) is dimensions(bytes(bytearray(raw)))
+    assert series_of("n", "m", raw) is series_of("n", "m", bytes(bytearray(raw)))
 
 
 def test_padding_is_not_remembered() -> None:
     longest = b'{"Queue": "orders"}'.ljust(1024)
-    assert dimensions(longest) is dimensions(longest)
+    assert series_of("n", "m", longest) is series_of("n", "m", longest)
     padded = longest + b" "
-    assert dimensions(padded) == (("Queue", "orders"),)
-    assert dimensions(padded) is not dimensions(padded)
+    assert series_of("n", "m", padded) == Series("n", "m", (("Queue", "orders"),))
+    assert series_of("n", "m", padded) is not series_of("n", "m", padded)
 
 
 def test_defaults_stand_in_for_nothing_but_the_namespace() -> None:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from itertools import chain
+from unittest.mock import patch
 
-from builders import DEFAULTS, NOW, WINDOW, read
+from builders import DEFAULTS, NOW, REGION, RESOURCE, WINDOW, read
 from hypothesis import example, given
 from hypothesis import strategies as st
 from strategies import bodies, marked_points, points, quick
 
-from shared.message import parse
+from shared.checks import Times
+from shared.message import Address, parse
+from shared.message_at_once import read_at_once
 from shared.message_writer import MAX_MESSAGE_BYTES, write_messages
 from shared.model import MAX_COUNT, MAX_DIMENSIONS, Point
 from shared.packing import size_in_queue
 
+ADDRESSED = Address("n", RESOURCE, REGION)
 MARKER = re.compile(r"<\d+>")
 
 
@@ -68,6 +73,32 @@ def test_every_point_is_accounted_for_exactly_once(marked: tuple[list[str], byte
     for rejection in parsed.rejections:
         found.update(set(MARKER.findall(rejection.content.decode())))
     assert found == Counter(markers)
+
+
+@quick
+@given(bodies | marked_points().map(lambda marked: marked[1]))
+@example(b'{"points": [{"metric": "m", "value": 1, "dimensions": {"a": "1"}, "dimensions": {}}]}')
+@example(b'{"points": [{"metric": "m", "values": [1], "values": [2]}]}')
+@example(
+    b'{"points": [{"metric": "m", "value": 1}], "p\\u006fints": [{"metric": "m", "value": 2}]}'
+)
+@example(b'{"points": [{"metric": "m", "value": 1, "dimensions": {"a": "1", "\\u0061": "2"}}]}')
+@example(b'{"points": [{"metric": "m", "value": 1, "dimensions": {"a": "1", "a": "2"}}]}')
+@example(b'{"points": [{"metric": "m {[", "values": [2, 1], "time": "2026-11-23T07:25:00Z"}]}')
+def test_reading_at_once_changes_nothing(body: bytes) -> None:
+    at_once = read(body, defaults=ADDRESSED)
+    with patch("shared.message.read_at_once", return_value=None):
+        assert read(body, defaults=ADDRESSED) == at_once
+
+
+@quick
+@given(st.lists(points(), min_size=1, max_size=30))
+def test_messages_of_good_points_are_read_at_once(given_points: list[Point]) -> None:
+    for one in given_points:  # One of each lane and namespace: a message of one document.
+        (message,) = write_messages([one])
+        read_back = read_at_once(message, Times(NOW, NOW, WINDOW), DEFAULTS)
+        written = [one.namespace, one.metric, *chain(*one.dimensions)]
+        assert read_back == [one] or any(set(text) & set("{[") for text in written)
 
 
 @quick
