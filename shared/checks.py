@@ -32,11 +32,13 @@ from shared.model import (
 from shared.refusal import RefusedError, decoded
 
 __all__ = [
+    "MOST_REMEMBERED",
     "Times",
     "ValueSet",
     "check_dimension_names",
     "check_window",
     "dimensions",
+    "known_series",
     "paired",
     "parse_time",
     "series_of",
@@ -55,7 +57,7 @@ _TIME_OF_DAY = re.compile(r"[0-9][T ][0-9]", re.ASCII)
 # Characters of a time; longer than any that has a meaning.
 _MOST_TIME = 64
 # Bytes of dimensions that are remembered; what a producer pads with spaces would fill the memory.
-_MOST_REMEMBERED = 1024
+MOST_REMEMBERED = 1024
 _OBJECT = msgspec.json.Decoder(dict[str, Any])
 _NAMED = msgspec.json.Decoder(dict[Name, Name])
 
@@ -82,16 +84,18 @@ class Times:
 
 def series_of(namespace: str, metric: str, raw: bytes) -> Series:
     """The series with these dimensions, a JSON object; the same one again while it is known."""
-    if len(raw) > _MOST_REMEMBERED:
+    if len(raw) > MOST_REMEMBERED:
         return _series(namespace, metric, raw)
-    return _known_series(namespace, metric, raw)
+    return known_series(namespace, metric, raw)
 
 
 def _series(namespace: str, metric: str, raw: bytes) -> Series:
     return Series(namespace, metric, dimensions(raw))
 
 
-_known_series = lru_cache(maxsize=16384)(_series)
+# For at most MOST_REMEMBERED bytes. As many as Azure lets be active, and some: each takes some
+# 700 bytes.
+known_series = lru_cache(maxsize=65_536)(_series)
 
 
 def dimensions(raw: bytes) -> Dimensions:

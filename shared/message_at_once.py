@@ -10,7 +10,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET
 
-from shared.checks import Times, series_of, value_set
+from shared.checks import MOST_REMEMBERED, Times, known_series, series_of, value_set
 from shared.destination import Address, lane_of, narrowed
 from shared.message_types import PointsMessage
 from shared.model import Point
@@ -35,6 +35,7 @@ def _points(
     text: bytes, message: PointsMessage, times: Times, common: Address
 ) -> list[Point] | None:
     points = []
+    known = times.known
     address = None
     objects, arrays = 1, 1  # The message itself, and its points.
     for given in message.points:
@@ -48,9 +49,9 @@ def _points(
         if given.dimensions is not UNSET:
             dimensions = bytes(given.dimensions)
             objects += 1
-        series = series_of(namespace, given.metric, dimensions)
-
-        time = times.known.get(given.time) or times.of(given.time)
+        look_up = known_series if len(dimensions) <= MOST_REMEMBERED else series_of
+        series = look_up(namespace, given.metric, dimensions)
+        time = known.get(given.time) or times.of(given.time)
 
         if given.values is not UNSET:
             arrays += 1

@@ -17,7 +17,7 @@ from shared.model import MAX_COUNT, Point, Series
 __all__ = ["Aggregate", "Document", "rollup"]
 
 
-class Aggregate(msgspec.Struct):
+class Aggregate(msgspec.Struct, gc=False):
     """The values of one series in one minute, and the points they came from."""
 
     dimension_values: tuple[str, ...]
@@ -28,7 +28,7 @@ class Aggregate(msgspec.Struct):
     points: list[Point]
 
 
-class Document(msgspec.Struct):
+class Document(msgspec.Struct, gc=False):
     """Series that share metric, minute and dimension names: one document of the ingestion API."""
 
     namespace: str
@@ -54,8 +54,17 @@ def rollup(points: Iterable[Point]) -> list[Document]:
             minute = before.replace(second=0, microsecond=0)
             aggregates = minutes.setdefault(minute, {})
         aggregate = aggregates.get(point.series)
-        if aggregate is None or not _add(aggregate, point):
-            aggregates[point.series] = _begin(documents, minute, point)
+        if aggregate is not None:
+            total, count = aggregate.sum + point.sum, aggregate.count + point.count
+            if count <= MAX_COUNT and -math.inf < total < math.inf:
+                aggregate.sum, aggregate.count = total, count
+                if point.min < aggregate.min:  # noqa: PLR1730 (a call costs more than all of this)
+                    aggregate.min = point.min
+                if point.max > aggregate.max:  # noqa: PLR1730
+                    aggregate.max = point.max
+                aggregate.points.append(point)
+                continue
+        aggregates[point.series] = _begin(documents, minute, point)
     return list(documents.values())
 
 
@@ -64,26 +73,11 @@ def _begin(
 ) -> Aggregate:
     """A new aggregate of a point, in the document it belongs to."""
     series = point.series
-    names = tuple([name for name, _ in series.dimensions])
+    names, values = zip(*series.dimensions, strict=True) if series.dimensions else ((), ())
     key = (series.namespace, series.metric, minute, names)
     document = documents.get(key)
     if document is None:
         document = documents[key] = Document(series.namespace, series.metric, minute, names, [])
-    values = tuple([value for _, value in series.dimensions])
     aggregate = Aggregate(values, point.min, point.max, point.sum, point.count, [point])
     document.series.append(aggregate)
     return aggregate
-
-
-def _add(aggregate: Aggregate, point: Point) -> bool:
-    """Add the point's values; False, with nothing changed, where they do not fit."""
-    total, count = aggregate.sum + point.sum, aggregate.count + point.count
-    if count > MAX_COUNT or not math.isfinite(total):
-        return False
-    aggregate.sum, aggregate.count = total, count
-    if point.min < aggregate.min:  # noqa: PLR1730 (min() would be a call at each point)
-        aggregate.min = point.min
-    if point.max > aggregate.max:  # noqa: PLR1730
-        aggregate.max = point.max
-    aggregate.points.append(point)
-    return True

@@ -70,8 +70,11 @@ def _lines(document: Document, limit: int) -> Iterator[tuple[Document, bytes]]:
     if len(line) <= limit or len(document.series) == 1:
         yield document, line
         return
-    for half in _cut(document.series, len(document.series) // 2):
-        yield from _lines(msgspec.structs.replace(document, series=half), limit)
+    # Shares that should fit; what has longer names than the rest is cut again.
+    share = -(-len(document.series) // (len(line) // limit + 1))
+    for start in range(0, len(document.series), share):
+        part = document.series[start : start + share]
+        yield from _lines(msgspec.structs.replace(document, series=part), limit)
 
 
 def _cut(aggregates: Sequence[Aggregate], at: int) -> tuple[list[Aggregate], list[Aggregate]]:
