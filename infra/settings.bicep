@@ -52,7 +52,11 @@ resource insights 'Microsoft.Insights/components@2020-02-02' existing = {
 
 var endpoints = storage.properties.primaryEndpoints
 
+// The addresses hold in every cloud and win over the name, which makes addresses of the public one;
+// with the name the host starts when its storage is asked for before the addresses are there:
+// https://github.com/Azure/azure-functions-host/issues/11787.
 var hostSettings = {
+  AzureWebJobsStorage__accountName: storageAccountName
   AzureWebJobsStorage__credential: 'managedidentity'
   AzureWebJobsStorage__clientId: identityClientId
   AzureWebJobsStorage__blobServiceUri: endpoints.blob

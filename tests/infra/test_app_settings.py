@@ -142,6 +142,12 @@ def test_application_insights_is_told_in_full_and_by_identity() -> None:
     )
 
 
+def test_the_host_has_the_name_of_its_storage_beside_the_addresses() -> None:
+    assert HOST["AzureWebJobsStorage__accountName"] == "storageAccountName"
+    for service in ("blob", "queue"):
+        assert HOST[f"AzureWebJobsStorage__{service}ServiceUri"] == f"endpoints.{service}"
+
+
 def test_all_of_them_are_set() -> None:
     settings = SETTINGS.of("resource")["settings"].value
     assert settings["name"] == "appsettings"
