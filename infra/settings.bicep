@@ -77,7 +77,8 @@ var relaySettings = {
   METRICS_SAMPLE_SCHEDULE: sampleSchedule
   METRICS_SOURCES: sources
   METRICS_RESOURCE_ID: relay.?resourceId ?? functionApp.id
-  METRICS_REGION: relay.?region ?? region
+  // That of the app for the app alone: where another resource is, Azure Resource Manager tells.
+  METRICS_REGION: relay.?region ?? (relay.?resourceId == null ? region : '')
   METRICS_NAMESPACE: relay.?namespace ?? 'QueueProcessing'
   METRICS_ALLOWED_SCOPES: join(relay.?allowedScopes ?? allowedScopes, ',')
   METRICS_ENDPOINT: relay.?endpoint ?? 'https://{region}.monitoring.azure.com'

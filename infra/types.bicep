@@ -34,7 +34,7 @@ type RelaySettings = {
   @description('Optional. METRICS_RESOURCE_ID: resource of points that name none and of the relay\'s metrics on itself; the function app if it is missing. Name it in publishTo too.')
   resourceId: string?
 
-  @description('Optional. METRICS_REGION: where that resource is; the region of the function app if it is missing.')
+  @description('Optional. METRICS_REGION: where that resource is. If it is missing: the region of the function app or, of a resourceId, what a look-up finds, for which lookUpRegionsIn must name it.')
   region: string?
 
   @description('Optional. METRICS_NAMESPACE: namespace of points that name none.')

@@ -58,12 +58,20 @@ DEFAULTED = re.compile(
 )
 
 
-def deployed(value: str) -> str:
-    """What a setting is when no parameter is given."""
+# A default that depends on whether another member is given.
+UNLESS_GIVEN = re.compile(
+    r"\(relay\.\?(?P<member>\w+) == null \? (?P<usual>\w+) : (?P<else>'\w*')\)?"
+)
+
+
+def deployed(value: str, *given: str) -> str:
+    """What a setting is when no parameter is given, but these members of another setting."""
     if not isinstance(value, Expression):
         return value
     found = DEFAULTED.fullmatch(value)
     default = found["default"] if found else str(value)
+    if choice := UNLESS_GIVEN.fullmatch(default):
+        default = choice["else"] if choice["member"] in given else choice["usual"]
     return DEPLOYED[default] if default in DEPLOYED else literal(default)
 
 
@@ -114,6 +122,17 @@ def test_the_code_takes_what_is_deployed() -> None:
     assert settings.fence.allows(SITE)
     assert not settings.fence.allows(f"{SITE}-other")
     assert settings.window == usual.window
+
+
+def test_another_resource_is_not_taken_to_be_where_the_app_is() -> None:
+    assert ENVIRON["METRICS_REGION"] == "westeurope"
+    region = deployed(RELAY["METRICS_REGION"], "resourceId")
+    assert region == ""
+    settings = Settings.from_env({**ENVIRON, "METRICS_REGION": region})
+    assert settings.region is None
+    assert settings.own is not None
+    assert settings.own.region == ""  # It is looked up.
+    assert "lookUpRegionsIn" in MEMBERS["region"].description
 
 
 def test_the_sample_has_no_other_names_or_values() -> None:
