@@ -34,10 +34,10 @@ param actionGroupIds string[] = []
 
 module queues 'alerts/metrics.bicep' = [
   for id in queueResourceIds: {
-    name: '${name}-alerts-${uniqueString(id)}'
+    name: '${name}-alerts-${uniqueString(toLower(id))}'
     params: {
       // Two accounts of one name in different groups do not meet.
-      name: '${name}-${last(split(id, '/'))}-${take(uniqueString(id), 5)}'
+      name: '${name}-${last(split(id, '/'))}-${take(uniqueString(toLower(id)), 5)}'
       tags: tags
       resourceId: id
       metricNamespace: queueNamespace

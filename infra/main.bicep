@@ -102,7 +102,7 @@ param deployWorkbook bool = true
 
 // As a metric names it, whichever way the parameter does.
 var region = toLower(replace(location, ' ', ''))
-var unique = uniqueString(resourceGroup().id, name)
+var unique = uniqueString(toLower(resourceGroup().id), toLower(name))
 var storageName = '${take(replace(toLower(name), '-', ''), 9)}st${unique}'
 
 resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' = {
@@ -240,9 +240,10 @@ module producerRoles 'roles/produce.bicep' = {
 }
 
 var queueNamespace = relay.?namespace ?? 'QueueProcessing'
+// In lower case: alerts and charts are made once for a resource, in whatever letters sources name it.
 var queueResourceIds = union(
-  sampleOwnQueues ? [storage.outputs.accountId] : [],
-  map(filter(sources, source => source.kind == 'storage_queue'), source => source.resourceId)
+  sampleOwnQueues ? [toLower(storage.outputs.accountId)] : [],
+  map(filter(sources, source => source.kind == 'storage_queue'), source => toLower(source.resourceId))
 )
 
 module alerts 'alerts.bicep' = if (deployAlerts) {
@@ -270,7 +271,7 @@ module workbook 'workbook.bicep' = if (deployWorkbook) {
     relayResourceId: relayResourceId
     queueResourceIds: filter(
       queueResourceIds,
-      id => contains(toLower(id), '/microsoft.storage/storageaccounts/')
+      id => contains(id, '/microsoft.storage/storageaccounts/')
     )
     queueNamespace: queueNamespace
   }

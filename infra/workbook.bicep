@@ -27,7 +27,7 @@ var withRelay = replace(replace(content, '__relayId__', relayResourceId), '__rel
 var withNamespace = replace(withRelay, '__queueNamespace__', queueNamespace)
 
 resource workbook 'Microsoft.Insights/workbooks@2023-06-01' = {
-  name: guid(resourceGroup().id, displayName)
+  name: guid(toLower(resourceGroup().id), toLower(displayName))
   location: location
   tags: tags
   kind: 'shared'
