@@ -34,7 +34,8 @@ resource workbook 'Microsoft.Insights/workbooks@2023-06-01' = {
   properties: {
     displayName: displayName
     category: 'workbook'
-    sourceId: relayResourceId
+    // In Monitor's own gallery, as it is of many resources.
+    sourceId: 'azure monitor'
     serializedData: replace(withNamespace, '"__queueIds__"', string(queueResourceIds))
   }
 }

@@ -152,6 +152,13 @@ def test_items_have_names_of_their_own() -> None:
     assert len(set(ids)) == len(ids)
 
 
+def test_the_workbook_is_where_the_documentation_says() -> None:
+    workbook = File.read(INFRA / "workbook.bicep").of("resource")["workbook"].value
+    assert workbook["properties"]["sourceId"] == "azure monitor"
+    text = (INFRA.parent / "docs" / "deploy.md").read_text(encoding="utf-8")
+    assert "The workbook is under *Monitor*,\n*Workbooks*" in text
+
+
 def test_every_placeholder_is_filled_in() -> None:
     """As workbook.bicep does it, and what comes out is JSON again."""
     template = (INFRA / "workbook.bicep").read_text(encoding="utf-8")
