@@ -73,6 +73,20 @@ def test_a_rule_may_be_there_before_its_metric() -> None:
     assert criterion["operator"] == "GreaterThan"
 
 
+def test_a_metric_is_looked_at_more_often_than_its_window_is_long() -> None:
+    assert RULE["properties"]["evaluationFrequency"] == "PT1M"
+    windows = {one["window"] for module in ("queues", "relay") for one in params(module)["alerts"]}
+    assert "PT1M" not in windows
+    (declared,) = (
+        member.type
+        for member in File.read(INFRA / "alerts" / "metrics.bicep")
+        .of("type")["MetricAlert"]
+        .members
+        if member.name == "window"
+    )
+    assert windows == set(re.findall(r"\w+", declared))
+
+
 def test_the_namespace_of_queues_is_the_default_of_the_code() -> None:
     for path in TEMPLATES:
         text = path.read_text(encoding="utf-8")
