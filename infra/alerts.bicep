@@ -86,6 +86,8 @@ module relay 'alerts/metrics.bicep' = {
     resourceId: relayResourceId
     metricNamespace: 'MetricRelay'
     actionGroupIds: actionGroupIds
+    // None on PointsDeferred: points of one hiccup are deferred too, and published at the next try.
+    // Those that go on waiting fail their invocations, which alerts/requests.bicep looks at.
     alerts: [
       {
         name: 'dead-letters'
@@ -96,16 +98,6 @@ module relay 'alerts/metrics.bicep' = {
         threshold: 0
         window: 'PT15M'
         dimensions: ['Reason']
-      }
-      {
-        name: 'deferred'
-        description: 'Points have to wait: the store does not take them now. They are tried again until their window has passed.'
-        severity: 3
-        metric: 'PointsDeferred'
-        aggregation: 'Total'
-        threshold: 0
-        window: 'PT30M'
-        dimensions: []
       }
       {
         name: 'latency'

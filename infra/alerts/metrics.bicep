@@ -22,7 +22,7 @@ type MetricAlert = {
   threshold: int
 
   @description('Required. Over how long it is looked at.')
-  window: 'PT5M' | 'PT15M' | 'PT30M'
+  window: 'PT5M' | 'PT15M'
 
   @description('Required. Dimensions by which it is split: an alert of its own for each value.')
   dimensions: string[]

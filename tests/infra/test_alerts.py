@@ -48,10 +48,32 @@ def test_queues_have_depth_age_and_poison() -> None:
 def test_the_relay_has_dead_letters_and_failures() -> None:
     alerts = params("relay")["alerts"]
     assert {one["metric"] for one in alerts} <= METRICS.keys()
-    assert {one["metric"] for one in alerts} >= {"PointsRejected", "PointsDeferred"}
+    assert "PointsRejected" in {one["metric"] for one in alerts}
+    # Of a hiccup; what goes on failing is found in the log.
+    assert "PointsDeferred" not in {one["metric"] for one in alerts}
     assert params("relay")["metricNamespace"] == NAMESPACE
     for one in alerts:
         assert all(has_dimension(one["metric"], name) for name in one["dimensions"]), one["name"]
+
+
+def test_the_documentation_of_telemetry_says_what_is_deployed() -> None:
+    text = (INFRA.parent / "docs" / "telemetry.md").read_text(encoding="utf-8")
+    lines = re.findall(
+        r"^- `(\w+)`, (sum|maximum) over (\d+) minutes, above (\d+)(?:, split by `(\w+)`)?:",
+        text.split("\n## Alerts\n")[1],
+        re.MULTILINE,
+    )
+    words = {"Total": "sum", "Maximum": "maximum"}
+    assert sorted(lines) == sorted(
+        (
+            one["metric"],
+            words[one["aggregation"]],
+            one["window"].removeprefix("PT").removesuffix("M"),
+            str(one["threshold"]).rpartition(" ")[2],
+            "".join(one["dimensions"]),
+        )
+        for one in params("relay")["alerts"]
+    )
 
 
 def test_an_unknown_dimension_is_found() -> None:
