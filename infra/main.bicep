@@ -35,7 +35,7 @@ param lookUpRegionsIn Places = {}
 @description('Optional. Who may enqueue metrics.')
 param producers Producer[] = []
 
-@description('Optional. Whether depth and age of the ingress and dead-letter queues are published, on their storage account.')
+@description('Optional. Whether depth and age of the ingress queue and the depth of the dead-letter queue are published, on their storage account.')
 param sampleOwnQueues bool = true
 
 // --- Settings of the relay ----------------------------------------------------------------------
@@ -171,18 +171,6 @@ var allowedScopes = union(
   publishTo.?subscriptions ?? []
 )
 
-var ownSources = sampleOwnQueues
-  ? [
-      {
-        kind: 'storage_queue'
-        resourceId: storage.outputs.accountId
-        region: region
-        account: storage.outputs.queueEndpoint
-        queues: [queueName, deadLetterQueueName]
-      }
-    ]
-  : []
-
 module settings 'settings.bicep' = {
   name: '${name}-settings'
   params: {
@@ -194,7 +182,8 @@ module settings 'settings.bicep' = {
     queueName: queueName
     deadLetterQueueName: deadLetterQueueName
     sampleSchedule: sampleSchedule
-    sources: string(concat(ownSources, sources))
+    sources: sources
+    sampleOwnQueues: sampleOwnQueues
     allowedScopes: allowedScopes
     relay: relay
     extraSettings: extraSettings

@@ -51,7 +51,8 @@ DEPLOYED = {
     .strip("'")
     .replace("${queueName}", str(MAIN["queueName"].value)),
     "sampleSchedule": str(MAIN["sampleSchedule"].value),
-    "sources": json.dumps(MAIN["sources"].value),
+    # Its own queues, of a deployment that gives no other source; test_source_types looks at them.
+    "string(concat(ownSources, sources))": json.dumps(MAIN["sources"].value),
 }
 DEFAULTED = re.compile(
     r"(?:string\(|join\()?relay\.\?(?P<member>\w+) \?\? (?P<default>.+?)(?:, ',')?\)?"
