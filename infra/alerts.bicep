@@ -131,6 +131,7 @@ module requests 'alerts/requests.bicep' = {
     tags: tags
     workspaceId: workspaceId
     functionAppName: functionAppName
+    silentAfter: thresholds.?silentAfter ?? 'PT15M'
     actionGroupIds: actionGroupIds
   }
 }

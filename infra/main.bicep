@@ -50,7 +50,7 @@ param queueName string = 'metrics'
 @maxLength(63)
 param deadLetterQueueName string = '${queueName}-dead-letter'
 
-@description('Optional. When sources are sampled, as NCRONTAB of six fields; every minute by default.')
+@description('Optional. When sources are sampled, as NCRONTAB of six fields; every minute by default. If it is slower than every 15 minutes, thresholds.silentAfter must be longer.')
 param sampleSchedule string = '0 * * * * *'
 
 @description('Optional. Settings that rarely need another value than their default.')

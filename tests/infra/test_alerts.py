@@ -128,6 +128,20 @@ def test_a_relay_that_is_silent_is_noticed() -> None:
         assert one.value["properties"]["skipQueryValidation"] is True
 
 
+def test_how_long_silence_may_last_is_for_the_schedule_to_say() -> None:
+    """The alert looks at it more often than that, over no less than that."""
+    silent = LOGS.of("resource")["silent"].value["properties"]
+    assert (silent["windowSize"], silent["evaluationFrequency"]) == ("silentAfter", "PT15M")
+    assert "${silentAfter}" in silent["description"]
+    types = File.read(INFRA / "types.bicep").of("type")
+    assert types["Silence"].type == "'PT15M' | 'PT30M' | 'PT1H' | 'PT6H'"
+    given = ALERTS.of("module")["requests"].value["params"]["silentAfter"]
+    assert given == "thresholds.?silentAfter ?? 'PT15M'"
+    schedule = File.read(INFRA / "main.bicep").of("param")["sampleSchedule"]
+    assert schedule.value == "0 * * * * *"
+    assert "thresholds.silentAfter" in schedule.description
+
+
 def test_log_alerts_name_functions_that_there_are() -> None:
     names = re.findall(r'Name == "(\w+)"', LOGS.text)
     assert set(names) == {
