@@ -205,6 +205,8 @@ def test_every_rule_of_the_linter_is_an_error() -> None:
     rules = json.loads((INFRA / "bicepconfig.json").read_bytes())["analyzers"]["core"]["rules"]
     assert {rule["level"] for rule in rules.values()} == {"error"}
     assert {"no-unused-params", "use-parent-property", "no-hardcoded-env-urls"} <= rules.keys()
+    assert {"stacks-extensibility-compat", "use-recent-az-powershell-version"} <= rules.keys()
+    assert list(rules) == sorted(rules)
 
 
 STORAGE = File.read(INFRA / "storage.bicep").of("resource")
