@@ -29,7 +29,7 @@ param queueNamespace string = 'QueueProcessing'
 @description('Optional. From which values on the alerts fire.')
 param thresholds Thresholds = {}
 
-@description('Optional. IDs of the action groups that are told; without any, alerts show in the portal alone.')
+@description('Optional. IDs of the action groups, of the same subscription, that are told; without any, alerts show in the portal alone.')
 param actionGroupIds string[] = []
 
 module queues 'alerts/metrics.bicep' = [

@@ -88,10 +88,10 @@ param addressPrefix string = '10.73.0.0/24'
 
 // --- Who is told --------------------------------------------------------------------------------
 
-@description('Optional. Whether alerts are created.')
+@description('Optional. Whether alerts are created: false, if an alert on a queue\'s resource in another subscription is refused.')
 param deployAlerts bool = true
 
-@description('Optional. IDs of the action groups that alerts go to; without any they show in the portal alone.')
+@description('Optional. IDs of the action groups, of the same subscription, that alerts go to; without any they show in the portal alone.')
 param actionGroupIds string[] = []
 
 @description('Optional. From which values on the alerts fire.')

@@ -88,6 +88,13 @@ def test_names_of_alerts_differ(module: str) -> None:
     assert len(set(names)) == len(names)
 
 
+def test_what_another_subscription_refuses_is_said() -> None:
+    main = File.read(INFRA / "main.bicep").of("param")
+    for one in (main["actionGroupIds"], ALERTS.of("param")["actionGroupIds"]):
+        assert "of the same subscription" in one.description
+    assert "another subscription" in main["deployAlerts"].description
+
+
 def test_a_rule_may_be_there_before_its_metric() -> None:
     (criterion,) = RULE["properties"]["criteria"]["allOf"]
     assert criterion["skipMetricValidation"] is True
