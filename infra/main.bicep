@@ -80,7 +80,7 @@ param storageSku 'Standard_GRS' | 'Standard_GZRS' | 'Standard_LRS' | 'Standard_Z
 @maxValue(730)
 param logRetentionInDays int = 30
 
-@description('Optional. Whether storage is reached through private endpoints in a network of its own alone; producers then need a way into that network.')
+@description('Optional. Whether storage is reached through private endpoints in a network of its own alone; producers then need a way into that network. The subscription must have registered the provider Microsoft.App.')
 param privateNetwork bool = false
 
 @description('Optional. Addresses of that network: a /24, or more.')
@@ -266,7 +266,7 @@ module workbook 'workbook.bicep' = if (deployWorkbook) {
   }
 }
 
-@description('Name of the function app: `func azure functionapp publish` takes it.')
+@description('Name of the function app: `func azure functionapp publish NAME --python` takes it.')
 output functionAppName string = app.outputs.functionAppName
 
 @description('ID of the function app, which has the relay\'s metrics on itself.')
