@@ -23,8 +23,8 @@ MEMBERS = {
 }
 SAMPLE: dict[str, str] = json.loads((ROOT / "local.settings.sample.json").read_bytes())["Values"]
 
-# Source: "Azure Functions Flex Consumption plan: deprecated properties and settings"; of ftpsState
-# Azure/azure-cli#31414, an error of ARM in some regions and not in others.
+# Source: "Azure Functions Flex Consumption plan: deprecated properties and settings"; of ftpsState,
+# which ARM refuses in some regions and not in others, microsoft/azure-pipelines-tasks#21032.
 REFUSED = re.compile(
     r"\b(?:FUNCTIONS_WORKER_RUNTIME|FUNCTIONS_WORKER_RUNTIME_VERSION|FUNCTIONS_EXTENSION_VERSION"
     r"|WEBSITE_RUN_FROM_PACKAGE|SCM_DO_BUILD_DURING_DEPLOYMENT|ENABLE_ORYX_BUILD"
