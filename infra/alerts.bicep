@@ -29,15 +29,15 @@ param queueNamespace string = 'QueueProcessing'
 @description('Optional. From which values on the alerts fire.')
 param thresholds Thresholds = {}
 
-@description('Optional. IDs of the action groups that are told; without any, alerts show in the portal alone.')
+@description('Optional. IDs of the action groups, of the same subscription, that are told; without any, alerts show in the portal alone.')
 param actionGroupIds string[] = []
 
 module queues 'alerts/metrics.bicep' = [
   for id in queueResourceIds: {
-    name: '${name}-alerts-${uniqueString(id)}'
+    name: '${name}-alerts-${uniqueString(toLower(id))}'
     params: {
       // Two accounts of one name in different groups do not meet.
-      name: '${name}-${last(split(id, '/'))}-${take(uniqueString(id), 5)}'
+      name: '${name}-${last(split(id, '/'))}-${take(uniqueString(toLower(id)), 5)}'
       tags: tags
       resourceId: id
       metricNamespace: queueNamespace
@@ -86,6 +86,8 @@ module relay 'alerts/metrics.bicep' = {
     resourceId: relayResourceId
     metricNamespace: 'MetricRelay'
     actionGroupIds: actionGroupIds
+    // None on PointsDeferred: points of one hiccup are deferred too, and published at the next try.
+    // Those that go on waiting fail their invocations, which alerts/requests.bicep looks at.
     alerts: [
       {
         name: 'dead-letters'
@@ -96,16 +98,6 @@ module relay 'alerts/metrics.bicep' = {
         threshold: 0
         window: 'PT15M'
         dimensions: ['Reason']
-      }
-      {
-        name: 'deferred'
-        description: 'Points have to wait: the store does not take them now. They are tried again until their window has passed.'
-        severity: 3
-        metric: 'PointsDeferred'
-        aggregation: 'Total'
-        threshold: 0
-        window: 'PT30M'
-        dimensions: []
       }
       {
         name: 'latency'
@@ -139,6 +131,7 @@ module requests 'alerts/requests.bicep' = {
     tags: tags
     workspaceId: workspaceId
     functionAppName: functionAppName
+    silentAfter: thresholds.?silentAfter ?? 'PT15M'
     actionGroupIds: actionGroupIds
   }
 }

@@ -35,7 +35,7 @@ param lookUpRegionsIn Places = {}
 @description('Optional. Who may enqueue metrics.')
 param producers Producer[] = []
 
-@description('Optional. Whether depth and age of the ingress and dead-letter queues are published, on their storage account.')
+@description('Optional. Whether depth and age of the ingress queue and the depth of the dead-letter queue are published, on their storage account.')
 param sampleOwnQueues bool = true
 
 // --- Settings of the relay ----------------------------------------------------------------------
@@ -50,7 +50,7 @@ param queueName string = 'metrics'
 @maxLength(63)
 param deadLetterQueueName string = '${queueName}-dead-letter'
 
-@description('Optional. When sources are sampled, as NCRONTAB of six fields; every minute by default.')
+@description('Optional. When sources are sampled, as NCRONTAB of six fields; every minute by default. If it is slower than every 15 minutes, thresholds.silentAfter must be longer.')
 param sampleSchedule string = '0 * * * * *'
 
 @description('Optional. Settings that rarely need another value than their default.')
@@ -80,7 +80,7 @@ param storageSku 'Standard_GRS' | 'Standard_GZRS' | 'Standard_LRS' | 'Standard_Z
 @maxValue(730)
 param logRetentionInDays int = 30
 
-@description('Optional. Whether storage is reached through private endpoints in a network of its own alone; producers then need a way into that network.')
+@description('Optional. Whether storage is reached through private endpoints in a network of its own alone; producers then need a way into that network. The subscription must have registered the provider Microsoft.App.')
 param privateNetwork bool = false
 
 @description('Optional. Addresses of that network: a /24, or more.')
@@ -88,10 +88,10 @@ param addressPrefix string = '10.73.0.0/24'
 
 // --- Who is told --------------------------------------------------------------------------------
 
-@description('Optional. Whether alerts are created.')
+@description('Optional. Whether alerts are created: false, if an alert on a queue\'s resource in another subscription is refused.')
 param deployAlerts bool = true
 
-@description('Optional. IDs of the action groups that alerts go to; without any they show in the portal alone.')
+@description('Optional. IDs of the action groups, of the same subscription, that alerts go to; without any they show in the portal alone.')
 param actionGroupIds string[] = []
 
 @description('Optional. From which values on the alerts fire.')
@@ -102,7 +102,7 @@ param deployWorkbook bool = true
 
 // As a metric names it, whichever way the parameter does.
 var region = toLower(replace(location, ' ', ''))
-var unique = uniqueString(resourceGroup().id, name)
+var unique = uniqueString(toLower(resourceGroup().id), toLower(name))
 var storageName = '${take(replace(toLower(name), '-', ''), 9)}st${unique}'
 
 resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' = {
@@ -171,18 +171,6 @@ var allowedScopes = union(
   publishTo.?subscriptions ?? []
 )
 
-var ownSources = sampleOwnQueues
-  ? [
-      {
-        kind: 'storage_queue'
-        resourceId: storage.outputs.accountId
-        region: region
-        account: storage.outputs.queueEndpoint
-        queues: [queueName, deadLetterQueueName]
-      }
-    ]
-  : []
-
 module settings 'settings.bicep' = {
   name: '${name}-settings'
   params: {
@@ -194,7 +182,8 @@ module settings 'settings.bicep' = {
     queueName: queueName
     deadLetterQueueName: deadLetterQueueName
     sampleSchedule: sampleSchedule
-    sources: string(concat(ownSources, sources))
+    sources: sources
+    sampleOwnQueues: sampleOwnQueues
     allowedScopes: allowedScopes
     relay: relay
     extraSettings: extraSettings
@@ -240,9 +229,10 @@ module producerRoles 'roles/produce.bicep' = {
 }
 
 var queueNamespace = relay.?namespace ?? 'QueueProcessing'
+// In lower case: alerts and charts are made once for a resource, in whatever letters sources name it.
 var queueResourceIds = union(
-  sampleOwnQueues ? [storage.outputs.accountId] : [],
-  map(filter(sources, source => source.kind == 'storage_queue'), source => source.resourceId)
+  sampleOwnQueues ? [toLower(storage.outputs.accountId)] : [],
+  map(filter(sources, source => source.kind == 'storage_queue'), source => toLower(source.resourceId))
 )
 
 module alerts 'alerts.bicep' = if (deployAlerts) {
@@ -270,13 +260,13 @@ module workbook 'workbook.bicep' = if (deployWorkbook) {
     relayResourceId: relayResourceId
     queueResourceIds: filter(
       queueResourceIds,
-      id => contains(toLower(id), '/microsoft.storage/storageaccounts/')
+      id => contains(id, '/microsoft.storage/storageaccounts/')
     )
     queueNamespace: queueNamespace
   }
 }
 
-@description('Name of the function app: `func azure functionapp publish` takes it.')
+@description('Name of the function app: `func azure functionapp publish NAME --python` takes it.')
 output functionAppName string = app.outputs.functionAppName
 
 @description('ID of the function app, which has the relay\'s metrics on itself.')

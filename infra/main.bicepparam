@@ -5,11 +5,6 @@ using 'main.bicep'
 // What the names of all resources begin with.
 param name = 'metric-relay'
 
-// azd finds what belongs to an environment by this tag.
-param tags = {
-  'azd-env-name': readEnvironmentVariable('AZURE_ENV_NAME', 'metric-relay')
-}
-
 // What metrics are published of: the narrower, the better. Nothing else can be written to, by role
 // and by METRICS_ALLOWED_SCOPES. Resources come first, then groups, then whole subscriptions:
 //
@@ -29,9 +24,9 @@ param publishTo = {}
 // param sources = [
 //   {
 //     kind: 'storage_queue'
-//     resourceId: '/subscriptions/…/resourceGroups/shop/providers/Microsoft.Storage/storageAccounts/orders'
+//     resourceId: '/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/shop/providers/Microsoft.Storage/storageAccounts/orders'
 //     region: 'westeurope'
-//     account: 'https://orders.queue.…'
+//     account: 'https://orders.queue.core.windows.net'
 //     queues: ['images', 'video-*']
 //   }
 // ]
@@ -48,5 +43,5 @@ param sampledNamespaces = []
 // ]
 param producers = []
 
-// Who is told of alerts: IDs of action groups.
+// Who is told of alerts: IDs of action groups of the same subscription.
 param actionGroupIds = []

@@ -31,7 +31,8 @@ resource network 'Microsoft.Network/virtualNetworks@2024-05-01' = {
         name: 'app'
         properties: {
           addressPrefix: cidrSubnet(addressPrefix, 26, 0)
-          // Flex Consumption runs in environments of Container Apps.
+          // Flex Consumption runs in environments of Container Apps: the subscription must have
+          // registered Microsoft.App.
           delegations: [
             {
               name: 'flex-consumption'

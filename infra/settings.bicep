@@ -1,5 +1,6 @@
 // The app settings, all of them: what is not here is taken away from the app. Every connection is
 // by identity; Flex Consumption itself says which language and version runs.
+import { Source } from 'sources.bicep'
 import { RelaySettings } from 'types.bicep'
 
 @description('Required. Name of the function app.')
@@ -26,8 +27,11 @@ param deadLetterQueueName string
 @description('Required. METRICS_SAMPLE_SCHEDULE: when sources are sampled, as NCRONTAB of six fields.')
 param sampleSchedule string
 
-@description('Required. METRICS_SOURCES: JSON array of the sources.')
-param sources string
+@description('Required. METRICS_SOURCES: what is sampled.')
+param sources Source[]
+
+@description('Required. Whether the ingress and the dead-letter queue are sampled too.')
+param sampleOwnQueues bool
 
 @description('Required. METRICS_ALLOWED_SCOPES where relay does not say it: beginnings of resource IDs that may be written to.')
 param allowedScopes string[]
@@ -52,7 +56,32 @@ resource insights 'Microsoft.Insights/components@2020-02-02' existing = {
 
 var endpoints = storage.properties.primaryEndpoints
 
+// Of dead letters the depth alone: nobody takes them, and an alert on their age would never end.
+var ownSources = sampleOwnQueues
+  ? [
+      {
+        kind: 'storage_queue'
+        resourceId: storage.id
+        region: region
+        account: endpoints.queue
+        queues: [queueName]
+      }
+      {
+        kind: 'storage_queue'
+        resourceId: storage.id
+        region: region
+        account: endpoints.queue
+        queues: [deadLetterQueueName]
+        metrics: ['QueueDepth']
+      }
+    ]
+  : []
+
+// The addresses hold in every cloud and win over the name, which makes addresses of the public one;
+// with the name the host starts when its storage is asked for before the addresses are there:
+// https://github.com/Azure/azure-functions-host/issues/11787.
 var hostSettings = {
+  AzureWebJobsStorage__accountName: storageAccountName
   AzureWebJobsStorage__credential: 'managedidentity'
   AzureWebJobsStorage__clientId: identityClientId
   AzureWebJobsStorage__blobServiceUri: endpoints.blob
@@ -71,9 +100,10 @@ var relaySettings = {
   METRICS_QUEUE: queueName
   METRICS_DEAD_LETTER_QUEUE: deadLetterQueueName
   METRICS_SAMPLE_SCHEDULE: sampleSchedule
-  METRICS_SOURCES: sources
+  METRICS_SOURCES: string(concat(ownSources, sources))
   METRICS_RESOURCE_ID: relay.?resourceId ?? functionApp.id
-  METRICS_REGION: relay.?region ?? region
+  // That of the app for the app alone: where another resource is, Azure Resource Manager tells.
+  METRICS_REGION: relay.?region ?? (relay.?resourceId == null ? region : '')
   METRICS_NAMESPACE: relay.?namespace ?? 'QueueProcessing'
   METRICS_ALLOWED_SCOPES: join(relay.?allowedScopes ?? allowedScopes, ',')
   METRICS_ENDPOINT: relay.?endpoint ?? 'https://{region}.monitoring.azure.com'

@@ -78,8 +78,5 @@ output accountId string = account.id
 @description('Name of the account.')
 output accountName string = account.name
 
-@description('Address of the account\'s queues.')
-output queueEndpoint string = account.properties.primaryEndpoints.queue
-
 @description('Address of the container that the app\'s package is put into.')
 output packagesUrl string = '${account.properties.primaryEndpoints.blob}${packages}'

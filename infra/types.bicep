@@ -34,7 +34,7 @@ type RelaySettings = {
   @description('Optional. METRICS_RESOURCE_ID: resource of points that name none and of the relay\'s metrics on itself; the function app if it is missing. Name it in publishTo too.')
   resourceId: string?
 
-  @description('Optional. METRICS_REGION: where that resource is; the region of the function app if it is missing.')
+  @description('Optional. METRICS_REGION: where that resource is. If it is missing: the region of the function app or, of a resourceId, what a look-up finds, for which lookUpRegionsIn must name it.')
   region: string?
 
   @description('Optional. METRICS_NAMESPACE: namespace of points that name none.')
@@ -73,6 +73,10 @@ type RelaySettings = {
 }
 
 @export()
+@description('How long the relay may be silent: longer than from one tick of sampleSchedule to the next.')
+type Silence = 'PT15M' | 'PT30M' | 'PT1H' | 'PT6H'
+
+@export()
 @sealed()
 @description('From which values on the alerts fire.')
 type Thresholds = {
@@ -87,4 +91,7 @@ type Thresholds = {
   @description('Optional. Seconds from enqueueing a metric to its publication; 120 if it is missing.')
   @minValue(0)
   latency: int?
+
+  @description('Optional. How long the timer has not ticked well: PT15M if it is missing. A slower sampleSchedule needs more, or the alert never ends.')
+  silentAfter: Silence?
 }

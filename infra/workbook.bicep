@@ -27,14 +27,15 @@ var withRelay = replace(replace(content, '__relayId__', relayResourceId), '__rel
 var withNamespace = replace(withRelay, '__queueNamespace__', queueNamespace)
 
 resource workbook 'Microsoft.Insights/workbooks@2023-06-01' = {
-  name: guid(resourceGroup().id, displayName)
+  name: guid(toLower(resourceGroup().id), toLower(displayName))
   location: location
   tags: tags
   kind: 'shared'
   properties: {
     displayName: displayName
     category: 'workbook'
-    sourceId: relayResourceId
+    // In Monitor's own gallery, as it is of many resources.
+    sourceId: 'azure monitor'
     serializedData: replace(withNamespace, '"__queueIds__"', string(queueResourceIds))
   }
 }

@@ -21,8 +21,8 @@ type MetricAlert = {
   @description('Required. The alert fires above this.')
   threshold: int
 
-  @description('Required. Over how long, and how often it is looked at.')
-  window: 'PT5M' | 'PT15M' | 'PT30M'
+  @description('Required. Over how long it is looked at.')
+  window: 'PT5M' | 'PT15M'
 
   @description('Required. Dimensions by which it is split: an alert of its own for each value.')
   dimensions: string[]
@@ -56,7 +56,9 @@ resource rules 'Microsoft.Insights/metricAlerts@2018-03-01' = [
       severity: alert.severity
       enabled: true
       scopes: [resourceId]
-      evaluationFrequency: 'PT5M'
+      // More often than the window is long: else a value that comes late, or the first of a new
+      // queue, may fall between two windows.
+      evaluationFrequency: 'PT1M'
       windowSize: alert.window
       autoMitigate: true
       criteria: {

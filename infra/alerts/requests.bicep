@@ -1,5 +1,6 @@
 // Alerts on the app's invocations, by its logs. A metric alert says nothing while there is no value:
 // of a relay that is silent, or may not publish, only what it logs tells.
+import { Silence } from '../types.bicep'
 
 @description('Required. Where the alerts are created.')
 param location string
@@ -16,6 +17,9 @@ param workspaceId string
 @description('Required. Name of the function app.')
 param functionAppName string
 
+@description('Required. How long the timer may not have ticked well.')
+param silentAfter Silence
+
 @description('Required. IDs of the action groups that are told.')
 param actionGroupIds string[]
 
@@ -28,12 +32,12 @@ resource silent 'Microsoft.Insights/scheduledQueryRules@2022-06-15' = {
   kind: 'LogAlert'
   properties: {
     displayName: '${name}-silent'
-    description: 'The relay is silent: its timer has not ticked well for 15 minutes. It is stopped, cannot start, or its settings are wrong.'
+    description: 'The relay is silent: its timer has not ticked well for too long (${silentAfter}). It is stopped, cannot start, or its settings are wrong.'
     severity: 1
     enabled: true
     scopes: [workspaceId]
     evaluationFrequency: 'PT15M'
-    windowSize: 'PT15M'
+    windowSize: silentAfter
     autoMitigate: true
     skipQueryValidation: true
     criteria: {

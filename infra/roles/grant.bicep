@@ -17,7 +17,7 @@ param places Places
 // stop each other.
 module onResources 'on-resource.json' = [
   for id in (places.?resources ?? []): {
-    name: 'grant-${uniqueString(id, principalId, roleDefinitionId)}'
+    name: 'grant-${uniqueString(toLower(id), toLower(principalId), toLower(roleDefinitionId))}'
     scope: resourceGroup(split(id, '/')[2], split(id, '/')[4])
     params: {
       resourceId: id
@@ -30,7 +30,7 @@ module onResources 'on-resource.json' = [
 
 module onGroups 'on-group.bicep' = [
   for id in (places.?resourceGroups ?? []): {
-    name: 'grant-${uniqueString(id, principalId, roleDefinitionId)}'
+    name: 'grant-${uniqueString(toLower(id), toLower(principalId), toLower(roleDefinitionId))}'
     scope: resourceGroup(split(id, '/')[2], split(id, '/')[4])
     params: {
       principalId: principalId
@@ -42,7 +42,7 @@ module onGroups 'on-group.bicep' = [
 
 module onSubscriptions 'on-subscription.bicep' = [
   for id in (places.?subscriptions ?? []): {
-    name: 'grant-${uniqueString(id, principalId, roleDefinitionId)}'
+    name: 'grant-${uniqueString(toLower(id), toLower(principalId), toLower(roleDefinitionId))}'
     scope: subscription(split(id, '/')[2])
     params: {
       principalId: principalId

@@ -34,9 +34,11 @@ resource functionApp 'Microsoft.Web/sites@2024-04-01' existing = {
   name: functionAppName
 }
 
+// Named as in the other modules: publishTo may name the same resource, in other letters, and one
+// assignment cannot have two names.
 resource onStorage 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
   for role in storageRoles: {
-    name: guid(storage.id, principalId, role)
+    name: guid(toLower(storage.id), toLower(principalId), toLower(role))
     scope: storage
     properties: {
       roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role)
@@ -47,7 +49,7 @@ resource onStorage 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
 ]
 
 resource onInsights 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(insights.id, principalId, roles.monitoringMetricsPublisher)
+  name: guid(toLower(insights.id), toLower(principalId), toLower(roles.monitoringMetricsPublisher))
   scope: insights
   properties: {
     roleDefinitionId: subscriptionResourceId(
@@ -61,7 +63,7 @@ resource onInsights 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
 
 // For the relay's metrics on itself.
 resource onFunctionApp 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(functionApp.id, principalId, roles.monitoringMetricsPublisher)
+  name: guid(toLower(functionApp.id), toLower(principalId), toLower(roles.monitoringMetricsPublisher))
   scope: functionApp
   properties: {
     roleDefinitionId: subscriptionResourceId(

@@ -11,7 +11,8 @@ param principalType 'Group' | 'ServicePrincipal' | 'User'
 param roleDefinitionId string
 
 resource assignment 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(resourceGroup().id, principalId, roleDefinitionId)
+  // Whatever letters somebody writes an ID in, it is the same assignment.
+  name: guid(toLower(resourceGroup().id), toLower(principalId), toLower(roleDefinitionId))
   properties: {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roleDefinitionId)
     principalId: principalId

@@ -13,7 +13,7 @@ param queueName string = 'metrics'
 
 module senders 'grant.bicep' = [
   for producer in producers: {
-    name: 'produce-${uniqueString(storageAccountId, queueName, producer.principalId)}'
+    name: 'produce-${uniqueString(toLower(storageAccountId), queueName, toLower(producer.principalId))}'
     params: {
       principalId: producer.principalId
       principalType: producer.principalType

@@ -9,7 +9,7 @@ param principalId string
 param publishTo Places
 
 module publisher 'grant.bicep' = {
-  name: 'publish-${uniqueString(principalId)}'
+  name: 'publish-${uniqueString(toLower(principalId))}'
   params: {
     principalId: principalId
     roleDefinitionId: roles.monitoringMetricsPublisher

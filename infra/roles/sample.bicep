@@ -15,7 +15,7 @@ param sampledNamespaces string[] = []
 param lookUpRegionsIn Places = {}
 
 module queues 'grant.bicep' = {
-  name: 'sample-queues-${uniqueString(principalId)}'
+  name: 'sample-queues-${uniqueString(toLower(principalId))}'
   params: {
     principalId: principalId
     roleDefinitionId: roles.storageQueueDataReader
@@ -23,14 +23,18 @@ module queues 'grant.bicep' = {
   }
 }
 
-// One deployment, since a namespace that is sampled may be one whose region is looked up.
+// One deployment, since a namespace that is sampled may be one whose region is looked up; in lower
+// case, since it is granted once even if it is written in two ways.
 module reading 'grant.bicep' = {
-  name: 'sample-reading-${uniqueString(principalId)}'
+  name: 'sample-reading-${uniqueString(toLower(principalId))}'
   params: {
     principalId: principalId
     roleDefinitionId: roles.reader
     places: {
-      resources: union(sampledNamespaces, lookUpRegionsIn.?resources ?? [])
+      resources: union(
+        map(sampledNamespaces, id => toLower(id)),
+        map(lookUpRegionsIn.?resources ?? [], id => toLower(id))
+      )
       resourceGroups: lookUpRegionsIn.?resourceGroups
       subscriptions: lookUpRegionsIn.?subscriptions
     }

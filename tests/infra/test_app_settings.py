@@ -23,15 +23,19 @@ MEMBERS = {
 }
 SAMPLE: dict[str, str] = json.loads((ROOT / "local.settings.sample.json").read_bytes())["Values"]
 
-# Source: "Azure Functions Flex Consumption plan: deprecated properties and settings".
+# Source: "Azure Functions Flex Consumption plan: deprecated properties and settings"; of ftpsState,
+# which ARM refuses in some regions and not in others, microsoft/azure-pipelines-tasks#21032.
 REFUSED = re.compile(
     r"\b(?:FUNCTIONS_WORKER_RUNTIME|FUNCTIONS_WORKER_RUNTIME_VERSION|FUNCTIONS_EXTENSION_VERSION"
     r"|WEBSITE_RUN_FROM_PACKAGE|SCM_DO_BUILD_DURING_DEPLOYMENT|ENABLE_ORYX_BUILD"
     r"|WEBSITE_CONTENTAZUREFILECONNECTIONSTRING|WEBSITE_CONTENTSHARE|WEBSITE_NODE_DEFAULT_VERSION"
     r"|FUNCTIONS_WORKER_PROCESS_COUNT|WEBSITE_MAX_DYNAMIC_APPLICATION_SCALE_OUT"
     r"|WEBSITE_VNET_ROUTE_ALL|WEBSITE_USE_PLACEHOLDER_DOTNETISOLATED|linuxFxVersion|alwaysOn"
-    r"|functionAppScaleLimit|use32BitWorkerProcess|preWarmedInstanceCount)\b"
+    r"|functionAppScaleLimit|use32BitWorkerProcess|preWarmedInstanceCount|ftpsState"
+    r"|windowsFxVersion|netFrameworkVersion|functionsRuntimeScaleMonitoringEnabled)\b"
 )
+# What siteConfig may say there; pythonVersion, a parameter of the template, is another it may not.
+SITE_CONFIG = {"http20Enabled", "minTlsVersion", "scmMinTlsVersion"}
 
 SITE = "/subscriptions/1/resourceGroups/relay/providers/Microsoft.Web/sites/metric-relay"
 # What the expressions of the template stand for in a deployment that gives no parameter.
@@ -47,19 +51,28 @@ DEPLOYED = {
     .strip("'")
     .replace("${queueName}", str(MAIN["queueName"].value)),
     "sampleSchedule": str(MAIN["sampleSchedule"].value),
-    "sources": json.dumps(MAIN["sources"].value),
+    # Its own queues, of a deployment that gives no other source; test_source_types looks at them.
+    "string(concat(ownSources, sources))": json.dumps(MAIN["sources"].value),
 }
 DEFAULTED = re.compile(
     r"(?:string\(|join\()?relay\.\?(?P<member>\w+) \?\? (?P<default>.+?)(?:, ',')?\)?"
 )
 
 
-def deployed(value: str) -> str:
-    """What a setting is when no parameter is given."""
+# A default that depends on whether another member is given.
+UNLESS_GIVEN = re.compile(
+    r"\(relay\.\?(?P<member>\w+) == null \? (?P<usual>\w+) : (?P<else>'\w*')\)?"
+)
+
+
+def deployed(value: str, *given: str) -> str:
+    """What a setting is when no parameter is given, but these members of another setting."""
     if not isinstance(value, Expression):
         return value
     found = DEFAULTED.fullmatch(value)
     default = found["default"] if found else str(value)
+    if choice := UNLESS_GIVEN.fullmatch(default):
+        default = choice["else"] if choice["member"] in given else choice["usual"]
     return DEPLOYED[default] if default in DEPLOYED else literal(default)
 
 
@@ -112,6 +125,17 @@ def test_the_code_takes_what_is_deployed() -> None:
     assert settings.window == usual.window
 
 
+def test_another_resource_is_not_taken_to_be_where_the_app_is() -> None:
+    assert ENVIRON["METRICS_REGION"] == "westeurope"
+    region = deployed(RELAY["METRICS_REGION"], "resourceId")
+    assert region == ""
+    settings = Settings.from_env({**ENVIRON, "METRICS_REGION": region})
+    assert settings.region is None
+    assert settings.own is not None
+    assert settings.own.region == ""  # It is looked up.
+    assert "lookUpRegionsIn" in MEMBERS["region"].description
+
+
 def test_the_sample_has_no_other_names_or_values() -> None:
     laptop = {"FUNCTIONS_WORKER_RUNTIME", "METRICS_CREDENTIAL"}  # Flex says it; az login instead.
     for name in ("AzureWebJobsStorage", "MetricsStorage"):
@@ -138,6 +162,12 @@ def test_application_insights_is_told_in_full_and_by_identity() -> None:
     )
 
 
+def test_the_host_has_the_name_of_its_storage_beside_the_addresses() -> None:
+    assert HOST["AzureWebJobsStorage__accountName"] == "storageAccountName"
+    for service in ("blob", "queue"):
+        assert HOST[f"AzureWebJobsStorage__{service}ServiceUri"] == f"endpoints.{service}"
+
+
 def test_all_of_them_are_set() -> None:
     settings = SETTINGS.of("resource")["settings"].value
     assert settings["name"] == "appsettings"
@@ -149,6 +179,15 @@ def test_all_of_them_are_set() -> None:
 )
 def test_nothing_that_flex_consumption_refuses(path: Any) -> None:
     assert REFUSED.findall(path.read_text(encoding="utf-8")) == []
+
+
+def test_site_config_says_no_more_than_flex_consumption_takes() -> None:
+    app = File.read(INFRA / "app.bicep").of("resource")["functionApp"]
+    assert app.value["properties"]["siteConfig"].keys() == SITE_CONFIG
+
+
+def test_what_flex_consumption_refuses_is_found() -> None:
+    assert REFUSED.findall("siteConfig: {\n  ftpsState: 'Disabled'\n}") == ["ftpsState"]
 
 
 def test_what_flex_consumption_wants_is_there() -> None:

@@ -51,6 +51,43 @@ def test_what_the_commands_give_is_json() -> None:
     assert json.loads(content) == {"points": [{"metric": "Hello", "value": 1}]}
 
 
+def test_publishing_works_in_a_fresh_clone() -> None:
+    """Without local.settings.json Core Tools do not know the language."""
+    commands = re.findall(
+        r"^func azure functionapp publish (?:.+\\\n)*.+$", TEXT + README, re.MULTILINE
+    )
+    assert len(commands) == 2
+    described = MAIN.of("output")["functionAppName"].description
+    commands += re.findall(r"`(func azure functionapp publish .+?)`", described)
+    assert len(commands) == 3
+    assert all(command.endswith(" --python") for command in commands), commands
+
+
+def test_a_role_has_time_before_it_is_needed() -> None:
+    assert "infra/roles/produce.bicep" in section("3. Deploy")
+    assert "\nuntil az storage message put " in section("5. Enqueue")
+
+
+def test_what_a_deployment_into_another_group_takes_is_said() -> None:
+    assert "`Microsoft.Resources/deployments/*`" in section("1. Before")
+
+
+def test_the_provider_of_the_subnet_is_registered() -> None:
+    network = File.read(INFRA / "network.bicep").of("resource")["network"].value
+    (delegation,) = network["properties"]["subnets"][0]["properties"]["delegations"]
+    provider = delegation["properties"]["serviceName"].partition("/")[0]
+    command = f"\naz provider register --namespace {provider} --wait\n"
+    assert command in section("In a network of its own")
+    assert provider in MAIN.of("param")["privateNetwork"].description
+
+
+def test_roles_are_removed_in_every_subscription() -> None:
+    """`--all` means all of one subscription."""
+    loop = section("Remove").split("for SUBSCRIPTION in $(az account list ")[1].split("\ndone\n")[0]
+    for verb in ("list", "delete"):
+        assert f"az role assignment {verb} --subscription $SUBSCRIPTION" in loop
+
+
 def test_every_alert_is_in_the_table() -> None:
     rows = set(re.findall(r"`…-([\w-]+)`", section("Alerts")))
     metric = re.findall(
@@ -58,6 +95,13 @@ def test_every_alert_is_in_the_table() -> None:
     )
     logs = File.read(INFRA / "alerts" / "requests.bicep").of("resource")
     assert rows == {*metric, *logs}
+
+
+def test_custom_metrics_have_a_price_with_its_source_and_date() -> None:
+    text = section("What it costs")
+    assert re.search(r"^\| ingestion of custom metrics \| \$0 today", text, re.MULTILINE)
+    assert re.search(r"metrics-custom-overview.*\n.* in \w+ 20\d\d", text)
+    assert "| ingestion of custom metrics, " in text.split("**A million points**")[1]
 
 
 def test_the_sums_are_right() -> None:

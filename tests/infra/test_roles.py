@@ -22,7 +22,12 @@ BUILT_IN = {
 }
 ASSIGNMENT = "Microsoft.Authorization/roleAssignments@"
 GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-GUID_OF = re.compile(r"guid\((?P<scope>.+)\.id, (?P<principal>\w+), (?P<role>[\w.]+)\)")
+GUID_OF = re.compile(
+    r"guid\(toLower\((?P<scope>.+)\.id\), toLower\((?P<principal>\w+)\), "
+    r"toLower\((?P<role>[\w.]+)\)\)"
+)
+# Both tell letters apart, which Azure does not in IDs; their arguments, with one call in another.
+NAMED_BY = re.compile(r"\b(?:uniqueString|guid)\((?P<arguments>(?:[^()]|\((?:[^()]|\(\))*\))*)\)")
 # The scope that an assignment has without saying so.
 OF_FILE = {
     "roles/on-group.bicep": "resourceGroup()",
@@ -96,8 +101,8 @@ def test_an_assignment_on_a_resource_is_named_alike() -> None:
     assert one["type"] == ASSIGNMENT.rstrip("@")
     assert one["scope"] == "[parameters('resourceId')]"
     assert one["name"] == (
-        "[guid(parameters('resourceId'), parameters('principalId'), "
-        "parameters('roleDefinitionId'))]"
+        "[guid(toLower(parameters('resourceId')), toLower(parameters('principalId')), "
+        "toLower(parameters('roleDefinitionId')))]"
     )
     assert one["properties"] == {
         "roleDefinitionId": "[subscriptionResourceId('Microsoft.Authorization/roleDefinitions', "
@@ -105,6 +110,25 @@ def test_an_assignment_on_a_resource_is_named_alike() -> None:
         "principalId": "[parameters('principalId')]",
         "principalType": "[parameters('principalType')]",
     }
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=name_of)
+def test_a_name_is_the_same_in_whatever_letters_an_id_is_written(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    found = list(NAMED_BY.finditer(text))
+    assert len(found) == len(re.findall(r"\b(?:uniqueString|guid)\(", text))
+    for one in found:
+        for argument in one["arguments"].split(", "):
+            # Names of queues have no other letters.
+            assert re.fullmatch(r"toLower\(.+\)|queueName", argument), one[0]
+
+
+def test_a_resource_that_is_named_twice_is_taken_once() -> None:
+    namespaces = body(File.read(FOLDER / "sample.bicep").of("module")["reading"])
+    queues = File.read(INFRA / "main.bicep").of("var")["queueResourceIds"].value
+    for union in (namespaces["params"]["places"]["resources"], queues):
+        assert union.startswith("union(")
+        assert union.count("toLower(") == 2
 
 
 def test_the_json_describes_its_parameters() -> None:

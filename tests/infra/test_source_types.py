@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
@@ -100,12 +99,28 @@ def test_the_metrics_of_a_queue_are_those_that_there_are() -> None:
     assert re.findall(r"'(\w+)'", TYPES["QueueMetric"].type) == names
 
 
-def test_the_relay_samples_its_own_queues_with_a_source_that_is_decoded() -> None:
-    text = File.read(INFRA / "main.bicep").of("var")["ownSources"].value
-    members = set(re.findall(r"^ +(\w+):", text, re.MULTILINE))
+def own_sources() -> list[dict[str, str]]:
+    """The sources of the relay's own queues: the members of each, as they are written."""
+    text = File.read(INFRA / "settings.bicep").of("var")["ownSources"].value
+    assert text.startswith("sampleOwnQueues\n  ? [")
+    return [
+        dict(re.findall(r"^ +(\w+): (.+)$", one, re.MULTILINE))
+        for one in re.findall(r"\{(.+?)\}", text, re.DOTALL)
+    ]
+
+
+def test_the_relay_samples_its_own_queues_with_sources_that_are_decoded() -> None:
     schema = SCHEMA["StorageQueueConfig"]
-    assert set(schema["required"]) <= members <= set(schema["properties"])
-    assert json.dumps(MAIN_SOURCES) == "[]"
+    assert len(own_sources()) == 2
+    for one in own_sources():
+        assert set(schema["required"]) <= one.keys() <= set(schema["properties"])
+        assert (one["resourceId"], one["account"]) == ("storage.id", "endpoints.queue")
 
 
-MAIN_SOURCES = File.read(INFRA / "main.bicep").of("param")["sources"].value
+def test_the_age_of_dead_letters_which_nobody_takes_is_not_published() -> None:
+    ingress, dead_letters = own_sources()
+    assert (ingress["queues"], "metrics" in ingress) == ("[queueName]", False)
+    assert (dead_letters["queues"], dead_letters["metrics"]) == (
+        "[deadLetterQueueName]",
+        "['QueueDepth']",
+    )

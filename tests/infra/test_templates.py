@@ -193,6 +193,22 @@ def test_a_parameter_file_gives_what_main_takes() -> None:
     assert file.of("var").keys() <= File.read(INFRA / "main.bicep").of("param").keys()
 
 
+def test_the_examples_of_the_parameter_file_can_be_used_as_they_stand() -> None:
+    text = (INFRA / "main.bicepparam").read_text(encoding="utf-8")
+    assert "…" not in text
+    # azd finds a deployment into a resource group by the group, which it asks for.
+    assert "azd-env-name" not in text
+    examples = re.findall(r"^// (param (?:.+\n// )+?[}\]])$", text, re.MULTILINE)
+    file = File("\n".join(examples).replace("\n// ", "\n").replace("param ", "var ") + "\n")
+    assert file.errors() == []
+    assert file.of("var").keys() == {"publishTo", "sources", "producers"}
+    params = File.read(INFRA / "main.bicep").of("param")
+    assert file.of("var").keys() <= params.keys()
+    account = file.of("var")["sources"].value[0]
+    assert account["account"].startswith("https://orders.queue.core.")
+    assert account["resourceId"].endswith("/storageAccounts/orders")
+
+
 def test_every_parameter_of_main_has_a_default() -> None:
     assert [
         name
@@ -205,6 +221,8 @@ def test_every_rule_of_the_linter_is_an_error() -> None:
     rules = json.loads((INFRA / "bicepconfig.json").read_bytes())["analyzers"]["core"]["rules"]
     assert {rule["level"] for rule in rules.values()} == {"error"}
     assert {"no-unused-params", "use-parent-property", "no-hardcoded-env-urls"} <= rules.keys()
+    assert {"stacks-extensibility-compat", "use-recent-az-powershell-version"} <= rules.keys()
+    assert list(rules) == sorted(rules)
 
 
 STORAGE = File.read(INFRA / "storage.bicep").of("resource")
