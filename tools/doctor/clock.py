@@ -39,4 +39,4 @@ def check(patient: Patient) -> Iterator[Finding]:
     elif apart.total_seconds() > _MUCH:
         yield warning(found, *_REMEDY)
     else:
-        yield ok(found)
+        yield ok(f"this machine and {whose} agree, to {apart.seconds or 1} s")

@@ -60,6 +60,7 @@ An app in Azure, examined from a laptop, as whoever is signed in:
 @click.pass_context
 def doctor(
     context: click.Context,
+    *,
     settings_file: Path | None,
     project: Path,
     resource_id: str | None,

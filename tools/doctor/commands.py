@@ -38,7 +38,7 @@ class Commands:
 
     def set(self, name: str, value: str) -> str:
         """Set an app setting."""
-        if self.home is Home.SHELL or name in self.of_shell:
+        if self._is_of_shell(name):
             return f"export {name}={quoted(value)}"
         if self.home is Home.FILE:
             return f"func settings add {name} {quoted(value)}"
@@ -49,7 +49,7 @@ class Commands:
 
     def unset(self, name: str) -> str:
         """Remove an app setting, so that its default holds."""
-        if self.home is Home.SHELL or name in self.of_shell:
+        if self._is_of_shell(name):
             return f"unset {name}"
         if self.home is Home.FILE:
             return f"func settings delete {name}"
@@ -59,7 +59,7 @@ class Commands:
         """Assign a role at a scope; to the app too, where somebody stands in for it."""
         kind = "User" if to and to.is_user else "ServicePrincipal"
         object_id = quoted(to.object_id if to and to.object_id else "$OBJECT_ID")
-        assign = f'az role assignment create --role "{role}"'
+        assign = f"az role assignment create --role {quoted(role)}"
         at = f"--scope {quoted(scope)}"
         lines = [
             f"{assign} --assignee-object-id {object_id} --assignee-principal-type {kind} {at}",
@@ -71,6 +71,9 @@ class Commands:
                 f"{assign} --assignee {quoted(self.stand_in_for)} {at}",
             ]
         return lines
+
+    def _is_of_shell(self, name: str) -> bool:
+        return self.home is Home.SHELL or name in self.of_shell
 
     @property
     def of_app(self) -> str:

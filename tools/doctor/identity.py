@@ -41,7 +41,7 @@ def check(patient: Patient) -> Iterator[Finding]:
         token = patient.tokens(settings.audience).get()
     except TokenError as exc:
         text = " ".join(str(exc).split())
-        yield failed(text, *_remedy(kind, text, patient))
+        yield failed(text, *_remedy(kind, patient))
         return
     claims = patient.claims = read_claims(token)
     whose = "as yourself, " if patient.options.credential and claims.is_user else ""
@@ -100,7 +100,7 @@ def on_a_laptop(patient: Patient) -> list[str]:
     return lines
 
 
-def _remedy(kind: str, text: str, patient: Patient) -> list[str]:
+def _remedy(kind: str, patient: Patient) -> list[str]:
     commands: Commands = patient.commands
     if kind == "azure_cli":
         return [

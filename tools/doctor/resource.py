@@ -103,7 +103,8 @@ def _look_up(patient: Patient, settings: Settings, resource_id: str) -> str:
 
 
 def _remedy(text: str, patient: Patient, resource_id: str) -> list[str]:
-    commands, scope = patient.commands, resource_id
+    # Of the group, since that is what is listed.
+    commands, scope = patient.commands, parent_of(resource_id).group
     name_it = [
         "# Or name the region: in messages, or of METRICS_RESOURCE_ID by",
         commands.set("METRICS_REGION", "$REGION"),

@@ -85,13 +85,28 @@ def check_roles(patient: Patient) -> Iterator[Finding]:
         yield failed(
             f"{bearer} may not {', nor '.join(lacking)}: the app needs {APP_ROLE} on "
             f"{account.name}; a producer needs no more than {PRODUCER_ROLE}",
-            *patient.commands.grant(APP_ROLE, account.claims, scope_of(account)),
+            *(
+                patient.commands.grant(APP_ROLE, account.claims, scope_of(account))
+                if account.claims
+                else _new_signature(account, patient)
+            ),
         )
     else:
         yield ok(
             f"may do what {APP_ROLE} allows; a producer needs no more than {PRODUCER_ROLE} on "
             f"the queue {settings.queue}"
         )
+
+
+def _new_signature(account: Account, patient: Patient) -> list[str]:
+    return [
+        "# Better an identity, as docs/settings.md has it; or a signature that allows it:",
+        (
+            f"az storage account generate-sas --account-name {account.name} --services q "
+            "--resource-types sco --permissions rwdlacup --expiry 2099-01-01 --https-only"
+        ),
+        patient.commands.set("MetricsStorage", "$CONNECTION_STRING_WITH_IT"),
+    ]
 
 
 def scope_of(account: Account) -> str:
