@@ -42,6 +42,11 @@ OF_IDENTITY = ("audience", "region", "publish")
 OF_STORAGE = ("ingress queue", "poison queue", "dead letters")
 OF_RESOURCE = ("region", "endpoint", "publish")
 
+# The identity that the emulator gives tokens of.
+TO_THE_APP = (
+    "--assignee-object-id 0b1ec71d-0000-4000-8000-000000000001 "
+    "--assignee-principal-type ServicePrincipal"
+)
 ANOTHER = "/subscriptions/2/resourceGroups/other/providers/Microsoft.Web/sites/other"
 SOURCE = {"kind": "storage_queue", "resourceId": "<site>", "region": "westeurope"}
 
@@ -162,7 +167,8 @@ FAULTS = {
         "METRICS_ALLOWED_SCOPES",
         "shop",
         "METRICS_ALLOWED_SCOPES is 'shop'",
-        'export METRICS_ALLOWED_SCOPES="$(az group show --name $GROUP_OF_RESOURCES --query id --output tsv)"',
+        'export METRICS_ALLOWED_SCOPES="$(az group show --name $GROUP_OF_RESOURCES '
+        '--query id --output tsv)"',
         mends=False,
     ),
     **{
@@ -333,33 +339,33 @@ FAULTS = {
         "127.0.0.1:1 is not reached",
         "npx azurite-queue",
         {"MetricsStorage": "<storage-away>"},
-        skipped=OF_STORAGE,
+        skipped=(*OF_STORAGE, "sources"),
         mends=False,
     ),
     "no such account": Fault(
         "storage",
         "nowhere.invalid:",
-        "az storage account show --name devstoreaccount1 --query primaryEndpoints.queue --output tsv",
+        "az storage account show --name devstoreaccount1 --query primaryEndpoints.queue ",
         {"MetricsStorage": "<storage-nowhere>"},
-        skipped=OF_STORAGE,
+        skipped=(*OF_STORAGE, "sources"),
         mends=False,
     ),
     "wrong key": Fault(
         "storage",
         "403 AuthenticationFailed",
-        'export MetricsStorage="$(az storage account show-connection-string --name devstoreaccount1 '
-        '--query connectionString --output tsv)"',
+        'export MetricsStorage="$(az storage account show-connection-string '
+        '--name devstoreaccount1 --query connectionString --output tsv)"',
         {"MetricsStorage": "<storage-key>"},
-        skipped=OF_STORAGE,
+        skipped=(*OF_STORAGE, "sources"),
         mends=False,
     ),
     "half a key": Fault(
         "storage",
         "the key is cut short",
-        'export MetricsStorage="$(az storage account show-connection-string --name devstoreaccount1 '
-        '--query connectionString --output tsv)"',
+        'export MetricsStorage="$(az storage account show-connection-string '
+        '--name devstoreaccount1 --query connectionString --output tsv)"',
         {"MetricsStorage": "<storage-half>"},
-        skipped=OF_STORAGE,
+        skipped=(*OF_STORAGE, "sources"),
         mends=False,
     ),
     "no ingress queue": Fault(
@@ -410,7 +416,7 @@ FAULTS = {
     "a queue that is not there": Fault(
         "sources",
         "METRICS_SOURCES[0] (storage_queue): 0 points, 1 problems: queue missing: ",
-        'az storage queue list --account-name devstoreaccount1 --auth-mode login --query "[].name" --output tsv',
+        'az storage queue list --connection-string "$MetricsStorage" --query "[].name" ',
         sources(connection="MetricsStorage", queues=["missing"]),
         mends=False,
     ),
@@ -425,8 +431,7 @@ FAULTS = {
     "a namespace that may not be read": Fault(
         "sources",
         "403",
-        "az role assignment create --role Reader --assignee-object-id "
-        "0b1ec71d-0000-4000-8000-000000000001 --assignee-principal-type ServicePrincipal --scope "
+        f"az role assignment create --role Reader {TO_THE_APP} --scope "
         "<group>/providers/Microsoft.ServiceBus/namespaces/shop",
         sources(
             kind="service_bus",
@@ -472,8 +477,8 @@ FAULTS = {
     "a group for a resource": Fault(
         "resource",
         "is a resource group; a metric belongs to a resource",
-        "az resource list --subscription 5b1fd1f4-2a3c-4f0e-9d53-0f8b6d3f5a10 --resource-group shop "
-        '--query "[].id" --output tsv',
+        "az resource list --subscription 5b1fd1f4-2a3c-4f0e-9d53-0f8b6d3f5a10 "
+        '--resource-group shop --query "[].id" --output tsv',
         options=("--resource-id", "<group>"),
         skipped=OF_RESOURCE,
         mends=False,
@@ -500,8 +505,7 @@ FAULTS = {
     "Reader is missing": Fault(
         "region",
         "403 AuthorizationFailed",
-        "az role assignment create --role Reader --assignee-object-id 0b1ec71d-0000-4000-8000-000000000001 "
-        "--assignee-principal-type ServicePrincipal --scope <group-lower>",
+        f"az role assignment create --role Reader {TO_THE_APP} --scope <group-lower>",
         {"METRICS_REGION": None},
         [("PUT", "roles", {"assignments": []})],
         options=(),
@@ -552,10 +556,9 @@ FAULTS = {
     "the role is missing": Fault(
         "publish",
         "403 AuthenticationFailed",
-        "az role assignment create --role 'Monitoring Metrics Publisher' --assignee-object-id "
-        "0b1ec71d-0000-4000-8000-000000000001 --assignee-principal-type ServicePrincipal --scope <site>",
+        "az role assignment create --role 'Monitoring Metrics Publisher' "
+        f"{TO_THE_APP} --scope <site>",
         control=[("PUT", "roles", {"assignments": [{"scope": "/", "role": "Owner"}]})],
-        mends=False,
     ),
     "the store knows another region": Fault(
         "publish",
@@ -570,7 +573,8 @@ FAULTS = {
                     "body": {
                         "error": {
                             "code": "RegionMismatch",
-                            "message": "This endpoint : westeurope does not accept metrics for the resource's region : northeurope ",
+                            "message": "This endpoint : westeurope does not accept metrics "
+                            "for the resource's region : northeurope ",
                         }
                     },
                 },

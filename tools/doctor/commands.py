@@ -11,7 +11,7 @@ from enum import Enum, auto
 
 from tools.doctor.claims import Claims
 
-__all__ = ["CHANGE_DELAY", "Commands", "Home", "quoted"]
+__all__ = ["CHANGE_DELAY", "Commands", "Home", "of_account", "quoted"]
 
 CHANGE_DELAY = "# A new role assignment takes some minutes to work."
 
@@ -89,6 +89,13 @@ class Commands:
                 f"func azure functionapp logstream {quoted(self.app)}",
             ]
         return ["# Is it running? Its log says why it waits.", "func start"]
+
+
+def of_account(name: str, setting: str, *, by_key: bool) -> str:
+    """The options of `az storage queue` for an account, and of Azurite for its connection."""
+    if name == "devstoreaccount1":
+        return f'--connection-string "${setting}"'
+    return f"--account-name {quoted(name)} --auth-mode {'key' if by_key else 'login'}"
 
 
 def quoted(text: str) -> str:

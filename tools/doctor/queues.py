@@ -11,7 +11,7 @@ from typing import Any
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.queue import QueueClient, QueueMessage
 
-from tools.doctor.commands import Commands, quoted
+from tools.doctor.commands import Commands, of_account
 from tools.doctor.findings import Finding, failed, ok, warning
 from tools.doctor.patient import Account, Patient, needed
 
@@ -179,11 +179,7 @@ def _against(reason: str, patient: Patient) -> list[str]:
 
 
 def _sign_in(account: Account) -> str:
-    """Options of `az storage` that say which account, and as whom."""
-    if account.name == "devstoreaccount1":
-        return '--connection-string "$MetricsStorage"'
-    mode = "key" if account.by_key else "login"
-    return f"--account-name {quoted(account.name)} --auth-mode {mode}"
+    return of_account(account.name, "MetricsStorage", by_key=account.by_key)
 
 
 def _shown(duration: timedelta) -> str:

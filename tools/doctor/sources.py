@@ -8,13 +8,12 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from shared.connections import resolve_connection
+from shared.connections import open_connection, resolve_connection
 from shared.deadline import Deadline
-from shared.errors import ConfigurationError
 from shared.sampling import Sample, fill
 from shared.settings import Settings
 from shared.sources import Source
-from tools.doctor.commands import quoted
+from tools.doctor.commands import of_account, quoted
 from tools.doctor.findings import Finding, failed, ok, skipped, warning
 from tools.doctor.patient import Patient, needed
 
@@ -36,6 +35,9 @@ def check(patient: Patient) -> Iterator[Finding]:
     entries = msgspec.json.decode(settings.sources.encode(), type=list[dict[str, object]])
     for source in patient.sources:
         entry = entries[int(source.name.rpartition("[")[2].rstrip("]"))]
+        if patient.account is None and entry.get("connection") == "MetricsStorage":
+            yield skipped(f"{source.name}: not sampled: storage comes first")
+            continue
         if patient.claims is None and _needs_identity(entry, settings):
             yield skipped(f"{source.name}: not sampled: identity comes first")
             continue
@@ -82,16 +84,13 @@ def _remedy(entry: dict[str, object], problems: str, patient: Patient) -> list[s
         namespace = str(entry.get("serviceBus") or entry["resourceId"])
         return patient.commands.grant("Reader", patient.claims, namespace)
     if kind == "storage_queue":
-        name = _account_name(entry, patient)
+        name, options = _account(entry, patient)
         if _NO_ROLE.search(problems):
             scope = f"$(az storage account show --name {name} --query id --output tsv)"
             return patient.commands.grant("Storage Queue Data Reader", patient.claims, scope)
         return [
             "# The queues that there are:",
-            (
-                f"az storage queue list --account-name {name} --auth-mode login "
-                '--query "[].name" --output tsv'
-            ),
+            f'az storage queue list {options} --query "[].name" --output tsv',
         ]
     if kind == "service_bus":
         namespace = str(entry.get("serviceBus") or entry["resourceId"])
@@ -99,15 +98,23 @@ def _remedy(entry: dict[str, object], problems: str, patient: Patient) -> list[s
     return [f"curl -sS -o /dev/null -w '%{{http_code}}' {quoted(_origin(str(entry.get('url'))))}"]
 
 
-def _account_name(entry: dict[str, object], patient: Patient) -> str:
+def _account(entry: dict[str, object], patient: Patient) -> tuple[str, str]:
+    """The name of the account that an entry samples, and how az signs in to it."""
     if isinstance(entry.get("account"), str):
-        return (urlsplit(str(entry["account"])).hostname or "").partition(".")[0]
-    try:
-        connection = patient.connection(str(entry.get("connection")))
-    except ConfigurationError:
-        return "$STORAGE"
-    uri = urlsplit(connection.queue_service_uri or "").hostname
-    return uri.partition(".")[0] if uri else "$STORAGE"
+        name = _first_label(str(entry["account"]))
+        return name, of_account(name, "", by_key=False)
+    setting = str(entry["connection"])
+    connection = patient.connection(setting)
+    if connection.queue_service_uri:
+        name = _first_label(connection.queue_service_uri)
+        return name, of_account(name, setting, by_key=False)
+    service = open_connection(connection)
+    name = service.account_name or _first_label(service.url)
+    return name, of_account(name, setting, by_key=True)
+
+
+def _first_label(url: str) -> str:
+    return (urlsplit(url).hostname or "").partition(".")[0]
 
 
 def _origin(url: str) -> str:
