@@ -99,7 +99,7 @@ class Chain:
             "storage-away": storage.replace(f":{self.backend.azurite.port}/", ":1/"),
             "storage-nowhere": storage.replace("127.0.0.1", "nowhere.invalid"),
             "storage-key": storage.replace("AccountKey=", "AccountKey=AAAA"),
-            "storage-half": storage.replace("AccountKey=", "AccountKey=A"),
+            "storage-half": storage.replace("AccountKey=E", "AccountKey="),
         }
 
     def filled(self, text: str) -> str:

@@ -39,7 +39,8 @@ def explained(exc: Exception, account: Account, patient: Patient) -> Finding:
 
 def _unreached(text: str, account: Account, patient: Patient) -> Finding:
     """No answer at all, by the words that the libraries have for it."""
-    host = account.service.primary_hostname or ""
+    # Azurite has the account in the path.
+    host = (account.service.primary_hostname or "").partition("/")[0]
     where = f"{host} is not reached: {text}"
     if host.partition(":")[0] in _LOOPBACK and "refused" in text:
         return failed(where, "# Azurite on this machine:", "npx azurite-queue")
@@ -57,7 +58,7 @@ def _unreached(text: str, account: Account, patient: Patient) -> Finding:
             'export REQUESTS_CA_BUNDLE="$CA_FILE"',
             f"openssl s_client -connect {host}:443 </dev/null",
         )
-    if "base64" in text:
+    if "base64" in text or "padding" in text:
         return failed(f"{where}; the key is cut short", *_new_key(account, patient.commands))
     return failed(where, *_network(account), f"curl -sSI https://{host}/")
 
