@@ -123,7 +123,7 @@ class Chain:
     def _in_azure(self, command: list[str]) -> None:
         given = dict(pairwise(command))
         match command[1:4]:
-            case ["role", "assignment", "create"]:
+            case ["role", "assignment", "create"] if not given["--role"].startswith("Storage"):
                 assignment = {
                     "scope": given["--scope"],
                     "principalId": given["--assignee-object-id"],

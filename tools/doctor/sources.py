@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
 import msgspec
 
-from shared.connections import open_connection, resolve_connection
+from shared.connections import account_client, open_connection, resolve_connection
 from shared.deadline import Deadline
 from shared.sampling import Sample, fill
 from shared.settings import Settings
@@ -16,6 +15,8 @@ from shared.sources import Source
 from tools.doctor.commands import of_account, quoted
 from tools.doctor.findings import Finding, failed, ok, skipped, warning
 from tools.doctor.patient import Patient, needed
+from tools.doctor.storage import name_of
+from tools.doctor.storage_errors import firewall
 
 __all__ = ["check"]
 
@@ -23,7 +24,8 @@ __all__ = ["check"]
 _DEADLINE = 35.0
 _MOST_PROBLEMS = 3
 # What storage, or Azure Resource Manager, says to who lacks a role.
-_NO_ROLE = re.compile(r"not authorized to perform this operation|\b403\b|AuthorizationFailed")
+_NO_ROLE = re.compile(r"using this permission|\b403\b|AuthorizationFailed")
+_FIREWALLED = re.compile(r"not authorized to perform this operation\.")
 
 
 def check(patient: Patient) -> Iterator[Finding]:
@@ -88,6 +90,8 @@ def _remedy(entry: dict[str, object], problems: str, patient: Patient) -> list[s
         if _NO_ROLE.search(problems):
             scope = f"$(az storage account show --name {name} --query id --output tsv)"
             return patient.commands.grant("Storage Queue Data Reader", patient.claims, scope)
+        if _FIREWALLED.search(problems):
+            return firewall(name)
         return [
             "# The queues that there are:",
             f'az storage queue list {options} --query "[].name" --output tsv',
@@ -100,21 +104,14 @@ def _remedy(entry: dict[str, object], problems: str, patient: Patient) -> list[s
 
 def _account(entry: dict[str, object], patient: Patient) -> tuple[str, str]:
     """The name of the account that an entry samples, and how az signs in to it."""
-    if isinstance(entry.get("account"), str):
-        name = _first_label(str(entry["account"]))
-        return name, of_account(name, "", by_key=False)
-    setting = str(entry["connection"])
-    connection = patient.connection(setting)
-    if connection.queue_service_uri:
-        name = _first_label(connection.queue_service_uri)
-        return name, of_account(name, setting, by_key=False)
-    service = open_connection(connection)
-    name = service.account_name or _first_label(service.url)
-    return name, of_account(name, setting, by_key=True)
-
-
-def _first_label(url: str) -> str:
-    return (urlsplit(url).hostname or "").partition(".")[0]
+    setting = entry.get("connection")
+    if isinstance(setting, str):
+        service = open_connection(patient.connection(setting))
+    else:
+        setting, service = "", account_client(str(entry["account"]), patient.credential())
+    name = name_of(service)
+    # Only a key, or a signature, is no identity.
+    return name, of_account(name, setting, by_key=not hasattr(service.credential, "get_token"))
 
 
 def _origin(url: str) -> str:

@@ -17,7 +17,7 @@ from tools.doctor.identity import NOT_HERE, has_identity_endpoint, on_a_laptop
 from tools.doctor.patient import Account, Patient, needed
 from tools.doctor.storage_errors import ROLE_MISSING, code_of, explained, first_line
 
-__all__ = ["APP_ROLE", "PRODUCER_ROLE", "check", "check_roles", "scope_of"]
+__all__ = ["APP_ROLE", "PRODUCER_ROLE", "check", "check_roles", "name_of", "scope_of"]
 
 APP_ROLE = "Storage Queue Data Contributor"
 PRODUCER_ROLE = "Storage Queue Data Message Sender"
@@ -44,7 +44,7 @@ def check(patient: Patient) -> Iterator[Finding]:
         yield failed(f"no token for storage: {first_line(exc)}", *_identity_remedy(patient))
         return
     by_key = "accountkey=" in (connection.connection_string or "").lower()
-    account = Account(service, _account_name(service), by_key, claims)
+    account = Account(service, name_of(service), by_key, claims)
     error: AzureError | ValueError | None = None
     try:
         service.get_queue_client(settings.queue).get_queue_properties(**_dated(patient))
@@ -136,7 +136,8 @@ def _identity_remedy(patient: Patient) -> list[str]:
     ]
 
 
-def _account_name(service: QueueServiceClient) -> str:
+def name_of(service: QueueServiceClient) -> str:
+    """The name of an account."""
     return service.account_name or (service.primary_hostname or "").partition(".")[0]
 
 

@@ -8,7 +8,7 @@ from tools.doctor.commands import Commands, Home, quoted
 from tools.doctor.findings import Finding, failed
 from tools.doctor.patient import Account, Patient
 
-__all__ = ["ROLE_MISSING", "code_of", "explained", "first_line"]
+__all__ = ["ROLE_MISSING", "code_of", "explained", "firewall", "first_line"]
 
 ROLE_MISSING = "AuthorizationPermissionMismatch"
 # Seconds from which on storage refuses a signature. Source: "Authorize with Shared Key".
@@ -60,7 +60,7 @@ def _unreached(text: str, account: Account, patient: Patient) -> Finding:
         )
     if "base64" in text or "padding" in text:
         return failed(f"{where}; the key is cut short", *_new_key(account, patient.commands))
-    return failed(where, *_network(account), f"curl -sSI https://{host}/")
+    return failed(where, *firewall(account.name), f"curl -sSI https://{host}/")
 
 
 def _refused(code: str, account: Account, patient: Patient) -> list[str]:
@@ -68,7 +68,7 @@ def _refused(code: str, account: Account, patient: Patient) -> list[str]:
     commands = patient.commands
     match code:
         case "AuthorizationFailure" | "PublicAccessNotPermitted":
-            return ["# Its firewall lets this address not through:", *_network(account)]
+            return ["# Its firewall lets this address not through:", *firewall(account.name)]
         case "AuthenticationFailed" if any(abs(s) > _MOST_SKEW for _, s in patient.clocks):
             return [
                 "# A signature is good for 15 minutes, and this machine's clock is wrong:",
@@ -101,14 +101,15 @@ def _new_key(account: Account, commands: Commands) -> list[str]:
     return [commands.set("MetricsStorage", string)]
 
 
-def _network(account: Account) -> list[str]:
+def firewall(account: str) -> list[str]:
+    """See who is let through to an account, and let this machine through."""
     return [
         (
-            f"az storage account show --name {account.name} "
+            f"az storage account show --name {account} "
             '--query "{public: publicNetworkAccess, rules: networkRuleSet}"'
         ),
         (
-            f"az storage account network-rule add --account-name {account.name} "
+            f"az storage account network-rule add --account-name {account} "
             '--ip-address "$(curl -s https://api.ipify.org)"'
         ),
     ]

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
+from azure.core.exceptions import AzureError
+
 from shared.errors import RelayError
 from tools.doctor import clock, host_json, identity, publishing, queues, resource, settings, storage
 from tools.doctor import sources as sampling
 from tools.doctor.findings import Check, Finding, SkippedError, failed, skipped
 from tools.doctor.patient import Patient
 from tools.doctor.secrets import redact
+from tools.doctor.storage_errors import code_of, first_line
 
 __all__ = ["CHECKS", "walk"]
 
@@ -57,5 +60,9 @@ def _findings(check: Check, patient: Patient) -> Iterator[Finding]:
         yield from check(patient)
     except SkippedError as exc:
         yield skipped(str(exc))
+    except AzureError as exc:  # Of storage, that answered a moment ago.
+        status = getattr(exc, "status_code", None)
+        words = (str(status or ""), code_of(exc), first_line(exc))
+        yield failed(" ".join(filter(None, words)))
     except RelayError as exc:
         yield failed(str(exc))
