@@ -112,6 +112,15 @@ FAULTS = {
         "export MetricsStorage=UseDevelopmentStorage=true",
         mends=False,
     ),
+    "a reference to a key vault": Fault(
+        "settings",
+        "MetricsStorage is in a key vault",
+        'export MetricsStorage="$(az storage account show-connection-string --name "$STORAGE" ',
+        {"MetricsStorage": "@Microsoft.KeyVault(VaultName=v;SecretName=s)"},
+        skipped=("storage roles", *OF_SETTINGS),
+        status="warning",
+        mends=False,
+    ),
     "unknown credential of storage": Fault(
         "settings",
         "MetricsStorage__credential is 'password'",
@@ -337,7 +346,7 @@ FAULTS = {
     "storage is away": Fault(
         "storage",
         "127.0.0.1:1 is not reached",
-        "npx azurite-queue",
+        "npx azurite --queuePort 1",
         {"MetricsStorage": "<storage-away>"},
         skipped=(*OF_STORAGE, "sources"),
         mends=False,
@@ -346,7 +355,7 @@ FAULTS = {
         "storage",
         "nowhere.invalid:",
         "az storage account show --name devstoreaccount1 --query primaryEndpoints.queue ",
-        {"MetricsStorage": "<storage-nowhere>"},
+        {"MetricsStorage": "<storage-nowhere>", "no_proxy": "*", "NO_PROXY": "*"},
         skipped=(*OF_STORAGE, "sources"),
         mends=False,
     ),
@@ -459,6 +468,17 @@ FAULTS = {
         control=[("PUT", "documents", {"path": "/stats", "body": {}, "status": 500})],
         mends=False,
     ),
+    "a number among the sources": Fault(
+        "settings",
+        "METRICS_SOURCES[0]: ",
+        'export METRICS_SOURCES="$(cat sources.json)"',
+        {
+            "METRICS_SOURCES": json.dumps(
+                [1, {**SOURCE, "connection": "MetricsStorage", "queues": ["<queue>"]}]
+            )
+        },
+        mends=False,
+    ),
     "a source outside the fence": Fault(
         "sources",
         f"{ANOTHER} is outside METRICS_ALLOWED_SCOPES",
@@ -549,6 +569,8 @@ FAULTS = {
         {
             "METRICS_ENDPOINT": "https://{region}.nowhere.invalid",
             "METRICS_AUDIENCE": "https://monitoring.azure.com/",
+            "no_proxy": "*",
+            "NO_PROXY": "*",
         },
         skipped=("publish",),
         mends=False,

@@ -73,6 +73,26 @@ def test_a_fault_is_named_by_its_link_and_its_remedy(chain: Chain, fault: Fault)
         assert fault.link in chain.visit(*options).of("ok")
 
 
+def test_without_any_settings_it_says_where_they_come_from(chain: Chain) -> None:
+    seen = visit(dict.fromkeys(chain.env))
+    assert seen.of("failed") == ["settings"]
+    assert seen.of("ok") == ["host.json"]
+    assert "cp local.settings.sample.json local.settings.json" in seen.at("settings")["remedy"]
+
+
+def test_a_secret_in_the_wrong_setting_is_not_repeated(chain: Chain) -> None:
+    """`visit` looks for secrets in all that is said, always."""
+    chain.env |= {
+        "METRICS_QUEUE": chain.backend.azurite.connection_string,
+        "METRICS_REGION": f"Bearer {'x' * 40}",
+        "METRICS_NAMESPACE": f"sig={'y' * 300}",
+        "METRICS_SAMPLE_SCHEDULE": chain.env["IDENTITY_HEADER"],
+    }
+    seen = chain.visit()
+    assert seen.of("failed") == ["settings", "triggers"]
+    assert "METRICS_QUEUE is '…': expected" in " ".join(one["found"] for one in seen.findings)
+
+
 def test_every_wrong_setting_is_told_at_once(chain: Chain) -> None:
     wrong = {
         "METRICS_QUEUE": None,

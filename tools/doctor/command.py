@@ -123,13 +123,13 @@ def _commands(
         home = Home.FILE
     else:
         home = Home.SHELL
-    client_id = environ.get("AZURE_CLIENT_ID") or environ.get("MetricsStorage__clientId")
     return Commands(
         home=home,
         app=name or "$APP",
         group=group or environ.get("WEBSITE_RESOURCE_GROUP") or "$GROUP",
         of_shell=frozenset(os.environ),
-        stand_in_for=(client_id or "$CLIENT_ID") if credential else None,
+        stands_in=credential is not None,
+        client_id=environ.get("AZURE_CLIENT_ID") or environ.get("MetricsStorage__clientId"),
     )
 
 

@@ -33,8 +33,9 @@ class Commands:
     group: str = "$GROUP"
     # Settings that the environment of this shell gives: they win over a file.
     of_shell: frozenset[str] = frozenset()
-    # Client ID of the app's identity, where somebody else's is examined instead.
-    stand_in_for: str | None = None
+    # Whether somebody else is examined than the app's identity, and its client ID.
+    stands_in: bool = False
+    client_id: str | None = None
 
     def set(self, name: str, value: str) -> str:
         """Set an app setting."""
@@ -65,10 +66,11 @@ class Commands:
             f"{assign} --assignee-object-id {object_id} --assignee-principal-type {kind} {at}",
             CHANGE_DELAY,
         ]
-        if self.stand_in_for is not None:
+        if self.stands_in:
+            show = f"$(az functionapp identity show {self.of_app} --query principalId --output tsv)"
             lines += [
                 "# That is for you, as whom --credential looks; for the app itself:",
-                f"{assign} --assignee {quoted(self.stand_in_for)} {at}",
+                f"{assign} --assignee {quoted(self.client_id or show)} {at}",
             ]
         return lines
 

@@ -161,7 +161,7 @@ def _mend(complaint: str, patient: Patient) -> list[str]:
         name
         for name in sorted(patient.environ)
         if name.startswith(_PREFIX)
-        and (name[len(_PREFIX) :] in complaint or name.rpartition("__")[2] in complaint)
+        and (name[len(_PREFIX) :] in complaint or f".{name.rpartition('__')[2]}:" in complaint)
     ]
     if replacing:
         return [commands.unset(name) for name in replacing]

@@ -77,8 +77,11 @@ def check_audience(patient: Patient) -> Iterator[Finding]:
         )
     else:
         patient.audience_is_right = True
-        left = (claims.expires or 0) - patient.now().timestamp()
-        lasting = f", good for {left / 60:.0f} min" if claims.expires else ""
+        left = None if claims.expires is None else claims.expires - patient.now().timestamp()
+        if left is not None and left <= 0:
+            yield warning(f"by this machine's clock the token has ended {-left / 60:.0f} min ago")
+            return
+        lasting = "" if left is None else f", good for {left / 60:.0f} min"
         yield ok(f"{settings.audience}{lasting}")
 
 

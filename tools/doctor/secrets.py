@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 __all__ = ["redact"]
 
-# Of connection strings, of URLs and of headers; and JSON Web Tokens.
+# Whole connection strings; what follows a name in a URL or a header; JSON Web Tokens.
 _SHAPES = re.compile(
-    r"(?P<name>(?:Account|SharedAccess|Shared)Key=|SharedAccessSignature=|\bsig=|\bBearer )"
-    r"[^\s;&'\"]+"
+    r"[^\s'\"]*(?:Account|Shared|SharedAccess)(?:Key|Signature)=[^\s'\"]*"
+    r"|(?P<name>\bsig=|\bBearer )[^\s;&'\"]+"
     r"|\beyJ[\w-]{5,}\.[\w-]{5,}\.[\w-]*",
     re.IGNORECASE,
 )

@@ -11,8 +11,9 @@ from shared.connections import open_connection
 from shared.errors import ConfigurationError
 from shared.settings import DEFAULTS, Settings
 from shared.sources import load_sources
+from tools.app_settings import LOCAL_SETTINGS
 from tools.doctor.commands import Commands, Home
-from tools.doctor.findings import Finding, failed, ok, warning
+from tools.doctor.findings import Finding, SkippedError, failed, ok, warning
 from tools.doctor.patient import Patient
 
 __all__ = ["KNOWN", "check", "check_triggers"]
@@ -41,6 +42,16 @@ _FUNCTIONS = ("drain_metrics", "sample_sources")
 
 def check(patient: Patient) -> Iterator[Finding]:
     """Every setting that is wrong, as the app would say it; sources and misspelt names too."""
+    if not _has_any(patient.environ):
+        yield failed(
+            f"there are none: no --settings, no {LOCAL_SETTINGS} here, nothing in the environment",
+            "# For an app on this machine:",
+            f"cp local.settings.sample.json {LOCAL_SETTINGS}",
+            "# For an app in Azure:",
+            f"az functionapp config appsettings list {patient.commands.of_app} > app.json",
+            "python -m tools doctor --settings app.json --credential azure_cli",
+        )
+        return
     wrong = list(_wrong(patient.environ))
     for name, text in wrong:
         yield failed(text, *_remedy(name, patient))
@@ -50,7 +61,7 @@ def check(patient: Patient) -> Iterator[Finding]:
             open_connection(settings.storage)
         except ConfigurationError as exc:
             wrong.append(("MetricsStorage", str(exc)))
-            yield failed(str(exc), *_remedy("MetricsStorage", patient))
+            yield _unopened(str(exc), patient)
         else:
             patient.settings = settings
     odd = list(_misspelt(patient))
@@ -70,6 +81,8 @@ def check(patient: Patient) -> Iterator[Finding]:
 
 def check_triggers(patient: Patient) -> Iterator[Finding]:
     """What the Functions host reads: the schedule, its own storage, functions that are off."""
+    if not _has_any(patient.environ):
+        raise SkippedError("not looked at: settings comes first")
     wrong = list(_wrong_triggers(patient.environ, patient.commands))
     yield from wrong
     if not wrong:
@@ -94,6 +107,22 @@ def _wrong(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
                 mended[name] = _PLACEHOLDERS[name]
         else:
             return
+
+
+def _has_any(environ: Mapping[str, str]) -> bool:
+    return any(name.startswith(("METRICS_", "MetricsStorage")) for name in environ)
+
+
+def _unopened(text: str, patient: Patient) -> Finding:
+    """MetricsStorage is no connection string, or only the platform knows which."""
+    if not patient.environ.get("MetricsStorage", "").startswith("@Microsoft.KeyVault("):
+        return failed(text, *_remedy("MetricsStorage", patient))
+    return warning(
+        "MetricsStorage is in a key vault, which only the platform looks into",
+        "# To look from here, in this shell alone:",
+        'export MetricsStorage="$(az storage account show-connection-string '
+        '--name "$STORAGE" --query connectionString --output tsv)"',
+    )
 
 
 def _remedy(name: str, patient: Patient) -> list[str]:

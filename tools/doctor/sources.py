@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 
@@ -34,7 +35,7 @@ def check(patient: Patient) -> Iterator[Finding]:
     if not patient.sources:
         yield skipped("METRICS_SOURCES names none that can be opened")
         return
-    entries = msgspec.json.decode(settings.sources.encode(), type=list[dict[str, object]])
+    entries: list[Any] = msgspec.json.decode(settings.sources.encode())
     for source in patient.sources:
         entry = entries[int(source.name.rpartition("[")[2].rstrip("]"))]
         if patient.account is None and entry.get("connection") == "MetricsStorage":

@@ -45,14 +45,14 @@ def check(patient: Patient) -> Iterator[Finding]:
         return
     by_key = "accountkey=" in (connection.connection_string or "").lower()
     account = Account(service, name_of(service), by_key, claims)
-    error: AzureError | ValueError | None = None
+    error: Exception | None = None
     try:
         service.get_queue_client(settings.queue).get_queue_properties(**_dated(patient))
     except ResourceNotFoundError:
         pass  # Of the queue, which is looked at by itself.
     # What the SDK makes of a key that is no base64, or of an answer of another server.
     except (AzureError, ValueError, SyntaxError, TypeError, LookupError) as exc:
-        error = exc  # type: ignore[assignment]
+        error = exc
     if error is not None and code_of(error) != ROLE_MISSING:
         yield explained(error, account, patient)
         return

@@ -42,8 +42,9 @@ def _unreached(text: str, account: Account, patient: Patient) -> Finding:
     # Azurite has the account in the path.
     host = (account.service.primary_hostname or "").partition("/")[0]
     where = f"{host} is not reached: {text}"
-    if host.partition(":")[0] in _LOOPBACK and "refused" in text:
-        return failed(where, "# Azurite on this machine:", "npx azurite-queue")
+    name, _, port = host.partition(":")
+    if name in _LOOPBACK and "refused" in text:
+        return failed(where, "# Azurite on this machine:", f"npx azurite --queuePort {port}")
     if "resolve" in text:
         return failed(
             where,

@@ -47,7 +47,7 @@ def walk(patient: Patient, arrived: Callable[[str], None] = lambda _: None) -> l
             replace(
                 finding,
                 link=link,
-                found=redact(finding.found, patient.environ),
+                found=redact(" ".join(finding.found.split()), patient.environ),
                 remedy=redact(finding.remedy, patient.environ),
             )
             for finding in _findings(check, patient)
