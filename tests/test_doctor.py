@@ -191,6 +191,14 @@ def test_an_app_in_azure_is_examined_as_somebody_else(chain: Chain, tmp_path: Pa
     ]
 
 
+def test_settings_whose_values_are_hidden_are_refused(chain: Chain, tmp_path: Path) -> None:
+    file = tmp_path / "app.json"
+    file.write_text('[{"name": "METRICS_QUEUE", "slotSetting": false, "value": null}]')
+    result = CliRunner().invoke(main, ["doctor", "--settings", str(file)], env=chain.env)
+    assert result.exit_code == 1
+    assert "app.json has no value of METRICS_QUEUE" in result.stderr
+
+
 def test_people_get_signs_and_commands_to_copy(chain: Chain) -> None:
     chain.env["METRICS_AUDIENCE"] = "https://monitor.azure.com"
     result = CliRunner().invoke(main, ["doctor", "--project", str(ROOT)], env=chain.env)
