@@ -176,8 +176,8 @@ FAULTS = {
         "METRICS_ALLOWED_SCOPES",
         "shop",
         "METRICS_ALLOWED_SCOPES is 'shop'",
-        'export METRICS_ALLOWED_SCOPES="$(az group show --name $GROUP_OF_RESOURCES '
-        '--query id --output tsv)"',
+        'export METRICS_ALLOWED_SCOPES="/subscriptions/$SUBSCRIPTION/resourceGroups/'
+        '$GROUP_OF_RESOURCES"',
         mends=False,
     ),
     **{
@@ -204,7 +204,7 @@ FAULTS = {
     "sources are no JSON": Fault(
         "settings",
         "METRICS_SOURCES: ",
-        'export METRICS_SOURCES="$(cat sources.json)"',
+        'test -s sources.json && export METRICS_SOURCES="$(cat sources.json)"',
         {"METRICS_SOURCES": "{"},
         skipped=("sources",),
         mends=False,
@@ -212,7 +212,7 @@ FAULTS = {
     "unknown kind": Fault(
         "settings",
         "METRICS_SOURCES[0].kind: 'queue' is not one of storage_queue, service_bus, rest",
-        'export METRICS_SOURCES="$(cat sources.json)"',
+        'test -s sources.json && export METRICS_SOURCES="$(cat sources.json)"',
         sources(kind="queue"),
         skipped=("sources",),
         mends=False,
@@ -220,7 +220,7 @@ FAULTS = {
     "unknown connection": Fault(
         "settings",
         "METRICS_SOURCES[0]: Orders is not set",
-        'export METRICS_SOURCES="$(cat sources.json)"',
+        'test -s sources.json && export METRICS_SOURCES="$(cat sources.json)"',
         sources(connection="Orders", queues=["a-1"]),
         skipped=("sources",),
         mends=False,
@@ -302,7 +302,7 @@ FAULTS = {
     "an identity endpoint that is not there": Fault(
         "identity",
         "ManagedIdentityCredential: ",
-        'export AZURE_CLIENT_ID="$CLIENT_ID"',
+        "unset IDENTITY_ENDPOINT",
         {"IDENTITY_ENDPOINT": "http://127.0.0.1:1/msi/token"},
         skipped=OF_IDENTITY,
         mends=False,
@@ -432,7 +432,7 @@ FAULTS = {
     "a pattern that finds nothing": Fault(
         "sources",
         "found nothing to measure",
-        "",
+        'az storage queue list --connection-string "$MetricsStorage" --query "[].name" ',
         sources(connection="MetricsStorage", queues=["<queue>-x*"]),
         status="warning",
         mends=False,
@@ -471,7 +471,7 @@ FAULTS = {
     "a number among the sources": Fault(
         "settings",
         "METRICS_SOURCES[0]: ",
-        'export METRICS_SOURCES="$(cat sources.json)"',
+        'test -s sources.json && export METRICS_SOURCES="$(cat sources.json)"',
         {
             "METRICS_SOURCES": json.dumps(
                 [1, {**SOURCE, "connection": "MetricsStorage", "queues": ["<queue>"]}]
@@ -534,7 +534,7 @@ FAULTS = {
     "Reader is missing and not needed": Fault(
         "region",
         "that cannot be compared",
-        'export METRICS_REGION="$REGION"',
+        "# Or name the region, in messages or of METRICS_RESOURCE_ID: export METRICS_REGION=",
         control=[("PUT", "roles", {"assignments": [{"scope": "/"}]})],
         status="warning",
     ),
@@ -622,7 +622,7 @@ FAULTS = {
     "the token is of another tenant": Fault(
         "publish",
         "401",
-        "az account show --query tenantId --output tsv",
+        "az account show --subscription 5b1fd1f4-2a3c-4f0e-9d53-0f8b6d3f5a10 --query tenantId",
         control=[("POST", "faults", {"status": 401})],
         mends=False,
     ),

@@ -14,7 +14,6 @@ from typing import Any
 from local.functions.errors import ConfigurationError as HostError
 from local.functions.host_json import QueueOptions, read
 from shared.model import Window
-from tools.doctor.commands import Commands
 from tools.doctor.findings import Finding, failed, ok, warning
 from tools.doctor.patient import Patient
 
@@ -29,14 +28,26 @@ _LEAST_TIMEOUT = 90
 # The first extension bundle with the version of the queue extension that knows messageEncoding.
 _LEAST_BUNDLE = 3
 _FUNCTIONS = {"drain_metrics", "sample_sources"}
-_RESTORE = "git checkout -- host.json"
+# Values of host.json as it is delivered, and as numbers; see docs/host.md.
+_OURS: Mapping[str, tuple[str, float]] = {
+    "messageEncoding": ("none", 0),
+    "maxPollingInterval": ("00:00:02", 2),
+    "visibilityTimeout": ("00:00:30", 30),
+    "maxDequeueCount": ("90", 90),
+    "functionTimeout": ("00:10:00", 600),
+}
+_FETCH = "git checkout -- host.json"
+_PUT_ASIDE = (
+    "# Puts the changes to the file aside; git stash pop brings them back.",
+    "git stash push -- host.json",
+)
 
 
 def check(patient: Patient) -> Iterator[Finding]:
     """Look at host.json in the project folder, and at what app settings replace of it."""
     file = patient.options.project / "host.json"
     if not file.exists():
-        yield failed(f"there is no {file}: is this the project's folder?", _RESTORE)
+        yield failed(f"there is no {file}: is this the project's folder?", _FETCH)
         return
     try:
         queues = read(patient.options.project, patient.environ)
@@ -63,7 +74,7 @@ def _of_queues(queues: QueueOptions, window: Window, patient: Patient) -> Iterat
         yield failed(
             f"messageEncoding is {queues.message_encoding}: a message in plain text goes to the "
             "poison queue without the function ever running; expected none",
-            *_value("messageEncoding", patient),
+            *_mended("messageEncoding", patient),
         )
     tried = timedelta(seconds=queues.max_dequeue_count * queues.visibility_timeout)
     needed = window.past + window.future
@@ -72,8 +83,15 @@ def _of_queues(queues: QueueOptions, window: Window, patient: Patient) -> Iterat
             f"maxDequeueCount {queues.max_dequeue_count} × visibilityTimeout "
             f"{timedelta(seconds=queues.visibility_timeout)} is {tried}: points that wait go to "
             f"the poison queue before their window of {needed} has passed",
-            *_value("maxDequeueCount", patient),
-            *_value("visibilityTimeout", patient),
+            *(
+                line
+                for name, value in (
+                    ("maxDequeueCount", queues.max_dequeue_count),
+                    ("visibilityTimeout", queues.visibility_timeout),
+                )
+                if value != _OURS[name][1]
+                for line in _mended(name, patient)
+            ),
         )
     settings = patient.settings
     if settings and queues.visibility_timeout != settings.retry_delay.total_seconds():
@@ -88,7 +106,7 @@ def _of_queues(queues: QueueOptions, window: Window, patient: Patient) -> Iterat
         yield warning(
             f"maxPollingInterval is {timedelta(seconds=queues.max_polling_interval)}: a message "
             "may wait as long before it is seen; expected 00:00:02",
-            *_value("maxPollingInterval", patient),
+            *_mended("maxPollingInterval", patient),
         )
 
 
@@ -99,7 +117,7 @@ def _of_host(document: Mapping[str, Any], patient: Patient) -> Iterator[Finding]
         yield failed(
             f"functionTimeout is {timeout}: it ends invocations that still wait for an answer, "
             "whose points are then counted twice; expected at least 00:01:30",
-            *_mend("functionTimeout", patient),
+            *_mended("functionTimeout", patient, section=""),
         )
     if _member(document, "retry") is not None:
         yield warning(
@@ -149,20 +167,23 @@ def _seconds(span: Any) -> float | None:
     return (hours * 60.0 + minutes) * 60 + seconds
 
 
-def _value(name: str, patient: Patient) -> list[str]:
-    """How to bring a value of the queues back."""
-    return _mend(f"{_QUEUES}{name}", patient)
+def _mended(name: str, patient: Patient, section: str = _QUEUES) -> list[str]:
+    """How to bring a value back: as it stands in host.json, or by an app setting."""
+    setting, (value, _) = f"{_PREFIX}{section}{name}", _OURS[name]
+    if setting in patient.environ:
+        return [patient.commands.unset(setting)]
+    return [
+        f"# {name}: {value} in host.json; or, for this app alone:",
+        patient.commands.set(setting, value),
+    ]
 
 
 def _mend(complaint: str, patient: Patient) -> list[str]:
     """Take the app setting away that replaces what is complained of, or restore the file."""
-    commands: Commands = patient.commands
     replacing = [
         name
         for name in sorted(patient.environ)
         if name.startswith(_PREFIX)
-        and (name[len(_PREFIX) :] in complaint or f".{name.rpartition('__')[2]}:" in complaint)
+        and (name[len(_PREFIX) :] == complaint or f".{name.rpartition('__')[2]}:" in complaint)
     ]
-    if replacing:
-        return [commands.unset(name) for name in replacing]
-    return [_RESTORE]
+    return [patient.commands.unset(name) for name in replacing] or [*_PUT_ASIDE]

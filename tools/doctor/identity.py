@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
@@ -24,6 +25,7 @@ _AUDIENCES = {
     "monitoring.azure.cn": "https://monitoring.azure.cn/",
 }
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}  # The emulator, which takes the first.
+_NO_ANSWER = re.compile(r"refused|resolve|timed out|unreachable", re.IGNORECASE)
 NOT_HERE = (
     "a managed identity exists only inside Azure, and IDENTITY_ENDPOINT is not set here: on a "
     "laptop, look as yourself"
@@ -41,7 +43,7 @@ def check(patient: Patient) -> Iterator[Finding]:
         token = patient.tokens(settings.audience).get()
     except TokenError as exc:
         text = " ".join(str(exc).split())
-        yield failed(text, *_remedy(kind, patient))
+        yield failed(text, *_remedy(kind, text, patient))
         return
     claims = patient.claims = read_claims(token)
     whose = "as yourself, " if patient.options.credential and claims.is_user else ""
@@ -103,7 +105,7 @@ def on_a_laptop(patient: Patient) -> list[str]:
     return lines
 
 
-def _remedy(kind: str, patient: Patient) -> list[str]:
+def _remedy(kind: str, text: str, patient: Patient) -> list[str]:
     commands: Commands = patient.commands
     if kind == "azure_cli":
         return [
@@ -119,6 +121,12 @@ def _remedy(kind: str, patient: Patient) -> list[str]:
             "# A secret that has ended is replaced by:",
             f"az ad app credential reset --id {client} --query password --output tsv",
         ]
+    if _NO_ANSWER.search(text):
+        return [
+            "# IDENTITY_ENDPOINT is for the platform to set; whatever set it here is away.",
+            commands.unset("IDENTITY_ENDPOINT"),
+            *on_a_laptop(patient),
+        ]
     return [
         "# The identities that the app has, by client ID:",
         (
@@ -126,4 +134,5 @@ def _remedy(kind: str, patient: Patient) -> list[str]:
             '--query "userAssignedIdentities.*.clientId" --output tsv'
         ),
         commands.set("AZURE_CLIENT_ID", "$CLIENT_ID"),
+        f"# There are none? Then: az functionapp identity assign {commands.of_app}",
     ]

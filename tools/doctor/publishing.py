@@ -78,10 +78,10 @@ def _interpreted(answer: Answer, lane: Lane, patient: Patient) -> Finding:
             )
         case 401:
             tenant = patient.claims.tenant if patient.claims else ""
+            subscription = lane.resource_id.split("/")[2]
             return failed(
-                f"{answer}: the token is of another tenant, or for another audience",
-                commands.unset("METRICS_AUDIENCE"),
-                f"az account show --query tenantId --output tsv  # {tenant}?",
+                f"{answer}: the token is of tenant {tenant or '?'}, the resource perhaps not",
+                f"az account show --subscription {subscription} --query tenantId --output tsv",
             )
         case 403:
             return failed(

@@ -41,6 +41,7 @@ def check(patient: Patient) -> Iterator[Finding]:
         yield failed(
             f"{resource_id} is outside METRICS_ALLOWED_SCOPES ({scopes}): its points are "
             "dead-lettered as forbidden_scope",
+            "# If it may be written to:",
             patient.commands.set("METRICS_ALLOWED_SCOPES", f"{scopes},{resource_id}"),
         )
         return
@@ -105,14 +106,13 @@ def _look_up(patient: Patient, settings: Settings, resource_id: str) -> str:
 def _remedy(text: str, patient: Patient, resource_id: str) -> list[str]:
     # Of the group, since that is what is listed.
     commands, scope = patient.commands, parent_of(resource_id).group
-    name_it = [
-        "# Or name the region: in messages, or of METRICS_RESOURCE_ID by",
-        commands.set("METRICS_REGION", "$REGION"),
-    ]
+    name = commands.set("METRICS_REGION", "$REGION")
+    # A comment: pasted without a region it would take away one that is there.
+    name_it = [f"# Or name the region, in messages or of METRICS_RESOURCE_ID: {name}"]
     if "AuthorizationFailed" in text or " 403" in text:
         return [*commands.grant("Reader", patient.claims, scope), *name_it]
     if "global" in text:
-        return name_it[1:]
+        return [name]
     if "ResourceGroupNotFound" in text or "is not among" in text:
         return [
             f"az resource show --ids {quoted(resource_id)} --query location",

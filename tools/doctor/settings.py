@@ -73,7 +73,8 @@ def check(patient: Patient) -> Iterator[Finding]:
         yield failed(
             problem,
             "# Its members, and an example of each kind, are in docs/sources/README.md; then:",
-            patient.commands.set("METRICS_SOURCES", "$(cat sources.json)"),
+            "test -s sources.json && "
+            + patient.commands.set("METRICS_SOURCES", "$(cat sources.json)"),
         )
     if not odd and not problems:
         yield ok(f"complete; {len(patient.sources)} sources")
@@ -153,7 +154,8 @@ def _remedy(name: str, patient: Patient) -> list[str]:
         case "METRICS_CREDENTIAL" if commands.home is not Home.DEPLOYED:
             return [commands.set(name, "azure_cli")]
         case "METRICS_ALLOWED_SCOPES":
-            scope = "$(az group show --name $GROUP_OF_RESOURCES --query id --output tsv)"
+            # Never empty, not even by a variable that is: that would allow everything.
+            scope = "/subscriptions/$SUBSCRIPTION/resourceGroups/$GROUP_OF_RESOURCES"
             return [commands.set(name, scope)]
         case _:
             return [commands.unset(name)]

@@ -63,13 +63,17 @@ def _sampled(
     if not settings.fence.allows(resource_id):
         return failed(
             f"{what}: {resource_id} is outside METRICS_ALLOWED_SCOPES",
+            "# If it may be written to:",
             patient.commands.set(
                 "METRICS_ALLOWED_SCOPES",
                 f"{patient.environ['METRICS_ALLOWED_SCOPES'].rstrip(', ')},{resource_id}",
             ),
         )
     if not sample.points:
-        return warning(f"{what}: found nothing to measure; do its patterns match anything?")
+        return warning(
+            f"{what}: found nothing to measure; do its patterns match anything?",
+            *_remedy(entry, "", patient),
+        )
     metrics = sorted({point.metric for point in sample.points})
     return ok(f"{what}: {len(sample.points)} points, of {', '.join(metrics)}")
 
