@@ -76,7 +76,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         assert isinstance(self.server, Server)
-        asked = Asked("GET", self.path, dict(self.headers), self.connection, self.server.ended)
+        asked = Asked(
+            self.command, self.path, dict(self.headers), self.connection, self.server.ended
+        )
         self.server.asked.append(asked)
         answer = self.server.answer(asked)
         if answer is None:
@@ -86,6 +88,8 @@ class _Handler(BaseHTTPRequestHandler):
         # The client may have heard enough.
         with contextlib.suppress(ConnectionError):
             self._say(answer)
+
+    do_PUT = do_DELETE = do_GET  # noqa: N815 (so named by the base class)
 
     def _say(self, answer: Said) -> None:
         body = answer.body

@@ -45,7 +45,7 @@ def _read(file: Path) -> dict[str, str]:
     try:
         content = json.loads(file.read_text(encoding="utf-8-sig"))
         if isinstance(content, list):
-            return {one["name"]: one["value"] for one in content}
+            return {one["name"]: _shown(file, one["name"], one["value"]) for one in content}
         if content.get("IsEncrypted"):
             raise ConfigurationError(f"{file} is encrypted; `func settings decrypt` undoes that")
         return {name: str(value) for name, value in content["Values"].items()}
@@ -53,3 +53,13 @@ def _read(file: Path) -> dict[str, str]:
         raise ConfigurationError(
             f"{file} cannot be read as app settings: {type(exc).__name__}: {exc}"
         ) from exc
+
+
+def _shown(file: Path, name: str, value: str | None) -> str:
+    """A value of az's. Raises ConfigurationError for one that it hides."""
+    if value is None:
+        raise ConfigurationError(
+            f"{file} has no value of {name}: `az functionapp config appsettings list` shows them, "
+            "what `set` prints does not"
+        )
+    return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from email.utils import formatdate
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
@@ -15,7 +16,7 @@ from .answers import DROP, RefusalError, refused
 
 if TYPE_CHECKING:
     from starlette.requests import Request
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from .state import MonitorState
 
@@ -28,7 +29,7 @@ def create_app(state: MonitorState) -> Starlette:
     parts = (identity, json_source, explorer, control, batch, arm, ingestion)
     app = Starlette(
         routes=[route for part in parts for route in part.routes(state)],
-        middleware=[Middleware(_Departures)],
+        middleware=[Middleware(_Departures), Middleware(_Dates, state)],
         exception_handlers={RefusalError: _refused, 404: _empty, 405: _empty},
     )
     app.router.redirect_slashes = False
@@ -60,3 +61,20 @@ class _Departures:
         except asyncio.CancelledError:
             # This is the outermost frame of the request's task: nobody waits for its end.
             scope["state"][DROP]()
+
+
+class _Dates:
+    """Dates every answer by the emulator's clock, which a service's own header follows."""
+
+    def __init__(self, app: ASGIApp, state: MonitorState) -> None:
+        self._app = app
+        self._state = state
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_dated(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                date = formatdate(self._state.now(), usegmt=True).encode("ascii")
+                message = {**message, "headers": [*message["headers"], (b"date", date)]}
+            await send(message)
+
+        await self._app(scope, receive, send_dated)

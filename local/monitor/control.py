@@ -41,7 +41,7 @@ PUT /_local/refused
     with them; for what only the service would find wrong.
 PUT /_local/clock
     {"offsetSeconds": -90}: the emulator's time relative to the machine's. The window of accepted
-    times and the life of tokens follow it.
+    times, the life of tokens and the Date of answers follow it.
 POST /_local/faults
     {"status": 503, "body"?, "retryAfter"?: "2" | HTTP date | seconds}, {"drop": "before" |
     "after"} and {"latency": seconds}, the last alone or with one of the others; for the

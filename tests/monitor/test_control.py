@@ -69,6 +69,13 @@ def test_the_clock_moves_the_window(frozen: Client) -> None:
     assert frozen.requests()["requests"][-1]["time"] == "2026-11-23T07:55:30.500Z"
 
 
+def test_every_answer_has_the_date_of_the_emulators_clock(frozen: Client) -> None:
+    frozen.set("PUT", "clock", {"offsetSeconds": -60})
+    answers = (frozen.identity(), frozen.post(document()), frozen.local("GET", "faults"))
+    dates = {answer.headers["Date"] for answer in answers}
+    assert dates == {"Mon, 23 Nov 2026 07:24:30 GMT"}
+
+
 def test_a_metric_can_be_refused(client: Client) -> None:
     client.set("PUT", "refused", {"metrics": ["QUEUEDEPTH"]})
     answer = client.post(document())

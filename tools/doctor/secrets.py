@@ -1,0 +1,28 @@
+"""Takes secrets out of what is about to be shown: the words of others may quote a setting."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+__all__ = ["redact"]
+
+# Whole connection strings; what follows a name in a URL or a header; JSON Web Tokens.
+_SHAPES = re.compile(
+    r"[^\s'\"]*(?:Account|Shared|SharedAccess)(?:Key|Signature)=[^\s'\"]*"
+    r"|(?P<name>\bsig=|\bBearer )[^\s;&'\"]+"
+    r"|\beyJ[\w-]{5,}\.[\w-]{5,}\.[\w-]*",
+    re.IGNORECASE,
+)
+_OF_SECRETS = re.compile(r"SECRET|PASSWORD|KEY|TOKEN|IDENTITY_HEADER", re.IGNORECASE)
+# Shorter ones would be found in innocent words.
+_LEAST = 8
+
+
+def redact(text: str, environ: Mapping[str, str]) -> str:
+    """The text without anything that looks like a secret, or is the value of a secret setting."""
+    text = _SHAPES.sub(lambda found: f"{found['name'] or ''}…", text)
+    for name, value in environ.items():
+        if len(value) >= _LEAST and _OF_SECRETS.search(name):
+            text = text.replace(value, "…")
+    return text
