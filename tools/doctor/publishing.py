@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import requests
 
 from shared.http import Anonymous
-from shared.model import Lane, Point
+from shared.model import Lane, Point, Series
 from shared.publisher import Answer, Publisher
 from shared.rollup import rollup
 from shared.ruling import Action, judge
@@ -56,7 +56,7 @@ def check(patient: Patient) -> Iterator[Finding]:
     needed(patient.audience_is_right, "audience")
     needed(patient.endpoint_answers, "endpoint")
     lane = Lane(needed(patient.region, "region"), resource_id)
-    point = Point(lane, NAMESPACE, METRIC, (), patient.now(), 1.0, 1.0, 1.0, 1)
+    point = Point.of_one(lane, Series(NAMESPACE, METRIC, ()), patient.now(), 1.0)
     (body,) = write_bodies(rollup([point]), settings.max_body_bytes)
     publisher = Publisher(
         endpoint=settings.endpoint,
