@@ -40,7 +40,7 @@ def main() -> int:
         with run_backend() as backend:
             print(
                 f"\nEnqueue metric messages into the queue {INGRESS!r} of\n"
-                f"  {backend.azurite.connection_string}\n"
+                f"  CONNECTION_STRING='{backend.azurite.connection_string}'\n"
                 f"Metrics explorer, with what lands in Azure Monitor: {backend.page}\n"
                 f"The same as JSON: {backend.monitor_url}/_local/metrics\n"
                 f"What was refused is in the queue '{INGRESS}-dead-letter'.\n"
