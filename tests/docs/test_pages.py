@@ -105,7 +105,7 @@ def _run(block: Block, world: World, shell: Shell) -> str:
             file.write_text(block.text, encoding="utf-8")
             return ""
         case Treatment.DIFF:
-            return _program(["git", "apply", "--recount", "-"], world, block.text)
+            return _program(["git", "apply", "-"], world, block.text)
     raise AssertionError("it is not run")
 
 
