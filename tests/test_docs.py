@@ -41,3 +41,10 @@ def test_the_version_is_the_newest_of_the_changelog() -> None:
     first, *released = re.findall(r"^## (\S+)", changelog, re.MULTILINE)
     assert first == "Unreleased"
     assert not released or released[0].strip("[]") == project["version"]
+
+
+def test_every_program_that_measures_is_there() -> None:
+    text = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"python -m bench\.(\w+)", text))
+    there = {path.stem for path in (ROOT / "bench").glob("*.py") if "def main" in path.read_text()}
+    assert named == there

@@ -4,7 +4,7 @@
 |---|---|
 | `sh` | typed into a shell, page by page, in the order of the page |
 | `sh` of nothing but `make …` | `make --dry-run`; what the target does has tests of its own |
-| `sh` that starts what stays, `-m local.monitor` | started, awaited, ended |
+| `sh` that starts what stays, such as `-m local.monitor` | started, awaited, ended |
 | `sh` with `az`, `azd` or `func` | `bash -n`, its JSON is read; it is listed in `ONLY_IN_AZURE` |
 | `python`, `javascript` | run by itself |
 | any that begins with a comment of a path | written there; what runs after it finds it |
@@ -22,6 +22,8 @@ import re
 import shlex
 from collections.abc import Mapping
 from enum import StrEnum
+
+from local.stack import READY
 
 from .pages import Block
 
@@ -73,6 +75,7 @@ _AZURE: Mapping[str, tuple[str, ...]] = {
         "azd auth login",
         "az role assignment list --all --assignee $(output principalI",
     ),
+    "docs/operations.md": ("az functionapp stop --resource-group $GROUP --name $APP",),
     "docs/enqueue.md": (
         "az storage message put --auth-mode login --account-name STOR",
         "TOKEN=$(az account get-access-token --resource https://stora",
@@ -89,7 +92,7 @@ EXCUSED: Mapping[tuple[str, str], str] = {
 }
 
 # Programs that run until Ctrl-C -> what they print when they are ready.
-STAYS: Mapping[str, str] = {"local.monitor": r"http://\S+"}
+STAYS: Mapping[str, str] = {"local.monitor": r"http://\S+", "local.functions": READY}
 
 _BY_LANGUAGE = {
     "sh": Treatment.SHELL,

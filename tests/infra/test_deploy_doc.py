@@ -43,13 +43,15 @@ def test_templates_that_are_deployed_take_what_they_are_given() -> None:
         assert required <= given <= params.keys(), path
 
 
-def test_every_alert_is_in_the_table() -> None:
+def test_every_alert_is_in_the_table_and_has_an_answer() -> None:
     rows = set(re.findall(r"`…-([\w-]+)`", section("Alerts")))
     metric = re.findall(
         r"^ +name: '([a-z-]+)'$", File.read(INFRA / "alerts.bicep").text, re.MULTILINE
     )
     logs = File.read(INFRA / "alerts" / "requests.bicep").of("resource")
     assert rows == {*metric, *logs}
+    operations = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^### `…-([\w-]+)`$", operations, re.MULTILINE)) == rows
 
 
 def test_the_sums_are_right() -> None:
