@@ -26,6 +26,7 @@ from .treatments import (
     STAYS,
     Treatment,
     file_of,
+    is_output,
     lines_of,
     treatment_of,
 )
@@ -69,6 +70,10 @@ def test_a_page_does_what_it_says(path: str, world: World, eventually: Ask) -> N
         for block in read(path).blocks:
             if treatment_of(block).runs:
                 try:
+                    if treatment_of(block) is Treatment.OUTPUT:
+                        last = list(printed.values())[-1]
+                        assert is_output(block, last), f"is not what was printed:\n{last}"
+                        continue
                     printed[block] = _run(block, world, shell)
                 except (AssertionError, subprocess.SubprocessError) as exc:
                     pytest.fail(f"{block.name}: {_words(exc)}", pytrace=False)
@@ -214,6 +219,7 @@ KINDS: Mapping[str, tuple[Block, Treatment]] = {
     "a file": (block_of("python", "# shared/x.py\nimport y\n"), Treatment.FILE),
     "a comment": (block_of("python", "# with shared.x\nimport y\n"), Treatment.PYTHON),
     "no language": (block_of("", "whatever\n"), Treatment.UNKNOWN),
+    "output": (block_of("text", "201\n"), Treatment.OUTPUT),
     "strange language": (block_of("cobol", "whatever\n"), Treatment.UNKNOWN),
 }
 
@@ -237,6 +243,21 @@ def test_a_program_that_fails_is_noticed(world: World) -> None:
         for block in (block_of("python", "import nothing"), block_of("javascript", "nothing()")):
             with pytest.raises(subprocess.CalledProcessError):
                 _run(block, world, shell)
+
+
+OUTPUTS = {
+    "the same": ("a\nb\n", True),
+    "a part": ("b\n", True),
+    "with a gap": ("a\n…\nlast … of it\n", True),
+    "another line": ("a\nB\n", False),
+    "another order": ("b\na\n", False),
+    "a part of a line": ("last\n", False),
+}
+
+
+@pytest.mark.parametrize(("shown", "right"), OUTPUTS.values(), ids=OUTPUTS)
+def test_output_is_compared(shown: str, right: bool) -> None:
+    assert is_output(block_of("text", shown), "a\n  b\n\nlast line of it\n") is right
 
 
 BAD = {

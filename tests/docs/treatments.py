@@ -9,6 +9,7 @@
 | `python`, `javascript` | run by itself |
 | any that begins with a comment of a path | written there; what runs after it finds it |
 | `diff` | applied |
+| `text` | what the block before it printed, `…` standing for anything |
 | `json` | checked as what it is: a message, sources, a dead letter, settings |
 | `csharp`, `java` | the message in its raw string is checked |
 | `toml`, `mermaid` | read |
@@ -27,7 +28,16 @@ from local.stack import READY
 
 from .pages import Block
 
-__all__ = ["EXCUSED", "ONLY_IN_AZURE", "STAYS", "Treatment", "file_of", "lines_of", "treatment_of"]
+__all__ = [
+    "EXCUSED",
+    "ONLY_IN_AZURE",
+    "STAYS",
+    "Treatment",
+    "file_of",
+    "is_output",
+    "lines_of",
+    "treatment_of",
+]
 
 
 class Treatment(StrEnum):
@@ -41,6 +51,7 @@ class Treatment(StrEnum):
     NODE = "node"
     FILE = "file"
     DIFF = "diff"
+    OUTPUT = "output"
     JSON = "json"
     LITERAL = "literal"
     TOML = "toml"
@@ -56,7 +67,7 @@ class Treatment(StrEnum):
 
 _RUNS = {
     *(Treatment.SHELL, Treatment.MAKE, Treatment.START, Treatment.PYTHON, Treatment.NODE),
-    *(Treatment.FILE, Treatment.DIFF),
+    *(Treatment.FILE, Treatment.DIFF, Treatment.OUTPUT),
 }
 
 # Signed in to a subscription, which no test has: page -> how the block begins.
@@ -99,6 +110,7 @@ _BY_LANGUAGE = {
     "python": Treatment.PYTHON,
     "javascript": Treatment.NODE,
     "diff": Treatment.DIFF,
+    "text": Treatment.OUTPUT,
     "json": Treatment.JSON,
     "csharp": Treatment.LITERAL,
     "java": Treatment.LITERAL,
@@ -132,6 +144,17 @@ def file_of(block: Block) -> str | None:
     """The path that the first line of a block names, if it does."""
     match = _FILE.match(block.text)
     return match[1] if match and block.language not in ("sh", "diff") else None
+
+
+def is_output(block: Block, printed: str) -> bool:
+    """Whether a block shows what was printed: its lines in order; others may be between."""
+    wanted = [line.strip() for line in block.text.splitlines() if line.strip() not in ("", "…")]
+    there = iter(line.strip() for line in printed.splitlines())
+    return all(any(_alike(one, line) for line in there) for one in wanted)
+
+
+def _alike(shown: str, printed: str) -> bool:
+    return re.fullmatch(".*".join(map(re.escape, shown.split("…"))), printed) is not None
 
 
 def lines_of(text: str) -> list[list[str]]:

@@ -58,7 +58,10 @@ class World:
         return {
             **shell,
             **self.backend.app_settings(INGRESS),
-            "PATH": f"{node().parent}{os.pathsep}{os.environ.get('PATH', '')}",
+            # As in a shell with .venv activated, and Node.js installed.
+            "PATH": os.pathsep.join(
+                (str(Path(sys.prefix) / "bin"), str(node().parent), os.environ.get("PATH", ""))
+            ),
             "NODE_PATH": str(ROOT / "local" / "node_modules"),
             # Azurite's certificate is its own authority; each tool is told in its own words.
             "REQUESTS_CA_BUNDLE": certificate,
