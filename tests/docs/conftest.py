@@ -45,6 +45,5 @@ def azure() -> Iterator[Backend]:
 def world(azure: Backend, tmp_path: Path) -> Iterator[World]:
     """A fresh copy of the project beside an empty store."""
     azure.control("DELETE", "state")
-    with copy_of_the_project(tmp_path) as checkout:
-        yield World(checkout, azure)
+    yield World(copy_of_the_project(tmp_path), azure)
     azure.control("DELETE", "state")

@@ -6,19 +6,19 @@ subscription, is put in its place, by the table `PLACEHOLDERS`.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
-import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from pathspec import GitIgnoreSpec
 
 from local.node import node
 from local.stack import INGRESS, OURS, ROOT, Backend
 
-__all__ = ["PLACEHOLDERS", "SUBSCRIPTION", "World", "copy_of_the_project", "filled"]
+__all__ = ["PLACEHOLDERS", "SUBSCRIPTION", "World", "copy_of_the_project", "filled", "ignored"]
 
 SUBSCRIPTION = "/subscriptions/5b1fd1f4-2a3c-4f0e-9d53-0f8b6d3f5a10"
 
@@ -91,21 +91,28 @@ def filled(
     return text
 
 
-@contextlib.contextmanager
-def copy_of_the_project(folder: Path) -> Iterator[Path]:
-    """The files that git knows or would take up, with the environments that make made linked."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],  # noqa: S607
-        cwd=ROOT,
-        capture_output=True,
-        check=True,
-    )
-    for name in filter(None, listed.stdout.decode().split("\0")):
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
+def ignored() -> GitIgnoreSpec:
+    """What is no file of the project, though it lies in its folder."""
+    lines = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+    return GitIgnoreSpec.from_lines([".git", *lines])
+
+
+def copy_of_the_project(folder: Path) -> Path:
+    """Make the folder one with the project's files, and links to what make installed for it."""
+    spec = ignored()
+
+    def left_out(parent: str, names: list[str]) -> set[str]:
+        here = Path(parent).relative_to(ROOT)
+        return {
+            name
+            for name in names
+            # What git ignores as a folder may be a link to one here.
+            if spec.match_file(str(here / name)) or spec.match_file(f"{here / name}/")
+        }
+
+    shutil.copytree(ROOT, folder, ignore=left_out, dirs_exist_ok=True)
     (folder / ".venv").symlink_to(sys.prefix)
     for name in ("node_modules", ".nodejs"):
         if (ROOT / "local" / name).exists():
             (folder / "local" / name).symlink_to((ROOT / "local" / name).resolve())
-    yield folder
+    return folder
