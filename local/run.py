@@ -15,6 +15,12 @@ __all__ = ["main"]
 
 # The real host, where it is installed.
 CORE_TOOLS = ("func", "start")
+# As the templates have it: what names no resource, and the relay's metrics on itself, go there.
+OWN = {
+    "METRICS_RESOURCE_ID": "/subscriptions/1/resourceGroups/metric-relay"
+    "/providers/Microsoft.Web/sites/metric-relay",
+    "METRICS_REGION": "westeurope",
+}
 # App settings of this shell that the app gets; the others say where Azure is.
 PASSED_ON = {
     "METRICS_SOURCES",
@@ -40,7 +46,7 @@ def main() -> int:
         with run_backend() as backend:
             print(
                 f"\nEnqueue metric messages into the queue {INGRESS!r} of\n"
-                f"  {backend.azurite.connection_string}\n"
+                f"  CONNECTION_STRING='{backend.azurite.connection_string}'\n"
                 f"Metrics explorer, with what lands in Azure Monitor: {backend.page}\n"
                 f"The same as JSON: {backend.monitor_url}/_local/metrics\n"
                 f"What was refused is in the queue '{INGRESS}-dead-letter'.\n"
@@ -48,7 +54,7 @@ def main() -> int:
                 flush=True,
             )
             # What the shell says of the app counts, except where the stand-ins are.
-            shell = {name: text for name, text in os.environ.items() if name in PASSED_ON}
+            shell = OWN | {name: text for name, text in os.environ.items() if name in PASSED_ON}
             host = CORE_TOOLS if real else HOST
             with run_app(backend, shell, host=host, on_line=print) as child:
                 return child.wait(timeout=threading.TIMEOUT_MAX)

@@ -24,7 +24,7 @@ from azure.storage.queue import QueueServiceClient
 from local.azurite import Azurite
 from local.processes import Child
 
-__all__ = ["HOST", "INGRESS", "ROOT", "Backend", "run_app", "run_backend"]
+__all__ = ["HOST", "INGRESS", "OURS", "READY", "ROOT", "Backend", "run_app", "run_backend"]
 
 ROOT = Path(__file__).parent.parent
 INGRESS = "metrics"

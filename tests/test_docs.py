@@ -1,38 +1,14 @@
-"""What the documentation says of settings and host.json is what the code and the file have."""
+"""What the documentation says of host.json, dead letters, sources and versions is what is there."""
 
 from __future__ import annotations
 
 import json
 import re
+import tomllib
 
 from local.stack import ROOT
 from shared.model import Reason
-from shared.settings import DEFAULTS, Settings
-
-SETTINGS = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
-ROW = re.compile(r"^\| `(?P<name>\w+)` \|(?P<meaning>.*)\|(?P<default>[^|]*)\|$", re.MULTILINE)
-
-
-def test_every_default_stands_in_the_table_of_settings() -> None:
-    rows = {row["name"]: row["default"].strip() for row in ROW.finditer(SETTINGS)}
-    documented = {name: rows.get(name) for name in DEFAULTS}
-    assert documented == {name: f"`{default}`" for name, default in DEFAULTS.items()}
-
-
-def test_every_setting_of_the_table_is_one_that_the_code_knows() -> None:
-    source = (ROOT / "shared" / "settings.py").read_text(encoding="utf-8")
-    source += (ROOT / "function_app.py").read_text(encoding="utf-8")
-    source += (ROOT / "shared" / "connections.py").read_text(encoding="utf-8")
-    for row in ROW.finditer(SETTINGS):
-        name = row["name"].replace("MetricsStorage__", "{name}__")
-        assert name in source, name
-
-
-def test_the_sample_says_nothing_that_is_the_default_anyway() -> None:
-    sample = json.loads((ROOT / "local.settings.sample.json").read_bytes())["Values"]
-    Settings.from_env(sample)
-    kept = {name: text for name, text in sample.items() if DEFAULTS.get(name) == text}
-    assert set(kept) <= {"METRICS_SOURCES"}  # There to be filled in.
+from shared.sources import KINDS
 
 
 def test_every_value_of_host_json_is_explained() -> None:
@@ -47,3 +23,28 @@ def test_every_reason_of_a_dead_letter_is_explained() -> None:
     assert set(re.findall(r"^\| `(\w+)` \|", text.split("| reason |")[1], re.MULTILINE)) == set(
         Reason
     )
+
+
+def test_every_kind_of_source_has_a_page_and_is_listed() -> None:
+    listed = (ROOT / "docs" / "sources" / "README.md").read_text(encoding="utf-8")
+    for kind in KINDS:
+        assert f"| [`{kind}`]({kind}.md) |" in listed
+        page = (ROOT / "docs" / "sources" / f"{kind}.md").read_text(encoding="utf-8")
+        assert page.startswith(f"# Source: {kind}\n")
+        assert "**An alert to begin with:**" in page
+
+
+def test_the_version_is_the_newest_of_the_changelog() -> None:
+    """Unless none was released."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    first, *released = re.findall(r"^## (\S+)", changelog, re.MULTILINE)
+    assert first == "Unreleased"
+    assert not released or released[0].strip("[]") == project["version"]
+
+
+def test_every_program_that_measures_is_there() -> None:
+    text = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"python -m bench\.(\w+)", text))
+    there = {path.stem for path in (ROOT / "bench").glob("*.py") if "def main" in path.read_text()}
+    assert named == there

@@ -1,8 +1,7 @@
-"""What docs/deploy.md says to type and to set is there."""
+"""What docs/deploy.md says to type and to set is there; its JSON is read by tests/docs."""
 
 from __future__ import annotations
 
-import json
 import re
 
 from local.stack import ROOT
@@ -44,13 +43,6 @@ def test_templates_that_are_deployed_take_what_they_are_given() -> None:
         assert required <= given <= params.keys(), path
 
 
-def test_what_the_commands_give_is_json() -> None:
-    for text in re.findall(r"='([{\[].*?)'(?:\s|$)", TEXT):
-        json.loads(text)
-    (content,) = re.findall(r"--content '(.+)'", TEXT)
-    assert json.loads(content) == {"points": [{"metric": "Hello", "value": 1}]}
-
-
 def test_publishing_works_in_a_fresh_clone() -> None:
     """Without local.settings.json Core Tools do not know the language."""
     commands = re.findall(
@@ -88,13 +80,15 @@ def test_roles_are_removed_in_every_subscription() -> None:
         assert f"az role assignment {verb} --subscription $SUBSCRIPTION" in loop
 
 
-def test_every_alert_is_in_the_table() -> None:
+def test_every_alert_is_in_the_table_and_has_an_answer() -> None:
     rows = set(re.findall(r"`…-([\w-]+)`", section("Alerts")))
     metric = re.findall(
         r"^ +name: '([a-z-]+)'$", File.read(INFRA / "alerts.bicep").text, re.MULTILINE
     )
     logs = File.read(INFRA / "alerts" / "requests.bicep").of("resource")
     assert rows == {*metric, *logs}
+    operations = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^### `…-([\w-]+)`$", operations, re.MULTILINE)) == rows
 
 
 def test_custom_metrics_have_a_price_with_its_source_and_date() -> None:

@@ -19,12 +19,13 @@ SCHEMA = sources_schema()["$defs"]
 def of_kind(kind: str) -> tuple[Declaration, dict[str, Any]]:
     """The type in Bicep and the schema of a kind of source."""
     (schema,) = (one for one in SCHEMA.values() if one["properties"].get("kind") == {"const": kind})
-    (found,) = (
+    found = [
         one
         for one in TYPES.values()
         if any(member.name == "kind" and member.type == f"'{kind}'" for member in one.members)
-    )
-    return found, schema
+    ]
+    assert len(found) == 1, f"infra/sources.bicep has {len(found)} types of the kind {kind!r}"
+    return found[0], schema
 
 
 each = pytest.mark.parametrize("kind", KINDS)

@@ -1,51 +1,13 @@
-"""The commands of docs/emulator.md, run as they stand there."""
+"""The numbers of docs/emulator.md; its commands are run by tests/docs."""
 
 from __future__ import annotations
 
-import json
-import re
-import shutil
-import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import pytest
 
 from local.monitor import limits
 from local.monitor.time_grain import GRAINS
 
-if TYPE_CHECKING:
-    from .client import Client
-
 TEXT = (Path(__file__).parents[2] / "docs" / "emulator.md").read_text(encoding="utf-8")
-
-
-@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl")
-def test_every_curl_command_does_what_it_says(client: Client) -> None:
-    publish, read, fail = re.findall(r"^```sh\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
-
-    def run(*scripts: str) -> str:
-        finished = subprocess.run(
-            ["bash", "-euo", "pipefail"],  # noqa: S607
-            input=f"EMULATOR={client.url}\n" + "\n".join(scripts),
-            env={"PATH": "/usr/local/bin:/usr/bin:/bin", "NO_PROXY": "127.0.0.1"},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert finished.returncode == 0, finished.stderr
-        return finished.stdout
-
-    assert run(publish) == '{"statusCode":200}'
-    (value,) = client.values()
-    assert (value["metric"], value["dimensions"], value["sum"]) == ("Orders", {"Country": "NL"}, 28)
-    answer = json.loads(run(publish, read).removeprefix('{"statusCode":200}'))
-    (series,) = answer["value"][0]["timeseries"]
-    assert series["metadatavalues"][0]["value"] == "NL"
-    assert series["data"][0]["total"] == 56
-    assert '"retryAfter":5' in run(fail)
-    assert client.values() == []
 
 
 def test_the_numbers_are_those_of_the_code() -> None:

@@ -1,0 +1,49 @@
+"""The stand-ins for Azure that the pages' blocks meet: over TLS, signed in to, with the app."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from azure.storage.queue import QueueServiceClient
+
+from local.azurite import Azurite
+from local.processes import Child
+from local.stack import INGRESS, ROOT, Backend, run_app
+
+from .world import World, copy_of_the_project
+
+# So that what fails there says more than that it failed.
+pytest.register_assert_rewrite(f"{__package__}.expectations", f"{__package__}.messages")
+
+
+@pytest.fixture(scope="session")
+def azure() -> Iterator[Backend]:
+    """Azurite over TLS, where tokens are checked; the emulator; and the app on the queue."""
+    command = (sys.executable, "-m", "local.monitor", "--port", "0")
+    with Azurite(oauth=True) as azurite, Child("emulator", command, cwd=ROOT) as monitor:
+        url = monitor.wait_for(r"http://\S+")[0]
+        certificate = str(azurite.certificate)
+        with QueueServiceClient.from_connection_string(
+            azurite.connection_string, connection_verify=certificate
+        ) as storage:
+            backend = Backend(azurite, storage, url)
+            settings = {
+                "MetricsStorage": "",
+                "MetricsStorage__queueServiceUri": azurite.queue_endpoint,
+                "MetricsStorage__credential": "managedidentity",
+                "METRICS_SAMPLE_SCHEDULE": "0 0 0 1 1 *",
+                "REQUESTS_CA_BUNDLE": certificate,
+            }
+            with run_app(backend, settings, queue=INGRESS):
+                yield backend
+
+
+@pytest.fixture
+def world(azure: Backend, tmp_path: Path) -> Iterator[World]:
+    """A fresh copy of the project beside an empty store."""
+    azure.control("DELETE", "state")
+    yield World(copy_of_the_project(tmp_path), azure)
+    azure.control("DELETE", "state")

@@ -1,0 +1,86 @@
+"""Messages, sources and settings that stand in the pages, held to the schemas and the code."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import jsonschema
+from builders import NOW, WINDOW, message
+from sourcing import make_context
+
+from shared.dead_letter import Origin, write_dead_letters
+from shared.message import Address, parse
+from shared.model import Point
+from shared.settings import Settings
+from shared.sources import load_sources
+from tools.schemas import message_schema, sources_schema
+
+__all__ = ["check_json", "check_message", "messages_of_literals"]
+
+# """ … """ of C# (from 11 on) and Java (from 15 on): what stands in it is the message.
+_LITERAL = re.compile(r'(\${2})?"{3}\n(.*?)"{3}', re.DOTALL)
+# What the program puts in: {{name}} in C#, %d in Java's formatted.
+_HOLE = re.compile(r"\{\{\w+\}\}|%d")
+
+
+def check_json(text: str) -> None:
+    """JSON is a message, a source or several, a dead letter, or a file of settings."""
+    document = json.loads(text)
+    first = document[0] if isinstance(document, list) else document
+    if "kind" in first:
+        _check_sources(document if isinstance(document, list) else [document])
+    elif {"points", "data"} & first.keys():
+        check_message(text)
+    elif "refused" in first:
+        _check_dead_letter(first)
+    elif "Values" in first:
+        Settings.from_env(first["Values"])
+    else:
+        raise AssertionError("it is nothing that the tests know to check")
+
+
+def check_message(text: str) -> list[Point]:
+    """The points of a message that the schema and the code accept as a whole."""
+    jsonschema.validate(json.loads(text), message_schema())
+    defaults = Address("QueueProcessing", message()["resourceId"])
+    parsed = parse(text.encode(), enqueued=NOW, now=NOW, defaults=defaults, window=WINDOW)
+    assert [rejection.detail for rejection in parsed.rejections] == []
+    assert parsed.points
+    return list(parsed.points)
+
+
+def messages_of_literals(code: str) -> list[str]:
+    """The messages in the raw string literals of C# or the text blocks of Java."""
+    return [_HOLE.sub("7", literal) for _, literal in _LITERAL.findall(code)]
+
+
+def _check_sources(entries: list[Any]) -> None:
+    jsonschema.validate(entries, sources_schema())
+    sources, problems = load_sources(json.dumps(entries), make_context())
+    assert problems == []
+    assert len(sources) == len(entries)
+
+
+def _check_dead_letter(shown: dict[str, Any]) -> None:
+    """The letter of the page is the one that such a message gets, but for times and IDs."""
+    points = [{"metric": "Orders", "value": 7}] * 3
+    eleven = {f"d{number}": "x" for number in range(11)}
+    body = message(*points, {"metric": "Orders", "value": 7, "dimensions": eleven})
+    parsed = parse(
+        json.dumps(body).encode(),
+        enqueued=NOW,
+        now=NOW,
+        defaults=Address("QueueProcessing"),
+        window=WINDOW,
+    )
+    origin = Origin("0d2ba5c4", NOW)
+    (letter,) = write_dead_letters([(parsed.rejections, origin)], NOW)
+    real = json.loads(letter)
+    assert shown.keys() == real.keys()
+    assert shown["reason"] == real["reason"]
+    assert shown["detail"] == real["detail"]
+    (refused,), (expected,) = shown["refused"], real["refused"]
+    assert refused["detail"] == expected["detail"]
+    assert refused["message"].keys() == expected["message"].keys()

@@ -1,0 +1,57 @@
+"""Every link from one file of the project to another, and into it, arrives."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+import pytest
+
+from local.stack import ROOT
+
+from .pages import PAGES, folder, read
+from .world import ignored
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_links_arrive(path: str) -> None:
+    lost = [
+        f"{path}:{line}: {target}" for line, target in read(path).links if not _there(path, target)
+    ]
+    assert lost == []
+
+
+@pytest.mark.parametrize("path", [page for page in PAGES if page.startswith("docs/")])
+def test_the_index_leads_to_every_page(path: str) -> None:
+    listed = {
+        str((folder("docs/README.md") / target.partition("#")[0]).resolve().relative_to(ROOT))
+        for _, target in read("docs/README.md").links
+        if not urlsplit(target).scheme
+    }
+    assert path in listed | {"docs/README.md"}
+
+
+def _there(page: str, target: str) -> bool:
+    parts = urlsplit(target)
+    if parts.scheme:  # Another site: not looked at, so that tests need no network.
+        return parts.scheme == "https"
+    file = (folder(page) / parts.path).resolve() if parts.path else ROOT / page
+    if not file.is_relative_to(ROOT) or not file.exists():
+        return False
+    return not parts.fragment or parts.fragment in read(str(file.relative_to(ROOT))).anchors
+
+
+def test_a_lost_link_is_noticed() -> None:
+    assert _there("docs/messages.md", "../README.md#deploy")
+    assert _there("README.md", "docs/messages.md#dead-letters")
+    for target in ("docs/nowhere.md", "docs/messages.md#nowhere", "#nowhere", "http://example.com"):
+        assert not _there("README.md", target)
+
+
+def test_what_is_ignored_by_git_is_not_linked() -> None:
+    targets = {
+        str((folder(page) / urlsplit(target).path).resolve().relative_to(ROOT))
+        for page in PAGES
+        for _, target in read(page).links
+        if not urlsplit(target).scheme and urlsplit(target).path
+    }
+    assert [one for one in targets if ignored().match_file(one)] == []
