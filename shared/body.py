@@ -29,12 +29,12 @@ _ARRAY = msgspec.json.Decoder(list[Raw])
 _ANY = msgspec.json.Decoder(Raw)
 
 
-def documents(body: bytes) -> Iterator[tuple[str, bytes]]:
+def documents(body: bytes, most: int = MAX_BODY_BYTES) -> Iterator[tuple[str, bytes]]:
     """Yield where each document stands (`""`, `[2]`, `line 3:`) and its bytes, unread.
 
     Raises RefusedError when there is no telling what the body is.
     """
-    text = _json_text(body)
+    text = _json_text(body, most)
     if text.startswith(b"["):
         try:
             parts = decoded(_ARRAY, text)
@@ -58,10 +58,10 @@ def documents(body: bytes) -> Iterator[tuple[str, bytes]]:
         yield "", text
 
 
-def _json_text(body: bytes) -> bytes:
+def _json_text(body: bytes, most: int) -> bytes:
     """The body's JSON, out of its base64 if it is in one."""
-    if len(body) > MAX_BODY_BYTES:
-        raise RefusedError("body", f"{len(body)} bytes, at most {MAX_BODY_BYTES}")
+    if len(body) > most:
+        raise RefusedError("body", f"{len(body)} bytes, at most {most}")
     text = _utf8("body", body)
     if not text:
         raise RefusedError("body", "empty")

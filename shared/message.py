@@ -10,7 +10,7 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from shared.address import checked_region, checked_resource_id
-from shared.body import documents
+from shared.body import MAX_BODY_BYTES, documents
 from shared.checks import (
     ValueSet,
     check_dimension_names,
@@ -54,16 +54,22 @@ class Parsed(msgspec.Struct):
 
 
 def parse(
-    body: bytes, *, enqueued: datetime, now: datetime, defaults: Address, window: Window
+    body: bytes,
+    *,
+    enqueued: datetime,
+    now: datetime,
+    defaults: Address,
+    window: Window,
+    most: int = MAX_BODY_BYTES,
 ) -> Parsed:
     """Read a queue message's body. Never raises for what the body holds.
 
-    `enqueued` (UTC) is the time of points that name none; `now` (UTC) is what the window of
-    accepted times is measured from.
+    `enqueued` (UTC) is the time of points that name none, the very object; `now` (UTC) is what
+    the window of accepted times is measured from. A body may have `most` bytes.
     """
     reader = _Reader(enqueued, now, defaults, window)
     try:
-        for where, document in documents(body):
+        for where, document in documents(body, most):
             reader.read(where, document)
     except RefusedError as refused:
         reader.parsed.rejections.append(Rejection(refused.reason, str(refused), body))
