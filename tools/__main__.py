@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from shared.errors import RelayError
+from tools.send import send
 
 __all__ = ["main"]
 
@@ -28,6 +29,8 @@ class _Commands(click.Group):
 def main() -> None:
     """Send metrics, examine a relay, and mend what it refused."""
 
+
+main.add_command(send)
 
 if __name__ == "__main__":
     main(prog_name="python -m tools")
