@@ -103,7 +103,7 @@ def send(  # noqa: PLR0917 (options come by name)
         wrong = _wrong(tally, spool)
         if queues is None:
             click.echo(f"{amount(spool)}; nothing was sent.")
-            sys.exit(wrong)
+            sys.exit(int(wrong))
         if not spool.messages or (wrong and not skip_invalid):
             hint = "; --skip-invalid sends what is right" if spool.messages else ""
             raise RelayError(f"nothing was sent{hint}")
@@ -112,12 +112,11 @@ def send(  # noqa: PLR0917 (options come by name)
         click.echo(sent(spool, outcome, checked - begun, time.monotonic() - checked))
         if len(outcome.put) < len(spool.messages):
             wrong = True
-            name = None if file is None or file.name == "<stdin>" else file.name
-            for line in left_over(spool, outcome, name, from_line):
+            for line in left_over(spool, outcome, _path(file), from_line):
                 click.echo(line, err=True)
         if watcher is not None and outcome.put:
             wrong |= _watch(watcher, outcome, timeout or _TIMEOUT)
-    sys.exit(wrong)
+    sys.exit(int(wrong))
 
 
 def _given(
@@ -132,6 +131,12 @@ def _given(
         raise click.UsageError("--from-line is of FILE")
     # As JSON: so it is checked, and refused, as what stands in a file.
     return iter([Entry(1, "", json.dumps(message).encode())]), Address("", "")
+
+
+def _path(file: BinaryIO | None) -> str | None:
+    """The name of a file that can be read again; standard input cannot."""
+    name = getattr(file, "name", None)
+    return name if isinstance(name, str) and Path(name).is_file() else None
 
 
 def _read(

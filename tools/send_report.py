@@ -65,7 +65,7 @@ def settled(found: Settled, messages: int) -> Iterator[str]:
     """What became of the messages."""
     if found.waiting:
         yield (
-            f"{found.waiting:,} of {_count(messages, 'message')} are still in the queue: not taken "
+            f"Still in the queue: {found.waiting:,} of {_count(messages, 'message')}, not taken "
             "yet, or Azure does not take their points for now (the relay's log says why)."
         )
     else:
