@@ -15,14 +15,18 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from azure.core.exceptions import ServiceRequestError
+from azure.core.exceptions import (
+    HttpResponseError,
+    ResourceNotFoundError,
+    ServiceRequestError,
+)
 from azure.storage.queue import QueueClient
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import quick
 
 from local.stack import ROOT, Backend
-from tools.dispatch import Brake, Outcome, Put, dispatch
+from tools.dispatch import Brake, Outcome, Put, dispatch, explained
 from tools.packer import Address
 from tools.send_report import left_over
 from tools.spool import Spool
@@ -216,3 +220,15 @@ def test_ctrl_c_while_sending_says_where_to_go_on(
         assert again.stdout.startswith(f"Sent {count - stopped:,} points in ")
     found = [message.content for message in client.receive_messages(messages_per_page=32)]
     assert numbers(found) == list(range(count))
+
+
+def test_what_the_queue_says_is_explained() -> None:
+    queue = cast(QueueClient, Shelf())
+    refused = HttpResponseError("This request is not authorized.\nRequestId: 5")
+    refused.status_code = 403
+    assert explained(refused, queue) == (
+        "This request is not authorized. (it takes the role Storage Queue Data Message Sender)"
+    )
+    missing = explained(ResourceNotFoundError("no"), queue)
+    assert missing == "there is no queue 'metrics' at http://127.0.0.1/devstoreaccount1"
+    assert explained(ValueError("a\nb"), queue) == "ValueError: a"

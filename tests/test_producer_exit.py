@@ -85,9 +85,9 @@ def test_sigterm_from_outside_in_the_middle_of_puts(backend: Backend, queue: str
     client = backend.storage.create_queue(queue)
     program = """
 exit_on_sigterm()
-print("ready", flush=True)
 put = 1000
 try:
+    print("ready", flush=True)
     while True:
         metrics.put("Orders", put)
         put += 1

@@ -122,7 +122,9 @@ def test_a_value_is_given_in_other_ways(
 def test_a_point_without_a_resource_is_for_the_relays_own(send: Send, ingress: QueueClient) -> None:
     done = send("--metric", "x", "--value", "1")
     assert done.exit_code == 0
-    assert "1 name no resource: they are for the relay's METRICS_RESOURCE_ID" in done.stderr
+    assert done.stderr.startswith(
+        "Without a resource: 1; that is for the relay's METRICS_RESOURCE_"
+    )
     assert messages(ingress) == [{"points": [{"metric": "x", "value": 1.0}]}]
 
 
@@ -167,6 +169,8 @@ USAGE = {
     "no file": ("nothing.jsonl", "No such file or directory"),
     "a line of none": ("--metric x --value 1 --from-line 2", "--from-line is of FILE"),
     "a timeout of nothing": ("--metric x --value 1 --timeout 2", "--timeout is of --watch"),
+    "a wrong default": ("- --resource-id /subscriptions/1", "resourceId: '/subscriptions/1' is a"),
+    "a wrong region": ("- --region Europe", "region: 'Europe' is not a region"),
     "a dry watch": ("--metric x --value 1 --watch --dry-run", "--dry-run sends nothing to --watch"),
 }
 
@@ -214,7 +218,7 @@ def test_a_line_may_be_longer_than_a_message(send: Send, ingress: QueueClient) -
     assert done.exit_code == 0, done.output
     found = messages(ingress)
     assert len(found) > 1
-    assert values(found) == list(range(5000))
+    assert sorted(values(found)) == list(range(5000))
 
 
 WRONG_FILES = {

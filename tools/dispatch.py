@@ -116,8 +116,13 @@ def dispatch(
     return outcome
 
 
-def explained(exc: Exception, queue: QueueClient) -> str:
-    """What went wrong with the queue, in a line, with what helps where that is known."""
+def explained(
+    exc: Exception, queue: QueueClient, role: str = "Storage Queue Data Message Sender"
+) -> str:
+    """What went wrong with the queue, in a line, with what helps where that is known.
+
+    `role` is the one that allows what was tried.
+    """
     from azure.core.exceptions import (  # noqa: PLC0415 (slow to import)
         HttpResponseError,
         ResourceNotFoundError,
@@ -127,7 +132,7 @@ def explained(exc: Exception, queue: QueueClient) -> str:
         return f"there is no queue {queue.queue_name!r} at {_account(queue)}"
     text = str(exc).partition("\n")[0]
     if isinstance(exc, HttpResponseError) and exc.status_code == 403:
-        return f"{text} (sending takes the role Storage Queue Data Message Sender)"
+        return f"{text} (it takes the role {role})"
     return f"{type(exc).__name__}: {text}"
 
 

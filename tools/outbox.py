@@ -53,10 +53,12 @@ class Outbox:
         clock: Callable[[], float],
         wait: Wait,
     ) -> None:
-        """Start the thread. `wait` waits for news, at most some seconds by `clock`."""
+        """Start the thread. `wait` waits for news, at most some seconds by `clock`.
+
+        `most_bytes_held` is three messages at the least.
+        """
         self._queue = queue
         self._flush_seconds = flush_seconds
-        self._most_held = most_bytes_held
         self._on_error = on_error
         self._clock = clock
         self._wait = wait
@@ -72,6 +74,8 @@ class Outbox:
         self._handed_over = False
         # The thread's own.
         self._limit = most_bytes(queue)
+        # An open message, and a full one beside it that sets the thread to work.
+        self._most_held = max(most_bytes_held, 3 * self._limit)
         self._packer = Packer(self._limit)
         self._ready: deque[Message] = deque()
         threading.Thread(target=self._run, name="metrics outbox", daemon=True).start()
@@ -99,7 +103,11 @@ class Outbox:
         with self._news:
             if self._closed:
                 raise RuntimeError("this Producer is closed")
-            self._settle()
+            self._asked += 1
+            ticket = self._asked
+            self._news.notify_all()
+            while self._answered < ticket:
+                self._news.wait()
             if self._failure is not None:
                 raise self._failure
 
@@ -110,25 +118,18 @@ class Outbox:
         """
         with self._news:
             if not self._closed:
+                self._asked += 1
                 self._closed = True
-                self._settle()
+                self._news.notify_all()
             while self._answered < self._asked:
                 self._news.wait()
             if self._failure is not None and not self._handed_over:
                 self._handed_over = True
                 raise self._failure
 
-    def _settle(self) -> None:
-        self._asked += 1
-        ticket = self._asked
-        self._news.notify_all()
-        while self._answered < ticket:
-            self._news.wait()
-
     def _full(self, more: int) -> bool:
-        """Whether there is no room; one point always finds some."""
-        held = self._given_bytes + self._packed_bytes
-        return held > 0 and held + more > self._most_held
+        """Whether there is no room for so many bytes more."""
+        return self._given_bytes + self._packed_bytes + more > self._most_held
 
     def _run(self) -> None:
         """Do rounds until a closed outbox has answered whoever closed it."""

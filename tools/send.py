@@ -20,8 +20,9 @@ from tools.app_settings import read_app_settings
 from tools.console import err, progress
 from tools.dispatch import Brake, Outcome, dispatch
 from tools.ingress import Queues, find_queues, queue_options
+from tools.point_entry import PointEntry, PointError
 from tools.send_input import Entry, entries
-from tools.send_options import point_options, read_point
+from tools.send_options import ADDRESS, point_options, read_point
 from tools.send_reading import Tally, read_into, window_of
 from tools.send_report import amount, left_over, sent, settled
 from tools.settle import Watcher
@@ -125,8 +126,13 @@ def _given(
     """What is to be sent, and the address of what names none. Raises UsageError."""
     message = read_point(point, of_file=file is not None)
     if file is not None:
-        address = (point["namespace"] or "", point["resource_id"] or "", point["region"] or "")
-        return (one for one in entries(file) if one.number >= from_line), Address(*address)
+        resource_id, region, namespace = (point[name] or "" for name in ADDRESS)
+        try:
+            PointEntry(resource_id or None, region or None, namespace or None)
+        except PointError as exc:
+            raise click.UsageError(str(exc)) from exc
+        defaults = Address(namespace, resource_id, region)
+        return (one for one in entries(file) if one.number >= from_line), defaults
     if from_line > 1:
         raise click.UsageError("--from-line is of FILE")
     # As JSON: so it is checked, and refused, as what stands in a file.
@@ -178,8 +184,8 @@ def _wrong(tally: Tally, spool: Spool) -> bool:
         err.print("There is nothing to send.")
     if tally.homeless:
         err.print(
-            f"{tally.homeless:,} name no resource: they are for the relay's METRICS_RESOURCE_ID; "
-            "where it has none, they are dead-lettered."
+            f"Without a resource: {tally.homeless:,}; that is for the relay's METRICS_RESOURCE_ID, "
+            "and dead-lettered where it has none."
         )
     return bool(tally.refused) or not spool.points
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-__all__ = ["point_options", "read_point"]
+__all__ = ["ADDRESS", "point_options", "read_point"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -23,7 +23,7 @@ _MEMBERS = {
     "dimension": "dimensions",
     "time": "time",
 }
-_ADDRESS = {"resource_id": "resourceId", "region": "region", "namespace": "namespace"}
+ADDRESS = {"resource_id": "resourceId", "region": "region", "namespace": "namespace"}
 
 
 class _Numbers(click.ParamType[list[float]]):
@@ -95,7 +95,7 @@ def read_point(given: Mapping[str, Any], *, of_file: bool) -> dict[str, Any]:
         return {}
     if "metric" not in point:
         raise click.UsageError("give --metric NAME for one point, or FILE (- for standard input)")
-    address = {member: given[name] for name, member in _ADDRESS.items() if given[name] is not None}
+    address = {member: given[name] for name, member in ADDRESS.items() if given[name] is not None}
     return {**address, "points": [point]}
 
 

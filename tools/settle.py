@@ -157,4 +157,5 @@ def _translated(client: QueueClient) -> Iterator[None]:
     try:
         yield
     except AzureError as exc:
-        raise RelayError(f"--watch: {explained(exc, client)}") from exc
+        why = explained(exc, client, role="Storage Queue Data Reader")
+        raise RelayError(f"--watch: {why}") from exc
