@@ -26,6 +26,8 @@ def amount(spool: Spool) -> str:
 def sent(spool: Spool, outcome: Outcome, checking: float, sending: float) -> str:
     """How much was sent, and how fast."""
     if len(outcome.put) == len(spool.messages):
+        if spool.points == 1:
+            return f"Sent {amount(spool)}."
         rate = spool.points / (checking + sending)
         return (
             f"Sent {amount(spool)}.\n"
