@@ -53,12 +53,13 @@ endif
 	@.venv-3.13/bin/python $(PIP_INSTALL) -r requirements-dev.txt
 	@touch $@
 
-bench: setup ## Measure what sampling costs, what a flood of invalid messages does, what the emulator bears; takes minutes
+bench: setup ## Measure what sampling costs, what a flood of invalid messages does, what the emulator bears, how `send` does; takes minutes
 	@.venv/bin/python -m bench.sampling
 	@.venv/bin/python -m bench.flood
 	@.venv/bin/python -m bench.monitor
+	@.venv/bin/python -m bench.send
 
-check: setup ## Lint, formatting and types
+check: .venv/installed ## Lint, formatting and types
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy

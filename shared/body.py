@@ -58,10 +58,10 @@ def documents(text: bytes) -> Iterator[tuple[str, bytes]]:
         yield "", text
 
 
-def json_text(body: bytes) -> bytes:
+def json_text(body: bytes, most: int = MAX_BODY_BYTES) -> bytes:
     """The body's JSON, unread, out of its base64 if it is in one. Raises RefusedError."""
-    if len(body) > MAX_BODY_BYTES:
-        raise RefusedError("body", f"{len(body)} bytes, at most {MAX_BODY_BYTES}")
+    if len(body) > most:
+        raise RefusedError("body", f"{len(body)} bytes, at most {most}")
     text = _utf8("body", body)
     if not text:
         raise RefusedError("body", "empty")

@@ -8,7 +8,7 @@ from datetime import datetime
 import msgspec
 from msgspec import UNSET, Raw
 
-from shared.body import documents, json_text
+from shared.body import MAX_BODY_BYTES, documents, json_text
 from shared.checks import Times, check_dimension_names, paired, series_of, value_set
 from shared.destination import Address, lane_of, narrowed
 from shared.message_at_once import read_at_once
@@ -44,16 +44,22 @@ class Parsed(msgspec.Struct):
 
 
 def parse(
-    body: bytes, *, enqueued: datetime, now: datetime, defaults: Address, window: Window
+    body: bytes,
+    *,
+    enqueued: datetime,
+    now: datetime,
+    defaults: Address,
+    window: Window,
+    most: int = MAX_BODY_BYTES,
 ) -> Parsed:
     """Read a queue message's body. Never raises for what the body holds.
 
-    `enqueued` (UTC) is the time of points that name none; `now` (UTC) is what the window of
-    accepted times is measured from.
+    `enqueued` (UTC) is the time of points that name none, the very object; `now` (UTC) is what
+    the window of accepted times is measured from. A body may have `most` bytes.
     """
     times = Times(enqueued, now, window)
     try:
-        text = json_text(body)
+        text = json_text(body, most)
         points = read_at_once(text, times, defaults)
         if points is not None:
             return Parsed(points, [])

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 
 import msgspec
-from msgspec import UNSET, Raw
+from msgspec import UNSET, Raw, UnsetType
 
 from shared.message_types import PointIn, PointsParts
 from shared.model import Point, utc_text
 from shared.packing import packed, size_in_queue
 
-__all__ = ["MAX_MESSAGE_BYTES", "write_messages"]
+__all__ = ["MAX_MESSAGE_BYTES", "write_envelope", "write_messages", "write_point"]
 
 # Well under the 64 KiB of a queue message, to leave room for what may go around it.
 MAX_MESSAGE_BYTES = 48 * 1024
@@ -29,13 +29,23 @@ def write_messages(points: Iterable[Point], limit: int = MAX_MESSAGE_BYTES) -> I
         yield bytes(run[0]) if len(run) == 1 else _ENCODER.encode(run)
 
 
+def write_envelope(region: str, resource_id: str, namespace: str, points: list[Raw]) -> bytes:
+    """A document around points of one address; what is empty is for the reader to fill in."""
+    return _ENCODER.encode(_envelope(region, resource_id, namespace, points))
+
+
+def write_point(point: Point, *, timed: bool = True) -> bytes:
+    """What a document holds of a point; without its time it is of when it is enqueued."""
+    return _ENCODER.encode(_written(point, utc_text(point.time) if timed else UNSET))
+
+
 def _documents(points: Iterable[Point], limit: int) -> Iterator[bytes]:
     """A document for each address, or several where one would be too long."""
     ordered = sorted(points, key=_address)
     for (region, resource_id, namespace), group in groupby(ordered, key=_address):
-        envelope = PointsParts([], namespace, resource_id=resource_id, region=region or UNSET)
+        envelope = _envelope(region, resource_id, namespace)
         room = limit - size_in_queue(_ENCODER.encode(envelope))
-        for batch in packed((_ENCODER.encode(_written(point)) for point in group), room):
+        for batch in packed(map(write_point, group), room):
             yield _ENCODER.encode(msgspec.structs.replace(envelope, points=batch))
 
 
@@ -43,13 +53,24 @@ def _address(point: Point) -> tuple[str, str, str]:
     return point.lane.region, point.lane.resource_id, point.namespace
 
 
-def _written(point: Point) -> PointIn:
+def _envelope(
+    region: str, resource_id: str, namespace: str, points: list[Raw] | None = None
+) -> PointsParts:
+    return PointsParts(
+        points or [],
+        namespace or UNSET,
+        resource_id=resource_id or UNSET,
+        region=region or UNSET,
+    )
+
+
+def _written(point: Point, time: str | UnsetType) -> PointIn:
     dimensions = point.dimensions
     one = point.count == 1 and point.min == point.max == point.sum
     return PointIn(
         point.metric,
         dimensions=Raw(_ENCODER.encode(dict(dimensions))) if dimensions else UNSET,
-        time=utc_text(point.time),
+        time=time,
         value=point.sum if one else UNSET,
         min=UNSET if one else point.min,
         max=UNSET if one else point.max,

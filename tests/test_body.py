@@ -204,3 +204,10 @@ def test_pretty_json_that_is_wrong_is_refused_once() -> None:
 def test_no_telling_what_it_is_raises() -> None:
     with pytest.raises(RefusedError, match=r"^body: empty$"):
         list(documents(json_text(b"")))
+
+
+def test_who_reads_more_than_a_message_says_how_much() -> None:
+    body = ONE + b" " * (MAX_BODY_BYTES + 1 - len(ONE))
+    assert list(documents(json_text(body, MAX_BODY_BYTES + 1))) == [("", ONE)]
+    with pytest.raises(RefusedError, match=r"^body: 65537 bytes, at most 65536$"):
+        json_text(body)

@@ -7,9 +7,15 @@ from datetime import timedelta
 
 import pytest
 from builders import DEFAULTS, LANE, NOW, REGION, RESOURCE, WINDOW, point
+from msgspec import Raw
 
-from shared.message import parse
-from shared.message_writer import MAX_MESSAGE_BYTES, write_messages
+from shared.message import Address, parse
+from shared.message_writer import (
+    MAX_MESSAGE_BYTES,
+    write_envelope,
+    write_messages,
+    write_point,
+)
 from shared.model import MAX_COUNT, Lane, Point
 from shared.packing import packed, size_in_queue
 
@@ -160,3 +166,14 @@ def test_values_are_packed_with_a_comma_each(
 ) -> None:
     found = packed((value.encode() for value in values), room)
     assert [[bytes(value).decode() for value in run] for run in found] == runs
+
+
+def test_what_is_empty_is_for_the_reader_to_fill_in() -> None:
+    written = write_point(point(7.0), timed=False)
+    assert json.loads(written) == {"metric": "QueueDepth", "value": 7.0}
+    message = write_envelope("", "", "", [Raw(written)])
+    assert json.loads(message) == {"points": [{"metric": "QueueDepth", "value": 7.0}]}
+    defaults = Address("QueueProcessing", RESOURCE, REGION)
+    parsed = parse(message, enqueued=NOW, now=NOW, defaults=defaults, window=WINDOW)
+    assert parsed.points == [point(7.0)]
+    assert parsed.points[0].time is NOW

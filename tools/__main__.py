@@ -8,6 +8,7 @@ import click
 
 from shared.errors import RelayError
 from tools.doctor.command import doctor
+from tools.send import send
 
 __all__ = ["main"]
 
@@ -31,6 +32,7 @@ def main() -> None:
 
 
 main.add_command(doctor)
+main.add_command(send)
 
 if __name__ == "__main__":
     main(prog_name="python -m tools")

@@ -79,13 +79,14 @@ _AZURE: Mapping[str, tuple[str, ...]] = {
     "docs/deploy.md": (
         "az login",
         "az deployment group create --name metric-relay --resource-gr",
-        "func azure functionapp publish $APP",
+        "func azure functionapp publish $APP --python",
         "ME=$(az ad signed-in-user show --query id --output tsv)",
         "az monitor metrics list --resource $(output functionAppId) -",
         "az deployment group create --resource-group $GROUP --templat",
         "azd auth login",
         "az role assignment list --all --assignee $(output principalI",
     ),
+    "docs/doctor.md": ("az functionapp config appsettings list --name $APP --resourc",),
     "docs/operations.md": ("az functionapp stop --resource-group $GROUP --name $APP",),
     "docs/enqueue.md": (
         "az storage message put --auth-mode login --account-name STOR",

@@ -1,0 +1,234 @@
+"""Sending that ends early: what was sent is known, and the rest goes neither lost nor twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from azure.core.exceptions import (
+    HttpResponseError,
+    ResourceNotFoundError,
+    ServiceRequestError,
+)
+from azure.storage.queue import QueueClient
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import quick
+
+from local.stack import ROOT, Backend
+from tools.dispatch import Brake, Outcome, Put, dispatch, explained
+from tools.packer import Address
+from tools.send_report import left_over
+from tools.spool import Spool
+
+LIMIT = 300
+
+
+class Shelf:
+    """A queue that keeps what is put, up to where it breaks."""
+
+    queue_name = "metrics"
+    url = "http://127.0.0.1/devstoreaccount1/metrics?sig=secret-1"
+
+    def __init__(self, breaks_at: int = 10**9) -> None:
+        self.texts: list[str] = []
+        self._lock = threading.Lock()
+        self._breaks_at = breaks_at
+        self._calls = 0
+
+    def send_message(self, text: str, **_: object) -> Any:
+        with self._lock:
+            self._calls += 1
+            if self._calls == self._breaks_at:
+                raise ServiceRequestError("away")
+            self.texts.append(text)
+            return _Message(len(self.texts))
+
+
+class _Message:
+    def __init__(self, number: int) -> None:
+        self.id = str(number)
+        self.pop_receipt = "receipt"
+
+
+@contextmanager
+def spooled(lines: list[list[int]], addresses: int, window: int = 1000) -> Iterator[Spool]:
+    """Lines of points, which are numbers; a point's address follows from its number."""
+    with Spool(LIMIT, window) as spool:
+        for entry, points in enumerate(lines, 1):
+            for point in points:
+                where = Address("", f"/{point % addresses}", "")
+                spool.add(entry, where, json.dumps({"value": point}).encode())
+        spool.finish()
+        yield spool
+
+
+def numbers(texts: list[str]) -> list[int]:
+    bodies = [json.loads(text) for text in texts]
+    documents = [one for body in bodies for one in (body if isinstance(body, list) else [body])]
+    return sorted(point["value"] for one in documents for point in one["points"])
+
+
+def put_all(spool: Spool, shelf: Shelf, stop_at: int = 0, pulls: int = 1) -> Outcome:
+    """Dispatch; at the stop_at-th message the brake is pulled, by real signals."""
+    brake = Brake(lambda _: None)
+    sent = 0
+
+    def count() -> None:
+        nonlocal sent
+        sent += 1
+        if sent == stop_at:
+            for _ in range(pulls):
+                signal.raise_signal(signal.SIGINT)
+
+    with brake.watched():
+        queue = cast(QueueClient, shelf)
+        return dispatch(spool, queue, threads=1, brake=brake, sent=count)
+
+
+lines_of_points = st.lists(st.integers(0, 4), min_size=1, max_size=200).map(
+    lambda sizes: [
+        list(range(sum(sizes[:index]), sum(sizes[: index + 1]))) for index in range(len(sizes))
+    ]
+)
+
+
+@quick
+@given(lines_of_points, st.integers(1, 5), st.integers(1, 40), st.sampled_from([1, 2]))
+def test_what_is_stopped_goes_on_where_it_says(
+    lines: list[list[int]], addresses: int, stop_at: int, pulls: int
+) -> None:
+    everything = [point for line in lines for point in line]
+    shelf = Shelf()
+    with spooled(lines, addresses) as spool:
+        assert sum(stored.points for stored in spool.messages) == len(everything)
+        assert all(stored.size <= LIMIT for stored in spool.messages)
+        outcome = put_all(spool, shelf, stop_at, pulls)
+        if len(outcome.put) == len(spool.messages):
+            assert numbers(shelf.texts) == everything
+            return
+        resume = outcome.resume(spool, 1)
+        rest = [spool.read(stored).decode() for stored in outcome.unsent(spool)]
+    assert sorted(numbers(shelf.texts) + numbers(rest)) == everything
+    assert outcome.stopped
+    if pulls == 1:
+        assert resume > 1
+    if resume:
+        assert numbers(rest) == [point for line in lines[resume - 1 :] for point in line]
+
+
+@quick
+@given(lines_of_points, st.integers(1, 5), st.integers(1, 40))
+def test_what_breaks_goes_on_where_it_says(
+    lines: list[list[int]], addresses: int, breaks_at: int
+) -> None:
+    shelf = Shelf(breaks_at)
+    with spooled(lines, addresses) as spool:
+        outcome = put_all(spool, shelf)
+        resume = outcome.resume(spool, 1)
+        rest = [spool.read(stored).decode() for stored in outcome.unsent(spool)]
+    assert sorted(numbers(shelf.texts) + numbers(rest)) == [p for line in lines for p in line]
+    assert bool(rest) is (outcome.failure == "ServiceRequestError: away")
+    if resume and rest:
+        assert numbers(rest) == [point for line in lines[resume - 1 :] for point in line]
+
+
+def test_a_gap_is_not_gone_on_from_by_line() -> None:
+    with spooled([[number] for number in range(100)], 1) as spool:
+        outcome = Outcome(put={0: Put("1", ""), 2: Put("2", "")})
+        assert outcome.resume(spool, 1) == 0
+        assert Outcome().resume(spool, 7) == 7
+        assert len(outcome.unsent(spool)) == len(spool.messages) - 2
+
+
+def test_what_is_left_is_kept_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with spooled([[number] for number in range(100)], 1) as spool:
+        outcome = Outcome(put={1: Put("1", "")}, failure="away")
+        said = list(left_over(spool, outcome, "points.jsonl", 1))
+        (file,) = tmp_path.glob("unsent-*.jsonl")
+        assert said[0] == "away"
+        assert said[1].startswith("What is left, ")
+        assert said[1].endswith(f"is in {file.name}; go on with: python -m tools send {file.name}")
+        in_file = numbers(file.read_text(encoding="utf-8").splitlines())
+        in_queue = numbers([spool.read(spool.messages[1]).decode()])
+    assert sorted(in_file + in_queue) == list(range(100))
+
+
+def test_the_point_at_which_to_go_on_is_named_with_the_file() -> None:
+    with spooled([[number] for number in range(100)], 1) as spool:
+        following = spool.messages[0].points + 1
+        said = left_over(spool, Outcome(put={0: Put("1", "")}), "my points.jsonl", 1)
+        assert list(said) == [
+            f"Go on with: python -m tools send 'my points.jsonl' --from-line {following}"
+        ]
+
+
+def test_ctrl_c_while_reading_sends_nothing(backend: Backend, queue: str, tmp_path: Path) -> None:
+    client = backend.storage.create_queue(queue)
+    fifo = tmp_path / "points"
+    os.mkfifo(fifo)
+    env = {**os.environ, "MetricsStorage": backend.azurite.connection_string}
+    command = [sys.executable, "-m", "tools", "send", str(fifo), "--queue", queue]
+    process = subprocess.Popen(command, cwd=ROOT, env=env, stderr=subprocess.PIPE, text=True)
+    with process, fifo.open("w", encoding="utf-8") as out:
+        for number in range(2000):
+            point = {"metric": "x", "value": number}
+            out.write(json.dumps({"points": [point]}) + "\n")
+        out.flush()
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert said.endswith("Error: stopped while reading: nothing was sent\n")
+    assert process.returncode == 1
+    assert client.peek_messages() == []
+
+
+def test_ctrl_c_while_sending_says_where_to_go_on(
+    backend: Backend, queue: str, tmp_path: Path, eventually: Any
+) -> None:
+    count = 60_000
+    file = tmp_path / "points.jsonl"
+    with file.open("w", encoding="utf-8") as out:
+        for number in range(count):
+            out.write(json.dumps({"points": [{"metric": "x", "value": number}]}) + "\n")
+    client = backend.storage.create_queue(queue)
+    env = {**os.environ, "MetricsStorage": backend.azurite.connection_string}
+    command = [sys.executable, "-m", "tools", "send", str(file), "--queue", queue, "--threads", "1"]
+    options: dict[str, Any] = {"cwd": ROOT, "env": env, "stdout": -1, "stderr": -1, "text": True}
+    with subprocess.Popen(command, **options) as process:
+        eventually(lambda: client.get_queue_properties().approximate_message_count, bool)
+        process.send_signal(signal.SIGINT)
+        sent, said = process.communicate(timeout=60)
+    if process.returncode:  # Else it was done before the signal came.
+        resume = re.search(r"Go on with: .*points\.jsonl --from-line (\d+)$", said)
+        assert resume, said
+        stopped = int(resume[1]) - 1
+        assert sent.startswith(f"Sent {stopped:,} of {count:,} points, ")
+        again = subprocess.run(
+            [*command, "--from-line", resume[1]], check=True, timeout=120, **options
+        )
+        assert again.stdout.startswith(f"Sent {count - stopped:,} points in ")
+    found = [message.content for message in client.receive_messages(messages_per_page=32)]
+    assert numbers(found) == list(range(count))
+
+
+def test_what_the_queue_says_is_explained() -> None:
+    queue = cast(QueueClient, Shelf())
+    refused = HttpResponseError("This request is not authorized.\nRequestId: 5")
+    refused.status_code = 403
+    assert explained(refused, queue) == (
+        "This request is not authorized. (it takes the role Storage Queue Data Message Sender)"
+    )
+    missing = explained(ResourceNotFoundError("no"), queue)
+    assert missing == "there is no queue 'metrics' at http://127.0.0.1/devstoreaccount1"
+    assert explained(ValueError("a\nb"), queue) == "ValueError: a"

@@ -1,0 +1,141 @@
+"""Messages -> a queue, several at once; and what is known of each when that ends early."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from shared.queues import FOR_EVER, message_text
+from tools.spool import Spool, Stored
+
+if TYPE_CHECKING:
+    from azure.storage.queue import QueueClient
+
+__all__ = ["Brake", "Outcome", "Put", "dispatch", "explained"]
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """A message in the queue."""
+
+    message_id: str
+    receipt: str
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of the messages of a spool, by their place in it."""
+
+    put: dict[int, Put] = field(default_factory=dict)
+    failure: str = ""
+    stopped: bool = False
+
+    def resume(self, spool: Spool, start: int) -> int:
+        """The entry from which on nothing was sent, and before which everything was; 0 for none.
+
+        `start` is the first entry of the spool.
+        """
+        sent = len(self.put)
+        if any(index >= sent for index in self.put):
+            return 0
+        return spool.messages[sent - 1].resume if sent else start
+
+    def unsent(self, spool: Spool) -> list[Stored]:
+        """The messages of which it is not known that they are in the queue."""
+        return [stored for index, stored in enumerate(spool.messages) if index not in self.put]
+
+
+class Brake:
+    """Counts Ctrl-C and SIGTERM: the first ends at the next good place, the second at once."""
+
+    def __init__(self, say: Callable[[str], object]) -> None:
+        self.pulled = 0
+        self._say = say
+
+    def _pull(self, _: int, __: FrameType | None) -> None:
+        self.pulled += 1
+        if self.pulled == 1:
+            self._say("Stopping at the end of a line; once more to stop at once …")
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Count the signals that come meanwhile, where this is the main thread."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self._pull) for number in _SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def dispatch(
+    spool: Spool, queue: QueueClient, *, threads: int, brake: Brake, sent: Callable[[], object]
+) -> Outcome:
+    """Put all messages into the queue, at most `threads` at once; `sent` is called for each.
+
+    Ends early, with what is under way done, when one cannot be put or the brake is pulled.
+    """
+    outcome = Outcome()
+    failed = threading.Event()
+    slots = threading.BoundedSemaphore(threads + 1)
+
+    def put(index: int, body: bytes) -> None:
+        try:
+            message = queue.send_message(message_text(body), time_to_live=FOR_EVER)
+            outcome.put[index] = Put(message.id, message.pop_receipt or "")
+            sent()
+        except Exception as exc:  # noqa: BLE001 (it is the outcome, and ends the rest)
+            outcome.failure = outcome.failure or explained(exc, queue)
+            failed.set()
+        finally:
+            slots.release()
+
+    with ThreadPoolExecutor(threads) as pool:
+        for index, stored in enumerate(spool.messages):
+            good_place = index == 0 or spool.messages[index - 1].resume
+            if brake.pulled > 1 or (brake.pulled and good_place):
+                outcome.stopped = True
+                break
+            slots.acquire()
+            if failed.is_set():
+                slots.release()
+                break
+            pool.submit(put, index, spool.read(stored))
+    return outcome
+
+
+def explained(
+    exc: Exception, queue: QueueClient, role: str = "Storage Queue Data Message Sender"
+) -> str:
+    """What went wrong with the queue, in a line, with what helps where that is known.
+
+    `role` is the one that allows what was tried.
+    """
+    from azure.core.exceptions import (
+        HttpResponseError,
+        ResourceNotFoundError,
+    )
+
+    if isinstance(exc, ResourceNotFoundError):
+        return f"there is no queue {queue.queue_name!r} at {_account(queue)}"
+    text = str(exc).partition("\n")[0]
+    if isinstance(exc, HttpResponseError) and exc.status_code == 403:
+        return f"{text} (it takes the role {role})"
+    return f"{type(exc).__name__}: {text}"
+
+
+def _account(queue: QueueClient) -> str:
+    """Where the queue is, without a signature that its address may have."""
+    return str(queue.url).partition("?")[0].rpartition("/")[0]

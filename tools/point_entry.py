@@ -1,0 +1,145 @@
+"""A point as a program gives it -> address and JSON; refused in the words of its dead letter."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time as clocks
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+from shared import message
+from shared.message_types import PointIn
+from shared.message_writer import write_point
+from shared.model import Point, Window, utc_text
+from shared.settings import DEFAULTS
+from tools.packer import Address
+
+__all__ = ["DEFAULT_WINDOW", "PointEntry", "PointError"]
+
+# What a relay accepts whose settings are not known here.
+DEFAULT_WINDOW = Window(
+    timedelta(minutes=int(DEFAULTS["METRICS_PAST_MINUTES"])),
+    timedelta(minutes=int(DEFAULTS["METRICS_FUTURE_MINUTES"])),
+)
+_ENCODER = msgspec.json.Encoder()
+_PLACE = re.compile(r"points\[0\](?:\.|: )?")
+# Series of which it is remembered that they are right.
+_MOST_REMEMBERED = 16384
+# Of what is nearer to the end of double precision, the parser says whether it is a number.
+_LARGE = 1e300
+
+
+class PointError(ValueError):
+    """A point would be refused; the text is what its dead letter would say."""
+
+
+class PointEntry:
+    """Checks and writes points one by one; safe for threads."""
+
+    def __init__(
+        self,
+        resource_id: str | None,
+        region: str | None,
+        namespace: str | None,
+        now: Callable[[], float] = clocks.time,
+    ) -> None:
+        """What points have that name none of it themselves. Raises PointError where it is wrong."""
+        self._now = now
+        self._defaults = message.Address(namespace or "", resource_id or "", region or "")
+        # What `_series_key` makes of a series -> where it goes, its dimensions.
+        self._series: dict[object, tuple[Address, Raw | UnsetType]] = {}
+        self._stamp: tuple[int, str] = (-1, "")
+        address = {"resourceId": resource_id, "region": region, "namespace": namespace}
+        self._read({"metric": "any", "value": 0, **_present(address)})
+
+    def write(
+        self,
+        metric: str,
+        values: Mapping[str, object],
+        dimensions: Mapping[str, str] | None,
+        time: datetime | str | None,
+        address: tuple[str | None, str | None, str | None],
+    ) -> tuple[Address, bytes]:
+        """Address and JSON of a point that is of now where it has no time. Raises PointError.
+
+        `values` are the members that give its value; `address` is resource ID, region, namespace.
+        """
+        key = (metric, address, *(dimensions.items() if dimensions else ()))
+        if time is None and (written := self._known(key, metric, values)):
+            return written
+        given: dict[str, object] = {"metric": metric, "dimensions": dimensions, "time": time}
+        given |= zip(("resourceId", "region", "namespace"), address, strict=True)
+        point = self._read({**_present(given), **values})
+        where = Address(point.lane.region, point.lane.resource_id, point.namespace)
+        self._remember(key, where, point)
+        return where, write_point(point)
+
+    def _known(
+        self, key: object, metric: str, values: Mapping[str, object]
+    ) -> tuple[Address, bytes] | None:
+        """The quick way: a plain number of now for a series that was right before."""
+        value = values.get("value")
+        if len(values) != 1 or type(value) not in {int, float}:
+            return None
+        assert isinstance(value, int | float)  # noqa: S101 (for the type checker)
+        if not -_LARGE < value < _LARGE:
+            return None
+        try:
+            where, dimensions = self._series[key]
+        except (KeyError, TypeError):  # Not known, or nothing that a good point can hold.
+            return None
+        point = PointIn(metric, dimensions=dimensions, time=self._text(), value=float(value))
+        return where, _ENCODER.encode(point)
+
+    def _read(self, point: dict[str, object]) -> Point:
+        body = json.dumps({"points": [point]}, default=_plain).encode()
+        now = datetime.fromtimestamp(int(self._now()), UTC)
+        parsed = message.parse(
+            body,
+            enqueued=now,
+            now=now,
+            defaults=self._defaults,
+            window=DEFAULT_WINDOW,
+            most=sys.maxsize,
+        )
+        if parsed.rejections:
+            raise PointError(_PLACE.sub("", parsed.rejections[0].detail, count=1))
+        return parsed.points[0]
+
+    def _remember(self, key: object, where: Address, point: Point) -> None:
+        if len(self._series) >= _MOST_REMEMBERED:
+            self._series.clear()
+        pairs = dict(point.dimensions)
+        self._series[key] = (where, Raw(_ENCODER.encode(pairs)) if pairs else UNSET)
+
+    def _text(self) -> str:
+        """Now, in whole seconds: the store keeps minutes, and short texts pack well."""
+        second = int(self._now())
+        known, text = self._stamp
+        if known != second:
+            text = utc_text(datetime.fromtimestamp(second, UTC))
+            self._stamp = (second, text)
+        return text
+
+
+def _present(members: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def _plain(value: object) -> Any:
+    """What JSON has no word for: times, mappings, other libraries' numbers and arrays."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, Iterable):
+        return list(value)
+    if hasattr(value, "__float__"):
+        return float(value)
+    raise TypeError(f"a point cannot hold {type(value).__name__}")

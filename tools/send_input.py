@@ -1,0 +1,82 @@
+"""A file of messages -> its entries: a line each, or the elements of one JSON document.
+
+Lines are read one by one, so a file of any length takes no more memory than its longest line. JSON
+that is spread over lines, an array of a message a line for one, is read whole.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import BinaryIO, NamedTuple
+
+import msgspec
+
+from shared.body import documents, json_text
+from shared.refusal import RefusedError
+
+__all__ = ["Entry", "entries"]
+
+_BOM = b"\xef\xbb\xbf"
+_JSON = msgspec.json.Decoder(msgspec.Raw)
+
+
+class Entry(NamedTuple):
+    """A message as it stands in a file: a body that the function would take, or a longer one."""
+
+    number: int  # Of its line or, in an array, its element; from 1.
+    where: str  # For people: `line 3`, `[2]`, or nothing where there is but one.
+    body: bytes
+
+
+def entries(file: BinaryIO) -> Iterator[Entry]:
+    """Yield what stands in the file, unread."""
+    first, second = _read_line(file, 1), None
+    if first is None:
+        return
+    if not _is_json(first.body):
+        second = _read_line(file, first.number + 1)
+        if second is not None and not _stand_alone(first.body, second.body):
+            yield from _elements(first.body + second.body + file.read())
+            return
+    ahead = [entry for entry in (first, second) if entry is not None]
+    yield from ahead
+    for number, line in enumerate(file, ahead[-1].number + 1):
+        if not line.isspace():
+            yield Entry(number, f"line {number}", line)
+
+
+def _read_line(file: BinaryIO, number: int) -> Entry | None:
+    """The next line that is not empty."""
+    for at, line in enumerate(iter(file.readline, b""), number):
+        text = line.removeprefix(_BOM) if at == 1 else line
+        if text.strip():
+            return Entry(at, f"line {at}", text)
+    return None
+
+
+def _stand_alone(first: bytes, second: bytes) -> bool:
+    """Whether a broken first line is a document by itself, not the start of one.
+
+    A document goes on with a name, an array is opened on a line of its own; base64 has no { at all.
+    """
+    if first.lstrip().startswith(b"["):
+        return False
+    return not first.lstrip().startswith(b"{") or second.lstrip().startswith(b"{")
+
+
+def _elements(body: bytes) -> Iterator[Entry]:
+    try:
+        parts = list(documents(json_text(body, sys.maxsize)))
+    except RefusedError:  # Whoever reads it says what is wrong.
+        parts = [("", body)]
+    for number, (where, part) in enumerate(parts, 1):
+        yield Entry(number, where, part)
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        _JSON.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True

@@ -1,0 +1,96 @@
+"""What `send` says at its end: how much was sent and how fast, what is left and how to go on."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tools.dispatch import Outcome
+from tools.settle import Settled
+from tools.spool import Spool
+
+__all__ = ["amount", "left_over", "sent", "settled"]
+
+
+def amount(spool: Spool) -> str:
+    """How much there is to send."""
+    least = f" ({spool.minimum.messages():,} at the least)"
+    return (
+        f"{_count(spool.points, 'point')} in {_count(len(spool.messages), 'message')}{least}, "
+        f"{spool.bytes:,} bytes"
+    )
+
+
+def sent(spool: Spool, outcome: Outcome, checking: float, sending: float) -> str:
+    """How much was sent, and how fast."""
+    if len(outcome.put) == len(spool.messages):
+        if spool.points == 1:
+            return f"Sent {amount(spool)}."
+        rate = spool.points / (checking + sending)
+        return (
+            f"Sent {amount(spool)}.\n"
+            f"Read and packed in {checking:.1f} s, sent in {sending:.1f} s: {rate:,.0f} points/s."
+        )
+    points = sum(spool.messages[index].points for index in outcome.put)
+    return (
+        f"Sent {points:,} of {_count(spool.points, 'point')}, "
+        f"{len(outcome.put):,} of {_count(len(spool.messages), 'message')}."
+    )
+
+
+def left_over(spool: Spool, outcome: Outcome, name: str | None, start: int) -> Iterator[str]:
+    """How to send what is left, neither twice nor forgotten.
+
+    `name` is of the file that it came from, None where that cannot be read again; `start` is the
+    entry at which it was begun. Else what is left is written into a file.
+    """
+    if outcome.failure:
+        yield outcome.failure
+    if name is not None and (entry := outcome.resume(spool, start)):
+        yield f"Go on with: python -m tools send {shlex.quote(name)} --from-line {entry}"
+        return
+    unsent = outcome.unsent(spool)
+    file = Path(f"unsent-{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}.jsonl")
+    with file.open("xb") as out:
+        for stored in unsent:
+            out.write(spool.read(stored) + b"\n")
+    points = sum(stored.points for stored in unsent)
+    yield (
+        f"What is left, {_count(points, 'point')}, is in {file}; "
+        f"go on with: python -m tools send {file}"
+    )
+
+
+def settled(found: Settled, messages: int) -> Iterator[str]:
+    """What became of the messages."""
+    if found.waiting:
+        yield (
+            f"Still in the queue: {found.waiting:,} of {_count(messages, 'message')}, not taken "
+            "yet, or Azure does not take their points for now (the relay's log says why)."
+        )
+    else:
+        gone = "is" if messages == 1 else "are"
+        yield f"{_count(messages, 'message')} {gone} settled."
+    for one in found.refusals:
+        yield f"dead-lettered as {one.reason}: {one.detail}"
+    if found.hidden:
+        yield (
+            f"{_count(found.hidden, 'new dead letter')} cannot be seen behind older ones, and may "
+            "be of these: python -m tools dead-letter list"
+        )
+    if found.poisoned:
+        yield (
+            f"{_count(found.poisoned, 'message')} came into the poison queue meanwhile: the "
+            "function crashed, or its settings are wrong."
+        )
+    if not found.waiting and not found.quiet:
+        yield (
+            "Messages of others are in the queue. Points that Azure did not take for now may be "
+            "among them, in new messages."
+        )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
