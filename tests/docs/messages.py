@@ -15,6 +15,8 @@ from shared.message import Address, parse
 from shared.model import Point
 from shared.settings import Settings
 from shared.sources import load_sources
+from tools.doctor.findings import Finding, Status
+from tools.doctor.walk import CHECKS
 from tools.schemas import message_schema, sources_schema
 
 __all__ = ["check_json", "check_message", "messages_of_literals"]
@@ -35,6 +37,8 @@ def check_json(text: str) -> None:
         check_message(text)
     elif "refused" in first:
         _check_dead_letter(first)
+    elif "link" in first:
+        _check_findings(document)
     elif "Values" in first:
         Settings.from_env(first["Values"])
     else:
@@ -61,6 +65,13 @@ def _check_sources(entries: list[Any]) -> None:
     sources, problems = load_sources(json.dumps(entries), make_context())
     assert problems == []
     assert len(sources) == len(entries)
+
+
+def _check_findings(findings: list[dict[str, str]]) -> None:
+    """Of links that the doctor knows, in the members that it prints."""
+    for one in findings:
+        assert one["link"] in CHECKS
+        assert Finding(**{**one, "status": Status(one["status"])})
 
 
 def _check_dead_letter(shown: dict[str, Any]) -> None:
