@@ -12,12 +12,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from azure.storage.queue import QueueClient
 
-__all__ = ["Queue"]
+__all__ = ["Queue", "queue_text"]
 
 # A message is put into XML 1.0, which cannot hold these two; JSON can say them another way.
 _NOT_IN_XML = re.compile("[\ufffe\uffff]")
 # By default a message is gone after seven days, whether or not anybody has seen it.
 _FOR_EVER = -1
+
+
+def queue_text(message: bytes) -> str:
+    """A JSON message (UTF-8) as a queue takes it: the same value, and nothing XML cannot hold."""
+    return _NOT_IN_XML.sub(lambda found: f"\\u{ord(found[0]):04x}", message.decode())
 
 
 class Queue:
@@ -35,7 +40,7 @@ class Queue:
     def _send(self, message: bytes, delay: timedelta) -> None:
         from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 
-        text = _NOT_IN_XML.sub(lambda found: f"\\u{ord(found[0]):04x}", message.decode())
+        text = queue_text(message)
         options = {
             "visibility_timeout": int(delay.total_seconds()),
             "time_to_live": _FOR_EVER,
