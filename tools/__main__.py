@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from shared.errors import RelayError
+from tools.dead_letter.commands import dead_letter
 
 __all__ = ["main"]
 
@@ -28,6 +29,8 @@ class _Commands(click.Group):
 def main() -> None:
     """Send metrics, examine a relay, and mend what it refused."""
 
+
+main.add_command(dead_letter)
 
 if __name__ == "__main__":
     main(prog_name="python -m tools")
