@@ -87,6 +87,8 @@ class Holder:
 
     def peek(self) -> Iterator[Held]:
         """Look at the first 32 messages without taking them."""
+        if not self.count:
+            return
         with queue_errors(self._client.queue_name):
             self.requests += 1
             page = self._client.peek_messages(MOST_TAKEN)

@@ -29,7 +29,7 @@ from tools.dead_letter.wording import things
 if TYPE_CHECKING:
     from azure.storage.queue import QueueClient
 
-__all__ = ["Replay", "Totals"]
+__all__ = ["Replay", "Totals", "bodies_of"]
 
 # Tries of a put that storage was too busy for, and seconds before the second one.
 _TRIES = 4
@@ -92,7 +92,7 @@ class Replay:
         """Put back what was gathered. Raises QueueError."""
         plans, self._plans, self._bundle = self._plans, [], Bundle()
         plans = self._marked(plans)
-        for index, body in enumerate(_bodies(plans)):
+        for index, body in enumerate(bodies_of(plans)):
             self._put(body, plans, first=not index)
             self.totals.messages += 1
         for plan in plans:
@@ -154,7 +154,7 @@ class Replay:
             ) from exc
 
 
-def _bodies(plans: Sequence[Plan]) -> Iterator[bytes]:
+def bodies_of(plans: Sequence[Plan]) -> Iterator[bytes]:
     """The messages that hold the points of these letters: one, unless one letter is too much."""
     bundle = Bundle()
     for plan in plans:
