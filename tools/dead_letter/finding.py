@@ -78,6 +78,9 @@ def _incomplete(gathered: list[tuple[Part, Held]]) -> Iterator[Found]:
         why = f"part {part.number} of {part.total}; {missing} missing"
         if not missing:
             why = f"part {part.number} of {part.total}; they do not make the whole"
+        if part.letter.entries[0].in_doubt:  # Parts are deleted once all is put back.
+            why += "; a replay was cut short, after it had put the whole back if no other command "
+            why += "holds the rest"
         yield Found(part.letter, (held,), (part,), why)
 
 

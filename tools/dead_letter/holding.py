@@ -186,8 +186,9 @@ class Holder:
             return list(self._threads.map(act, things))
 
     def _note_time(self, response: Any) -> None:
-        if date := response.http_response.headers.get("Date"):
-            self.as_of = parsedate_to_datetime(date)
+        date = response.http_response.headers.get("Date", "")
+        with contextlib.suppress(ValueError):  # What is no date leaves the clock of this machine.
+            self.as_of = parsedate_to_datetime(date).replace(tzinfo=UTC)  # Ever GMT, by HTTP.
 
 
 @contextmanager

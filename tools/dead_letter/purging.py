@@ -18,7 +18,7 @@ from tools.dead_letter.holding import Holder
 from tools.dead_letter.letters import Entry, write_letter
 from tools.dead_letter.selection import Selection, selection_options
 from tools.dead_letter.showing import as_line
-from tools.dead_letter.stopping import Stop, stoppable
+from tools.dead_letter.stopping import stoppable
 from tools.dead_letter.tally import Tally
 from tools.dead_letter.wording import things
 
@@ -74,14 +74,18 @@ def purge_letters(box: Box, export: Path | None, yes: bool, **filters: Any) -> N
         file = export.open("xb") if export else None
     except OSError as exc:
         raise click.BadParameter(f"{export}: {exc.strerror}", param_hint="--export") from exc
-    with stoppable() as stop:
-        purge = _Purge(file)
+    purge = _Purge(file)
 
-        def delete(found: Found, holder: Holder) -> None:
-            purge.add(found, chosen(found), holder)
+    def delete(found: Found, holder: Holder) -> None:
+        purge.add(found, chosen(found), holder)
 
-        walk(box, stop, "Deleting letters", delete, as_of=as_of, finish=purge.flush)
-    purge.say(export, stop)
+    try:
+        with stoppable() as stop:
+            walk(box, stop, "Deleting letters", delete, as_of=as_of, finish=purge.flush)
+    finally:  # After an error too: what was done until then is done.
+        taken = purge.say(export)
+    if stop.asked() or taken:
+        sys.exit(1)
 
 
 class _Purge:
@@ -130,8 +134,8 @@ class _Purge:
             else:
                 self._taken += 1
 
-    def say(self, export: Path | None, stop: Stop) -> None:
-        """Print what was deleted; ends the process with 1 where that is not all."""
+    def say(self, export: Path | None) -> int:
+        """Print what was deleted; how many letters were not, for another had them."""
         if self._file:
             self._file.close()
         out.print(f"Deleted: {self._deleted}.", markup=False)
@@ -139,8 +143,7 @@ class _Purge:
             err.print(f"Exported to {export}.", markup=False)
         if self._taken:
             err.print(f"{things(self._taken, 'letter')} taken by another meanwhile.")
-        if stop.asked() or self._taken:
-            sys.exit(1)
+        return self._taken
 
 
 def _without(found: Found, entries: Sequence[Entry]) -> str:

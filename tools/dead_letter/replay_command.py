@@ -59,9 +59,12 @@ def replay_letters(
     if not yes:
         text = f"Put {things(totals.points, 'point')} back into {box.queues.ingress}?"
         click.confirm(text, abort=True, err=True)
-    with stoppable() as stop:
-        totals = run.perform(stop, as_of)
-    _say(totals, box, "put back")
+    totals = Totals()
+    try:
+        with stoppable() as stop:
+            run.perform(stop, as_of, totals)
+    finally:  # After an error too: what was done until then is done.
+        _say(totals, box, "put back")
     sys.exit(stop.asked() or _left(totals))
 
 
@@ -91,7 +94,7 @@ class _Run:
         holder = walk(self._box, stop, "Judging letters", visit, only_look=True)
         return totals, holder.as_of
 
-    def perform(self, stop: Stop, as_of: datetime | None) -> Totals:
+    def perform(self, stop: Stop, as_of: datetime | None, totals: Totals) -> None:
         """Replay. Raises QueueError, with all of it in the ingress queue or in letters."""
         queues = self._box.queues
         # Without retries: what was put and not answered must not be put again unseen.
@@ -100,23 +103,19 @@ class _Run:
         with queue_errors(queues.ingress):
             ingress.get_queue_properties()  # A misspelt name is better known before.
         replays: list[Replay] = []
-        chosen = Totals()
 
         def visit(found: Found, holder: Holder) -> bool:
             if not replays:
-                replays.append(Replay(holder, ingress, partial(datetime.now, UTC)))
-            if plan := self._plan(found, chosen):
+                replays.append(Replay(holder, ingress, totals, partial(datetime.now, UTC)))
+            if plan := self._plan(found, totals):
                 replays[0].add(plan)
-            return self._goes_on(chosen)
+            return self._goes_on(totals)
 
         def finish() -> None:
             for replay in replays:
                 replay.flush()
 
         walk(self._box, stop, "Replaying letters", visit, as_of=as_of, finish=finish)
-        totals = replays[0].totals if replays else Totals()
-        totals.in_doubt = chosen.in_doubt
-        return totals
 
     def _plan(self, found: Found, totals: Totals) -> Plan | None:
         entries = self._selection.of(found, self._started)

@@ -65,6 +65,7 @@ class Replay:
         self,
         holder: Holder,
         ingress: QueueClient,
+        totals: Totals,
         clock: Callable[[], datetime],
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -75,11 +76,11 @@ class Replay:
         self._sleep = sleep
         self._plans: list[Plan] = []
         self._bundle = Bundle()
-        self.totals = Totals()
+        self._totals = totals
 
     def add(self, plan: Plan) -> None:
         """Take a letter on; it is settled by a later `add`, or by `flush`."""
-        self.totals.stay += plan.stay
+        self._totals.stay += plan.stay
         if not plan.pieces:
             return
         if self._plans and self._bundle.size + self._bundle.cost(plan.pieces) > MAX_MESSAGE_BYTES:
@@ -94,9 +95,9 @@ class Replay:
         plans = self._marked(plans)
         for index, body in enumerate(bodies_of(plans)):
             self._put(body, plans, first=not index)
-            self.totals.messages += 1
+            self._totals.messages += 1
         for plan in plans:
-            self.totals.count(plan)
+            self._totals.count(plan)
         self._settle(plans)
 
     def _marked(self, plans: Sequence[Plan]) -> list[Plan]:
@@ -109,7 +110,7 @@ class Replay:
             if all(marks):
                 ours.append(plan)
                 continue
-            self.totals.taken += 1
+            self._totals.taken += 1
             held = zip(plan.found.held, marks, strict=True)
             self._holder.rewrite([(one.id, one.text) for one, mark in held if mark])
         return ours
