@@ -306,11 +306,11 @@ async def test_a_queue_that_is_too_busy_is_asked_again(box: Box) -> None:
 
 @pytest.mark.slow
 async def test_a_long_queue_is_replayed_once_by_and_by(box: Box, tmp_path: Path) -> None:
-    names = [f"m{number}" for number in range(2000)]
+    names = [f"m{number}" for number in range(1000)]
     box.put(*letters(*(points(box.site, name) for name in names)))
-    assert "2,000 letters, 2,000 points" in box.run("list").stdout
+    assert "1,000 letters, 1,000 points" in box.run("list").stdout
     done = box.run("replay", "--yes").stdout
-    assert "2,000 points of 2,000 letters put back" in done
+    assert "1,000 points of 1,000 letters put back" in done
     assert box.waiting() <= 4
     assert await box.stored() == dict.fromkeys(names, 1)
     assert box.counts() == {}

@@ -160,6 +160,8 @@ class Holder:
 
     def give_back(self) -> None:
         """Have all that is held seen again at once."""
+        if not self._receipts:
+            return
         ids = iter(list(self._receipts))
         with progress() as bar:
             task = bar.add_task("Giving letters back", total=len(self._receipts))

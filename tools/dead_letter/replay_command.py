@@ -54,7 +54,7 @@ def replay_letters(
             _say(totals, box, "would be put back")
             if dry_run or stop.asked() or not totals.points:
                 sys.exit(stop.asked() or _left(totals))
-    if restamp:
+    if restamp and (yes or totals.restamped):
         _warn(totals)
     if not yes:
         text = f"Put {things(totals.points, 'point')} back into {box.queues.ingress}?"
