@@ -10,11 +10,12 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from azure.core.exceptions import ServiceRequestError
 from crank import cranked
 from letter_shell import Shell, letters, points
 from toll import Answer, Keeper, Passage, toll
@@ -24,6 +25,7 @@ from local.stack import OURS, ROOT, Backend
 from shared.dead_letter import Origin, write_dead_letters
 from shared.model import Reason, Rejection
 from shared.queues import queue_text
+from tools.dead_letter.holding import QueueError, queue_errors
 
 Ask = Callable[[Callable[[], Any], Callable[[Any], bool]], Any]
 
@@ -302,6 +304,34 @@ async def test_a_queue_that_is_too_busy_is_asked_again(box: Box) -> None:
         assert child.wait(ENDED) == 0, child.output
     assert box.put_back() == {"a": 1}
     assert box.counts() == {}
+
+
+async def test_what_a_replay_brings_about_is_left_for_the_next_one(
+    box: Box, eventually: Ask
+) -> None:
+    box.fill()
+    taken: list[datetime] = []
+
+    def keeper(passage: Passage) -> Answer:
+        if passage.kind == "take":
+            taken.append(datetime.now(UTC))
+        if (passage.kind, passage.number) == ("put", 1):  # Storage tells times by the second.
+            later = taken[0] + timedelta(seconds=1)
+            assert eventually(lambda: datetime.now(UTC) > later, bool)
+            box.put(*letters(points(box.site, "late")))
+        return passage.forward()
+
+    with box.replaying(keeper=keeper) as child:
+        assert child.wait(ENDED) == 1, child.output
+    assert box.refused()["late"] == 1
+    assert box.put_back() == dict.fromkeys(box.names, 1)
+
+
+def test_no_signature_of_a_url_is_printed() -> None:
+    url = "Max retries exceeded with url: /q?sv=2024&sig=b3Jk%3D (Caused by"
+    with pytest.raises(QueueError) as caught, queue_errors("letters"):
+        raise ServiceRequestError(f"{url}\nsecond line")
+    assert str(caught.value) == f"letters: {url.replace('b3Jk%3D', '…')}"
 
 
 @pytest.mark.slow
