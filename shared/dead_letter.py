@@ -14,12 +14,14 @@ Where a letter holds what several messages brought at the same moment, each thin
 messageId and enqueuedTime of its own.
 
 What does not fit one message of 64 KiB becomes several; a thing that does not fit by itself is
-cut into letters with `part`, `parts` and a `bodyBase64` each, to be joined before decoding.
+cut into letters with `part`, `parts` and a `bodyBase64` each, to be joined before decoding; the
+`bodySha256` (hexadecimal) of the whole says which belong together.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
@@ -74,6 +76,7 @@ class _Letter(msgspec.Struct, omit_defaults=True, rename="camel"):
     part: int | UnsetType = UNSET
     parts: int | UnsetType = UNSET
     body_base64: str | UnsetType = UNSET
+    body_sha256: str | UnsetType = UNSET
 
 
 def rejections_of(verdict: Verdict) -> Iterator[Rejection]:
@@ -135,6 +138,7 @@ def _message(origin: Origin) -> tuple[str | None, datetime | None]:
 def _parts(rejection: Rejection, origin: Origin, now: datetime) -> Iterator[bytes]:
     content = rejection.content
     pieces = [content[at : at + _PART_BYTES] for at in range(0, len(content), _PART_BYTES)]
+    digest = hashlib.sha256(content).hexdigest()
     for number, piece in enumerate(pieces, 1):
         letter = _letter(
             rejection.reason,
@@ -144,6 +148,7 @@ def _parts(rejection: Rejection, origin: Origin, now: datetime) -> Iterator[byte
             part=number,
             parts=len(pieces),
             body_base64=base64.b64encode(piece).decode(),
+            body_sha256=digest,
         )
         yield _ENCODER.encode(letter)
 

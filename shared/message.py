@@ -22,15 +22,15 @@ from shared.message_types import (
 from shared.model import Point, Rejection, Series, Window
 from shared.refusal import RefusedError, decoded, joined, refuse_repeated
 
-__all__ = ["Address", "Parsed", "parse"]
+__all__ = ["CONTAINERS", "Address", "Parsed", "parse"]
 
 _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
 _POINTS = msgspec.json.Decoder(PointsParts)
 _POINT = msgspec.json.Decoder(PointIn)
 _DOCUMENT = msgspec.json.Decoder(DocumentParts)
 _SERIES = msgspec.json.Decoder(SeriesIn)
-# Members that hold points, or dimensions of many.
-_CONTAINERS = (b'"data"', b'"baseData"', b'"series"', b'"dimNames"', b'"points"')
+# Members that hold points, or dimensions of many: given twice, the document is refused.
+CONTAINERS = (b'"data"', b'"baseData"', b'"series"', b'"dimNames"', b'"points"')
 _ENCODER = msgspec.json.Encoder()
 # Parts of a document that are rejected each by itself.
 _MOST_ALONE = 50
@@ -82,7 +82,7 @@ class _Reader:
     def read(self, where: str, raw: bytes) -> None:
         """Add the points of one document, and a rejection for each that is refused."""
         try:
-            refuse_repeated(raw, *_CONTAINERS)
+            refuse_repeated(raw, *CONTAINERS)
             # Looking at the bytes first saves the common shape a second decoding.
             if b'"data"' in raw and "data" in decoded(_MEMBERS, raw):
                 self._read_document(where, decoded(_DOCUMENT, raw))

@@ -10,12 +10,13 @@ import asyncio
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
+from azure.core.exceptions import ResourceExistsError
 from azure.storage.queue import QueueMessage
 
 from local.stack import Backend
@@ -103,7 +104,8 @@ class Crank:
         )
         storage = open_connection(settings.storage)
         self.ingress = storage.get_queue_client(queue)
-        self.ingress.create_queue()
+        with suppress(ResourceExistsError):  # Another crank turned it before.
+            self.ingress.create_queue()
         self.intake = Intake(
             Relay(delivery).submit,
             fence=settings.fence,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from collections import Counter
 from typing import Any
@@ -170,6 +171,7 @@ def test_what_does_not_fit_by_itself_is_cut_and_can_be_joined() -> None:
         "part": 1,
         "parts": 2,
         "bodyBase64": base64.b64encode(body[:40_000]).decode(),
+        "bodySha256": hashlib.sha256(body).hexdigest(),
     }
 
 

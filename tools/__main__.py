@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from shared.errors import RelayError
+from tools.dead_letter.commands import dead_letter
 from tools.doctor.command import doctor
 from tools.send import send
 
@@ -31,6 +32,7 @@ def main() -> None:
     """Send metrics, examine a relay, and mend what it refused."""
 
 
+main.add_command(dead_letter)
 main.add_command(doctor)
 main.add_command(send)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import asdict
 from typing import Any
 
 import jsonschema
@@ -71,7 +72,8 @@ def _check_findings(findings: list[dict[str, str]]) -> None:
     """Of links that the doctor knows, in the members that it prints."""
     for one in findings:
         assert one["link"] in CHECKS
-        assert Finding(**{**one, "status": Status(one["status"])})
+        found = Finding(one["link"], Status(one["status"]), one["found"], one["remedy"])
+        assert one.keys() == asdict(found).keys()
 
 
 def _check_dead_letter(shown: dict[str, Any]) -> None:

@@ -1,0 +1,93 @@
+"""`python -m tools dead-letter` in this process, and letters for it to work on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from azure.storage.queue import QueueClient
+from click.testing import CliRunner, Result
+
+from local.stack import Backend
+from shared.dead_letter import Origin, write_dead_letters
+from shared.model import Reason, Rejection
+from shared.queues import message_text
+from tools.__main__ import main
+
+__all__ = ["Shell", "letters", "points"]
+
+
+class Shell:
+    """The command line, in this process, on one ingress queue."""
+
+    def __init__(self, backend: Backend, queue: str) -> None:
+        self._env = {**backend.app_settings(queue), "NO_COLOR": "1", "COLUMNS": "200"}
+        self.letters: QueueClient = backend.storage.get_queue_client(f"{queue}-dead-letter")
+        self.ingress: QueueClient = backend.storage.get_queue_client(queue)
+
+    def run(
+        self,
+        *arguments: str,
+        code: int | None = 0,
+        answer: str = "",
+        settings: Mapping[str, str] | None = None,
+    ) -> Result:
+        result = CliRunner().invoke(
+            main, ["dead-letter", *arguments], env={**self._env, **(settings or {})}, input=answer
+        )
+        assert code is None or result.exit_code == code, result.output
+        return result
+
+    def counts(self, *filters: str) -> dict[str, int]:
+        """Reason -> points."""
+        whole = json.loads(self.run("list", "--json", *filters).stdout)
+        return {one["reason"]: one["points"] for one in whole["reasons"]}
+
+    def shown(self, *filters: str) -> list[dict[str, Any]]:
+        text = self.run("show", *filters).stdout
+        decoder, found, start = json.JSONDecoder(), [], 0
+        while text[start:].strip():
+            one, start = decoder.raw_decode(text, start)
+            start += 1
+            found.append(one)
+        return found
+
+    def put(self, *texts: str) -> None:
+        for text in texts:
+            self.letters.send_message(text)
+
+    def visible(self) -> int:
+        """Letters that anybody could take now, of the first 32."""
+        return len(self.letters.peek_messages(32))
+
+    def waiting(self) -> int:
+        return self.ingress.get_queue_properties().approximate_message_count or 0
+
+
+def points(site: str, *names: str, **members: Any) -> str:
+    return json.dumps(
+        {
+            "resourceId": site,
+            "region": "westeurope",
+            "points": [{"metric": name, "value": 1, **members} for name in names],
+        }
+    )
+
+
+def letters(
+    *contents: str,
+    reason: Reason = Reason.INVALID,
+    detail: str = "why",
+    age: timedelta = timedelta(),
+) -> list[str]:
+    """Letters of things refused `age` ago, one letter each."""
+    now = datetime.now(UTC) - age
+    return [
+        message_text(text)
+        for number, content in enumerate(contents)
+        for text in write_dead_letters(
+            [([Rejection(reason, detail, content.encode())], Origin(f"message-{number}", now))], now
+        )
+    ]

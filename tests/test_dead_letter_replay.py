@@ -1,0 +1,346 @@
+"""A replay cut short at any moment: nothing is lost, and nothing counts twice unasked."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from azure.core.exceptions import ServiceRequestError
+from crank import cranked
+from letter_shell import Shell, letters, points
+from toll import Answer, Keeper, Passage, toll
+
+from local.processes import Child
+from local.stack import OURS, ROOT, Backend
+from shared.dead_letter import Origin, write_dead_letters
+from shared.model import Reason, Rejection
+from shared.queues import message_text
+from tools.dead_letter.holding import QueueError, queue_errors
+
+Ask = Callable[[Callable[[], Any], Callable[[Any], bool]], Any]
+
+# Letters of a third of a message each, so that a replay has several to put back.
+LETTERS, POINTS = 10, 60
+ENDED = 30.0
+
+
+@pytest.fixture
+def box(backend: Backend, queue: str, site: str) -> Iterator[Box]:
+    """A dead-letter queue with letters of each kind."""
+    made = Box(backend, queue, site)
+    made.ingress.create_queue()
+    made.letters.create_queue()
+    yield made
+    made.letters.delete_queue()
+
+
+class Box(Shell):
+    """A shell with letters: of one entry, of several of which one stays, in parts."""
+
+    def __init__(self, backend: Backend, queue: str, site: str) -> None:
+        super().__init__(backend, queue)
+        self.backend = backend
+        self.queue = queue
+        self.site = site
+        self.names: list[str] = []
+
+    def fill(self) -> None:
+        for number in range(LETTERS):
+            self.put(*letters(self._points(f"plain{number}", POINTS)))
+        mixed = [self._points("mixed", 3), points(self.site, ""), self._points("other", 3)]
+        rejections = [Rejection(Reason.INVALID, "why", one.encode()) for one in mixed]
+        now = datetime.now(UTC)
+        self.put(*map(message_text, write_dead_letters([(rejections, Origin("m", now))], now)))
+        parts = letters(self._points("cut", 235))
+        assert len(parts) == 2
+        self.put(*parts)
+
+    def _points(self, name: str, count: int) -> str:
+        names = [f"{name}-{number}".ljust(240, "x") for number in range(count)]
+        self.names += names
+        return points(self.site, *names)
+
+    @contextmanager
+    def replaying(self, *options: str, keeper: Keeper, hold: int = 600) -> Iterator[Child]:
+        """The command as a process of its own, all its requests past the keeper."""
+        command = [sys.executable, "-m", "tools", "dead-letter", "replay", "--yes", *options]
+        shell = {name: text for name, text in os.environ.items() if not name.startswith(OURS)}
+        settings = self.backend.app_settings(self.queue)
+        with toll(settings["MetricsStorage"], keeper) as way:
+            env = {**shell, **settings, "MetricsStorage": way}
+            command += ["--hold", str(hold)]
+            with Child("replay", command, env=env, cwd=ROOT) as child:
+                yield child
+
+    def put_back(self) -> Counter[str]:
+        """How often each point is in the ingress queue."""
+        found: Counter[str] = Counter()
+        for message in self.ingress.peek_messages(32):
+            body = json.loads(message.content)
+            for one in body if isinstance(body, list) else [body]:
+                found.update(point["metric"] for point in one["points"])
+        return found
+
+    def refused(self, *filters: str) -> Counter[str]:
+        """The good points that are in letters."""
+        return Counter(
+            point["metric"]
+            for letter in self.shown(*filters)
+            if "broken" not in letter  # What is left of a thing that is back already.
+            for entry in letter["refused"]
+            for point in entry["message"]["points"]
+            if point["metric"]
+        )
+
+    def all_visible(self) -> bool:
+        count = self.letters.get_queue_properties().approximate_message_count
+        return self.visible() == count
+
+    async def stored(self) -> dict[str, int]:
+        """How often each point counts, once all that was put back is drained."""
+        with cranked(self.backend, self.queue) as crank:
+            while crank.waiting():
+                await crank.turn()
+            return {name: count for name, (_, count) in crank.stored(self.site).items()}
+
+
+def let_through(passage: Passage) -> Answer:
+    return passage.forward()
+
+
+class Signal:
+    """A keeper that sends the child a signal at one request, and goes on."""
+
+    def __init__(self, number: signal.Signals, kind: str, nth: int, when: str) -> None:
+        self._signal = number
+        self._at = (kind, nth)
+        self._when = when
+        self._started = threading.Event()
+        self.sent = False
+
+    def watch(self, child: Child) -> None:
+        self._child = child
+        self._started.set()
+
+    def __call__(self, passage: Passage) -> Answer | None:
+        if (passage.kind, passage.number) != self._at:
+            return passage.forward()
+        self._started.wait()
+        answer = passage.forward() if self._when == "after" else None
+        self.sent = True
+        self._child.signal(self._signal)
+        if self._signal == signal.SIGKILL:
+            self._child.wait(ENDED)
+            return None
+        return answer or passage.forward()
+
+
+MOMENTS = [
+    ("take", 1, "after"),
+    ("rewrite", 1, "before"),
+    ("rewrite", 3, "after"),
+    ("put", 1, "before"),
+    ("put", 1, "after"),
+    ("drop", 1, "before"),
+    ("drop", 3, "after"),
+    ("put", 6, "after"),  # The first of the two messages of a long thing.
+    ("drop", 12, "before"),  # The last part of it.
+    ("give back", 1, "before"),
+]
+moments = pytest.mark.parametrize(
+    ("kind", "nth", "when"), MOMENTS, ids=[" ".join(map(str, one)) for one in MOMENTS]
+)
+
+
+@moments
+async def test_killed_nothing_is_lost_and_what_may_count_twice_is_known(
+    box: Box, eventually: Ask, kind: str, nth: int, when: str
+) -> None:
+    box.fill()
+    keeper = Signal(signal.SIGKILL, kind, nth, when)
+    with box.replaying(keeper=keeper, hold=2) as child:
+        keeper.watch(child)
+        assert child.wait(ENDED) == -signal.SIGKILL, child.output
+    assert eventually(box.all_visible, bool)
+
+    box.run("replay", "--yes", code=1)
+    back, doubtful = box.put_back(), box.refused("--in-doubt")
+    assert set(back) | set(doubtful) == set(box.names)
+    assert set(back.values()) <= {1}
+    assert set(doubtful.values()) <= {1}
+
+    box.run("replay", "--in-doubt", "--yes", code=None)
+    stored = await box.stored()
+    assert stored.keys() == set(box.names)
+    assert {name for name, count in stored.items() if count > 1} <= set(doubtful)
+    assert set(stored.values()) <= {1, 2}
+    box.run("purge", "--in-doubt", "--yes")
+    assert box.counts() == {"invalid": 1}
+
+
+@moments
+async def test_asked_to_end_it_counts_everything_once(
+    box: Box, kind: str, nth: int, when: str
+) -> None:
+    box.fill()
+    number = signal.SIGINT if nth == 1 else signal.SIGTERM
+    keeper = Signal(number, kind, nth, when)
+    with box.replaying(keeper=keeper) as child:
+        keeper.watch(child)
+        assert child.wait(ENDED) == 1, child.output
+    assert keeper.sent
+    assert "Ending once what is under way is done" in child.output
+    assert box.all_visible()
+    assert box.counts("--in-doubt") == {}
+
+    box.run("replay", "--yes", code=1)
+    assert await box.stored() == dict.fromkeys(box.names, 1)
+    assert box.counts() == {"invalid": 1}
+
+
+async def test_undisturbed_it_counts_everything_once_in_full_messages(box: Box) -> None:
+    box.fill()
+    puts: list[int] = []
+
+    def keeper(passage: Passage) -> Answer:
+        puts.append(passage.kind == "put")
+        return passage.forward()
+
+    with box.replaying(keeper=keeper) as child:
+        assert child.wait(ENDED) == 1, child.output
+    assert sum(puts) == 7
+    assert f"{len(box.names)} points of 12 letters put back" in child.output
+    assert await box.stored() == dict.fromkeys(box.names, 1)
+
+
+async def test_two_operators_at_once_count_everything_once(box: Box) -> None:
+    box.fill()
+    with (
+        box.replaying(keeper=let_through) as one,
+        box.replaying(keeper=let_through) as other,
+    ):
+        assert {one.wait(ENDED), other.wait(ENDED)} <= {0, 1}
+    box.run("replay", "--yes", code=1)
+    assert await box.stored() == dict.fromkeys(box.names, 1)
+    assert box.counts() == {"invalid": 1}
+
+
+async def test_a_letter_that_another_took_meanwhile_is_not_put_back(
+    box: Box, eventually: Ask
+) -> None:
+    box.put(*letters(points(box.site, "a")))
+    box.names = ["a"]
+
+    def keeper(passage: Passage) -> Answer:
+        if (passage.kind, passage.number) == ("rewrite", 1):  # The hold has ended by now.
+            assert eventually(box.visible, bool)
+            next(box.letters.receive_messages(visibility_timeout=1).by_page())
+        return passage.forward()
+
+    with box.replaying(keeper=keeper, hold=1) as child:
+        assert child.wait(ENDED) == 1
+    assert "1 letter taken by another meanwhile." in child.output
+    assert box.waiting() == 0
+    assert eventually(box.visible, bool)
+    assert box.counts("--in-doubt") == {}
+
+
+def test_an_answer_that_was_lost_leaves_letters_in_doubt(box: Box) -> None:
+    box.put(*letters(points(box.site, "a")))
+
+    def keeper(passage: Passage) -> Answer | None:
+        answer = passage.forward()
+        return None if passage.kind == "put" else answer
+
+    with box.replaying(keeper=keeper, hold=1) as child:
+        assert child.wait(ENDED) == 1
+    assert "Error: 1 point of 1 letter may be in" in child.output
+    assert "Letters that were taken are back within 1 s." in child.output
+    assert box.put_back() == {"a": 1}
+
+
+REFUSALS = {
+    403: b"<Error><Code>AuthorizationPermissionMismatch</Code><Message>No.</Message></Error>",
+    503: b"<Error><Code>ServerBusy</Code><Message>Busy.</Message></Error>",
+}
+
+
+def refusal(status: int) -> Answer:
+    return status, {"Content-Type": "application/xml"}, REFUSALS[status]
+
+
+async def test_a_put_that_is_refused_leaves_letters_as_they_were(box: Box, eventually: Ask) -> None:
+    box.put(*letters(points(box.site, "a")))
+
+    def keeper(passage: Passage) -> Answer:
+        return refusal(403) if passage.kind == "put" else passage.forward()
+
+    with box.replaying(keeper=keeper, hold=1) as child:
+        assert child.wait(ENDED) == 1
+    assert "Error: 1 point of 1 letter were not put into" in child.output
+    assert eventually(box.visible, bool)
+    assert box.counts("--in-doubt") == {}
+    assert box.counts() == {"invalid": 1}
+
+
+async def test_a_queue_that_is_too_busy_is_asked_again(box: Box) -> None:
+    box.put(*letters(points(box.site, "a")))
+
+    def keeper(passage: Passage) -> Answer:
+        busy = (passage.kind, passage.number) == ("put", 1)
+        return refusal(503) if busy else passage.forward()
+
+    with box.replaying(keeper=keeper) as child:
+        assert child.wait(ENDED) == 0, child.output
+    assert box.put_back() == {"a": 1}
+    assert box.counts() == {}
+
+
+async def test_what_a_replay_brings_about_is_left_for_the_next_one(
+    box: Box, eventually: Ask
+) -> None:
+    box.fill()
+    taken: list[datetime] = []
+
+    def keeper(passage: Passage) -> Answer:
+        if passage.kind == "take":
+            taken.append(datetime.now(UTC))
+        if (passage.kind, passage.number) == ("put", 1):  # Storage tells times by the second.
+            later = taken[0] + timedelta(seconds=1)
+            assert eventually(lambda: datetime.now(UTC) > later, bool)
+            box.put(*letters(points(box.site, "late")))
+        return passage.forward()
+
+    with box.replaying(keeper=keeper) as child:
+        assert child.wait(ENDED) == 1, child.output
+    assert box.refused()["late"] == 1
+    assert box.put_back() == dict.fromkeys(box.names, 1)
+
+
+def test_no_signature_of_a_url_is_printed() -> None:
+    url = "Max retries exceeded with url: /q?sv=2024&sig=b3Jk%3D (Caused by"
+    with pytest.raises(QueueError) as caught, queue_errors("letters"):
+        raise ServiceRequestError(f"{url}\nsecond line")
+    assert str(caught.value) == f"letters: {url.replace('b3Jk%3D', '…')}"
+
+
+@pytest.mark.slow
+async def test_a_long_queue_is_replayed_once_by_and_by(box: Box, tmp_path: Path) -> None:
+    names = [f"m{number}" for number in range(1000)]
+    box.put(*letters(*(points(box.site, name) for name in names)))
+    assert "1,000 letters, 1,000 points" in box.run("list").stdout
+    done = box.run("replay", "--yes").stdout
+    assert "1,000 points of 1,000 letters put back" in done
+    assert box.waiting() <= 4
+    assert await box.stored() == dict.fromkeys(names, 1)
+    assert box.counts() == {}

@@ -1,0 +1,146 @@
+"""What of a letter would be taken if it came now, and what would be refused again."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from shared.body import MAX_BODY_BYTES
+from shared.fence import Fence
+from shared.message import Address, parse
+from shared.model import Reason, Window
+from shared.packing import size_in_queue
+from shared.refusal import RefusedError
+from shared.settings import Settings
+from tools.dead_letter.finding import Found
+from tools.dead_letter.letters import Entry, entry_of, write_letter, write_part
+from tools.dead_letter.pieces import Bundle, Piece, take_apart
+from tools.dead_letter.wording import general
+from tools.ingress import Queues
+
+__all__ = ["Plan", "Rules", "rules_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The rules of the app that decide what it takes."""
+
+    defaults: Address
+    window: Window
+    fence: Fence
+
+
+def rules_of(settings: Mapping[str, str], queues: Queues) -> Rules:
+    """Read the rules from the app settings. Raises ConfigurationError."""
+    names = {"METRICS_QUEUE": queues.ingress, "METRICS_DEAD_LETTER_QUEUE": queues.dead_letter}
+    # Where the queues are is known already; Settings asks for it too.
+    known = Settings.from_env({**settings, **names, "MetricsStorage": "UseDevelopmentStorage=true"})
+    return Rules(Address(known.namespace, known.resource_id), known.window, known.fence)
+
+
+@dataclass(slots=True)
+class Plan:
+    """What a replay does with a letter: puts pieces back, leaves entries."""
+
+    found: Found
+    pieces: list[Piece] = field(default_factory=list)  # To be put back.
+    touched: list[Entry] = field(default_factory=list)  # Those they come from.
+    left: list[Entry] = field(default_factory=list)  # What the letter holds afterwards.
+    stay: Counter[str] = field(default_factory=Counter)  # Why -> points that stay, of the chosen.
+    restamped: int = 0
+
+    @classmethod
+    def of(
+        cls, found: Found, chosen: Sequence[Entry], rules: Rules, now: datetime, *, restamp: bool
+    ) -> Plan:
+        """Judge the chosen entries of a letter; the others are left."""
+        plan = cls(found)
+        if found.broken:
+            plan.left = list(found.letter.entries)
+            plan.stay[found.broken] += len(chosen)
+            return plan
+        ours = {id(entry) for entry in chosen}
+        for entry in found.letter.entries:
+            if id(entry) in ours:
+                plan._judge(entry, rules, now, restamp=restamp)
+            else:
+                plan.left.append(entry)
+        if plan.pieces and any(len(text.encode()) > MAX_BODY_BYTES for _, text in plan.marked(now)):
+            left = list(found.letter.entries)
+            stay = Counter({"the letter has no room for the mark of a replay": len(plan.pieces)})
+            return cls(found, left=left, stay=stay)
+        return plan
+
+    def marked(self, now: datetime) -> list[tuple[str, str]]:
+        """IDs and texts of the letter, or of its parts, that say what is being put back."""
+        found = self.found
+        if found.parts:
+            pairs = zip(found.held, found.parts, strict=True)
+            return [(held.id, write_part(part, now)) for held, part in pairs]
+        ours = {id(entry) for entry in self.touched}
+        entries = [
+            replace(entry, in_doubt=now) if id(entry) in ours else entry
+            for entry in found.letter.entries
+        ]
+        return [(found.held[0].id, write_letter(found.letter, entries))]
+
+    def settled(self) -> str:
+        """The text of the letter once its points are put back; there must be something left."""
+        return write_letter(self.found.letter, self.left)
+
+    def _judge(self, entry: Entry, rules: Rules, now: datetime, *, restamp: bool) -> None:
+        enqueued = entry.enqueued or self.found.letter.time
+        try:
+            pieces = list(take_apart(entry.content))
+        except RefusedError as refused:
+            self.left.append(entry)
+            self.stay[general(str(refused))] += 1
+            return
+        good: list[Piece] = []
+        bad = Bundle()
+        stay: Counter[str] = Counter()
+        restamped = 0
+        for piece in pieces:
+            timed, why, reason = _judged(piece, enqueued, rules, now)
+            if reason is Reason.EXPIRED and restamp:
+                timed, why, _ = _judged(piece.at(now), enqueued, rules, now)
+                restamped += not why
+            if why:
+                bad.add(piece)
+                stay[general(why)] += 1
+            else:
+                good.append(timed)
+        if good and self.found.parts and stay:  # What is left may again be too long for a letter.
+            ((why, _),) = stay.most_common(1)
+            stay = Counter({f"beside others of one long message: {why}": len(pieces)})
+            good, restamped = [], 0
+        self.stay += stay
+        self.restamped += restamped
+        if not good:
+            self.left.append(entry)
+            return
+        self.pieces += good
+        self.touched.append(entry)
+        if stay:
+            self.left.append(replace(entry_of(entry, bad.write()), in_doubt=None))
+
+
+def _judged(
+    piece: Piece, enqueued: datetime, rules: Rules, now: datetime
+) -> tuple[Piece, str, Reason | None]:
+    """The piece with its time; why it would be refused, and as what, or two of nothing."""
+    parsed = parse(
+        piece.alone(), enqueued=enqueued, now=now, defaults=rules.defaults, window=rules.window
+    )
+    for rejection in parsed.rejections:
+        return piece, rejection.detail, rejection.reason
+    (point,) = parsed.points
+    if not rules.fence.allows(point.lane.resource_id):
+        why = f"{point.lane.resource_id} is outside METRICS_ALLOWED_SCOPES"
+        return piece, why, Reason.FORBIDDEN_SCOPE
+    timed = piece if piece.timed else piece.at(enqueued)
+    if size_in_queue(timed.alone()) > MAX_BODY_BYTES:
+        return piece, "with its time it is too long for a message", Reason.INVALID
+    return timed, "", None

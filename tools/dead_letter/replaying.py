@@ -1,0 +1,181 @@
+"""Putting points back into the ingress queue, and only then letters away.
+
+For each message that goes back, letters by letters:
+
+    1. mark    the letters say that they are being replayed; who cannot mark one does not hold it
+    2. put     the message into the ingress queue, tried once
+    3. settle  the letters are deleted, or written again with what stays, without the mark
+
+Cut short before 1, nothing has happened. Cut short after it, whatever may have been put back
+stands in a marked letter, which no replay touches unless it is told to: nothing is lost, and
+nothing counts twice without an operator who decided it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from shared.message_writer import MAX_MESSAGE_BYTES
+from shared.queues import message_text
+from tools.dead_letter.holding import Holder, QueueError, queue_errors
+from tools.dead_letter.judging import Plan
+from tools.dead_letter.pieces import Bundle
+from tools.dead_letter.wording import things
+
+if TYPE_CHECKING:
+    from azure.storage.queue import QueueClient
+
+__all__ = ["Replay", "Totals", "bodies_of"]
+
+# Tries of a put that storage was too busy for, and seconds before the second one.
+_TRIES = 4
+_FIRST_PAUSE = 1.0
+# By default a message is gone after seven days.
+_FOR_EVER = -1
+
+
+class Totals:
+    """What a replay did, or would do."""
+
+    def __init__(self) -> None:
+        self.points = 0
+        self.letters = 0
+        self.messages = 0
+        self.restamped = 0
+        self.chosen = 0  # Entries that the filters let pass.
+        self.in_doubt = 0  # Entries that are left alone.
+        self.taken = 0  # Letters that another took meanwhile.
+        self.stay: Counter[str] = Counter()  # Why -> points.
+
+    def count(self, plan: Plan) -> None:
+        """Add what is put back of a letter."""
+        self.points += len(plan.pieces)
+        self.letters += bool(plan.pieces)
+        self.restamped += plan.restamped
+
+
+class Replay:
+    """Gathers letters until their points fill a message, then puts it back."""
+
+    def __init__(
+        self,
+        holder: Holder,
+        ingress: QueueClient,
+        totals: Totals,
+        clock: Callable[[], datetime],
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """`ingress` must not try again by itself: it could put a message twice unseen."""
+        self._holder = holder
+        self._ingress = ingress
+        self._clock = clock
+        self._sleep = sleep
+        self._plans: list[Plan] = []
+        self._bundle = Bundle()
+        self._totals = totals
+
+    def add(self, plan: Plan) -> None:
+        """Take a letter on; it is settled by a later `add`, or by `flush`."""
+        self._totals.stay += plan.stay
+        if not plan.pieces:
+            return
+        if self._plans and self._bundle.size + self._bundle.cost(plan.pieces) > MAX_MESSAGE_BYTES:
+            self.flush()
+        self._plans.append(plan)
+        for piece in plan.pieces:
+            self._bundle.add(piece)
+
+    def flush(self) -> None:
+        """Put back what was gathered. Raises QueueError."""
+        plans, self._plans, self._bundle = self._plans, [], Bundle()
+        plans = self._marked(plans)
+        for index, body in enumerate(bodies_of(plans)):
+            self._put(body, plans, first=not index)
+            self._totals.messages += 1
+        for plan in plans:
+            self._totals.count(plan)
+        self._settle(plans)
+
+    def _marked(self, plans: Sequence[Plan]) -> list[Plan]:
+        """Mark the letters; those that could be, for another may have taken one meanwhile."""
+        now = self._clock()
+        done = iter(self._holder.rewrite([text for plan in plans for text in plan.marked(now)]))
+        ours: list[Plan] = []
+        for plan in plans:
+            marks = [next(done) for _ in plan.found.held]
+            if all(marks):
+                ours.append(plan)
+                continue
+            self._totals.taken += 1
+            held = zip(plan.found.held, marks, strict=True)
+            self._holder.rewrite([(one.id, one.text) for one, mark in held if mark])
+        return ours
+
+    def _put(self, body: bytes, plans: Sequence[Plan], *, first: bool) -> None:
+        from azure.core.exceptions import AzureError
+
+        points = sum(len(plan.pieces) for plan in plans)
+        about = f"{things(points, 'point')} of {things(len(plans), 'letter')}"
+        pause = _FIRST_PAUSE
+        for left in reversed(range(_TRIES)):
+            try:
+                self._ingress.send_message(message_text(body), time_to_live=_FOR_EVER)
+            except AzureError as exc:
+                if not (first and _refused(exc)):
+                    with queue_errors(
+                        f"{about} may be in {self._ingress.queue_name} or not; they stay, marked: "
+                        "see --in-doubt"
+                    ):
+                        raise
+                if not (left and _busy(exc)):
+                    texts = [(one.id, one.text) for plan in plans for one in plan.found.held]
+                    self._holder.rewrite(texts)
+                    with queue_errors(f"{about} were not put into {self._ingress.queue_name}"):
+                        raise
+                self._sleep(pause)
+                pause *= 2
+            else:
+                return
+
+    def _settle(self, plans: Sequence[Plan]) -> None:
+        try:
+            self._holder.rewrite(
+                [(plan.found.held[0].id, plan.settled()) for plan in plans if plan.left]
+            )
+            self._holder.drop(
+                [one.id for plan in plans if not plan.left for one in plan.found.held]
+            )
+        except QueueError as exc:
+            raise QueueError(
+                f"{exc}; letters whose points were put back may be left, marked: see --in-doubt"
+            ) from exc
+
+
+def bodies_of(plans: Sequence[Plan]) -> Iterator[bytes]:
+    """The messages that hold the points of these letters: one, unless one letter is too much."""
+    bundle = Bundle()
+    for plan in plans:
+        for piece in plan.pieces:
+            if bundle.count and bundle.size + bundle.cost([piece]) > MAX_MESSAGE_BYTES:
+                yield bundle.write()
+                bundle = Bundle()
+            bundle.add(piece)
+    if bundle.count:
+        yield bundle.write()
+
+
+def _refused(exc: Exception) -> bool:
+    """Whether the message is surely not in the queue."""
+    from azure.core.exceptions import HttpResponseError, ServiceRequestError
+
+    if isinstance(exc, HttpResponseError) and exc.status_code is not None:
+        return 400 <= exc.status_code < 500 or _busy(exc)
+    return isinstance(exc, ServiceRequestError)
+
+
+def _busy(exc: Exception) -> bool:
+    return getattr(exc, "status_code", None) in (429, 503)
