@@ -13,7 +13,7 @@ from datetime import datetime
 import msgspec
 from msgspec import UNSET, Raw
 
-from shared.body import documents
+from shared.body import documents, json_text
 from shared.message import CONTAINERS
 from shared.message_types import DataParts, DocumentParts, PointIn, PointsParts
 from shared.model import utc_text
@@ -60,7 +60,7 @@ class Piece:
 
 def take_apart(content: bytes) -> Iterator[Piece]:
     """Yield the pieces of a message, unread. Raises RefusedError where there is no telling."""
-    for where, document in documents(content):
+    for where, document in documents(json_text(content)):
         try:
             refuse_repeated(document, *CONTAINERS)
             if "data" in decoded(_MEMBERS, document):
