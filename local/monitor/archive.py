@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from .store import Aggregate, Series
+    from .aggregate import Aggregate
+    from .store import Series
 
 __all__ = ["Archive", "ArchiveError", "Row"]
 

@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from . import query
-from .answers import RefusalError
+from .aggregate import AGGREGATIONS
+from .answers import BadQueryError, RefusalError
 from .arm_operation import Operation, resource_not_found
 from .resources import is_resource, type_and_name
-from .time_grain import GRAINS, BadQueryError, duration, span, stamp
+from .time_grain import GRAINS, duration, span, stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -107,7 +108,7 @@ def _definition(resource_id: str, series: list[Series]) -> dict[str, Any]:
         "isDimensionRequired": False,
         "unit": "Unspecified",
         "primaryAggregationType": "Average",
-        "supportedAggregationTypes": [name.capitalize() for name in query.AGGREGATIONS],
+        "supportedAggregationTypes": [name.capitalize() for name in AGGREGATIONS],
         # Of the service it is P93D; here nothing is older than a day.
         "metricAvailabilities": [
             {"timeGrain": name, "retention": "P1D"} for name in GRAINS.values()

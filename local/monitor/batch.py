@@ -19,12 +19,12 @@ import msgspec
 from starlette.routing import Route
 
 from . import query
-from .answers import RefusalError, json, refused
+from .answers import BadQueryError, RefusalError, json, refused
 from .arm_metrics import parameters
 from .limits import MAX_BATCH_RESOURCES
 from .resources import in_scope, is_resource, type_and_name
 from .roles import READERS, holds
-from .time_grain import BadQueryError, Span, duration, span, stamp
+from .time_grain import Span, duration, span, stamp
 
 if TYPE_CHECKING:
     from starlette.requests import Request

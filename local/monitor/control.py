@@ -68,7 +68,7 @@ from starlette.routing import Mount, Route
 
 from .answers import RefusalError, json
 from .faults import Fault
-from .inputs import bad_input, decoded, query
+from .inputs import bad_input, decoded, only
 from .limits import LOGGED_REQUESTS
 from .resources import is_resource
 from .roles import Assignment
@@ -139,14 +139,14 @@ class _Control:
         self._state = state
 
     async def metrics(self, request: Request) -> Response:
-        given = query(request, {"resourceId", "namespace", "metric"})
+        given = only(request, {"resourceId", "namespace", "metric"})
         values = self._state.store.values(
             given.get("resourceId"), given.get("namespace"), given.get("metric")
         )
         return json({"values": values})
 
     async def requests(self, request: Request) -> Response:
-        limit = query(request, {"limit"}).get("limit", str(LOGGED_REQUESTS))
+        limit = only(request, {"limit"}).get("limit", str(LOGGED_REQUESTS))
         if not limit.isdecimal() or int(limit) < 1:
             raise bad_input(f"limit: '{limit}' is not a whole number of at least 1")
         return json(self._state.journal.report(int(limit)))
@@ -170,7 +170,7 @@ class _Control:
         return json(given)
 
     async def service_bus(self, request: Request) -> Response:
-        query(request, set())
+        only(request, set())
         return json(self._state.service_bus.given)
 
     async def set_service_bus(self, request: Request) -> Response:
@@ -190,7 +190,7 @@ class _Control:
         return json({"offsetSeconds": self._state.offset_seconds, "now": self._state.now_iso()})
 
     async def faults(self, request: Request) -> Response:
-        query(request, set())
+        only(request, set())
         return json({"faults": self._state.faults.report()})
 
     async def add_fault(self, request: Request) -> Response:

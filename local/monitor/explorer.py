@@ -22,12 +22,11 @@ from starlette.responses import FileResponse
 from starlette.routing import Route
 
 from . import arm_metrics, query
-from .answers import json
-from .inputs import bad_input
-from .inputs import query as only
+from .answers import BadQueryError, json
+from .inputs import bad_input, only
 from .limits import KEPT_MINUTES, MAX_DIMENSION_VALUES
 from .resources import is_resource
-from .time_grain import BadQueryError, stamp
+from .time_grain import stamp
 
 if TYPE_CHECKING:
     from starlette.requests import Request

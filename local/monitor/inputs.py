@@ -11,7 +11,7 @@ from .answers import RefusalError
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-__all__ = ["bad_input", "decoded", "query"]
+__all__ = ["bad_input", "decoded", "only"]
 
 _T = TypeVar("_T")
 
@@ -24,7 +24,7 @@ async def decoded(request: Request, kind: type[_T]) -> _T:
         raise bad_input(str(exc)) from exc
 
 
-def query(request: Request, known: set[str]) -> dict[str, str]:
+def only(request: Request, known: set[str]) -> dict[str, str]:
     """The query parameters. Raises RefusalError (400) for one that is not known."""
     given = dict(request.query_params)
     if unknown := sorted(set(given) - known):

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from .time_grain import BadQueryError
+from .answers import BadQueryError
 
 __all__ = ["Condition", "parse"]
 

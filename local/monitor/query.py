@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from . import metric_filter
+from .aggregate import AGGREGATIONS, Aggregate
+from .answers import BadQueryError
 from .limits import MAX_QUERY_METRICS, MAX_QUERY_VALUES
 from .resources import type_and_name
-from .store import Aggregate
-from .time_grain import BadQueryError, Span, grain
+from .time_grain import Span, grain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -22,9 +23,8 @@ if TYPE_CHECKING:
     from .metric_filter import Condition
     from .store import MetricStore, Series
 
-__all__ = ["AGGREGATIONS", "Query", "check", "check_namespace", "metrics", "read", "supported"]
+__all__ = ["Query", "check", "check_namespace", "metrics", "read", "supported"]
 
-AGGREGATIONS = ("average", "minimum", "maximum", "total", "count")
 _DEFAULT_TOP = 10  # Documentation; only where there is a filter.
 _Cells = dict[int, Aggregate]  # By the number of the grain, from the start of the span.
 
@@ -146,9 +146,9 @@ def _timeseries(store: MetricStore, series: list[Series], query: Query) -> list[
         cells = found.setdefault(groups[each], {})
         cell = cells.get((minute - first) // step)
         if cell is None:
-            cells[(minute - first) // step] = _sum([aggregate])
+            cells[(minute - first) // step] = Aggregate.of(aggregate)
         else:
-            _add(cell, aggregate)
+            cell.add(aggregate)
     chosen = _chosen(found, query)
     stamps = _stamps(query)
     if len(chosen) * len(stamps) > MAX_QUERY_VALUES and not query.metadata:
@@ -178,7 +178,7 @@ def _chosen(found: dict[tuple[str, ...], _Cells], query: Query) -> list[tuple[st
     keys = sorted(found)
     if query.order is not None:
         name, greatest_first = query.order
-        totals = {key: _value(_sum(found[key].values()), name) for key in keys}
+        totals = {key: Aggregate.total(found[key].values()).value(name) for key in keys}
         keys.sort(key=totals.__getitem__, reverse=greatest_first)
     return keys[: query.top]
 
@@ -203,36 +203,7 @@ def _element(
 
 
 def _values(cell: Aggregate | None, aggregations: tuple[str, ...]) -> dict[str, float]:
-    return {} if cell is None else {name: _value(cell, name) for name in aggregations}
-
-
-def _value(cell: Aggregate, aggregation: str) -> float:
-    match aggregation:
-        case "average":
-            return cell.sum / cell.count
-        case "minimum":
-            return cell.min
-        case "maximum":
-            return cell.max
-        case "total":
-            return cell.sum
-    return cell.count
-
-
-def _sum(aggregates: Iterable[Aggregate]) -> Aggregate:
-    """All of them in one; there is at least one."""
-    first, *others = aggregates
-    total = Aggregate(first.min, first.max, first.sum, first.count)
-    for each in others:
-        _add(total, each)
-    return total
-
-
-def _add(total: Aggregate, aggregate: Aggregate) -> None:
-    total.min = min(total.min, aggregate.min)
-    total.max = max(total.max, aggregate.max)
-    total.sum += aggregate.sum
-    total.count += aggregate.count
+    return {} if cell is None else {name: cell.value(name) for name in aggregations}
 
 
 def _stamps(query: Query) -> list[str]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from .aggregate import Aggregate
 from .documents import Shape
 from .limits import KEPT_MINUTES, MAX_SPELLINGS, MAX_VALUES
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from .archive import Archive
     from .documents import Point
 
-__all__ = ["Aggregate", "MetricStore", "MetricValue", "Series"]
+__all__ = ["MetricStore", "MetricValue", "Series"]
 
 _Key = tuple[str, tuple[str, str, tuple[str, ...]], tuple[str, ...]]
 
@@ -56,15 +57,6 @@ class Series(msgspec.Struct, eq=False):
     metric: str
     dimensions: dict[str, str]
     kept: int = 0
-
-
-class Aggregate(msgspec.Struct, gc=False):
-    """What came in for one series and minute."""
-
-    min: float
-    max: float
-    sum: float
-    count: int
 
 
 class MetricStore:
@@ -101,20 +93,16 @@ class MetricStore:
             minute = self._minutes.get(point.minute)
             if minute is None:
                 minute = self._minutes[point.minute] = {}
-            values = point.values
             aggregate = minute.get(series)
             if aggregate is None:
-                aggregate = Aggregate(values.min, values.max, values.sum, values.count)
+                aggregate = Aggregate.of(point.values)
                 self._keep(minute, series, aggregate)
                 if self._archive is not None:
                     self._changed[point.minute, series] = aggregate
                 continue
             if self._archive is not None:
                 self._changed[point.minute, series] = aggregate
-            aggregate.min = min(aggregate.min, values.min)
-            aggregate.max = max(aggregate.max, values.max)
-            aggregate.sum += values.sum
-            aggregate.count += values.count
+            aggregate.add(point.values)
         if len(self._minutes) > minutes_before or self._size > self._max_values:
             self._forget(int(now // 60) - self._kept_minutes)
         self._save()

@@ -6,7 +6,9 @@ import datetime as dt
 import re
 from dataclasses import dataclass
 
-__all__ = ["GRAINS", "BadQueryError", "Span", "duration", "grain", "span", "stamp"]
+from .answers import BadQueryError
+
+__all__ = ["GRAINS", "Span", "duration", "grain", "span", "stamp"]
 
 # In minutes, with the names that answers use; every metric has all of them.
 GRAINS = {
@@ -22,10 +24,6 @@ GRAINS = {
 FULL = "FULL"  # One value for the whole span.
 _DEFAULT_MINUTES = 60
 _DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?)?", re.IGNORECASE)
-
-
-class BadQueryError(ValueError):
-    """A query that the service would refuse; the message says why, in its words if known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from local.monitor.answers import BadQueryError
 from local.monitor.metric_filter import parse
-from local.monitor.time_grain import BadQueryError
 
 CITIES = ["Delft", "Utrecht", "Den Haag", "O'Brien"]
 

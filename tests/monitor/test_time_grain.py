@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from local.monitor.time_grain import BadQueryError, Span, duration, grain, span, stamp
+from local.monitor.answers import BadQueryError
+from local.monitor.time_grain import Span, duration, grain, span, stamp
 
 from .conftest import NOW  # 2026-11-23T07:25:30Z
 
