@@ -60,12 +60,14 @@ What is wrong with an input is said in a 400: {"error": {"code": "BadRequest", "
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Mount, Route
 
+from . import read_back
 from .answers import RefusalError, json
 from .faults import Fault
 from .inputs import bad_input, decoded, only
@@ -75,9 +77,12 @@ from .roles import Assignment
 from .service_bus import Given, ServiceBus
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
     from starlette.requests import Request
     from starlette.routing import BaseRoute
 
+    from .read_back import MetricValue
     from .state import MonitorState
 
 __all__ = ["routes"]
@@ -140,10 +145,10 @@ class _Control:
 
     async def metrics(self, request: Request) -> Response:
         given = only(request, {"resourceId", "namespace", "metric"})
-        values = self._state.store.values(
-            given.get("resourceId"), given.get("namespace"), given.get("metric")
+        portions = read_back.portions(
+            self._state.store, given.get("resourceId"), given.get("namespace"), given.get("metric")
         )
-        return json({"values": values})
+        return StreamingResponse(_listed(portions), media_type="application/json; charset=utf-8")
 
     async def requests(self, request: Request) -> Response:
         limit = only(request, {"limit"}).get("limit", str(LOGGED_REQUESTS))
@@ -205,6 +210,17 @@ class _Control:
     async def reset(self, _request: Request) -> Response:
         self._state.reset()
         return Response(status_code=204)
+
+
+async def _listed(portions: Iterator[list[MetricValue]]) -> AsyncIterator[bytes]:
+    """`{"values": […]}`, and after each portion other requests have their turn."""
+    before = b'{"values":['
+    for portion in portions:
+        if portion:
+            yield before + msgspec.json.encode(portion)[1:-1]
+            before = b","
+        await asyncio.sleep(0)
+    yield b"]}" if before == b"," else before + b"]}"
 
 
 async def _unknown(request: Request) -> Response:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from starlette.routing import Route
 
 from .answers import NoAnswer, RefusalError, bad_request, json, refused
+from .archive import ArchiveError
 from .documents import JSON, NDJSON, read
 from .faults import under
 from .journal import Record
@@ -99,7 +100,10 @@ def _accept(state: MonitorState, arrival: _Arrival, record: Record) -> None:
     record.bytes = len(body)
     batch = read(body, media_type, now)
     state.accept(batch.points)
-    state.store.add(resource_id, region, batch.points, now)
+    try:
+        state.store.add(resource_id, region, batch.points, now)
+    except ArchiveError as exc:
+        raise RefusalError(500, "InternalServerError", str(exc)) from exc
     state.resources.learn(resource_id, region)
     record.documents = batch.documents
     record.series = len(batch.points)
