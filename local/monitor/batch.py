@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from starlette.routing import Route
 
-from . import query
+from . import metric_filter, query, timeseries
 from .answers import BadQueryError, RefusalError, json, refused
 from .arm_metrics import parameters
 from .limits import MAX_BATCH_RESOURCES
 from .resources import in_scope, is_resource, type_and_name
 from .roles import READERS, holds
-from .time_grain import Span, duration, span, stamp
+from .time_grain import duration, span, stamp
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -75,21 +75,33 @@ def _answer(state: MonitorState, request: Request, body: bytes) -> dict[str, Any
     if "metricnamespace" not in given:
         raise BadQueryError("The query parameter 'metricnamespace' is required.")
     within = span(given.get("starttime"), given.get("endtime"), state.now())
-    asked = query.read(given, within, given["metricnamespace"], given.get("filter"))
+    metrics = query.names(given)
+    if not metrics:
+        raise BadQueryError("The query parameter 'metricnames' is required.")
+    asked = query.read(
+        given,
+        within,
+        given["metricnamespace"],
+        metrics,
+        conditions=metric_filter.parse(given.get("filter")),
+        rollup=query.rollup(given),
+    )
     resource_ids = _resources(state, request, body)
     query.check(state.store, resource_ids, asked)
-    return {"values": [_item(state, each, asked, within) for each in resource_ids]}
+    found = timeseries.answer(state.store, resource_ids, asked)
+    pairs = zip(resource_ids, found, strict=True)
+    return {"values": [_item(state, each, asked, metrics) for each, metrics in pairs]}
 
 
 def _item(
-    state: MonitorState, resource_id: str, asked: query.Query, within: Span
+    state: MonitorState, resource_id: str, asked: query.Query, metrics: list[dict[str, Any]]
 ) -> dict[str, Any]:
     """What is answered for one resource."""
     return {
-        "starttime": stamp(within.start),
-        "endtime": stamp(within.end),
+        "starttime": stamp(asked.span.start),
+        "endtime": stamp(asked.span.end),
         "interval": duration(asked.grain),
-        "value": query.metrics(state.store, resource_id, asked),
+        "value": metrics,
         "namespace": asked.namespace.lower(),
         "resourceregion": state.resources.region(resource_id),
         "resourceid": resource_id,
@@ -120,9 +132,10 @@ def _resources(state: MonitorState, request: Request, body: bytes) -> list[str]:
     """The resources of the body, each once. Raises BadQueryError, or RefusalError (404)."""
     try:
         given = msgspec.json.decode(body, type=_Body).resourceids
-    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise BadQueryError(f"The body is invalid: {exc}") from exc
-    found = list({each.lower(): each for each in given}.values())
+    first = {each.lower(): each for each in reversed(given)}  # The first spelling of each.
+    found = list(dict.fromkeys(first[each.lower()] for each in given))
     if not 0 < len(found) <= MAX_BATCH_RESOURCES:
         raise BadQueryError(f"Expected 1 to {MAX_BATCH_RESOURCES} resourceids, not {len(found)}.")
     scope = f"/subscriptions/{request.path_params['subscription']}"

@@ -70,7 +70,7 @@ from starlette.routing import Mount, Route
 from . import read_back
 from .answers import RefusalError, json
 from .faults import Fault
-from .inputs import bad_input, decoded, only
+from .inputs import bad_input, decoded, only, whole_number
 from .limits import LOGGED_REQUESTS
 from .resources import is_resource
 from .roles import Assignment
@@ -152,9 +152,10 @@ class _Control:
 
     async def requests(self, request: Request) -> Response:
         limit = only(request, {"limit"}).get("limit", str(LOGGED_REQUESTS))
-        if not limit.isdecimal() or int(limit) < 1:
+        number = whole_number(limit)
+        if not number:
             raise bad_input(f"limit: '{limit}' is not a whole number of at least 1")
-        return json(self._state.journal.report(int(limit)))
+        return json(self._state.journal.report(number))
 
     async def set_roles(self, request: Request) -> Response:
         roles = await decoded(request, _Roles)

@@ -86,3 +86,12 @@ def test_reading_takes_the_shorter_way_round() -> None:
     assert found(0, 1) == [(0, "b"), (0, "c")]
     assert found(1, 2) == [(1, "c")]
     assert found(2, 9) == []
+
+
+def test_reading_back_is_cut_into_portions() -> None:
+    store = MetricStore()
+    names = [f"{number:05}" for number in range(12_000)]
+    for minute in range(2):
+        add(store, NOW + 60 * minute, *names)
+    lengths = [len(portion) for portion in portions(store)]
+    assert lengths == [10_000, 10_000, 4_000]
