@@ -13,6 +13,7 @@ from starlette.responses import Response
 from . import arm, batch, control, explorer, identity, ingestion, json_source
 from .answers import DROP, RefusalError, refused
 from .archive import ArchiveError
+from .visitors import Visitors
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -29,7 +30,7 @@ def create_app(state: MonitorState) -> Starlette:
     parts = (identity, json_source, explorer, control, batch, arm, ingestion)
     app = Starlette(
         routes=[route for part in parts for route in part.routes(state)],
-        middleware=[Middleware(_Departures)],
+        middleware=[Middleware(_Departures), Middleware(Visitors)],
         exception_handlers={
             RefusalError: _refused,
             ArchiveError: _unsaved,
