@@ -19,8 +19,10 @@ import msgspec
 from starlette.routing import Route
 
 from . import metric_filter, query, timeseries
-from .answers import BadQueryError, RefusalError, json, refused
+from .answers import BadQueryError, NoAnswer, RefusalError, json, refused
 from .arm_metrics import parameters
+from .faults import conclude, under
+from .journal import ReadRecord
 from .limits import MAX_BATCH_RESOURCES
 from .resources import in_scope, is_resource, type_and_name
 from .roles import READERS, holds
@@ -48,18 +50,38 @@ def routes(state: MonitorState) -> list[BaseRoute]:
     """The routes of the batch query, with and without a region."""
 
     async def post(request: Request) -> Response:
-        try:
-            return json(_answer(state, request, await request.body()))
-        except BadQueryError as exc:
-            return refused(_refusal(400, "BadRequest", str(exc)))
-        except RefusalError as exc:
-            return refused(exc)
+        body = await request.body()
+        query_string: str = request.scope["query_string"].decode("ascii", "replace")
+        path: str = request.scope["path"]
+        record = ReadRecord(state.now_iso(), request.method, path, query_string)
+        hit = state.faults.draw("batch", request.path_params.get("region", ""))
+        journal = state.journal
+
+        def answer() -> Response:
+            # Delayed beyond a reset, it must leave no trace in what came after.
+            return _answer(state, request, body, record) if state.journal is journal else NoAnswer()
+
+        response = await under(hit, answer)
+        conclude(record, hit, response)
+        journal.batch(record)
+        return response
 
     path = "/subscriptions/{subscription}/metrics:getBatch"
     return [Route(each, post, methods=["POST"]) for each in (path, "/{region}" + path)]
 
 
-def _answer(state: MonitorState, request: Request, body: bytes) -> dict[str, Any]:
+def _answer(state: MonitorState, request: Request, body: bytes, record: ReadRecord) -> Response:
+    try:
+        return json(_content(state, request, body))
+    except BadQueryError as exc:
+        refusal = _refusal(400, "BadRequest", str(exc))
+    except RefusalError as exc:
+        refusal = exc
+    record.code = refusal.code
+    return refused(refusal)
+
+
+def _content(state: MonitorState, request: Request, body: bytes) -> dict[str, Any]:
     given = parameters(request)
     if given.get("api-version") not in _VERSIONS:
         raise BadQueryError(
@@ -109,7 +131,10 @@ def _item(
 
 
 def _authorize(state: MonitorState, request: Request, scope: str) -> None:
-    """Raise RefusalError unless the token is for this API (401) and its holder may read (403)."""
+    """Raise RefusalError (401) unless the token is for this API and its holder may read.
+
+    For a missing role, too, the documentation names 401; what the body says then is not known.
+    """
     claims = state.tokens.claims(request.headers.get("authorization"), state.now())
     if str(claims["aud"]).rstrip("/") != AUDIENCE:
         raise _refusal(
@@ -121,7 +146,7 @@ def _authorize(state: MonitorState, request: Request, scope: str) -> None:
     principal = str(claims["oid"])
     if not holds(state.assignments, principal, READERS, scope):
         raise _refusal(
-            403,
+            401,
             "AuthorizationFailed",
             f"The client '{principal}' does not have authorization to perform action '{_ACTION}'"
             f" over scope '{scope}'.",

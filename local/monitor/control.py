@@ -6,13 +6,14 @@ GET /_local/metrics?resourceId=&namespace=&metric=
     {"values": [{"resourceId", "region", "namespace", "metric", "dimensions": {},
                  "time": "2026-11-23T07:25:00Z", "min", "max", "sum", "count"}]}
 GET /_local/requests?limit=
-    The last requests to ingestion and to ARM (at most 1,000 each), oldest first, and totals of all
-    that ever were. A connection dropped by a fault has the status null, and is "dropped" in the
-    totals; "query" is as it was sent.
+    The last requests to ingestion, ARM and the batch query of metrics (at most 1,000 each), oldest
+    first, and totals of all that ever were. A connection dropped by a fault has the status null,
+    and is "dropped" in the totals; "query" is as it was sent.
     {"requests": [{"time", "region", "resourceId", "status", "code", "message", "documents",
                    "series", "bytes", "encodedBytes"}],
      "totals": {"200": 3}, "identityTotals": {"200": 1}, "stored": {"documents", "series"},
-     "armRequests": [{"time", "method", "path", "query", "status", "code"}], "armTotals": {}}
+     "armRequests": [{"time", "method", "path", "query", "status", "code"}], "armTotals": {},
+     "batchRequests": [the same], "batchTotals": {}}
 PUT /_local/roles
     {"assignments": [{"scope", "principalId"?, "role"?}]}: who has which role where. A scope holds
     all below it, "/" everything; no principalId is everybody. The role is "Monitoring Metrics
@@ -46,8 +47,9 @@ POST /_local/faults
     {"status": 503, "body"?, "retryAfter"?: "2" | HTTP date | seconds}, {"drop": "before" |
     "after"} and {"latency": seconds}, the last alone or with one of the others; for the
     {"next": N} requests, for a {"share": 0..1} of all (drawn with "seed", if given) or, without
-    either, for all; "target": "ingestion" | "identity" | "arm"; for the "region" or "resourceId"
-    alone; of ARM, which has no regions, for all paths at or below the "resourceId".
+    either, for all; "target": "ingestion" | "identity" | "arm" | "batch"; for the "region" or
+    "resourceId" alone; of ARM, which has no regions, for all paths at or below the "resourceId"; of
+    the batch query of metrics for the "region" in its address.
     "before" closes the connection and stores nothing, "after" stores and then closes it.
     Without a body the answer has none, except 408, which has the service's.
 GET, DELETE /_local/faults
@@ -55,7 +57,9 @@ GET, DELETE /_local/faults
 DELETE /_local/state
     Everything back to how it was at the start, except that tokens issued stay good.
 
-What is wrong with an input is said in a 400: {"error": {"code": "BadRequest", "message"}}.
+Requests of other web sites are refused with 403: they are known by their Origin, or a Host that is
+not 127.0.0.1 or localhost. What is wrong with an input is said in a 400:
+{"error": {"code": "BadRequest", "message"}}.
 """
 
 from __future__ import annotations

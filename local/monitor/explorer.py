@@ -136,6 +136,8 @@ class _Explorer:
             within = last_minutes(minutes, given.get("interval"), self._state.now())
             if "metric" in given:
                 asked = _plain(request, given, within)
+            elif not query.names(given):
+                raise bad_input("The query parameter 'metricnames' is required.")
             else:
                 asked = arm_metrics.asked(self._state, resource_id, given, within)
             return json(arm_metrics.answer(self._state, resource_id, asked))

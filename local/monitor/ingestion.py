@@ -18,7 +18,7 @@ from starlette.routing import Route
 from .answers import NoAnswer, RefusalError, bad_request, json, refused
 from .archive import ArchiveError
 from .documents import JSON, NDJSON, read
-from .faults import under
+from .faults import conclude, under
 from .journal import Record
 from .resources import is_resource
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.routing import BaseRoute
 
-    from .faults import Hit
     from .state import MonitorState
 
 __all__ = ["routes"]
@@ -64,7 +63,7 @@ def routes(state: MonitorState) -> list[BaseRoute]:
             return _answer(state, arrival, record) if state.journal is journal else NoAnswer()
 
         response = await under(hit, answer)
-        _conclude(record, hit, response)
+        conclude(record, hit, response)
         journal.ingestion(record)
         return response
 
@@ -107,14 +106,6 @@ def _accept(state: MonitorState, arrival: _Arrival, record: Record) -> None:
     state.resources.learn(resource_id, region)
     record.documents = batch.documents
     record.series = len(batch.points)
-
-
-def _conclude(record: Record, hit: Hit, response: Response) -> None:
-    """Note in the record what the client got to see."""
-    dropped = isinstance(response, NoAnswer)
-    record.status = None if dropped else response.status_code
-    if hit.fault is not None:
-        record.code = f"Dropped{(hit.fault.drop or '').capitalize()}" if dropped else "Fault"
 
 
 async def _arrival(request: Request, limit: int) -> _Arrival:

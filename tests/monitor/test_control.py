@@ -95,6 +95,8 @@ def test_resetting_forgets_everything_but_tokens(client: Client) -> None:
         "stored": {"documents": 0, "series": 0},
         "armRequests": [],
         "armTotals": {},
+        "batchRequests": [],
+        "batchTotals": {},
     }
     assert client.post(document(), region="northeurope", token=token).ok
 

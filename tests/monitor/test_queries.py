@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import requests
 
 from .client import ARM_AUDIENCE, GROUP, QUEUE_ACCOUNT, SUBSCRIPTION, TIMEOUT, document, series
 
 if TYPE_CHECKING:
-    import requests
-
     from .client import Client
 
 TIME = "2026-11-23T07:25:00Z"
@@ -171,7 +170,7 @@ def test_a_batch_needs_a_role_at_the_subscription(frozen: Client) -> None:
     roles = [{"scope": GROUP, "role": "Monitoring Reader"}]
     frozen.set("PUT", "roles", {"assignments": roles})
     response = batch(frozen)
-    assert response.status_code == 403
+    assert response.status_code == 401  # So the documentation of this API.
     assert response.json()["error"]["code"] == "AuthorizationFailed"
     assert frozen.arm(f"{METRICS}?{NAMES}").ok
     roles = [{"scope": SUBSCRIPTION, "role": "Monitoring Reader"}]
@@ -310,3 +309,35 @@ def test_a_resource_that_is_named_twice_is_answered_once_as_first_spelled(frozen
 def test_what_is_not_there(frozen: Client, path: str, code: str) -> None:
     response = frozen.arm(path)
     assert (response.status_code, response.json()["error"]["code"]) == (404, code)
+
+
+def test_the_batch_api_has_faults_and_a_log_of_its_own(frozen: Client) -> None:
+    frozen.fault(status=529, target="batch", next=1, retryAfter=2)
+    frozen.fault(drop="before", target="batch", next=1, region="WestEurope")
+    frozen.fault(status=503, target="batch", region="eastus")
+    assert frozen.arm(f"{METRICS}?{NAMES}").ok
+    response = batch(frozen)
+    assert (response.status_code, response.headers["Retry-After"]) == (529, "2")
+    assert batch(frozen).ok
+    with pytest.raises(requests.ConnectionError):
+        batch(frozen, prefix="/westeurope")
+    assert batch(frozen, prefix="/eastus").status_code == 503
+    assert (
+        batch(frozen, prefix="/westeurope", top="0", filter="QueueName eq '*'").status_code == 400
+    )
+    report = frozen.requests()
+    assert report["batchTotals"] == {"529": 1, "200": 1, "dropped": 1, "503": 1, "400": 1}
+    assert report["armTotals"] == {"200": 1}
+    path = f"{SUBSCRIPTION}/metrics:getBatch"
+    assert [
+        (each["method"], each["path"], each["status"], each["code"])
+        for each in report["batchRequests"]
+    ] == [
+        ("POST", path, 529, "Fault"),
+        ("POST", path, 200, ""),
+        ("POST", f"/westeurope{path}", None, "DroppedBefore"),
+        ("POST", f"/eastus{path}", 503, "Fault"),
+        ("POST", f"/westeurope{path}", 400, "BadRequest"),
+    ]
+    assert report["batchRequests"][0]["time"] == "2026-11-23T07:25:30.000Z"
+    assert "metricnames=QueueDepth" in report["batchRequests"][0]["query"]
