@@ -37,7 +37,7 @@ def _emulator(backend: Backend, printed: list[str]) -> None:
     (series,) = json.loads(read)["value"][0]["timeseries"]
     assert series["metadatavalues"][0]["value"] == "NL"
     assert series["data"][0]["total"] == 28
-    assert client == "{'country': 'NL'} 28.0\n"
+    assert client == "{'country': 'NL'} [28.0]\n28.0\n"
     assert '"retryAfter":5' in fail
     assert backend.metrics() == []  # The last command takes all away.
 

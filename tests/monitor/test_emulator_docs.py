@@ -13,6 +13,6 @@ TEXT = (Path(__file__).parents[2] / "docs" / "emulator.md").read_text(encoding="
 def test_the_numbers_are_those_of_the_code() -> None:
     assert ", ".join(GRAINS.values()).replace(", P1D", ", P1D and FULL") in TEXT
     assert f"{limits.KEPT_MINUTES // 60} hours, at most {limits.MAX_VALUES:,}" in TEXT
-    assert f"| {limits.MAX_QUERY_VALUES:,} values, gaps included |" in TEXT
+    assert f"| {limits.MAX_QUERY_VALUES:,} values of all its resources and metrics, gaps" in TEXT
     assert f"| the last {limits.LOGGED_REQUESTS:,} |" in TEXT
     assert f"up to {limits.MAX_BATCH_RESOURCES} resources" in TEXT
