@@ -106,7 +106,7 @@ EXCUSED: Mapping[tuple[str, str], str] = {
     (
         "docs/doctor.md",
         "✓ audience       https://monitoring.azure.com/, good for 144",
-    ): "an app in Azure, which no test has; tests/test_doctor hold what is said of links",
+    ): "an app in Azure, which no test has; tests/commands hold what is said of links",
 }
 
 # Programs that run until Ctrl-C -> what they print when they are ready.

@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from crank import cranked
-from letter_shell import Shell, letters, points
 
 from local.stack import Backend
 from shared.dead_letter import Origin, write_dead_letters
 from shared.model import Reason, Rejection
 from shared.queues import message_text
 from tools.__main__ import main
+
+from .letter_shell import Shell, letters, points
 
 OUTSIDE = {"METRICS_ALLOWED_SCOPES": "/subscriptions/none-of-yours"}
 

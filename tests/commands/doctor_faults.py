@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from doctoring import Chain
-
 from tools.doctor.walk import CHECKS
+
+from .doctoring import Chain
 
 __all__ = ["ALL_BUT_ROLES", "FAULTS", "Fault"]
 

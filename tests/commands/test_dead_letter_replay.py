@@ -17,8 +17,6 @@ from typing import Any
 import pytest
 from azure.core.exceptions import ServiceRequestError
 from crank import cranked
-from letter_shell import Shell, letters, points
-from toll import Answer, Keeper, Passage, toll
 
 from local.processes import Child
 from local.stack import OURS, ROOT, Backend
@@ -26,6 +24,9 @@ from shared.dead_letter import Origin, write_dead_letters
 from shared.model import Reason, Rejection
 from shared.queues import message_text
 from tools.dead_letter.holding import QueueError, queue_errors
+
+from .letter_shell import Shell, letters, points
+from .toll import Answer, Keeper, Passage, toll
 
 Ask = Callable[[Callable[[], Any], Callable[[Any], bool]], Any]
 

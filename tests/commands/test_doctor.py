@@ -12,8 +12,6 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from doctor_faults import ALL_BUT_ROLES, FAULTS, Fault
-from doctoring import Chain, visit
 
 from local.stack import ROOT, Backend
 from tools.__main__ import main
@@ -21,6 +19,9 @@ from tools.doctor.commands import Commands, Home
 from tools.doctor.findings import Status
 from tools.doctor.patient import Options, Patient, utc_now
 from tools.doctor.walk import walk
+
+from .doctor_faults import ALL_BUT_ROLES, FAULTS, Fault
+from .doctoring import Chain, visit
 
 
 @pytest.fixture

@@ -16,11 +16,12 @@ from urllib.parse import urlsplit
 
 import pytest
 from azure.storage.queue import QueueServiceClient
-from doctoring import REGION, Chain, visit
 from scripted import Asked, Said, Server
 
 from local.azurite import Azurite
 from local.stack import Backend
+
+from .doctoring import REGION, Chain, visit
 
 Refuse = Callable[[Asked], Said | None]
 MISMATCH = "AuthorizationPermissionMismatch"

@@ -15,7 +15,7 @@ from shared.message import Address, parse
 from shared.model import Window
 from tools.schemas import SCHEMAS, write
 
-DOCS = Path(__file__).parent.parent / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 NOW = datetime(2026, 11, 23, 7, 30, tzinfo=UTC)
 RESOURCE_ID = (
     "/subscriptions/5b1fd1f4-2a3c-4f0e-9d53-0f8b6d3f5a10/resourceGroups/shop"

@@ -1,0 +1,1 @@
+"""What an operator and a producer use: commands and the client, by what they do for them."""
