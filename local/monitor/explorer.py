@@ -6,8 +6,9 @@ GET /_local/catalogue
 GET /_local/dimensions?resourceId=&namespace=&metric=
     {"dimensions": {"City": ["Delft", …]}}: values, at most 1,000 of each dimension.
 GET /_local/query?resourceId=&minutes=&…
-    The last minutes, up to and with the running one; else with the parameters of Azure Resource
-    Manager's query of metrics, and its answer, without a token.
+    The last minutes, up to and with the running one, cut where the interval has its whole hours
+    or quarters, so that only the last value still changes; else with the parameters of Azure
+    Resource Manager's query of metrics, and its answer, without a token.
 GET /_local/refusals
     {"refusals": […]}: the last 1,000 requests to ingestion that were not accepted, newest first.
 """
@@ -27,7 +28,7 @@ from .inputs import bad_input
 from .inputs import query as only
 from .limits import KEPT_MINUTES, MAX_DIMENSION_VALUES
 from .resources import is_resource
-from .time_grain import BadQueryError, stamp
+from .time_grain import GRAINS, BadQueryError, stamp
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -124,9 +125,7 @@ class _Explorer:
         resource_id = given.pop("resourceid", "")
         if not is_resource(resource_id):
             raise bad_input(f"resourceId: '{resource_id}' does not name a resource")
-        now = dt.datetime.fromtimestamp(self._state.now(), dt.UTC)
-        start = now - dt.timedelta(minutes=int(minutes) - 1)
-        given["timespan"] = f"{stamp(start)}/{stamp(now + dt.timedelta(milliseconds=1))}"
+        given["timespan"] = _last(int(minutes), given.get("interval", ""), self._state.now())
         try:
             return json(arm_metrics.values(self._state, resource_id, given))
         except BadQueryError as exc:
@@ -135,3 +134,13 @@ class _Explorer:
     async def refusals(self, request: Request) -> Response:
         only(request, set())
         return json({"refusals": self._state.journal.refusals()})
+
+
+def _last(minutes: int, interval: str, now: float) -> str:
+    """The timespan of the last minutes, from the start of one grain to within the running one."""
+    grain = next((each for each, name in GRAINS.items() if name == interval.upper()), 1)
+    running = int(now // 60)
+    first = min(running - minutes + grain, running) // grain * grain
+    start = dt.datetime.fromtimestamp(first * 60, dt.UTC)
+    # A millisecond more: at its very start, too, the running minute is taken in.
+    return f"{stamp(start)}/{stamp(dt.datetime.fromtimestamp(now + 0.001, dt.UTC))}"
