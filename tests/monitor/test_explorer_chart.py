@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -54,8 +55,8 @@ def test_a_new_value_is_drawn_at_once(frozen_page: Page, frozen: Client) -> None
 def test_the_axis_begins_at_zero_only_near_it(frozen_page: Page, frozen: Client) -> None:
     page = frozen_page
     for minutes in range(10):
-        publish_at(frozen, minutes, near=1 + minutes, far=1000 + minutes)
-    for queue, least, most in (("near", 0.6, 0.9), ("far", 0.75, 0.95)):
+        publish_at(frozen, minutes, near=9 + minutes, far=1000 + minutes)
+    for queue, least, most in (("near", 0.4, 0.6), ("far", 0.75, 0.95)):
         page.goto(f"{frozen.url}/?split=QueueName&minutes=15&dimension=QueueName&value={queue}")
         wait_for_lines(page, "s0")
         line = lines(page)["s0"]
@@ -71,6 +72,9 @@ def test_the_pointer_tells_values_time_and_gaps(frozen_page: Page, frozen: Clien
     legend = page.locator("#legend li")
     expect(page.locator("#moment")).to_have_text("Latest values")
     expect(legend).to_have_text(["images5", "video4"])
+    with page.expect_response(re.compile("/_local/query")):
+        page.get_by_label("Live").uncheck()
+    idle(page)  # From here on nothing but the pointer changes the page.
     over = page.locator("#chart .u-over")
     box = over.bounding_box()
     assert box is not None
