@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
-    add("--port", type=int, default=0, help="port to listen on; 0 takes a free one")
+    add("--port", type=_port, default=0, help="port to listen on; 0 takes a free one")
     add(
         "--strict",
         action="store_true",
@@ -93,6 +93,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--seed", type=int, default=defaults.seed, help="of the faults' random shares")
     return parser
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= 65535:
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 0 to 65535")
+    return number
 
 
 if __name__ == "__main__":

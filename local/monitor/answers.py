@@ -12,11 +12,27 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-__all__ = ["DROP", "NoAnswer", "RefusalError", "bad_request", "error_body", "json", "refused"]
+__all__ = [
+    "DROP",
+    "BadQueryError",
+    "NoAnswer",
+    "RefusalError",
+    "bad_request",
+    "error_body",
+    "json",
+    "refused",
+]
 
 DROP = "drop_connection"  # Where in the request's state the server leaves the means to do so.
 
 _JSON = "application/json; charset=utf-8"
+
+
+class BadQueryError(ValueError):
+    """A query that the service would refuse; the message says why, in its words if known.
+
+    Each of its APIs has a body of its own for it.
+    """
 
 
 class RefusalError(Exception):

@@ -12,6 +12,8 @@ from starlette.responses import Response
 
 from . import arm, batch, control, explorer, identity, ingestion, json_source
 from .answers import DROP, RefusalError, refused
+from .archive import ArchiveError
+from .visitors import Visitors
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -28,8 +30,13 @@ def create_app(state: MonitorState) -> Starlette:
     parts = (identity, json_source, explorer, control, batch, arm, ingestion)
     app = Starlette(
         routes=[route for part in parts for route in part.routes(state)],
-        middleware=[Middleware(_Departures)],
-        exception_handlers={RefusalError: _refused, 404: _empty, 405: _empty},
+        middleware=[Middleware(_Departures), Middleware(Visitors)],
+        exception_handlers={
+            RefusalError: _refused,
+            ArchiveError: _unsaved,
+            404: _empty,
+            405: _empty,
+        },
     )
     app.router.redirect_slashes = False
     return app
@@ -39,6 +46,10 @@ async def _refused(_request: Request, exc: Exception) -> Response:
     if not isinstance(exc, RefusalError):  # Starlette types every handler for any exception.
         raise exc
     return refused(exc)
+
+
+async def _unsaved(_request: Request, exc: Exception) -> Response:
+    return refused(RefusalError(500, "InternalServerError", str(exc)))
 
 
 async def _empty(_request: Request, exc: Exception) -> Response:

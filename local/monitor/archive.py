@@ -1,12 +1,13 @@
 """What is stored, in a file too: SQLite, so that a restart of the emulator finds it again.
 
 A post is in the file before it is answered, whole or not at all. One process at a time may have
-the file open.
+the file open. A file that this emulator did not make is left as it is, to the byte.
 """
 
 from __future__ import annotations
 
 import sqlite3
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,12 +16,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from .store import Aggregate, Series
+    from .aggregate import Aggregate
+    from .store import Series
 
 __all__ = ["Archive", "ArchiveError", "Row"]
 
-_VERSION = 1  # Of the tables; another one is refused.
+# Both stand in the file's header: whose file it is, and the version of the tables.
+_APPLICATION = int.from_bytes(b"MetE")
+_VERSION = 2
+_HEADER_BYTES = 100
+_MAGIC = b"SQLite format 3\0"
 _TABLES = """
+BEGIN IMMEDIATE;
 CREATE TABLE series (
     id INTEGER PRIMARY KEY,
     resource_id TEXT NOT NULL,
@@ -38,6 +45,9 @@ CREATE TABLE value (
     count INTEGER NOT NULL,
     PRIMARY KEY (minute, series)
 ) STRICT, WITHOUT ROWID;
+PRAGMA application_id = {application};
+PRAGMA user_version = {version};
+COMMIT;
 """
 _SAVE = """
 INSERT INTO value VALUES (?, ?, ?, ?, ?, ?)
@@ -74,29 +84,37 @@ class Archive:
     """The file; it belongs to the thread that serves, once it is made."""
 
     def __init__(self, path: Path) -> None:
-        """Open the file, or make it. Raises ArchiveError."""
-        try:
+        """Open the file, or make it. Raises ArchiveError, as all methods do that use the file."""
+        self._path = path
+        _check(path)
+        self._ids: dict[Series, int] = {}  # Of what is in the file, not of what may be rolled back.
+        with self._translated():
             self._db = sqlite3.connect(path, timeout=1, check_same_thread=False)
+        try:
+            self._open()
+        except ArchiveError:
+            self._db.close()
+            raise
+
+    def _open(self) -> None:
+        with self._translated():
             self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
+            (tables,) = self._db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+            if not tables:
+                script = _TABLES.format(application=_APPLICATION, version=_VERSION)
+                self._db.executescript(script)
+            # Last: it changes the file.
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
-            (version,) = self._db.execute("PRAGMA user_version").fetchone()
-            (tables,) = self._db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-            if version != _VERSION and (version or tables):
-                raise ArchiveError(f"{path} is no file of this emulator, or of another version")
-            if not tables:
-                self._db.executescript(f"{_TABLES} PRAGMA user_version = {_VERSION};")
-        except sqlite3.Error as exc:
-            raise ArchiveError(f"Cannot use {path}: {exc}") from exc
-        self._ids: dict[Series, int] = {}
 
     def rows(self) -> Iterator[Row]:
         """All that was saved, by series in the order in which they came up."""
-        for number, resource_id, region, namespace, metric, dimensions, *values in self._db.execute(
-            _LOAD
-        ):
-            pairs = msgspec.json.decode(dimensions, type=list[tuple[str, str]])
-            yield Row(number, resource_id, region, namespace, metric, pairs, *values)
+        with self._translated():
+            for number, resource_id, region, namespace, metric, pairs, *values in self._db.execute(
+                _LOAD
+            ):
+                dimensions = msgspec.json.decode(pairs, type=list[tuple[str, str]])
+                yield Row(number, resource_id, region, namespace, metric, dimensions, *values)
 
     def know(self, series: Series, number: int) -> None:
         """Remember under which number a series was saved."""
@@ -108,30 +126,33 @@ class Archive:
         gone: Iterable[tuple[int, Series]],
         ended: Iterable[Series],
     ) -> None:
-        """In one transaction: values as they are now, minutes forgotten, and series with none.
-
-        What came and went between two calls was never saved.
-        """
-        with self._db:
-            self._db.executemany(
-                _SAVE,
-                (
-                    (minute, self._number(series), each.min, each.max, each.sum, each.count)
-                    for minute, series, each in changed
-                ),
-            )
+        """In one transaction: values as they are now, minutes forgotten, and series with none."""
+        fresh: dict[Series, int] = {}
+        ended = list(ended)
+        with self._translated(), self._db:
+            # First what is gone: a value of the same minute and series may have come since.
             self._db.executemany(
                 "DELETE FROM value WHERE minute = ? AND series = ?",
                 ((minute, self._ids[series]) for minute, series in gone if series in self._ids),
             )
             self._db.executemany(
                 "DELETE FROM series WHERE id = ?",
-                ((self._ids.pop(series),) for series in ended if series in self._ids),
+                ((self._ids[series],) for series in ended if series in self._ids),
             )
+            self._db.executemany(
+                _SAVE,
+                (
+                    (minute, self._number(series, fresh), each.min, each.max, each.sum, each.count)
+                    for minute, series, each in changed
+                ),
+            )
+        self._ids.update(fresh)
+        for series in ended:
+            self._ids.pop(series, None)
 
     def clear(self) -> None:
         """Forget everything."""
-        with self._db:
+        with self._translated(), self._db:
             self._db.execute("DELETE FROM value")
             self._db.execute("DELETE FROM series")
         self._ids.clear()
@@ -140,8 +161,8 @@ class Archive:
         """Let go of the file."""
         self._db.close()
 
-    def _number(self, series: Series) -> int:
-        number = self._ids.get(series)
+    def _number(self, series: Series, fresh: dict[Series, int]) -> int:
+        number = self._ids.get(series) or fresh.get(series)
         if number is None:
             row = (
                 series.resource_id,
@@ -151,5 +172,28 @@ class Archive:
                 msgspec.json.encode(list(series.dimensions.items())).decode(),
             )
             insert = "INSERT INTO series VALUES (NULL, ?, ?, ?, ?, ?)"
-            number = self._ids[series] = self._db.execute(insert, row).lastrowid or 0
+            number = fresh[series] = self._db.execute(insert, row).lastrowid or 0
         return number
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, msgspec.DecodeError) as exc:
+            raise ArchiveError(f"Cannot use {self._path}: {exc}") from exc
+
+
+def _check(path: Path) -> None:
+    """Raise ArchiveError for a file of somebody else; SQLite would change it by opening it."""
+    try:
+        with path.open("rb") as file:
+            header = file.read(_HEADER_BYTES)
+    except FileNotFoundError:
+        return
+    except OSError as exc:
+        raise ArchiveError(f"Cannot use {path}: {exc.strerror}") from exc
+    if header and not header.startswith(_MAGIC):
+        raise ArchiveError(f"Cannot use {path}: file is not a database")
+    version, application = (int.from_bytes(header[place : place + 4]) for place in (60, 68))
+    if header and (application, version) != (_APPLICATION, _VERSION):
+        raise ArchiveError(f"{path} is no file of this emulator, or of another version")

@@ -13,8 +13,8 @@ from starlette.routing import Route
 
 from . import arm_metrics, arm_resources, arm_service_bus
 from .answers import NoAnswer, RefusalError, json, refused
-from .faults import under
-from .journal import ArmRecord
+from .faults import conclude, under
+from .journal import ReadRecord
 from .roles import READERS, holds
 from .tokens import TENANT_ID
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
     from .arm_operation import Operation
-    from .faults import Hit
     from .state import MonitorState
 
 __all__ = ["AUDIENCES", "routes"]
@@ -44,7 +43,7 @@ def routes(state: MonitorState) -> list[BaseRoute]:
     async def get(request: Request) -> Response:
         path: str = request.scope["path"]
         query: str = request.scope["query_string"].decode("ascii", "replace")
-        record = ArmRecord(state.now_iso(), request.method, path, query)
+        record = ReadRecord(state.now_iso(), request.method, path, query)
         hit = state.faults.draw("arm", resource_id=path)
         journal = state.journal
 
@@ -53,27 +52,19 @@ def routes(state: MonitorState) -> list[BaseRoute]:
             return _answer(state, request, record) if state.journal is journal else NoAnswer()
 
         response = await under(hit, answer)
-        _conclude(record, hit, response)
+        conclude(record, hit, response)
         journal.arm(record)
         return response
 
     return [Route("/subscriptions/{rest:path}", get, methods=["GET"])]
 
 
-def _answer(state: MonitorState, request: Request, record: ArmRecord) -> Response:
+def _answer(state: MonitorState, request: Request, record: ReadRecord) -> Response:
     try:
         return json(_content(state, request))
     except RefusalError as refusal:
         record.code = refusal.code
         return refused(refusal)
-
-
-def _conclude(record: ArmRecord, hit: Hit, response: Response) -> None:
-    """Note in the record what the client got to see."""
-    dropped = isinstance(response, NoAnswer)
-    record.status = None if dropped else response.status_code
-    if hit.fault is not None:
-        record.code = f"Dropped{(hit.fault.drop or '').capitalize()}" if dropped else "Fault"
 
 
 def _content(state: MonitorState, request: Request) -> Any:

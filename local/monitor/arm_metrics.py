@@ -1,7 +1,7 @@
 """Reading metrics through Azure Resource Manager, of one resource at a time.
 
-    GET {resourceId}/providers/Microsoft.Insights/metrics?api-version=2024-02-01&metricnames=
-        [&metricnamespace=&timespan=&interval=&aggregation=&$filter=&top=&orderby=&rollupby=
+    GET {resourceId}/providers/Microsoft.Insights/metrics?api-version=2024-02-01
+        [&metricnames=&metricnamespace=&timespan=&interval=&aggregation=&$filter=&top=&orderby=&rollupby=
          &resultType=&AutoAdjustTimegrain=&ValidateDimensions=]
     GET {resourceId}/providers/Microsoft.Insights/metricDefinitions?api-version=[&metricnamespace=]
     GET {resourceId}/providers/Microsoft.Insights/metricNamespaces?api-version=
@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from . import query
-from .answers import RefusalError
+from . import metric_filter, query, timeseries
+from .aggregate import AGGREGATIONS
+from .answers import BadQueryError, RefusalError
 from .arm_operation import Operation, resource_not_found
 from .resources import is_resource, type_and_name
-from .time_grain import GRAINS, BadQueryError, duration, span, stamp
+from .time_grain import GRAINS, duration, span, stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,8 +31,9 @@ if TYPE_CHECKING:
 
     from .state import MonitorState
     from .store import Series
+    from .time_grain import Span
 
-__all__ = ["operation", "parameters", "values"]
+__all__ = ["answer", "asked", "operation", "parameters"]
 
 _PROVIDER = "/providers/microsoft.insights/"
 _METRICS_VERSIONS = ("2018-01-01", "2019-07-01", "2021-05-01", "2023-10-01", "2024-02-01")
@@ -45,19 +47,19 @@ def operation(state: MonitorState, path: str) -> Operation | None:
     if not is_resource(resource_id):
         return None
     known: dict[str, tuple[str, tuple[str, ...], Callable[..., dict[str, Any]]]] = {
-        "metrics": ("metrics", _METRICS_VERSIONS, values),
+        "metrics": ("metrics", _METRICS_VERSIONS, _values),
         "metricdefinitions": ("metricDefinitions", _METRICS_VERSIONS, _definitions),
         "metricnamespaces": ("metricNamespaces", _NAMESPACES_VERSIONS, _namespaces),
     }
     if kind.lower() not in known:
         return None
-    name, versions, answer = known[kind.lower()]
+    name, versions, read = known[kind.lower()]
 
     def of_request(request: Request) -> dict[str, Any]:
         if state.resources.region(resource_id) is None:
             raise resource_not_found(resource_id)
         try:
-            return answer(state, resource_id, parameters(request))
+            return read(state, resource_id, parameters(request))
         except BadQueryError as exc:
             raise _bad_query(exc) from exc
 
@@ -69,25 +71,47 @@ def parameters(request: Request) -> dict[str, str]:
     return {name.lower(): value for name, value in request.query_params.items()}
 
 
-def values(state: MonitorState, resource_id: str, given: Mapping[str, str]) -> dict[str, Any]:
+def asked(
+    state: MonitorState, resource_id: str, given: Mapping[str, str], within: Span
+) -> query.Query:
+    """The query in parameters, by name in lower case. Raises BadQueryError."""
+    namespace = given.get("metricnamespace", type_and_name(resource_id)[0])
+    metrics = query.names(given)
+    if not metrics:  # As users of the service saw: then it is the first one of its definitions.
+        first = state.store.metrics(resource_id, namespace)[:1]
+        metrics = tuple(series[0].metric for series in first)
+    return query.read(
+        given,
+        within,
+        namespace,
+        metrics,
+        conditions=metric_filter.parse(given.get("$filter")),
+        rollup=query.rollup(given),
+    )
+
+
+def answer(state: MonitorState, resource_id: str, asked: query.Query) -> dict[str, Any]:
     """The answer to a query of metrics. Raises BadQueryError."""
-    start, end = _timespan(given.get("timespan"))
-    within = span(start, end, state.now())
-    kind = type_and_name(resource_id)[0]
-    namespace = given.get("metricnamespace", kind)
-    asked = query.read(given, within, namespace, given.get("$filter"))
     query.check(state.store, [resource_id], asked)
-    answer: dict[str, Any] = {
+    (metrics,) = timeseries.answer(state.store, [resource_id], asked)
+    within = asked.span
+    found: dict[str, Any] = {
         "cost": within.minutes * len(asked.metrics),
         "timespan": f"{stamp(within.start)}/{stamp(within.end)}",
         "interval": duration(asked.grain),
-        "value": query.metrics(state.store, resource_id, asked),
-        "namespace": namespace.lower(),
+        "value": metrics,
+        "namespace": asked.namespace.lower(),
         "resourceregion": state.resources.region(resource_id),
     }
     if asked.metadata:
-        del answer["interval"]
-    return answer
+        del found["interval"]
+    return found
+
+
+def _values(state: MonitorState, resource_id: str, given: Mapping[str, str]) -> dict[str, Any]:
+    start, end = _timespan(given.get("timespan"))
+    within = span(start, end, state.now())
+    return answer(state, resource_id, asked(state, resource_id, given, within))
 
 
 def _definitions(state: MonitorState, resource_id: str, given: Mapping[str, str]) -> dict[str, Any]:
@@ -107,7 +131,7 @@ def _definition(resource_id: str, series: list[Series]) -> dict[str, Any]:
         "isDimensionRequired": False,
         "unit": "Unspecified",
         "primaryAggregationType": "Average",
-        "supportedAggregationTypes": [name.capitalize() for name in query.AGGREGATIONS],
+        "supportedAggregationTypes": [name.capitalize() for name in AGGREGATIONS],
         # Of the service it is P93D; here nothing is older than a day.
         "metricAvailabilities": [
             {"timeGrain": name, "retention": "P1D"} for name in GRAINS.values()

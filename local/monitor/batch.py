@@ -18,13 +18,15 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from starlette.routing import Route
 
-from . import query
-from .answers import RefusalError, json, refused
+from . import metric_filter, query, timeseries
+from .answers import BadQueryError, NoAnswer, RefusalError, json, refused
 from .arm_metrics import parameters
+from .faults import conclude, under
+from .journal import ReadRecord
 from .limits import MAX_BATCH_RESOURCES
 from .resources import in_scope, is_resource, type_and_name
 from .roles import READERS, holds
-from .time_grain import BadQueryError, Span, duration, span, stamp
+from .time_grain import duration, span, stamp
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -48,18 +50,38 @@ def routes(state: MonitorState) -> list[BaseRoute]:
     """The routes of the batch query, with and without a region."""
 
     async def post(request: Request) -> Response:
-        try:
-            return json(_answer(state, request, await request.body()))
-        except BadQueryError as exc:
-            return refused(_refusal(400, "BadRequest", str(exc)))
-        except RefusalError as exc:
-            return refused(exc)
+        body = await request.body()
+        query_string: str = request.scope["query_string"].decode("ascii", "replace")
+        path: str = request.scope["path"]
+        record = ReadRecord(state.now_iso(), request.method, path, query_string)
+        hit = state.faults.draw("batch", request.path_params.get("region", ""))
+        journal = state.journal
+
+        def answer() -> Response:
+            # Delayed beyond a reset, it must leave no trace in what came after.
+            return _answer(state, request, body, record) if state.journal is journal else NoAnswer()
+
+        response = await under(hit, answer)
+        conclude(record, hit, response)
+        journal.batch(record)
+        return response
 
     path = "/subscriptions/{subscription}/metrics:getBatch"
     return [Route(each, post, methods=["POST"]) for each in (path, "/{region}" + path)]
 
 
-def _answer(state: MonitorState, request: Request, body: bytes) -> dict[str, Any]:
+def _answer(state: MonitorState, request: Request, body: bytes, record: ReadRecord) -> Response:
+    try:
+        return json(_content(state, request, body))
+    except BadQueryError as exc:
+        refusal = _refusal(400, "BadRequest", str(exc))
+    except RefusalError as exc:
+        refusal = exc
+    record.code = refusal.code
+    return refused(refusal)
+
+
+def _content(state: MonitorState, request: Request, body: bytes) -> dict[str, Any]:
     given = parameters(request)
     if given.get("api-version") not in _VERSIONS:
         raise BadQueryError(
@@ -75,21 +97,33 @@ def _answer(state: MonitorState, request: Request, body: bytes) -> dict[str, Any
     if "metricnamespace" not in given:
         raise BadQueryError("The query parameter 'metricnamespace' is required.")
     within = span(given.get("starttime"), given.get("endtime"), state.now())
-    asked = query.read(given, within, given["metricnamespace"], given.get("filter"))
+    metrics = query.names(given)
+    if not metrics:
+        raise BadQueryError("The query parameter 'metricnames' is required.")
+    asked = query.read(
+        given,
+        within,
+        given["metricnamespace"],
+        metrics,
+        conditions=metric_filter.parse(given.get("filter")),
+        rollup=query.rollup(given),
+    )
     resource_ids = _resources(state, request, body)
     query.check(state.store, resource_ids, asked)
-    return {"values": [_item(state, each, asked, within) for each in resource_ids]}
+    found = timeseries.answer(state.store, resource_ids, asked)
+    pairs = zip(resource_ids, found, strict=True)
+    return {"values": [_item(state, each, asked, metrics) for each, metrics in pairs]}
 
 
 def _item(
-    state: MonitorState, resource_id: str, asked: query.Query, within: Span
+    state: MonitorState, resource_id: str, asked: query.Query, metrics: list[dict[str, Any]]
 ) -> dict[str, Any]:
     """What is answered for one resource."""
     return {
-        "starttime": stamp(within.start),
-        "endtime": stamp(within.end),
+        "starttime": stamp(asked.span.start),
+        "endtime": stamp(asked.span.end),
         "interval": duration(asked.grain),
-        "value": query.metrics(state.store, resource_id, asked),
+        "value": metrics,
         "namespace": asked.namespace.lower(),
         "resourceregion": state.resources.region(resource_id),
         "resourceid": resource_id,
@@ -97,7 +131,10 @@ def _item(
 
 
 def _authorize(state: MonitorState, request: Request, scope: str) -> None:
-    """Raise RefusalError unless the token is for this API (401) and its holder may read (403)."""
+    """Raise RefusalError (401) unless the token is for this API and its holder may read.
+
+    For a missing role, too, the documentation names 401; what the body says then is not known.
+    """
     claims = state.tokens.claims(request.headers.get("authorization"), state.now())
     if str(claims["aud"]).rstrip("/") != AUDIENCE:
         raise _refusal(
@@ -109,7 +146,7 @@ def _authorize(state: MonitorState, request: Request, scope: str) -> None:
     principal = str(claims["oid"])
     if not holds(state.assignments, principal, READERS, scope):
         raise _refusal(
-            403,
+            401,
             "AuthorizationFailed",
             f"The client '{principal}' does not have authorization to perform action '{_ACTION}'"
             f" over scope '{scope}'.",
@@ -120,9 +157,10 @@ def _resources(state: MonitorState, request: Request, body: bytes) -> list[str]:
     """The resources of the body, each once. Raises BadQueryError, or RefusalError (404)."""
     try:
         given = msgspec.json.decode(body, type=_Body).resourceids
-    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise BadQueryError(f"The body is invalid: {exc}") from exc
-    found = list({each.lower(): each for each in given}.values())
+    first = {each.lower(): each for each in reversed(given)}  # The first spelling of each.
+    found = list(dict.fromkeys(first[each.lower()] for each in given))
     if not 0 < len(found) <= MAX_BATCH_RESOURCES:
         raise BadQueryError(f"Expected 1 to {MAX_BATCH_RESOURCES} resourceids, not {len(found)}.")
     scope = f"/subscriptions/{request.path_params['subscription']}"

@@ -6,13 +6,14 @@ GET /_local/metrics?resourceId=&namespace=&metric=
     {"values": [{"resourceId", "region", "namespace", "metric", "dimensions": {},
                  "time": "2026-11-23T07:25:00Z", "min", "max", "sum", "count"}]}
 GET /_local/requests?limit=
-    The last requests to ingestion and to ARM (at most 1,000 each), oldest first, and totals of all
-    that ever were. A connection dropped by a fault has the status null, and is "dropped" in the
-    totals; "query" is as it was sent.
+    The last requests to ingestion, ARM and the batch query of metrics (at most 1,000 each), oldest
+    first, and totals of all that ever were. A connection dropped by a fault has the status null,
+    and is "dropped" in the totals; "query" is as it was sent.
     {"requests": [{"time", "region", "resourceId", "status", "code", "message", "documents",
                    "series", "bytes", "encodedBytes"}],
      "totals": {"200": 3}, "identityTotals": {"200": 1}, "stored": {"documents", "series"},
-     "armRequests": [{"time", "method", "path", "query", "status", "code"}], "armTotals": {}}
+     "armRequests": [{"time", "method", "path", "query", "status", "code"}], "armTotals": {},
+     "batchRequests": [the same], "batchTotals": {}}
 PUT /_local/roles
     {"assignments": [{"scope", "principalId"?, "role"?}]}: who has which role where. A scope holds
     all below it, "/" everything; no principalId is everybody. The role is "Monitoring Metrics
@@ -46,8 +47,9 @@ POST /_local/faults
     {"status": 503, "body"?, "retryAfter"?: "2" | HTTP date | seconds}, {"drop": "before" |
     "after"} and {"latency": seconds}, the last alone or with one of the others; for the
     {"next": N} requests, for a {"share": 0..1} of all (drawn with "seed", if given) or, without
-    either, for all; "target": "ingestion" | "identity" | "arm"; for the "region" or "resourceId"
-    alone; of ARM, which has no regions, for all paths at or below the "resourceId".
+    either, for all; "target": "ingestion" | "identity" | "arm" | "batch"; for the "region" or
+    "resourceId" alone; of ARM, which has no regions, for all paths at or below the "resourceId"; of
+    the batch query of metrics for the "region" in its address.
     "before" closes the connection and stores nothing, "after" stores and then closes it.
     Without a body the answer has none, except 408, which has the service's.
 GET, DELETE /_local/faults
@@ -55,29 +57,36 @@ GET, DELETE /_local/faults
 DELETE /_local/state
     Everything back to how it was at the start, except that tokens issued stay good.
 
-What is wrong with an input is said in a 400: {"error": {"code": "BadRequest", "message"}}.
+Requests of other web sites are refused with 403: they are known by their Origin, or a Host that is
+not 127.0.0.1 or localhost. What is wrong with an input is said in a 400:
+{"error": {"code": "BadRequest", "message"}}.
 """
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Mount, Route
 
+from . import read_back
 from .answers import RefusalError, json
 from .faults import Fault
-from .inputs import bad_input, decoded, query
+from .inputs import bad_input, decoded, only, whole_number
 from .limits import LOGGED_REQUESTS
 from .resources import is_resource
 from .roles import Assignment
 from .service_bus import Given, ServiceBus
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
     from starlette.requests import Request
     from starlette.routing import BaseRoute
 
+    from .read_back import MetricValue
     from .state import MonitorState
 
 __all__ = ["routes"]
@@ -139,17 +148,18 @@ class _Control:
         self._state = state
 
     async def metrics(self, request: Request) -> Response:
-        given = query(request, {"resourceId", "namespace", "metric"})
-        values = self._state.store.values(
-            given.get("resourceId"), given.get("namespace"), given.get("metric")
+        given = only(request, {"resourceId", "namespace", "metric"})
+        portions = read_back.portions(
+            self._state.store, given.get("resourceId"), given.get("namespace"), given.get("metric")
         )
-        return json({"values": values})
+        return StreamingResponse(_listed(portions), media_type="application/json; charset=utf-8")
 
     async def requests(self, request: Request) -> Response:
-        limit = query(request, {"limit"}).get("limit", str(LOGGED_REQUESTS))
-        if not limit.isdecimal() or int(limit) < 1:
+        limit = only(request, {"limit"}).get("limit", str(LOGGED_REQUESTS))
+        number = whole_number(limit)
+        if not number:
             raise bad_input(f"limit: '{limit}' is not a whole number of at least 1")
-        return json(self._state.journal.report(int(limit)))
+        return json(self._state.journal.report(number))
 
     async def set_roles(self, request: Request) -> Response:
         roles = await decoded(request, _Roles)
@@ -170,7 +180,7 @@ class _Control:
         return json(given)
 
     async def service_bus(self, request: Request) -> Response:
-        query(request, set())
+        only(request, set())
         return json(self._state.service_bus.given)
 
     async def set_service_bus(self, request: Request) -> Response:
@@ -190,7 +200,7 @@ class _Control:
         return json({"offsetSeconds": self._state.offset_seconds, "now": self._state.now_iso()})
 
     async def faults(self, request: Request) -> Response:
-        query(request, set())
+        only(request, set())
         return json({"faults": self._state.faults.report()})
 
     async def add_fault(self, request: Request) -> Response:
@@ -205,6 +215,17 @@ class _Control:
     async def reset(self, _request: Request) -> Response:
         self._state.reset()
         return Response(status_code=204)
+
+
+async def _listed(portions: Iterator[list[MetricValue]]) -> AsyncIterator[bytes]:
+    """`{"values": […]}`, and after each portion other requests have their turn."""
+    before = b'{"values":['
+    for portion in portions:
+        if portion:
+            yield before + msgspec.json.encode(portion)[1:-1]
+            before = b","
+        await asyncio.sleep(0)
+    yield b"]}" if before == b"," else before + b"]}"
 
 
 async def _unknown(request: Request) -> Response:

@@ -39,14 +39,14 @@ class Values(msgspec.Struct, rename="camel", gc=False):
     max: float
     sum: float
     count: Count
-    dim_values: tuple[Text, ...] = ()
+    dim_values: tuple[Text, ...] | None = ()
 
 
 class _BaseData(msgspec.Struct, rename="camel", gc=False):
     metric: Text
     namespace: Text
     series: Annotated[list[Values], msgspec.Meta(min_length=1)]
-    dim_names: tuple[Text, ...] = ()
+    dim_names: tuple[Text, ...] | None = ()  # Null is what Go makes of a list that is none.
 
 
 class _Data(msgspec.Struct, rename="camel", gc=False):
@@ -97,9 +97,10 @@ def read(body: bytes, media_type: str, now: float) -> Batch:
         if minute is None:
             minute = minutes[document.time] = _minute(document.time, now)
         base = document.data.base_data
-        if len(base.dim_names) > MAX_DIMENSIONS:
+        names = base.dim_names or ()
+        if len(names) > MAX_DIMENSIONS:
             raise _too_many_dimensions()
-        shape = _shape(base.namespace, base.metric, base.dim_names)
+        shape = _shape(base.namespace, base.metric, names)
         points += [_point(shape, minute, values) for values in base.series]
     return Batch(len(documents), points)
 
@@ -157,7 +158,7 @@ def _shape(namespace: str, metric: str, names: tuple[str, ...]) -> Shape:
 
 
 def _point(shape: Shape, minute: int, values: Values) -> Point:
-    given = values.dim_values
+    given = values.dim_values or ()
     if len(given) != len(shape.order):
         if len(given) > MAX_DIMENSIONS:
             raise _too_many_dimensions()

@@ -5,30 +5,34 @@ GET /_local/catalogue
     "dimensions": [], "series"}]}]}: what there is to choose from.
 GET /_local/dimensions?resourceId=&namespace=&metric=
     {"dimensions": {"City": ["Delft", …]}}: values, at most 1,000 of each dimension.
-GET /_local/query?resourceId=&minutes=&…
-    The last minutes, up to and with the running one, cut where the interval has its whole hours
-    or quarters, so that only the last value still changes; else with the parameters of Azure
-    Resource Manager's query of metrics, and its answer, without a token.
+GET /_local/query?resourceId=&minutes=&namespace=&metric=[&split=&dimension=&operator=&value=
+        &interval=&aggregation=&top=&orderby=]
+    The last minutes, up to and with the running one: values start at multiples of the interval,
+    and the last of them is of a part of it. The answer is Azure Resource Manager's. All names and
+    values are taken as they are, nothing is escaped: `split` names a dimension to split by;
+    `dimension`, `operator` (eq, ne, sw) and `value` together are a condition, which does not split.
+    All four may be repeated: several conditions of one dimension are as `or` of eq and sw, and
+    `and` of ne.
+GET /_local/query?resourceId=&minutes=&metricnames=&…
+    The same with the parameters of Azure Resource Manager's query, but its timespan.
 GET /_local/refusals
     {"refusals": […]}: the last 1,000 requests to ingestion that were not accepted, newest first.
 """
 
 from __future__ import annotations
 
-import datetime as dt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from starlette.responses import FileResponse
 from starlette.routing import Route
 
-from . import arm_metrics, query
-from .answers import json
-from .inputs import bad_input
-from .inputs import query as only
+from . import arm_metrics, metric_filter, query
+from .answers import BadQueryError, json
+from .inputs import bad_input, only, whole_number
 from .limits import KEPT_MINUTES, MAX_DIMENSION_VALUES
 from .resources import is_resource
-from .time_grain import GRAINS, BadQueryError, stamp
+from .time_grain import last_minutes
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -37,6 +41,7 @@ if TYPE_CHECKING:
 
     from .state import MonitorState
     from .store import Series
+    from .time_grain import Span
 
 __all__ = ["routes"]
 
@@ -119,15 +124,23 @@ class _Explorer:
 
     async def query(self, request: Request) -> Response:
         given = arm_metrics.parameters(request)
-        minutes = given.pop("minutes", "60")
-        if not minutes.isdecimal() or not 0 < int(minutes) <= KEPT_MINUTES:
-            raise bad_input(f"minutes: '{minutes}' is not a whole number from 1 to {KEPT_MINUTES}")
-        resource_id = given.pop("resourceid", "")
+        minutes = whole_number(given.get("minutes", "60"))
+        if not minutes or minutes > KEPT_MINUTES:
+            raise bad_input(
+                f"minutes: '{given['minutes']}' is not a whole number from 1 to {KEPT_MINUTES}"
+            )
+        resource_id = given.get("resourceid", "")
         if not is_resource(resource_id):
             raise bad_input(f"resourceId: '{resource_id}' does not name a resource")
-        given["timespan"] = _last(int(minutes), given.get("interval", ""), self._state.now())
         try:
-            return json(arm_metrics.values(self._state, resource_id, given))
+            within = last_minutes(minutes, given.get("interval"), self._state.now())
+            if "metric" in given:
+                asked = _plain(request, given, within)
+            elif not query.names(given):
+                raise bad_input("The query parameter 'metricnames' is required.")
+            else:
+                asked = arm_metrics.asked(self._state, resource_id, given, within)
+            return json(arm_metrics.answer(self._state, resource_id, asked))
         except BadQueryError as exc:
             raise bad_input(str(exc)) from exc
 
@@ -136,11 +149,25 @@ class _Explorer:
         return json({"refusals": self._state.journal.refusals()})
 
 
-def _last(minutes: int, interval: str, now: float) -> str:
-    """The timespan of the last minutes, from the start of one grain to within the running one."""
-    grain = next((each for each, name in GRAINS.items() if name == interval.upper()), 1)
-    running = int(now // 60)
-    first = min(running - minutes + grain, running) // grain * grain
-    start = dt.datetime.fromtimestamp(first * 60, dt.UTC)
-    # A millisecond more: at its very start, too, the running minute is taken in.
-    return f"{stamp(start)}/{stamp(dt.datetime.fromtimestamp(now + 0.001, dt.UTC))}"
+def _plain(request: Request, given: dict[str, str], within: Span) -> query.Query:
+    """The query whose names and values are parameters of their own."""
+    split = [name for name in request.query_params.getlist("split") if name]
+    parts = [request.query_params.getlist(name) for name in ("dimension", "operator", "value")]
+    if len({len(each) for each in parts}) > 1:
+        raise bad_input("dimension, operator and value: there have to be as many of each")
+    terms = [metric_filter.Term(*part) for part in zip(*parts, strict=True)]
+    for term in terms:
+        if term.operator not in metric_filter.OPERATORS:
+            raise bad_input(
+                f"operator: '{term.operator}' is none of {', '.join(metric_filter.OPERATORS)}"
+            )
+    splitting = {name.lower() for name in split}
+    rollup = {term.dimension.lower() for term in terms} - splitting
+    return query.read(
+        given,
+        within,
+        given.get("namespace", ""),
+        (given["metric"],),
+        conditions=metric_filter.of_terms(terms, split),
+        rollup=frozenset(rollup),
+    )

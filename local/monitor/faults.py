@@ -21,9 +21,11 @@ from .resources import in_scope
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Fault", "Faults", "Hit", "Target", "under"]
+    from .journal import ReadRecord, Record
 
-Target = Literal["ingestion", "identity", "arm"]
+__all__ = ["Fault", "Faults", "Hit", "Target", "conclude", "under"]
+
+Target = Literal["ingestion", "identity", "arm", "batch"]
 
 _NO_BODY = {204, 304}
 # The one error body that was seen from the service for a status that the emulator never gives
@@ -62,6 +64,8 @@ class Fault(
             raise ValueError("region and resourceId do not apply to the target identity")
         if self.target == "arm" and self.region:
             raise ValueError("region does not apply to the target arm")
+        if self.target == "batch" and self.resource_id:
+            raise ValueError("resourceId does not apply to the target batch")
 
     @property
     def decides(self) -> bool:
@@ -178,3 +182,11 @@ async def under(hit: Hit, handle: Callable[[], Response]) -> Response:
     if fault.drop == "after":
         handle()
     return NoAnswer()
+
+
+def conclude(record: Record | ReadRecord, hit: Hit, response: Response) -> None:
+    """Note in the record what the client got to see."""
+    dropped = isinstance(response, NoAnswer)
+    record.status = None if dropped else response.status_code
+    if hit.fault is not None:
+        record.code = f"Dropped{(hit.fault.drop or '').capitalize()}" if dropped else "Fault"

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 from starlette.routing import Route
 
 from .answers import NoAnswer, RefusalError, bad_request, json, refused
+from .archive import ArchiveError
 from .documents import JSON, NDJSON, read
-from .faults import under
+from .faults import conclude, under
 from .journal import Record
 from .resources import is_resource
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.routing import BaseRoute
 
-    from .faults import Hit
     from .state import MonitorState
 
 __all__ = ["routes"]
@@ -64,7 +64,9 @@ def routes(state: MonitorState) -> list[BaseRoute]:
             return _answer(state, arrival, record) if state.journal is journal else NoAnswer()
 
         response = await under(hit, answer)
-        _conclude(record, hit, response)
+        conclude(record, hit, response)
+        if record.code == "Fault":
+            record.message = bytes(response.body).decode(errors="replace")[:_LOGGED_CHARACTERS]
         journal.ingestion(record)
         return response
 
@@ -101,20 +103,13 @@ def _accept(state: MonitorState, arrival: _Arrival, record: Record) -> None:
     record.bytes = len(body)
     batch = read(body, media_type, now)
     state.accept(batch.points)
-    state.store.add(resource_id, region, batch.points, now)
+    try:
+        state.store.add(resource_id, region, batch.points, now)
+    except ArchiveError as exc:
+        raise RefusalError(500, "InternalServerError", str(exc)) from exc
     state.resources.learn(resource_id, region)
     record.documents = batch.documents
     record.series = len(batch.points)
-
-
-def _conclude(record: Record, hit: Hit, response: Response) -> None:
-    """Note in the record what the client got to see."""
-    dropped = isinstance(response, NoAnswer)
-    record.status = None if dropped else response.status_code
-    if hit.fault is not None:
-        record.code = f"Dropped{(hit.fault.drop or '').capitalize()}" if dropped else "Fault"
-        if not dropped:
-            record.message = bytes(response.body).decode(errors="replace")[:_LOGGED_CHARACTERS]
 
 
 async def _arrival(request: Request, limit: int) -> _Arrival:

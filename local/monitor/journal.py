@@ -8,7 +8,7 @@ import msgspec
 
 from .limits import LOGGED_REQUESTS
 
-__all__ = ["DROPPED", "ArmRecord", "Journal", "Record"]
+__all__ = ["DROPPED", "Journal", "ReadRecord", "Record"]
 
 DROPPED = "dropped"  # Stands for the status in the totals when there was no answer.
 
@@ -33,8 +33,8 @@ class Record(msgspec.Struct, rename="camel"):
     encoded_bytes: int = 0
 
 
-class ArmRecord(msgspec.Struct):
-    """One request to Azure Resource Manager; the query as it was sent, status as above."""
+class ReadRecord(msgspec.Struct):
+    """One request to an API that reads; the query as it was sent, status as above."""
 
     time: str
     method: str
@@ -45,15 +45,17 @@ class ArmRecord(msgspec.Struct):
 
 
 class Journal:
-    """The last requests to ingestion and to ARM, oldest first, and totals by status."""
+    """The last requests to ingestion and to the APIs that read, oldest first; totals by status."""
 
     def __init__(self) -> None:
         self._log: deque[Record] = deque(maxlen=LOGGED_REQUESTS)
         self._refused: deque[Record] = deque(maxlen=LOGGED_REQUESTS)
         self._totals: Counter[str] = Counter()
         self._identity: Counter[str] = Counter()
-        self._arm_log: deque[ArmRecord] = deque(maxlen=LOGGED_REQUESTS)
+        self._arm_log: deque[ReadRecord] = deque(maxlen=LOGGED_REQUESTS)
         self._arm: Counter[str] = Counter()
+        self._batch_log: deque[ReadRecord] = deque(maxlen=LOGGED_REQUESTS)
+        self._batch: Counter[str] = Counter()
         self._stored: Counter[str] = Counter(documents=0, series=0)
 
     def ingestion(self, record: Record) -> None:
@@ -69,10 +71,15 @@ class Journal:
         """Count a request to the identity endpoint."""
         self._identity[_status(status)] += 1
 
-    def arm(self, record: ArmRecord) -> None:
+    def arm(self, record: ReadRecord) -> None:
         """Note a request to Azure Resource Manager."""
         self._arm_log.append(record)
         self._arm[_status(record.status)] += 1
+
+    def batch(self, record: ReadRecord) -> None:
+        """Note a batch query of metrics."""
+        self._batch_log.append(record)
+        self._batch[_status(record.status)] += 1
 
     def refusals(self) -> list[Record]:
         """The last requests to ingestion that were not accepted, newest first."""
@@ -87,6 +94,8 @@ class Journal:
             "stored": self._stored,
             "armRequests": list(self._arm_log)[-limit:],
             "armTotals": self._arm,
+            "batchRequests": list(self._batch_log)[-limit:],
+            "batchTotals": self._batch,
         }
 
 

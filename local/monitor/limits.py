@@ -22,6 +22,7 @@ __all__ = [
     "MAX_TEXT_LENGTH",
     "MAX_TOP",
     "MAX_VALUES",
+    "PORTION_VALUES",
 ]
 
 # Azure Monitor.
@@ -40,11 +41,12 @@ MAX_TOP = 1_000  # Service Bus's own error for more.
 
 # The emulator's own, so that its memory stays bounded however long it runs.
 KEPT_MINUTES = 24 * 60  # Older values are forgotten when newer ones come in.
-MAX_VALUES = 1_000_000  # One-minute values of one series each; beyond it the oldest minute goes.
+MAX_VALUES = 1_000_000  # Of one series and minute each; beyond it those of the oldest minute go.
 MAX_SPELLINGS = 100_000  # First spellings of names kept.
 MAX_RESOURCES = 100_000  # Resources whose region was learned from a post.
 MAX_FAULTS = 1_000  # Faults waiting at one time.
 MAX_DOCUMENTS = 1_000  # JSON documents served.
 MAX_QUERY_VALUES = 1_000_000  # Values of an answer to a query, gaps among them.
 MAX_DIMENSION_VALUES = 1_000  # Values of a dimension that the explorer offers.
+PORTION_VALUES = 10_000  # Values read back before other requests have their turn.
 LOGGED_REQUESTS = 1_000  # Requests in each log; the totals beside it go on for ever.

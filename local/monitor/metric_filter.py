@@ -11,18 +11,24 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from .time_grain import BadQueryError
+from .answers import BadQueryError
 
-__all__ = ["Condition", "parse"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
+__all__ = ["OPERATORS", "Condition", "Term", "of_terms", "parse"]
+
+OPERATORS = ("eq", "ne", "sw")
 _TERM = re.compile(
     r"\s*(?P<name>[^\s'](?:[^']*?[^\s'])?)\s+(?P<operator>eq|ne|sw)\s+'(?P<value>(?:[^']|'')*)'",
     re.IGNORECASE,
 )
 _JOINT = re.compile(r"\s+(and|or)(?=\s)", re.IGNORECASE)
-# The service wants round brackets encoded once more than the rest.
-_BRACKETS = (("%28", "("), ("%29", ")"))
+# The service wants round brackets encoded once more than the rest; the client's own example has
+# them so before it encodes them itself.
+_BRACKETS = (("%2528", "("), ("%2529", ")"), ("%28", "("), ("%29", ")"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +56,10 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True)
-class _Term:
-    name: str
+class Term:
+    """One comparison: the operator is eq, ne or sw (starts with)."""
+
+    dimension: str
     operator: str
     value: str
 
@@ -60,8 +68,8 @@ def parse(text: str | None) -> tuple[Condition, ...]:
     """One condition for each dimension, in the order they come in. Raises BadQueryError."""
     if text is None or not text.strip():
         return ()
-    groups: dict[str, list[_Term]] = {}
-    previous: _Term | None = None
+    groups: dict[str, list[Term]] = {}
+    previous: Term | None = None
     joint = "and"
     place = 0
     while True:
@@ -69,13 +77,13 @@ def parse(text: str | None) -> tuple[Condition, ...]:
         if not found:
             raise _syntax(text, place)
         name, value = (_plain(found[part]) for part in ("name", "value"))
-        term = _Term(name, found["operator"].lower(), value.replace("''", "'"))
+        term = Term(name, found["operator"].lower(), value.replace("''", "'"))
         if previous is not None:
             _check_joint(text, previous, joint, term, groups)
         groups.setdefault(name.lower(), []).append(term)
         previous, place = term, found.end()
         if not text[place:].strip():
-            return tuple(_condition(terms) for terms in groups.values())
+            return tuple(_condition(terms, star=True) for terms in groups.values())
         found = _JOINT.match(text, place)
         if not found:
             raise _syntax(text, place)
@@ -83,34 +91,51 @@ def parse(text: str | None) -> tuple[Condition, ...]:
 
 
 def _check_joint(
-    text: str, previous: _Term, joint: str, term: _Term, groups: dict[str, list[_Term]]
+    text: str, previous: Term, joint: str, term: Term, groups: dict[str, list[Term]]
 ) -> None:
-    same = previous.name.lower() == term.name.lower()
+    same = previous.dimension.lower() == term.dimension.lower()
     if joint == "or" and not same:
         raise BadQueryError(
             f"Invalid filter '{text}': the logical or operator cannot separate two different"
-            f" metadata names, '{previous.name}' and '{term.name}'."
+            f" metadata names, '{previous.dimension}' and '{term.dimension}'."
         )
     if joint == "or" and "ne" in {previous.operator, term.operator}:
         raise BadQueryError(f"Invalid filter '{text}': join 'ne' with and, not with or.")
     if joint == "and" and term.operator != "ne":
-        before = groups.get(term.name.lower(), ())
+        before = groups.get(term.dimension.lower(), ())
         if any(each.operator != "ne" for each in before):
             raise BadQueryError(
-                f"Invalid filter '{text}': '{term.name}' cannot be two things at once; join its"
-                " values with or."
+                f"Invalid filter '{text}': '{term.dimension}' cannot be two things at once; join"
+                " its values with or."
             )
 
 
-def _condition(terms: list[_Term]) -> Condition:
+def of_terms(terms: Iterable[Term], split: Iterable[str] = ()) -> tuple[Condition, ...]:
+    """One condition for each dimension of the terms and of a split.
+
+    Any equal and any starts-with of a dimension will do, and none of its unequals. Names and values
+    are taken as they are: `*` is a star here, and nothing has to be escaped.
+    """
+    groups: dict[str, list[Term]] = {}
+    for term in terms:
+        groups.setdefault(term.dimension.lower(), []).append(term)
+    conditions = {name: _condition(terms, star=False) for name, terms in groups.items()}
+    nothing: frozenset[str] = frozenset()
+    for name in split:
+        anything = Condition(name, anything=True, equal=nothing, starts=(), unequal=nothing)
+        conditions.setdefault(name.lower(), anything)
+    return tuple(conditions.values())
+
+
+def _condition(terms: list[Term], *, star: bool) -> Condition:
     values = {
         operator: [each.value for each in terms if each.operator == operator]
-        for operator in ("eq", "ne", "sw")
+        for operator in OPERATORS
     }
     return Condition(
-        dimension=terms[0].name,
-        anything="*" in values["eq"],
-        equal=frozenset(values["eq"]) - {"*"},
+        dimension=terms[0].dimension,
+        anything=star and "*" in values["eq"],
+        equal=frozenset(values["eq"]) - ({"*"} if star else set()),
         starts=tuple(values["sw"]),
         unequal=frozenset(values["ne"]),
     )

@@ -1,20 +1,20 @@
 """Queries of the store, as the service's two query APIs have them in common.
 
-`read` makes a query of parameters; `check` refuses names that nothing is stored of; `metrics`
-answers it for one resource, in the shape of the published examples.
+`read` makes a query of parameters; `check` refuses names that nothing is stored of. What answers
+it is `timeseries`.
 """
 
 from __future__ import annotations
 
-import datetime as dt
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from . import metric_filter
-from .limits import MAX_QUERY_METRICS, MAX_QUERY_VALUES
+from .aggregate import AGGREGATIONS
+from .answers import BadQueryError
+from .inputs import whole_number
+from .limits import MAX_QUERY_METRICS
 from .resources import type_and_name
-from .store import Aggregate
-from .time_grain import BadQueryError, Span, grain
+from .time_grain import Span, grain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -22,11 +22,9 @@ if TYPE_CHECKING:
     from .metric_filter import Condition
     from .store import MetricStore, Series
 
-__all__ = ["AGGREGATIONS", "Query", "check", "check_namespace", "metrics", "read", "supported"]
+__all__ = ["Query", "check", "check_namespace", "names", "read", "rollup", "supported"]
 
-AGGREGATIONS = ("average", "minimum", "maximum", "total", "count")
 _DEFAULT_TOP = 10  # Documentation; only where there is a filter.
-_Cells = dict[int, Aggregate]  # By the number of the grain, from the start of the span.
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,29 +44,47 @@ class Query:
     validate: bool  # Whether a filter on an unknown dimension is an error.
 
 
-def read(given: Mapping[str, str], span: Span, namespace: str, filtered: str | None) -> Query:
-    """The query in parameters, their names in lower case. Raises BadQueryError."""
-    names = [name.strip() for name in given.get("metricnames", "").split(",") if name.strip()]
-    if not names:
-        raise BadQueryError("The query parameter 'metricnames' is required.")
-    if len(names) > MAX_QUERY_METRICS:
-        raise BadQueryError(f"At most {MAX_QUERY_METRICS} metric names can be specified.")
-    conditions = metric_filter.parse(filtered)
-    rollup = (name.strip().lower() for name in given.get("rollupby", "").split(","))
+def read(
+    given: Mapping[str, str],
+    span: Span,
+    namespace: str,
+    metrics: tuple[str, ...],
+    *,
+    conditions: tuple[Condition, ...],
+    rollup: frozenset[str],
+) -> Query:
+    """The query of these and of the other parameters given, by name in lower case.
+
+    Raises BadQueryError.
+    """
     return Query(
         namespace=namespace,
-        # A comma within a name comes as %2.
-        metrics=tuple(dict.fromkeys(name.replace("%2", ",") for name in names)),
+        metrics=metrics,
         span=span,
         grain=grain(given.get("interval"), span, adjust=_flag(given, "autoadjusttimegrain")),
         aggregations=_aggregations(given.get("aggregation", "average")),
         conditions=conditions,
-        rollup=frozenset(filter(None, rollup)),
+        rollup=rollup,
         top=_top(given.get("top")) if conditions else None,
         order=_order(given.get("orderby")),
         metadata=given.get("resulttype", "data").lower() == "metadata",
         validate=_flag(given, "validatedimensions", default=True),
     )
+
+
+def names(given: Mapping[str, str]) -> tuple[str, ...]:
+    """The metrics that are asked for by name, each once. Raises BadQueryError for too many."""
+    found = [name.strip() for name in given.get("metricnames", "").split(",") if name.strip()]
+    if len(found) > MAX_QUERY_METRICS:
+        raise BadQueryError(f"At most {MAX_QUERY_METRICS} metric names can be specified.")
+    # A comma within a name comes as %2.
+    return tuple(dict.fromkeys(name.replace("%2", ",") for name in found))
+
+
+def rollup(given: Mapping[str, str]) -> frozenset[str]:
+    """The dimensions that are not to split, in lower case."""
+    found = (name.strip().lower() for name in given.get("rollupby", "").split(","))
+    return frozenset(filter(None, found))
 
 
 def check(store: MetricStore, resource_ids: Sequence[str], query: Query) -> None:
@@ -117,131 +133,6 @@ def supported(series: Iterable[Series]) -> dict[str, str]:
     return {name.lower(): name for each in series for name in each.dimensions}
 
 
-def metrics(store: MetricStore, resource_id: str, query: Query) -> list[dict[str, Any]]:
-    """The metrics that were asked for, of one resource. Raises BadQueryError if it is too much."""
-    return [_metric(store, resource_id, name, query) for name in query.metrics]
-
-
-def _metric(store: MetricStore, resource_id: str, name: str, query: Query) -> dict[str, Any]:
-    series = store.series(resource_id, query.namespace, name)
-    spelled = series[0].metric if series else name
-    return {
-        "id": f"{resource_id}/providers/Microsoft.Insights/metrics/{spelled}",
-        "type": "Microsoft.Insights/metrics",
-        "name": {"value": spelled, "localizedValue": spelled},
-        "unit": "Unspecified",
-        "timeseries": _timeseries(store, series, query),
-        "errorCode": "Success",
-    }
-
-
-def _timeseries(store: MetricStore, series: list[Series], query: Query) -> list[dict[str, Any]]:
-    have = supported(series)
-    conditions = [each for each in query.conditions if each.key in have]
-    split = [each.key for each in conditions if each.key not in query.rollup]
-    groups = _groups(series, conditions, split)
-    found: dict[tuple[str, ...], _Cells] = {}
-    first, step = query.span.first_minute, query.grain
-    for minute, each, aggregate in store.read(groups, first, query.span.end_minute):
-        cells = found.setdefault(groups[each], {})
-        cell = cells.get((minute - first) // step)
-        if cell is None:
-            cells[(minute - first) // step] = _sum([aggregate])
-        else:
-            _add(cell, aggregate)
-    chosen = _chosen(found, query)
-    stamps = _stamps(query)
-    if len(chosen) * len(stamps) > MAX_QUERY_VALUES and not query.metadata:
-        raise BadQueryError(
-            f"The answer would hold {len(chosen)} time series of {len(stamps)} values: more than"
-            f" {MAX_QUERY_VALUES} in all. Ask for a longer interval or a lower top."
-        )
-    return [_element(split, key, found[key], stamps, query) for key in chosen]
-
-
-def _groups(
-    series: list[Series], conditions: list[Condition], split: list[str]
-) -> dict[Series, tuple[str, ...]]:
-    """The series that a filter passes, with the dimension values that split them."""
-    if not conditions:
-        return dict.fromkeys(series, ())
-    groups: dict[Series, tuple[str, ...]] = {}
-    for each in series:
-        values = dict(zip(each.key[1][2], each.key[2], strict=True))
-        if all(one.key in values and one.passes(values[one.key]) for one in conditions):
-            groups[each] = tuple(values[name] for name in split)
-    return groups
-
-
-def _chosen(found: dict[tuple[str, ...], _Cells], query: Query) -> list[tuple[str, ...]]:
-    """The groups that the answer holds, in its order."""
-    keys = sorted(found)
-    if query.order is not None:
-        name, greatest_first = query.order
-        totals = {key: _value(_sum(found[key].values()), name) for key in keys}
-        keys.sort(key=totals.__getitem__, reverse=greatest_first)
-    return keys[: query.top]
-
-
-def _element(
-    split: list[str], key: tuple[str, ...], cells: _Cells, stamps: list[str], query: Query
-) -> dict[str, Any]:
-    """One time series; where there is no value, there is only the time."""
-    names = zip(split, key, strict=True)
-    element: dict[str, Any] = {
-        "metadatavalues": [
-            {"name": {"value": name, "localizedValue": name}, "value": value}
-            for name, value in names
-        ]
-    }
-    if not query.metadata:
-        element["data"] = [
-            {"timeStamp": time, **_values(cells.get(number), query.aggregations)}
-            for number, time in enumerate(stamps)
-        ]
-    return element
-
-
-def _values(cell: Aggregate | None, aggregations: tuple[str, ...]) -> dict[str, float]:
-    return {} if cell is None else {name: _value(cell, name) for name in aggregations}
-
-
-def _value(cell: Aggregate, aggregation: str) -> float:
-    match aggregation:
-        case "average":
-            return cell.sum / cell.count
-        case "minimum":
-            return cell.min
-        case "maximum":
-            return cell.max
-        case "total":
-            return cell.sum
-    return cell.count
-
-
-def _sum(aggregates: Iterable[Aggregate]) -> Aggregate:
-    """All of them in one; there is at least one."""
-    first, *others = aggregates
-    total = Aggregate(first.min, first.max, first.sum, first.count)
-    for each in others:
-        _add(total, each)
-    return total
-
-
-def _add(total: Aggregate, aggregate: Aggregate) -> None:
-    total.min = min(total.min, aggregate.min)
-    total.max = max(total.max, aggregate.max)
-    total.sum += aggregate.sum
-    total.count += aggregate.count
-
-
-def _stamps(query: Query) -> list[str]:
-    """The start of each grain of the span."""
-    minutes = range(query.span.first_minute, query.span.end_minute, query.grain)
-    moments = (dt.datetime.fromtimestamp(minute * 60, dt.UTC) for minute in minutes)
-    return [f"{moment:%Y-%m-%dT%H:%M:%SZ}" for moment in moments]
-
-
 def _aggregations(given: str) -> tuple[str, ...]:
     names = [name.strip().lower() for name in given.split(",") if name.strip()]
     for name in names:
@@ -266,9 +157,10 @@ def _order(given: str | None) -> tuple[str, bool] | None:
 def _top(given: str | None) -> int:
     if given is None:
         return _DEFAULT_TOP
-    if not given.isdecimal() or int(given) < 1:
+    number = whole_number(given)
+    if not number:
         raise BadQueryError(f"Invalid top: '{given}', expected a whole number of at least 1")
-    return int(given)
+    return number
 
 
 def _flag(given: Mapping[str, str], name: str, *, default: bool = False) -> bool:

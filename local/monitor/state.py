@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .answers import RefusalError, bad_request
-from .archive import Archive
+from .archive import Archive, ArchiveError
 from .faults import Faults
 from .journal import Journal
 from .json_source import Documents
@@ -54,8 +54,12 @@ class MonitorState:
         data = self.options.data
         self._archive = None if data is None else Archive(data)  # Raises ArchiveError.
         self._begin()
-        for series in self.store.restore(self.now()):
-            self.resources.learn(series.resource_id, series.region)
+        try:
+            for series in self.store.restore(self.now()):
+                self.resources.learn(series.resource_id, series.region)
+        except ArchiveError:
+            self.close()
+            raise
 
     def reset(self) -> None:
         """Back to how it was at its first start, except that tokens issued stay good."""

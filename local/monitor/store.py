@@ -7,12 +7,14 @@ spelling; dimension values compare with case.
 
 from __future__ import annotations
 
-import datetime as dt
 from collections import OrderedDict
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from .aggregate import Aggregate
+from .archive import ArchiveError
 from .documents import Shape
 from .limits import KEPT_MINUTES, MAX_SPELLINGS, MAX_VALUES
 
@@ -22,24 +24,9 @@ if TYPE_CHECKING:
     from .archive import Archive
     from .documents import Point
 
-__all__ = ["Aggregate", "MetricStore", "MetricValue", "Series"]
+__all__ = ["MetricStore", "Series"]
 
 _Key = tuple[str, tuple[str, str, tuple[str, ...]], tuple[str, ...]]
-
-
-class MetricValue(msgspec.Struct, rename="camel", frozen=True):
-    """One series in one minute, as it is read back; time is the start of the minute, UTC."""
-
-    resource_id: str
-    region: str
-    namespace: str
-    metric: str
-    dimensions: dict[str, str]
-    time: str
-    min: float
-    max: float
-    sum: float
-    count: int
 
 
 class Series(msgspec.Struct, eq=False):
@@ -58,15 +45,6 @@ class Series(msgspec.Struct, eq=False):
     kept: int = 0
 
 
-class Aggregate(msgspec.Struct, gc=False):
-    """What came in for one series and minute."""
-
-    min: float
-    max: float
-    sum: float
-    count: int
-
-
 class MetricStore:
     """Keeps values in memory, by minute and series, and in an archive if it is given one."""
 
@@ -77,7 +55,8 @@ class MetricStore:
         archive: Archive | None = None,
     ) -> None:
         self._archive = archive
-        self._changed: dict[tuple[int, Series], Aggregate] = {}  # Not in the archive yet.
+        # Not in the archive yet: what is now, and what was before, to go back to.
+        self._changed: dict[tuple[int, Series], tuple[Aggregate, Aggregate | None]] = {}
         self._gone: list[tuple[int, Series]] = []
         self._ended: list[Series] = []
         self._kept_minutes = kept_minutes
@@ -90,7 +69,10 @@ class MetricStore:
         self._size = 0
 
     def add(self, resource_id: str, region: str, points: Iterable[Point], now: float) -> None:
-        """Add points of one resource; now in epoch seconds."""
+        """Add points of one resource; now in epoch seconds.
+
+        Raises ArchiveError, with nothing added, if they cannot be saved.
+        """
         resource_key = resource_id.lower()
         minutes_before = len(self._minutes)
         for point in points:
@@ -101,23 +83,26 @@ class MetricStore:
             minute = self._minutes.get(point.minute)
             if minute is None:
                 minute = self._minutes[point.minute] = {}
-            values = point.values
             aggregate = minute.get(series)
             if aggregate is None:
-                aggregate = Aggregate(values.min, values.max, values.sum, values.count)
+                aggregate = Aggregate.of(point.values)
                 self._keep(minute, series, aggregate)
                 if self._archive is not None:
-                    self._changed[point.minute, series] = aggregate
+                    self._changed[point.minute, series] = aggregate, None
                 continue
-            if self._archive is not None:
-                self._changed[point.minute, series] = aggregate
-            aggregate.min = min(aggregate.min, values.min)
-            aggregate.max = max(aggregate.max, values.max)
-            aggregate.sum += values.sum
-            aggregate.count += values.count
+            if self._archive is not None and (point.minute, series) not in self._changed:
+                self._changed[point.minute, series] = aggregate, Aggregate.of(aggregate)
+            aggregate.add(point.values)
+        try:
+            self._save()
+        except ArchiveError:
+            self._undo()
+            raise
         if len(self._minutes) > minutes_before or self._size > self._max_values:
             self._forget(int(now // 60) - self._kept_minutes)
-        self._save()
+            # The points are saved: what is forgotten stays in the file until the next time.
+            with suppress(ArchiveError):
+                self._save()
 
     def restore(self, now: float) -> list[Series]:
         """Take in what the archive has; the series that are kept still. Now in epoch seconds."""
@@ -157,36 +142,26 @@ class MetricStore:
         """Bring the archive up to date."""
         if self._archive is None:
             return
-        gone = set(self._gone)
-        changed = [
-            (minute, series, aggregate)
-            for (minute, series), aggregate in self._changed.items()
-            if (minute, series) not in gone
-        ]
+        if not (self._changed or self._gone):
+            return
+        changed = [(minute, series, now) for (minute, series), (now, _) in self._changed.items()]
         self._archive.save(changed, self._gone, self._ended)
         self._changed, self._gone, self._ended = {}, [], []
 
-    def values(
-        self,
-        resource_id: str | None = None,
-        namespace: str | None = None,
-        metric: str | None = None,
-    ) -> list[MetricValue]:
-        """What is kept, filtered without case; sorted by series, then by time."""
-        wanted = [
-            None if each is None else each.lower() for each in (resource_id, namespace, metric)
-        ]
-        found = [
-            (series.key, minute, series, aggregate)
-            for minute, kept in self._minutes.items()
-            for series, aggregate in kept.items()
-            if all(
-                want is None or want == have
-                for want, have in zip(wanted, (series.key[0], *series.key[1][:2]), strict=True)
-            )
-        ]
-        found.sort(key=lambda each: each[:2])
-        return [_value(series, minute, aggregate) for _, minute, series, aggregate in found]
+    def _undo(self) -> None:
+        """Back to what is in the archive."""
+        gone, ended = len(self._gone), len(self._ended)
+        for (number, series), (_, before) in self._changed.items():
+            minute = self._minutes[number]
+            if before is not None:
+                minute[series] = before
+                continue
+            del minute[series]
+            self._release(number, series)
+            if not minute:
+                del self._minutes[number]
+        self._changed = {}
+        del self._gone[gone:], self._ended[ended:]  # They would pile up; nothing of it was there.
 
     def resources(self) -> list[str]:
         """The resources of which something is kept, in lower case, sorted."""
@@ -279,18 +254,3 @@ class MetricStore:
             del metrics[namespace_key, metric_key]
             if not metrics:
                 del self._index[resource_key]
-
-
-def _value(series: Series, minute: int, aggregate: Aggregate) -> MetricValue:
-    return MetricValue(
-        resource_id=series.resource_id,
-        region=series.region,
-        namespace=series.namespace,
-        metric=series.metric,
-        dimensions=series.dimensions,
-        time=f"{dt.datetime.fromtimestamp(minute * 60, dt.UTC):%Y-%m-%dT%H:%M:%SZ}",
-        min=aggregate.min,
-        max=aggregate.max,
-        sum=aggregate.sum,
-        count=aggregate.count,
-    )

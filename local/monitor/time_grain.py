@@ -6,7 +6,9 @@ import datetime as dt
 import re
 from dataclasses import dataclass
 
-__all__ = ["GRAINS", "BadQueryError", "Span", "duration", "grain", "span", "stamp"]
+from .answers import BadQueryError
+
+__all__ = ["GRAINS", "Span", "duration", "grain", "last_minutes", "span", "stamp"]
 
 # In minutes, with the names that answers use; every metric has all of them.
 GRAINS = {
@@ -21,11 +23,7 @@ GRAINS = {
 }
 FULL = "FULL"  # One value for the whole span.
 _DEFAULT_MINUTES = 60
-_DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?)?", re.IGNORECASE)
-
-
-class BadQueryError(ValueError):
-    """A query that the service would refuse; the message says why, in its words if known."""
+_DURATION = re.compile(r"P(?:(\d{1,9})D)?(?:T(?:(\d{1,9})H)?(?:(\d{1,9})M)?)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +48,8 @@ def span(start: str | None, end: str | None, now: float) -> Span:
     """The span of a query; the last hour by default. Raises BadQueryError.
 
     A minute that the span ends in is left out, as in the service's published answers, unless it
-    is the running one: nobody wants to wait for what was just sent.
+    is the running one: nobody wants to wait for what was just sent. The minute that it starts in
+    is then left out instead, so that the last hour stays one of 60 minutes.
     """
     if end is not None and start is None:
         raise BadQueryError("Detected endtime without starttime. Please specify both.")
@@ -63,8 +62,28 @@ def span(start: str | None, end: str | None, now: float) -> Span:
         )
     first_minute, end_minute = (int(each.timestamp() // 60) for each in (first, last))
     if last.timestamp() % 60 and end_minute >= int(now // 60):
+        if first.timestamp() % 60:
+            first_minute = min(first_minute + 1, end_minute)
         end_minute += 1
     return Span(first, last, first_minute, max(end_minute, first_minute + 1))
+
+
+def last_minutes(minutes: int, interval: str | None, now: float) -> Span:
+    """So many minutes, the running one with them, and what more the first value has to hold.
+
+    Values of the past stay as they are from minute to minute: each grain starts at a multiple of
+    itself, and the last one is cut short. Raises BadQueryError for an interval that is none.
+    """
+    end = int(now // 60) + 1
+    first = end - minutes
+    if interval is None or interval.upper() != FULL:
+        first -= first % grain(interval, _span(first, end))
+    return _span(first, end)
+
+
+def _span(first: int, end: int) -> Span:
+    start, stop = (dt.datetime.fromtimestamp(minute * 60, dt.UTC) for minute in (first, end))
+    return Span(start, stop, first, end)
 
 
 def grain(given: str | None, within: Span, *, adjust: bool = False) -> int:
@@ -107,9 +126,10 @@ def _moment(given: str) -> dt.datetime:
     try:
         # The plus sign of an offset that was not percent-encoded arrives as a space.
         moment = dt.datetime.fromisoformat(given.replace(" ", "+") if "T" in given else given)
-    except ValueError as exc:
+        zoned = moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment
+        return zoned.astimezone(dt.UTC)  # At the ends of the calendar there is no such time.
+    except (ValueError, OverflowError) as exc:
         raise BadQueryError(f"'{given}' is not a time in ISO 8601.") from exc
-    return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment
 
 
 def _dotted(minutes: int) -> str:

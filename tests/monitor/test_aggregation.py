@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from functools import reduce
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -112,3 +114,19 @@ def test_reading_back_filters_without_case_and_sorts(frozen: Client) -> None:
     assert found(namespace="a") == ["Ax", "Ay"]
     assert found(namespace="b", metric="Y") == ["By", "2By"]
     assert found(metric="z") == []
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_sum_that_no_double_holds_stays_at_the_greatest(frozen: Client, sign: int) -> None:
+    huge = {"min": -1.7e308, "max": 1.7e308, "sum": sign * 1.7e308, "count": 1}
+    for _ in range(2):
+        assert frozen.post(document(series("a", "b", **huge), time=TIME)).ok
+    (value,) = frozen.values()
+    assert (value["sum"], value["count"]) == (sign * sys.float_info.max, 2)
+    assert frozen.post(document(series("c", "d", **huge), time=TIME)).ok
+    answer = frozen.arm(
+        f"{QUEUE_ACCOUNT}/providers/Microsoft.Insights/metrics?api-version=2024-02-01"
+        "&metricnamespace=QueueProcessing&metricnames=QueueDepth&interval=FULL&aggregation=total"
+    ).json()
+    (data,) = answer["value"][0]["timeseries"][0]["data"]
+    assert data["total"] == sign * sys.float_info.max

@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 import sqlite3
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from local.monitor.__main__ import main
+from local.monitor.aggregate import Aggregate
 from local.monitor.archive import Archive, ArchiveError
 from local.monitor.server import running
 from local.monitor.state import MonitorState, Options
-from local.monitor.store import MetricStore
+from local.monitor.store import MetricStore, Series
 
-from .client import QUEUE_ACCOUNT, REGION, Client, document, series
+from .client import QUEUE_ACCOUNT, REGION, Client, document, error, iso, series
 from .conftest import NOW
 from .test_process import start
-from .test_store import add, batch
+from .test_store import add, batch, stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 TIME = "2026-11-23T07:25:00Z"
+
+
+def counted_in(archive: Archive) -> tuple[int, int]:
+    """How many series and values are in a file that is open."""
+    queries = ("SELECT count(*) FROM series", "SELECT count(*) FROM value")
+    return tuple(archive._db.execute(each).fetchone()[0] for each in queries)
 
 
 @contextmanager
@@ -42,11 +51,11 @@ def emulator(path: Path, now: float = NOW) -> Iterator[Client]:
 
 def counted(path: Path) -> tuple[int, int]:
     """How many series and values are in the file."""
-    with sqlite3.connect(path) as db:
-        queries = ("SELECT count(*) FROM series", "SELECT count(*) FROM value")
-        found = tuple(db.execute(each).fetchone()[0] for each in queries)
-    db.close()
-    return found
+    archive = Archive(path)
+    try:
+        return counted_in(archive)
+    finally:
+        archive.close()
 
 
 def test_a_restart_finds_what_was_stored(tmp_path: Path) -> None:
@@ -99,13 +108,13 @@ def test_the_file_stays_as_small_as_the_store(tmp_path: Path) -> None:
     for minute in range(4):
         add(store, NOW + 60 * minute, "a", "b")
     store.add(QUEUE_ACCOUNT, REGION, batch(NOW + 240, *"cdefg").points, NOW + 240)
-    kept = sorted(value.dimensions["D"] for value in store.values())
+    kept = sorted(value.dimensions["D"] for value in stored(store))
     archive.close()
     assert counted(tmp_path / "metrics.db") == (3, 3)
     again = Archive(tmp_path / "metrics.db")
     restored = MetricStore(archive=again)
     restored.restore(NOW + 240)
-    assert sorted(value.dimensions["D"] for value in restored.values()) == kept
+    assert sorted(value.dimensions["D"] for value in stored(restored)) == kept
     again.close()
 
 
@@ -144,14 +153,140 @@ def test_a_file_that_is_none_of_the_emulator(
     text.write_text("These are notes, and they are to stay as they are.\n" * 100)
     assert main(["--data", str(text)]) == 1
     assert capsys.readouterr().err == f"Cannot use {text}: file is not a database\n"
-    other = tmp_path / "other.db"
-    with sqlite3.connect(other) as db:
-        db.execute("CREATE TABLE mine (x)")
-    db.close()
-    with pytest.raises(ArchiveError, match="is no file of this emulator, or of another version"):
-        Archive(other)
+    with pytest.raises(ArchiveError, match="Is a directory"):
+        Archive(tmp_path)
     with pytest.raises(ArchiveError, match="unable to open database file"):
         Archive(tmp_path / "no" / "folder")
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "CREATE TABLE mine (x)",
+        "CREATE TABLE mine (x); PRAGMA user_version = 1",
+        "CREATE TABLE mine (x); PRAGMA user_version = 2",
+        "PRAGMA journal_mode = WAL; CREATE TABLE mine (x); PRAGMA user_version = 2",
+    ],
+)
+def test_the_database_of_somebody_else_stays_as_it_is(
+    tmp_path: Path, script: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other.db"
+    with closing(sqlite3.connect(other)) as db:
+        db.executescript(script)
+    before = other.read_bytes()
+    assert main(["--data", str(other)]) == 1
+    assert capsys.readouterr().err == (
+        f"{other} is no file of this emulator, or of another version\n"
+    )
+    assert other.read_bytes() == before
+    assert [each.name for each in tmp_path.iterdir()] == ["other.db"]
+
+
+def test_a_file_of_the_emulator_that_was_damaged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "metrics.db"
+    with emulator(path) as client:
+        assert client.post(document(time=TIME)).ok
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE series SET dimensions = 'none'")
+    assert main(["--data", str(path)]) == 1
+    assert capsys.readouterr().err.startswith(f"Cannot use {path}: JSON is malformed")
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("DROP TABLE value")
+    assert main(["--data", str(path)]) == 1
+    assert capsys.readouterr().err == f"Cannot use {path}: no such table: value\n"
+
+
+def test_a_file_is_made_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.db"
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(ArchiveError, match="database is locked"):
+            Archive(path)
+    assert path.read_bytes() == b""
+    Archive(path).close()
+    assert counted(path) == (0, 0)
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="no disk can be filled here")
+def test_a_full_disk_refuses_and_what_was_accepted_stays(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.db"
+    time = iso()
+
+    def body(post: int) -> Any:
+        """Posts share one series; the sums tell all series and posts apart."""
+        names = ["shared", *(f"{post}-{number}" for number in range(200))]
+        sums = [post * 1000 + number for number in range(len(names))]
+        pairs = zip(names, sums, strict=True)
+        return document(*(series(name, "J", sum=total) for name, total in pairs), time=time)
+
+    with start("--data", str(path)) as process:
+        try:
+            assert process.stdout is not None
+            client = Client(process.stdout.readline().split()[-1])
+            with client.http:
+                assert client.post(body(1)).ok
+                full = max(each.stat().st_size for each in tmp_path.iterdir())
+                _, hard = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
+                resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (full, hard))
+                before = client.values()
+                for _ in range(2):
+                    answer = client.post(body(2))
+                    assert error(answer) == (500, "InternalServerError")
+                    assert answer.json()["error"]["message"].startswith(f"Cannot use {path}: ")
+                assert error(client.local("DELETE", "state")) == (500, "InternalServerError")
+                assert client.values() == before
+                assert client.requests()["totals"] == {"200": 1, "500": 2}
+                refused = client.local("GET", "refusals").json()["refusals"]
+                assert [each["status"] for each in refused] == [500, 500]
+                resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (hard, hard))
+                assert client.post(body(3)).ok
+                assert client.post(body(2)).ok
+                stored = client.values()
+            process.send_signal(signal.SIGKILL)
+            process.communicate(timeout=30)
+        finally:
+            process.kill()
+    sums = {value["dimensions"]["QueueName"]: value["sum"] for value in stored}
+    assert len(sums) == len(stored) == 601
+    assert sums["shared"] == 6000
+    assert sums["2-7"] == 2008
+    now = datetime.now(UTC).timestamp()
+    with emulator(path, now) as client:
+        assert client.values() == stored
+
+
+def test_a_series_whose_first_save_failed_is_saved_with_the_next(tmp_path: Path) -> None:
+    archive = Archive(tmp_path / "metrics.db")
+    series = Series(("r", ("n", "m", ()), ()), "r", "x", "n", "m", {})
+    changed = [(1, series, Aggregate(1, 2, 3, 2))]
+    archive._db.execute(
+        "CREATE TEMP TRIGGER refuse BEFORE INSERT ON value BEGIN SELECT raise(FAIL, 'no'); END"
+    )
+    with pytest.raises(ArchiveError, match=r"Cannot use .*: no"):
+        archive.save(changed, [], [])
+    archive._db.execute("DROP TRIGGER refuse")
+    archive.save(changed, [], [])
+    assert [(row.resource_id, row.minute, row.sum) for row in archive.rows()] == [("r", 1, 3)]
+    archive.close()
+
+
+def test_what_could_not_be_forgotten_in_the_file_is_forgotten_the_next_time(
+    tmp_path: Path,
+) -> None:
+    archive = Archive(tmp_path / "metrics.db")
+    store = MetricStore(max_values=2, archive=archive)
+    add(store, NOW, "a", "b")
+    refuse = "CREATE TEMP TRIGGER refuse BEFORE DELETE ON value BEGIN SELECT raise(FAIL, 'no'); END"
+    archive._db.execute(refuse)
+    add(store, NOW + 60, "a")  # b's value of the minute before is too much.
+    assert counted_in(archive) == (2, 3)
+    archive._db.execute("DROP TRIGGER refuse")
+    add(store, NOW + 60, "a")
+    assert counted_in(archive) == (2, 2)
+    archive.close()
 
 
 def test_one_process_at_a_time(tmp_path: Path) -> None:

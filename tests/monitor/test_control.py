@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .client import QUEUE_ACCOUNT, document
+from .client import QUEUE_ACCOUNT, document, error, series
 
 if TYPE_CHECKING:
     from .client import Client
@@ -95,6 +95,8 @@ def test_resetting_forgets_everything_but_tokens(client: Client) -> None:
         "stored": {"documents": 0, "series": 0},
         "armRequests": [],
         "armTotals": {},
+        "batchRequests": [],
+        "batchTotals": {},
     }
     assert client.post(document(), region="northeurope", token=token).ok
 
@@ -164,3 +166,33 @@ def test_what_is_not_there_is_said(client: Client, method: str, path: str) -> No
     response = client.local(method, path)
     assert response.status_code == 404
     assert response.json()["error"]["message"] == f"There is no {method} /_local/{path} here."
+
+
+@pytest.mark.parametrize("path", ["roles", "faults", "documents"])
+def test_very_deep_json_is_refused_not_fatal(client: Client, path: str) -> None:
+    method = "POST" if path == "faults" else "PUT"
+    deep = b'{"body":' + b"[" * 500_000
+    response = client.http.request(method, f"{client.url}/_local/{path}", data=deep, timeout=30)
+    assert error(response) == (400, "BadRequest")
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "x", "9" * 5000])
+def test_a_limit_that_is_none(client: Client, limit: str) -> None:
+    assert error(client.local("GET", "requests", limit=limit)) == (400, "BadRequest")
+
+
+def test_a_large_store_is_read_back_in_portions(frozen: Client) -> None:
+    entries = [series(f"{number:05}", "J", sum=number) for number in range(15_000)]
+    for start in range(0, len(entries), 5_000):
+        assert frozen.post(
+            document(*entries[start : start + 5_000], time="2026-11-23T07:25:00Z")
+        ).ok
+    assert frozen.post(document(entries[0], time="2026-11-23T07:24:00Z")).ok
+    response = frozen.local("GET", "metrics")
+    assert response.headers["Transfer-Encoding"] == "chunked"
+    values = response.json()["values"]
+    assert [(value["time"][14:16], value["sum"]) for value in values] == [
+        ("24", 0),
+        *(("25", number) for number in range(15_000)),
+    ]
+    assert frozen.values(metric="other") == frozen.values(resourceId="other") == []

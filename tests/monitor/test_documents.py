@@ -45,6 +45,7 @@ ACCEPTED = {
     "dimensions left out": without(
         doc(without(series(), "dimValues")), "data", "baseData", "dimNames"
     ),
+    "no dimensions, as Go writes none": doc(series(dimValues=None), dimNames=None),
     "ten dimensions": doc(series(*TEN), dimNames=TEN),
     "longest value": doc(series(LONG, "JPEG")),
     "longest name": doc(dimNames=[LONG, "MessageType"]),

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ import pytest
 
 from local.monitor import limits
 from local.monitor.time_grain import GRAINS
+
+from .client import document, series
 
 if TYPE_CHECKING:
     from .client import Client
@@ -48,9 +51,30 @@ def test_every_curl_command_does_what_it_says(client: Client) -> None:
     assert client.values() == []
 
 
+def test_the_python_of_the_text_prints_what_it_says(client: Client) -> None:
+    (script,) = re.findall(r"^```python\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
+    site = re.findall(r'^site = "(.*)"', script, re.MULTILINE)[0]
+    entry = series("NL", sum=28)
+    assert client.post(
+        document(entry, metric="Orders", namespace="Shop", dimNames=["Country"]), resource=site
+    ).ok
+    finished = subprocess.run(
+        [sys.executable, "-"],
+        input=script.replace("http://127.0.0.1:8089", client.url),
+        env={"PATH": "/usr/bin:/bin", "NO_PROXY": "127.0.0.1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (finished.returncode, finished.stderr) == (0, "")
+    one, other = finished.stdout.splitlines()
+    assert f"`{one}` and `{other}`" in TEXT
+
+
 def test_the_numbers_are_those_of_the_code() -> None:
     assert ", ".join(GRAINS.values()).replace(", P1D", ", P1D and FULL") in TEXT
     assert f"{limits.KEPT_MINUTES // 60} hours, at most {limits.MAX_VALUES:,}" in TEXT
-    assert f"| {limits.MAX_QUERY_VALUES:,} values, gaps included |" in TEXT
+    assert f"| {limits.MAX_QUERY_VALUES:,} values of all its resources and metrics, gaps" in TEXT
     assert f"| the last {limits.LOGGED_REQUESTS:,} |" in TEXT
     assert f"up to {limits.MAX_BATCH_RESOURCES} resources" in TEXT

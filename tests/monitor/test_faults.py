@@ -105,7 +105,7 @@ def test_a_dropped_connection_is_closed_with_not_a_byte_sent(client: Client) -> 
     assert address.hostname is not None
     with socket.create_connection((address.hostname, address.port or 0), timeout=30) as peer:
         peer.sendall(
-            f"POST /westeurope{QUEUE_ACCOUNT}/metrics HTTP/1.1\r\nHost: local\r\n"
+            f"POST /westeurope{QUEUE_ACCOUNT}/metrics HTTP/1.1\r\nHost: localhost\r\n"
             "Content-Length: 2\r\n\r\n{}".encode()
         )
         assert peer.recv(1) == b""
@@ -190,6 +190,11 @@ BAD = {
         "status": 500,
         "target": "identity",
         "region": "westeurope",
+    },
+    "resourceId does not apply to the target batch": {
+        "status": 500,
+        "target": "batch",
+        "resourceId": QUEUE_ACCOUNT,
     },
     "Expected `int` >= 200 - at `$.status`": {"status": 99},
     "Expected `int` >= 1 - at `$.next`": {"status": 500, "next": 0},

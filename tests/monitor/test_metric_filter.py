@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from local.monitor.metric_filter import parse
-from local.monitor.time_grain import BadQueryError
+from local.monitor.answers import BadQueryError
+from local.monitor.metric_filter import Term, of_terms, parse
 
 CITIES = ["Delft", "Utrecht", "Den Haag", "O'Brien"]
 
@@ -49,8 +49,11 @@ def test_dimensions_keep_their_order_and_spelling() -> None:
     assert parse(text)[2].unequal == {"x and y eq z"}
 
 
-def test_round_brackets_come_encoded_twice() -> None:
-    (condition,) = parse("dim %28test%29 1 eq 'val %28x%29'")
+@pytest.mark.parametrize(
+    "text", ["dim %28test%29 1 eq 'val %28x%29'", "dim %2528test%2529 1 eq 'val %2528x%2529'"]
+)
+def test_round_brackets_come_encoded_once_or_twice_more(text: str) -> None:
+    (condition,) = parse(text)
     assert condition.dimension == "dim (test) 1"
     assert condition.equal == {"val (x)"}
 
@@ -80,3 +83,11 @@ def test_what_is_wrong_is_said(text: str, message: str) -> None:
         parse(text)
     assert str(caught.value).startswith(f"Invalid filter '{text}'")
     assert message in str(caught.value)
+
+
+def test_terms_are_taken_as_they_are() -> None:
+    terms = [Term("it's", "eq", "*"), Term("IT'S", "sw", "a'"), Term("x%2y", "ne", "%28")]
+    quoted, other, split = of_terms(terms, ["x%2Y", " z"])
+    assert [quoted.passes(each) for each in ("*", "a'b", "b")] == [True, True, False]
+    assert [other.passes(each) for each in ("%28", "(")] == [False, True]
+    assert (split.key, split.passes("anything")) == (" z", True)

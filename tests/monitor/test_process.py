@@ -55,3 +55,10 @@ def test_a_port_in_use_is_said() -> None:
             output, errors = process.communicate(timeout=30)
     assert (process.returncode, output) == (1, "")
     assert errors == f"Cannot listen on port {port}: Address already in use\n"
+
+
+def test_a_port_that_is_none_is_said() -> None:
+    with start("--port", "99999") as process:
+        output, errors = process.communicate(timeout=30)
+    assert (process.returncode, output) == (2, "")
+    assert errors.endswith("argument --port: 99999 is not a number from 0 to 65535\n")

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import requests
 
 from .client import ARM_AUDIENCE, GROUP, QUEUE_ACCOUNT, SUBSCRIPTION, TIMEOUT, document, series
 
 if TYPE_CHECKING:
-    import requests
-
     from .client import Client
 
 TIME = "2026-11-23T07:25:00Z"
@@ -124,6 +123,7 @@ def test_the_errors_of_the_batch_api_are_wrapped(frozen: Client) -> None:
         ({"orderby": "median"}, "Invalid orderby: 'median'"),
         ({"orderby": "total up"}, "Invalid orderby: 'total up'"),
         ({"top": "0", "filter": "QueueName eq '*'"}, "Invalid top: '0'"),
+        ({"top": "9" * 5000, "filter": "QueueName eq '*'"}, "Invalid top: '999"),
         ({"filter": "QueueName"}, "Invalid filter 'QueueName'"),
         ({"resource_ids": []}, "Expected 1 to 50 resourceids, not 0."),
         (
@@ -170,7 +170,7 @@ def test_a_batch_needs_a_role_at_the_subscription(frozen: Client) -> None:
     roles = [{"scope": GROUP, "role": "Monitoring Reader"}]
     frozen.set("PUT", "roles", {"assignments": roles})
     response = batch(frozen)
-    assert response.status_code == 403
+    assert response.status_code == 401  # So the documentation of this API.
     assert response.json()["error"]["code"] == "AuthorizationFailed"
     assert frozen.arm(f"{METRICS}?{NAMES}").ok
     roles = [{"scope": SUBSCRIPTION, "role": "Monitoring Reader"}]
@@ -210,7 +210,92 @@ def test_an_answer_that_would_be_too_large(frozen: Client) -> None:
     day = "timespan=2026-11-22T07:30:00Z/2026-11-23T07:30:00Z"
     response = frozen.arm(f"{METRICS}?{names}&{day}&$filter=QueueName eq '*'&top=700")
     assert response.status_code == 400
-    assert "700 time series of 1440 values: more than 1000000" in response.json()["message"]
+    message = "more than 1000000 values, of which 700 time series of 1440 values in one metric."
+    assert message in response.json()["message"]
+
+
+def test_the_limit_of_an_answer_is_for_all_its_metrics_and_resources(frozen: Client) -> None:
+    entries = [series(f"q{number}", "JPEG") for number in range(400)]
+    for resource in (QUEUE_ACCOUNT, QUEUE_ACCOUNT + "2"):
+        for metric in ("Depth", "Age"):
+            body = document(*entries, time=TIME, metric=metric)
+            assert frozen.post(body, resource=resource).ok
+    split = {"filter": "QueueName eq '*'", "top": "400"}
+    day = {"starttime": "2026-11-22T07:30:00Z", "endtime": "2026-11-23T07:30:00Z"}
+    resources = [QUEUE_ACCOUNT, QUEUE_ACCOUNT + "2"]
+    assert batch(frozen, resources[:1], metricnames="Depth", **split, **day).ok
+    for ids, metrics in ((resources, "Depth"), (resources[:1], "Depth,Age")):
+        response = batch(frozen, ids, metricnames=metrics, **split, **day)
+        assert response.status_code == 400
+        assert "more than 1000000 values" in response.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"),
+        ("9999-12-31T23:59:10Z", "9999-12-31T23:59:59.5Z"),
+        ("0001-01-01T00:00:00Z", "0001-01-01T00:00:30Z"),
+    ],
+)
+def test_a_span_of_all_time_is_answered_at_once(frozen: Client, start: str, end: str) -> None:
+    """As soon as it is known that there are too many values, or none; not once they are made."""
+    response = frozen.arm(f"{METRICS}?{NAMES}&timespan={start}/{end}")
+    if start[0] == "0" and end[0] == "9":
+        assert response.status_code == 400
+        assert "more than 1000000 values" in response.json()["message"]
+    else:
+        assert response.json()["value"][0]["timeseries"] == []
+    response = frozen.arm(f"{METRICS}?{NAMES}&timespan={start}/{end}&interval=FULL")
+    assert response.ok
+    names = f"{NAMES}&$filter=QueueName eq '*'&resultType=metadata"
+    assert frozen.arm(f"{METRICS}?{names}&timespan={start}/{end}").ok
+
+
+@pytest.mark.parametrize(
+    "span", ["0001-01-01T00:00:00%2B14:00/2026-11-23T07:00:00Z", "PT1H", "/", "a/b"]
+)
+def test_what_is_no_timespan(frozen: Client, span: str) -> None:
+    response = frozen.arm(f"{METRICS}?{NAMES}&timespan={span}")
+    assert (response.status_code, response.json()["code"]) == (400, "BadRequest")
+
+
+@pytest.mark.parametrize("interval", ["PT1H", "FULL"])
+def test_the_last_hour_is_one_value(frozen: Client, interval: str) -> None:
+    query = f"{NAMES}&timespan=2026-11-23T06:25:30Z/2026-11-23T07:25:30Z&interval={interval}"
+    for answer in (
+        frozen.arm(f"{METRICS}?{query}"),
+        frozen.arm(f"{METRICS}?{NAMES}&interval=FULL"),
+    ):
+        assert answer.json()["interval"] == "PT1H"
+        (data,) = answer.json()["value"][0]["timeseries"][0]["data"]
+        assert data == {"timeStamp": "2026-11-23T06:26:00Z", "average": 28 / 3}
+
+
+def test_without_a_name_it_is_the_first_metric(frozen: Client) -> None:
+    for name in ("Zeta", "Age"):
+        assert frozen.post(document(time=TIME, metric=name)).ok
+    answer = frozen.arm(f"{METRICS}?api-version=2024-02-01&metricnamespace=QueueProcessing").json()
+    assert [metric["name"]["value"] for metric in answer["value"]] == ["Age"]
+    answer = frozen.arm(f"{METRICS}?api-version=2024-02-01").json()
+    assert answer["value"] == []  # There are no platform metrics.
+
+
+@pytest.mark.parametrize("content", [b"[" * 500_000, b'{"x":' + b"[" * 500_000, b"\xff", b""])
+def test_a_batch_whose_body_is_no_json(frozen: Client, content: bytes) -> None:
+    response = frozen.http.post(
+        f"{frozen.url}{SUBSCRIPTION}/metrics:getBatch?{NAMES}",
+        data=content,
+        headers={"Authorization": f"Bearer {frozen.fetch_token(resource=AUDIENCE)}"},
+        timeout=TIMEOUT,
+    )
+    assert response.status_code == 400
+    assert response.json()["error"]["message"].startswith("The body is invalid: ")
+
+
+def test_a_resource_that_is_named_twice_is_answered_once_as_first_spelled(frozen: Client) -> None:
+    response = batch(frozen, [QUEUE_ACCOUNT, QUEUE_ACCOUNT.upper()])
+    assert [each["resourceid"] for each in response.json()["values"]] == [QUEUE_ACCOUNT]
 
 
 @pytest.mark.parametrize(
@@ -224,3 +309,35 @@ def test_an_answer_that_would_be_too_large(frozen: Client) -> None:
 def test_what_is_not_there(frozen: Client, path: str, code: str) -> None:
     response = frozen.arm(path)
     assert (response.status_code, response.json()["error"]["code"]) == (404, code)
+
+
+def test_the_batch_api_has_faults_and_a_log_of_its_own(frozen: Client) -> None:
+    frozen.fault(status=529, target="batch", next=1, retryAfter=2)
+    frozen.fault(drop="before", target="batch", next=1, region="WestEurope")
+    frozen.fault(status=503, target="batch", region="eastus")
+    assert frozen.arm(f"{METRICS}?{NAMES}").ok
+    response = batch(frozen)
+    assert (response.status_code, response.headers["Retry-After"]) == (529, "2")
+    assert batch(frozen).ok
+    with pytest.raises(requests.ConnectionError):
+        batch(frozen, prefix="/westeurope")
+    assert batch(frozen, prefix="/eastus").status_code == 503
+    assert (
+        batch(frozen, prefix="/westeurope", top="0", filter="QueueName eq '*'").status_code == 400
+    )
+    report = frozen.requests()
+    assert report["batchTotals"] == {"529": 1, "200": 1, "dropped": 1, "503": 1, "400": 1}
+    assert report["armTotals"] == {"200": 1}
+    path = f"{SUBSCRIPTION}/metrics:getBatch"
+    assert [
+        (each["method"], each["path"], each["status"], each["code"])
+        for each in report["batchRequests"]
+    ] == [
+        ("POST", path, 529, "Fault"),
+        ("POST", path, 200, ""),
+        ("POST", f"/westeurope{path}", None, "DroppedBefore"),
+        ("POST", f"/eastus{path}", 503, "Fault"),
+        ("POST", f"/westeurope{path}", 400, "BadRequest"),
+    ]
+    assert report["batchRequests"][0]["time"] == "2026-11-23T07:25:30.000Z"
+    assert "metricnames=QueueDepth" in report["batchRequests"][0]["query"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from local.monitor.documents import JSON, Batch, read
+from local.monitor.read_back import MetricValue, portions
 from local.monitor.store import MetricStore
 
 from .client import QUEUE_ACCOUNT, REGION
@@ -26,8 +27,12 @@ def add(store: MetricStore, now: float, *names: str) -> None:
     store.add(QUEUE_ACCOUNT, REGION, batch(now, *names).points, now)
 
 
+def stored(store: MetricStore) -> list[MetricValue]:
+    return [value for portion in portions(store) for value in portion]
+
+
 def kept(store: MetricStore) -> list[str]:
-    return [f"{value.dimensions['D']} {value.time[8:16]}" for value in store.values()]
+    return [f"{value.dimensions['D']} {value.time[8:16]}" for value in stored(store)]
 
 
 def test_values_are_kept_for_their_time() -> None:
@@ -49,7 +54,7 @@ def test_the_oldest_go_when_there_are_too_many() -> None:
     add(store, NOW + 120, *"defgh")
     assert kept(store) == ["f 23T07:27", "g 23T07:27", "h 23T07:27"]
     add(store, NOW + 120, "h")
-    assert store.values()[-1].count == 2
+    assert stored(store)[-1].count == 2
 
 
 def test_names_go_with_the_last_of_their_values() -> None:
@@ -81,3 +86,12 @@ def test_reading_takes_the_shorter_way_round() -> None:
     assert found(0, 1) == [(0, "b"), (0, "c")]
     assert found(1, 2) == [(1, "c")]
     assert found(2, 9) == []
+
+
+def test_reading_back_is_cut_into_portions() -> None:
+    store = MetricStore()
+    names = [f"{number:05}" for number in range(12_000)]
+    for minute in range(2):
+        add(store, NOW + 60 * minute, *names)
+    lengths = [len(portion) for portion in portions(store)]
+    assert lengths == [10_000, 10_000, 4_000]

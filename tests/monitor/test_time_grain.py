@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
-from local.monitor.time_grain import BadQueryError, Span, duration, grain, span, stamp
+from local.monitor.answers import BadQueryError
+from local.monitor.time_grain import Span, duration, grain, last_minutes, span, stamp
 
 from .conftest import NOW  # 2026-11-23T07:25:30Z
 
@@ -21,7 +24,11 @@ def minutes(within: Span) -> tuple[str, str]:
 @pytest.mark.parametrize(
     ("start", "end", "expected"),
     [
-        (None, None, ("06:25", "07:26")),  # The running minute is in it.
+        (None, None, ("06:26", "07:26")),  # The running minute is in it, and 60 in all.
+        (f"{DAY}06:25:30Z", f"{DAY}07:25:30Z", ("06:26", "07:26")),
+        (f"{DAY}07:25:10Z", f"{DAY}07:25:20Z", ("07:25", "07:26")),
+        (f"{DAY}07:24:50Z", f"{DAY}07:25:20Z", ("07:25", "07:26")),
+        (f"{DAY}06:20:30Z", f"{DAY}07:20:30Z", ("06:20", "07:20")),
         (f"{DAY}07:00:00Z", None, ("07:00", "07:26")),
         (f"{DAY}07:00:00Z", f"{DAY}07:10:00Z", ("07:00", "07:10")),
         (f"{DAY}07:00:00.123Z", f"{DAY}07:10:00.345Z", ("07:00", "07:10")),
@@ -40,6 +47,8 @@ def test_the_minutes_of_a_span(
 @pytest.mark.parametrize(
     ("start", "end", "message"),
     [
+        ("0001-01-01T00:00:00+14:00", None, "'0001-01-01T00:00:00\\+14:00' is not a time in ISO"),
+        ("9999-12-31T23:59:59-14:00", None, "'9999-12-31T23:59:59-14:00' is not a time in ISO"),
         (None, f"{DAY}07:00:00Z", "Detected endtime without starttime."),
         ("yesterday", None, "'yesterday' is not a time in ISO 8601."),
         (f"{DAY}07:00:00Z", f"{DAY}07:00:00Z", f"The start time '{DAY}07:00:00Z' should be"),
@@ -81,7 +90,11 @@ def test_the_published_example_of_an_adjusted_grain() -> None:
     assert duration(grain("PT6H", five_hours, adjust=True)) == "PT1H"
 
 
-@pytest.mark.parametrize("given", ["PT3M", "5m", "P1W", "PT0M", "P", "PT-1M"])
+@pytest.mark.parametrize(
+    "given",
+    ["PT3M", "5m", "P1W", "PT0M", "P", "PT-1M", f"P{'9' * 5000}D"],
+    ids=lambda text: text[:9],
+)
 def test_a_grain_that_is_not_supported(given: str) -> None:
     with pytest.raises(BadQueryError) as caught:
         grain(given, SIX_HOURS)
@@ -102,3 +115,42 @@ def test_durations(given: int, expected: str) -> None:
 def test_milliseconds_are_written_where_there_are_some() -> None:
     within = span(f"{DAY}07:00:00.123Z", f"{DAY}07:10:00Z", NOW)
     assert (stamp(within.start), stamp(within.end)) == (f"{DAY}07:00:00.123Z", f"{DAY}07:10:00Z")
+
+
+@pytest.mark.parametrize("length", [timedelta(hours=1), timedelta(days=1), timedelta(hours=6)])
+@pytest.mark.parametrize("second", [0, 1, 30, 59.5])
+def test_a_span_up_to_now_keeps_its_length(length: timedelta, second: float) -> None:
+    now = NOW - 30 + second
+    end = datetime.fromtimestamp(now, UTC)
+    within = span((end - length).isoformat(), end.isoformat(), now)
+    assert within.minutes == length // timedelta(minutes=1)
+    assert within.end_minute == -(-now // 60)
+
+
+@pytest.mark.parametrize(
+    ("count", "interval", "expected"),
+    [
+        (60, "PT1M", ("06:26", "07:26")),
+        (60, None, ("06:26", "07:26")),
+        (1, "PT1M", ("07:25", "07:26")),
+        (60, "PT5M", ("06:25", "07:26")),
+        (60, "PT15M", ("06:15", "07:26")),
+        (60, "PT1H", ("06:00", "07:26")),
+        (60, "FULL", ("06:26", "07:26")),
+        (1440, "P1D", ("00:00", "07:26")),  # Of the day before.
+    ],
+)
+def test_the_last_minutes_begin_with_a_grain(
+    count: int, interval: str | None, expected: tuple[str, str]
+) -> None:
+    within = last_minutes(count, interval, NOW)
+    assert minutes(within) == expected
+    assert within.minutes >= count
+
+
+def test_values_of_the_past_are_cut_the_same_from_minute_to_minute() -> None:
+    starts: set[int] = set()
+    for minute in range(15):
+        within = last_minutes(720, "PT5M", NOW + 60 * minute)
+        starts.update(range(within.first_minute, within.end_minute, 5))
+    assert {start % 5 for start in starts} == {0}

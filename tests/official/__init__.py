@@ -1,0 +1,1 @@
+"""Microsoft's own clients, reading from the emulator."""
