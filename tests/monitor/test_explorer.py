@@ -134,3 +134,17 @@ def test_resources_of_one_name_can_be_told_apart(page: Page, client: Client) -> 
         f"{name} · spare",
         "ordersqueues · Microsoft.Web/sites",
     ]
+
+
+@pytest.mark.parametrize("name", ["it's", " lead", "x%2y", "a,b", "100%28x", "a eq 'b' or c"])
+def test_a_name_is_taken_as_it_is(page: Page, client: Client, name: str) -> None:
+    entries = [series(name, "JPEG", sum=3), series("other", "JPEG", sum=6)]
+    named = document(*entries, metric=name, namespace=name, dimNames=[name, "MessageType"])
+    assert client.post(named).ok
+    page.goto(client.url)
+    expect(page.locator("#legend b")).to_have_text("1.5")
+    choose(page, "Split by", name)
+    expect(page.locator("#legend b")).to_have_text(["2", "1"])
+    choose(page, "Filter: dimension", name)
+    page.get_by_label("Filter: value").fill(name)
+    expect(page.locator("#legend b")).to_have_text(["1"])

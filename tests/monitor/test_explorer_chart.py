@@ -187,7 +187,10 @@ def test_half_a_day_and_a_day_have_longer_values(
         start = (NOW // 60 - ago) // grain * grain * 60
         named = dt.datetime.fromtimestamp(start, dt.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
         expected[named] = expected.get(named, 0) + ago + 1
-    page.goto(f"{frozen.url}/?minutes={minutes}&aggregation=total")
+    with page.expect_request(re.compile("/_local/query")) as asked:
+        page.goto(f"{frozen.url}/?minutes={minutes}&aggregation=total")
+    # No more than values that are not forgotten yet, however the grains lie.
+    assert f"minutes={minutes - grain + 1}&interval=PT{grain}M" in asked.value.url
     each = "minute" if grain == 1 else f"{grain} minutes"
     expect(page.locator("#note")).to_contain_text(f"one value each {each}, times in CET.")
     starts = page.locator("#values-table td:first-child").evaluate_all(
