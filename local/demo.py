@@ -20,6 +20,8 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
+import requests
+from azure.core.exceptions import AzureError
 from azure.storage.queue import QueueServiceClient, TextBase64EncodePolicy
 
 from local import demo_data
@@ -61,6 +63,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ChildError as exc:
         print(exc, file=sys.stderr)
         return 1
+    except (AzureError, requests.RequestException) as exc:
+        print(f"Azurite or the Azure Monitor emulator does not answer: {exc}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("Interrupted; everything is stopped.", file=sys.stderr)
         return 130
@@ -101,18 +106,21 @@ def _demonstrate(backend: Backend, host: Child) -> int:
 
 
 def _keep(backend: Backend, host: Child) -> int:
-    """Send traffic until Ctrl-C, or until the host ends."""
+    """Send traffic until Ctrl-C, or until the host or the emulator ends."""
     page = f"{backend.page}?{urlencode(LIVE)}"
     print(f"\nMetrics explorer, with live traffic until Ctrl-C: {page}", flush=True)
+    watched = [each for each in (backend.monitor, host) if each is not None]
     traffic = Traffic(backend, random.Random())  # noqa: S311 - chance, not secrets.
     try:
-        while host.status is None:
+        while not (ended := [each for each in watched if each.status is not None]):
             traffic.turn()
             time.sleep(PERIOD)
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
         return 0
-    print(f"The Functions host ended:\n{host.output}", file=sys.stderr)
+    for each in ended:
+        said = f"; its last words:\n{each.output}" if each.output else "."
+        print(f"The {each.name} ended with status {each.status}{said}", file=sys.stderr)
     return 1
 
 

@@ -53,11 +53,12 @@ LOOPBACK = "127.0.0.1,localhost"
 
 @dataclass(frozen=True)
 class Backend:
-    """What stands in for Azure: queues, identity, metrics store."""
+    """What stands in for Azure: queues, identity, metrics store; its process, if it has its own."""
 
     azurite: Azurite
     storage: QueueServiceClient
     monitor_url: str
+    monitor: Child | None = None
 
     @property
     def page(self) -> str:
@@ -113,7 +114,7 @@ def run_backend(folder: Path | None = None) -> Iterator[Backend]:
         Child("Azure Monitor emulator", command, cwd=ROOT) as monitor,
     ):
         url = monitor.wait_for(r"http://\S+")[0]
-        yield Backend(azurite, storage, url)
+        yield Backend(azurite, storage, url, monitor)
 
 
 def _spare_loopback_the_proxy() -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
 
+from local import demo
 from local.processes import Child
-from local.stack import ROOT
+from local.stack import INGRESS, ROOT, Backend, run_backend
 
 Ask = Callable[[Callable[[], Any], Callable[[Any], bool]], Any]
 
@@ -42,3 +44,53 @@ def test_the_demo_goes_on_until_it_is_interrupted(eventually: Ask) -> None:
         demo.signal(signal.SIGINT)
         assert demo.wait() == 0
         assert demo.output.endswith("Stopped.")
+
+
+WAITING = [sys.executable, "-c", "print('working', flush=True); import signal; signal.pause()"]
+
+
+def test_the_demo_notices_that_the_emulator_ended(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with run_backend() as backend, Child("Functions host", WAITING) as host:
+        backend.storage.create_queue(INGRESS)
+        assert backend.monitor is not None
+        backend.monitor.kill()
+        assert demo._keep(backend, host) == 1
+        assert host.status is None
+    said = capsys.readouterr()
+    assert said.err.startswith("The Azure Monitor emulator ended with status -9")
+    assert "Traceback" not in said.err
+
+
+def test_the_demo_notices_that_the_host_ended(capsys: pytest.CaptureFixture[str]) -> None:
+    with run_backend() as backend, Child("Functions host", WAITING) as host:
+        backend.storage.create_queue(INGRESS)
+        host.wait_for("working")
+        host.kill()
+        assert demo._keep(backend, host) == 1
+    assert capsys.readouterr().err == (
+        "The Functions host ended with status -9; its last words:\nworking\n"
+    )
+
+
+@contextmanager
+def without_emulator() -> Iterator[Backend]:
+    """A backend whose emulator has just died."""
+    with run_backend() as backend:
+        assert backend.monitor is not None
+        backend.monitor.kill()
+        yield backend
+
+
+def test_what_does_not_answer_is_said_in_one_sentence(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo, "run_backend", without_emulator)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        assert demo.main([]) == 1
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("Azurite or the Azure Monitor emulator does not answer: ")

@@ -35,6 +35,7 @@ __all__ = ["routes"]
 _REGION = re.compile(r"[a-z][a-z0-9]*")
 _GZIP = 16 + zlib.MAX_WBITS  # How zlib is told to expect gzip's header.
 _ACCEPTED = b'{"statusCode":200}'
+_LOGGED_CHARACTERS = 1_000  # Of the body of a fault.
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +65,14 @@ def routes(state: MonitorState) -> list[BaseRoute]:
 
         response = await under(hit, answer)
         conclude(record, hit, response)
+        if record.code == "Fault":
+            record.message = bytes(response.body).decode(errors="replace")[:_LOGGED_CHARACTERS]
         journal.ingestion(record)
         return response
 
-    # The root has a page to get; a post there is one to a bad URL.
-    return [Route(path, post, methods=["POST"]) for path in ("/{region}/{resource:path}", "/")]
+    # The root has a page to get; a post there, or to a region alone, is one to a bad URL.
+    paths = ("/{region}/{resource:path}", "/{region}", "/")
+    return [Route(path, post, methods=["POST"]) for path in paths]
 
 
 def _answer(state: MonitorState, arrival: _Arrival, record: Record) -> Response:

@@ -15,6 +15,8 @@ from .client import Client
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from playwright.sync_api import Browser, Page
+
 NOW = 1_795_418_730.0  # 2026-11-23T07:25:30Z, where the clock of `frozen` stands.
 
 
@@ -62,3 +64,31 @@ def frozen(frozen_emulator: Client) -> Client:
     """A client of an emulator as it is at the start, whose clock stands still at NOW."""
     frozen_emulator.set("DELETE", "state")
     return frozen_emulator
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A browser; ended with the module: while it runs, no other test could run a loop."""
+    from .browser import launched  # noqa: PLC0415 - only who needs it waits for Playwright.
+
+    with launched() as started:
+        yield started
+
+
+@pytest.fixture
+def page(browser: Browser, client: Client) -> Iterator[Page]:
+    """A page that looks at nothing but the emulator of `client`."""
+    from .browser import watched_page  # noqa: PLC0415
+
+    with watched_page(browser, client.url) as opened:
+        yield opened
+
+
+@pytest.fixture
+def frozen_page(browser: Browser, frozen: Client) -> Iterator[Page]:
+    """The same for `frozen`; for it, too, it is NOW."""
+    from .browser import watched_page  # noqa: PLC0415
+
+    with watched_page(browser, frozen.url) as opened:
+        opened.clock.set_fixed_time(NOW)
+        yield opened

@@ -1,22 +1,42 @@
 // The chart, its legend and the table beneath it, of the same series.
 
-import { byId, clock, compact, make, number } from "./dom.js";
+import { align, byId, clock, labels, make, number, put, utc, zone } from "./dom.js";
 
 const HEIGHT = 320;
 const hidden = new Set(); // Names of series that were switched off in the legend.
+const owners = Array(10).fill(null); // Names, each at the number of its colour.
 let plot = null;
 let drawn = null;
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const at = (seconds) => new Date(seconds * 1000);
+const tick = (seconds) => clock(at(seconds));
 
-export function draw(found, title) {
-  drawn = { found, title };
-  drawPlot(found, title);
-  drawLegend(found);
-  drawTable(found);
+/** Draws series; as long as the view is the same, each has the colour that it had first. */
+export function draw(found, title, view) {
+  if (drawn?.view !== view) {
+    hidden.clear();
+    owners.fill(null);
+  }
+  const colours = coloursOf(found.shown.map(({ name }) => name));
+  const shown = found.shown.map((each, index) => ({ ...each, colour: `--s${colours[index]}` }))
+    .sort((one, other) => one.colour.localeCompare(other.colour));
+  drawn = { ...found, shown, title, view };
+  drawPlot();
+  drawLegend();
+  drawTable();
 }
 
-function drawPlot({ times, shown }, title) {
+function coloursOf(names) {
+  for (const name of names.filter((each) => !owners.includes(each))) {
+    const free = owners.indexOf(null);
+    owners[free < 0 ? owners.findIndex((each) => !names.includes(each)) : free] = name;
+  }
+  return names.map((name) => owners.indexOf(name));
+}
+
+function drawPlot() {
+  const { times, shown, title } = drawn;
   const frame = byId("chart");
   const key = JSON.stringify([title, shown.map(({ name }) => name), colour("--text")]);
   const data = [times, ...shown.map(({ values }) => values)];
@@ -35,18 +55,18 @@ function drawPlot({ times, shown }, title) {
     cursor: { points: { size: 8 }, drag: { x: false, y: false } },
     scales: { y: { range: (_, least, most) => limits(least, most) } },
     axes: [
-      { ...axis, grid: { show: false }, values: (_, ticks) => ticks.map(tick), space: 70 },
-      { ...axis, grid, values: (_, ticks) => ticks.map(compact), size: 64 },
+      { ...axis, grid: { show: false }, values: (_, ticks) => ticks.map(brief), space: 70 },
+      { ...axis, grid, values: (_, ticks) => labels(ticks), size: room },
     ],
     series: [
       {},
-      ...shown.map(({ name }, index) => ({
+      ...shown.map(({ name, colour: own }) => ({
         label: name,
         show: !hidden.has(name),
-        stroke: colour(`--s${index}`),
+        stroke: colour(own),
         width: 2,
-        points: { size: 6, fill: colour(`--s${index}`) },
-        fill: shown.length === 1 ? `${colour("--s0")}1f` : undefined,
+        points: { size: 6, fill: colour(own) },
+        fill: shown.length === 1 ? `${colour(own)}1f` : undefined,
       })),
     ],
     hooks: { setCursor: [(self) => point(self.cursor.idx)] },
@@ -54,75 +74,95 @@ function drawPlot({ times, shown }, title) {
   plot.key = key;
 }
 
-function dot(index) {
-  const mark = make("i");
-  mark.style.background = `var(--s${index})`;
-  return mark;
+/** The time at a tick; its day only where that is another than at the tick before. */
+function brief(seconds, index, ticks) {
+  const text = tick(seconds);
+  const day = text.slice(0, -5);
+  return index > 0 && tick(ticks[index - 1]).startsWith(day) ? text.slice(-5) : text;
 }
 
-const tick = (seconds) => clock(new Date(seconds * 1000));
+/** How wide the labels of an axis are, with its ticks. */
+function room(self, texts, index) {
+  const widths = (texts ?? []).map((text) => {
+    [self.ctx.font] = self.axes[index].font;
+    return self.ctx.measureText(text).width / devicePixelRatio;
+  });
+  return Math.ceil(Math.max(40, ...widths)) + 24;
+}
 
 /** Room above; from zero where that is near. */
 function limits(least, most) {
   if (least == null || most == null) return [0, 1];
-  const room = (most - least || Math.abs(most) || 1) * 0.08;
-  const low = least >= 0 && least <= most / 2 ? 0 : least - room;
-  return [low, most + room];
+  const space = (most - least || Math.abs(most) || 1) * 0.08;
+  const low = least >= 0 && least <= most / 2 ? 0 : least - space;
+  return [low, most + space];
 }
 
-function drawLegend({ shown, times }) {
+function drawLegend() {
   const legend = byId("legend");
-  const names = JSON.stringify(shown.map(({ name }) => name));
-  if (legend.dataset.names !== names) {
-    legend.replaceChildren(...shown.map(({ name }, index) => {
-      const pressed = String(!hidden.has(name));
-      const button = make(
-        "button",
-        { type: "button", "aria-pressed": pressed, title: "Show or hide" },
-        dot(index), make("span", { text: name }), make("b"),
-      );
-      button.addEventListener("click", () => toggle(name, index, button));
-      return make("li", {}, button);
-    }));
-    legend.dataset.names = names;
-  }
-  point(plot.cursor.idx ?? times.length - 1);
+  align(legend, drawn.shown.map(({ name }) => name), (name) => {
+    const button = make("button", { type: "button", title: `Show or hide ${name}` }, make("i"),
+                        make("span", { text: name }), make("b"));
+    button.addEventListener("click", () => toggle(name, button));
+    return make("li", {}, button);
+  });
+  drawn.shown.forEach((each, index) => {
+    paint(legend.children[index], each);
+    const pressed = String(!hidden.has(each.name));
+    legend.children[index].firstChild.setAttribute("aria-pressed", pressed);
+  });
+  point(plot.cursor.idx);
 }
+
+const paint = (element, { colour: own }) => element.style.setProperty("--own", `var(${own})`);
 
 /** The values at a place of the chart; the last ones there are where it is none. */
 function point(place) {
-  if (!drawn) return;
-  const marks = byId("legend").querySelectorAll("b");
-  drawn.found.shown.forEach(({ values }, index) => {
-    const last = values.findLast((value) => value !== null);
-    if (marks[index]) {
-      marks[index].textContent = number(place == null ? last : values[place] ?? last);
-    }
+  const { times, shown } = drawn;
+  put(byId("moment"), place == null ? "Latest values" : `Values at ${tick(times[place])}`);
+  byId("legend").querySelectorAll("b").forEach((mark, index) => {
+    const values = shown[index]?.values ?? [];
+    put(mark, number(place == null ? values.findLast((value) => value !== null) : values[place]));
   });
 }
 
-function toggle(name, index, button) {
+function toggle(name, button) {
   const show = hidden.has(name);
   if (show) hidden.delete(name);
   else hidden.add(name);
   button.setAttribute("aria-pressed", String(show));
-  plot.setSeries(index + 1, { show });
+  plot.setSeries(drawn.shown.findIndex((each) => each.name === name) + 1, { show });
 }
 
-function drawTable({ times, shown }) {
-  const head = make("tr", {}, make("th", { text: "Time", scope: "col" }));
-  head.append(...shown.map(({ name }, index) => make("th", { scope: "col" }, dot(index), name)));
-  byId("values-table").style.setProperty("--columns", shown.length + 1);
-  const rows = [];
-  for (let place = times.length - 1; place >= 0; place -= 1) {
-    if (shown.every(({ values }) => values[place] === null)) continue;
-    const cells = shown.map(({ values }) => make("td", { text: number(values[place]) }));
-    rows.push(make("tr", {}, make("td", { text: tick(times[place]) }), ...cells));
-  }
-  byId("values-table").replaceChildren(make("thead", {}, head), make("tbody", {}, ...rows));
+function drawTable() {
+  const { times, shown } = drawn;
+  const table = byId("values-table");
+  const columns = ["time", ...shown.map(({ name }) => `of ${name}`)];
+  table.style.setProperty("--columns", columns.length);
+  const head = table.tHead.rows[0];
+  align(head, columns, () =>
+    make("th", { scope: "col" }, make("div", {}, make("i"), make("span"))));
+  put(head.firstChild, `Time (${zone()})`);
+  shown.forEach((each, index) => {
+    const cell = head.children[index + 1];
+    paint(cell, each);
+    put(cell.querySelector("span"), each.name);
+    cell.title = each.name;
+  });
+  const places = times.map((_, place) => place).reverse()
+    .filter((place) => shown.some(({ values }) => values[place] !== null));
+  const rows = table.tBodies[0];
+  align(rows, places.map((place) => String(times[place])), () => make("tr"));
+  places.forEach((place, index) => {
+    const row = rows.rows[index];
+    align(row, columns, () => make("td"));
+    put(row.firstChild, tick(times[place]));
+    row.firstChild.title = utc(at(times[place]));
+    shown.forEach(({ values }, column) => put(row.children[column + 1], number(values[place])));
+  });
 }
 
-const again = () => drawn && byId("chart").clientWidth && drawPlot(drawn.found, drawn.title);
+const again = () => drawn && byId("chart").clientWidth && drawPlot();
 
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
 new ResizeObserver(([{ contentRect }]) => {

@@ -1,4 +1,4 @@
-// Small helpers: elements, questions to the server, numbers.
+// Small helpers: elements, questions to the server, numbers, times.
 
 export const byId = (id) => document.getElementById(id);
 
@@ -11,33 +11,65 @@ export function make(tag, { text, ...attributes } = {}, ...children) {
   return element;
 }
 
-/** Fills a select with [value, text] pairs, and touches nothing if they are there already. */
+/** Sets a text, and touches nothing if it is there already: what a reader selected stays so. */
+export function put(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+/** Makes the children of an element those of the keys; what is there stays, with its focus. */
+export function align(parent, keys, create) {
+  const there = new Map([...parent.children].map((child) => [child.dataset.key, child]));
+  const wanted = new Set(keys.map((key) => there.get(key) ?? create(key)));
+  for (const child of there.values()) if (!wanted.has(child)) child.remove();
+  [...wanted].forEach((child, place) => {
+    child.dataset.key = keys[place];
+    const now = parent.children[place];
+    if (now !== child) parent.insertBefore(child, now ?? null);
+  });
+}
+
+/** Fills a select with [value, text] pairs. */
 export function fill(select, pairs, chosen) {
-  const wanted = JSON.stringify(pairs);
-  if (select.dataset.options !== wanted) {
-    select.replaceChildren(...pairs.map(([value, text]) => make("option", { value, text })));
-    select.dataset.options = wanted;
-  }
-  select.value = chosen;
+  align(select, pairs.map(([value]) => value), (value) => make("option", { value }));
+  pairs.forEach(([, text], place) => put(select.options[place], text));
+  if (select.value !== chosen) select.value = chosen;
   select.disabled = pairs.length < 1;
 }
 
 /** The JSON of a GET; what the server refuses is thrown with its reason. */
 export async function ask(path, parameters = {}) {
-  const answer = await fetch(`${path}?${new URLSearchParams(parameters)}`);
-  const content = await answer.json();
+  const answer = await fetch(`${path}?${new URLSearchParams(parameters)}`).catch((error) => {
+    throw new Away(error.message); // Each browser has a message of its own.
+  });
+  const content = await answer.json().catch(() => ({}));
   if (!answer.ok) throw new Refusal(content.error?.message ?? `status ${answer.status}`);
   return content;
 }
 
+export class Away extends Error {}
 export class Refusal extends Error {}
 
 const plain = new Intl.NumberFormat("en", { maximumFractionDigits: 3 });
+const small = new Intl.NumberFormat("en", { maximumSignificantDigits: 4 });
+const scientific = new Intl.NumberFormat("en", {
+  notation: "scientific", maximumSignificantDigits: 4,
+});
 const short = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 2 });
 
-export const number = (value) => (value == null ? "–" : plain.format(value));
-export const compact = (value) =>
-  value == null ? "" : Math.abs(value) < 10_000 ? plain.format(value) : short.format(value);
+function written(value, large) {
+  const size = Math.abs(value);
+  const format = size >= 1e15 || (size && size < 1e-6) ? scientific : size < 1 ? small : large;
+  return format.format(value + 0); // No -0.
+}
+
+export const number = (value) => (value == null ? "–" : written(value, plain));
+const compact = (value) => written(value, Math.abs(value) < 10_000 ? plain : short);
+
+/** Numbers in the shortest way that tells them apart: 12M; 12,345,678; 1.00002. */
+export function labels(values) {
+  const ways = [compact, number, String].map((way) => values.map(way));
+  return ways.find((texts) => new Set(texts).size === texts.length) ?? ways.at(-1);
+}
 
 /** 14:05, or with the date where it is another day. */
 export function clock(moment) {
@@ -45,5 +77,13 @@ export function clock(moment) {
   if (moment.toDateString() === new Date().toDateString()) return time;
   return `${moment.toLocaleDateString("en-GB", { day: "numeric", month: "short" })} ${time}`;
 }
+
+/** The time zone of those: CET, GMT-5. */
+export const zone = () =>
+  new Intl.DateTimeFormat("en-GB", { timeZoneName: "short" }).formatToParts()
+    .find(({ type }) => type === "timeZoneName").value;
+
+/** 2026-11-23 14:05:00 UTC */
+export const utc = (moment) => moment.toISOString().replace("T", " ").replace(/\.\d+Z/, " UTC");
 
 export const plural = (count, noun) => `${number(count)} ${noun}${count === 1 ? "" : "s"}`;

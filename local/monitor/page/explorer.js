@@ -1,30 +1,43 @@
 // The page: asks every few seconds for what is chosen, and shows it.
 
 import { draw } from "./chart.js";
-import { Refusal, ask, byId, fill, make, number, plural } from "./dom.js";
+import { Away, Refusal, align, ask, byId, fill, make, number, plural, put, zone } from "./dom.js";
+import { empty, gone, noValues, nothing } from "./empty.js";
 import { drawRefusals } from "./refused.js";
+import { labelsOf } from "./resources.js";
 import { keep, question, read, series, settle } from "./selection.js";
 
 const EVERY = 2000; // Milliseconds.
+const TYPING = 250; // Until the next key; only then is anything asked.
 const TEXT = { average: "Average", minimum: "Minimum", maximum: "Maximum", total: "Sum",
                count: "Count" };
 const selection = read();
 let turn = 0; // Answers to what is no longer chosen are dropped.
 let timer = null;
 
+const GONE = " (nothing stored)";
 const CHOSEN = ["resource", "namespace", "metric", "aggregation", "split", "dimension", "operator",
-                "value", "minutes"];
+                "minutes"];
 // What a choice leaves to be chosen anew.
 const BELOW = { resource: ["namespace", "metric"], namespace: ["metric"], dimension: ["value"] };
 
 for (const name of CHOSEN) {
-  byId(name).addEventListener(name === "value" ? "input" : "change", ({ target }) => {
+  byId(name).addEventListener("change", ({ target }) => {
     selection[name] = target.value;
     for (const below of BELOW[name] ?? []) selection[below] = "";
     refresh();
   });
 }
-byId("controls").addEventListener("submit", (event) => event.preventDefault());
+byId("value").addEventListener("input", ({ target }) => {
+  selection.value = target.value;
+  turn += 1;
+  clearTimeout(timer);
+  timer = setTimeout(refresh, TYPING);
+});
+byId("controls").addEventListener("submit", (event) => {
+  event.preventDefault();
+  refresh();
+});
 byId("live").addEventListener("change", refresh);
 
 const tabs = ["chart", "refused"];
@@ -76,9 +89,10 @@ async function refresh() {
 function trouble(error) {
   const box = byId("trouble");
   if (error instanceof Refusal) box.textContent = `The emulator refused the query: ${error.message}`;
-  else if (error instanceof TypeError && error.message.includes("fetch")) {
-    box.textContent = "The emulator does not answer. Start it again, with make run or python -m"
-      + " local.monitor on the same port; this page goes on by itself.";
+  else if (error instanceof Away) {
+    box.textContent = "The emulator does not answer. Started again, it prints the address of its"
+      + ` page. With python -m local.monitor --port ${location.port} it is this one, which then`
+      + " goes on by itself.";
   } else if (error) {
     box.textContent = `The page has a fault: ${error}`;
     console.error(error);
@@ -87,8 +101,10 @@ function trouble(error) {
 }
 
 function drawControls({ resources }, { resource, metrics, metric, namespaces }) {
-  const pairs = resources.map(({ resourceId }) => [resourceId, label(resourceId)]);
-  withGone(pairs, selection.resource, resource, label(selection.resource));
+  const ids = resources.map(({ resourceId }) => resourceId);
+  if (!resource && selection.resource) ids.push(selection.resource);
+  const pairs = labelsOf(ids).map((text, index) => [ids[index], text]);
+  if (!resource && selection.resource) pairs.at(-1)[1] += GONE;
   fill(byId("resource"), pairs, selection.resource);
   byId("resource").title = selection.resource;
   const names = namespaces.map((name) => [name, name]);
@@ -106,26 +122,17 @@ function drawControls({ resources }, { resource, metrics, metric, namespaces }) 
   }
   const stored = resources.flatMap((each) => each.metrics);
   const active = stored.reduce((total, each) => total + each.series, 0);
-  byId("stored").textContent = `${number(active)} series of `
-    + `${plural(stored.length, "metric")}, ${plural(resources.length, "resource")}`;
+  put(byId("stored"), `${number(active)} series of ${plural(stored.length, "metric")}, `
+    + plural(resources.length, "resource"));
 }
 
-function withGone(pairs, chosen, there, text = chosen) {
-  if (chosen && !there) pairs.push([chosen, `${text} (nothing stored)`]);
-}
-
-/** "shop-api · Microsoft.Web/sites" */
-function label(resourceId) {
-  const parts = resourceId.split("/");
-  const [provider, ...pairs] = parts.slice(parts.lastIndexOf("providers") + 1);
-  const names = pairs.filter((_, index) => index % 2 === 1).join("/");
-  const types = pairs.filter((_, index) => index % 2 === 0).join("/");
-  return `${names} · ${provider}/${types}`;
+function withGone(pairs, chosen, there) {
+  if (chosen && !there) pairs.push([chosen, chosen + GONE]);
 }
 
 async function drawResult({ resource, metric }, mine) {
   if (!metric) {
-    empty(...(resource || selection.resource ? gone() : nothing()));
+    empty(resource || selection.resource ? gone() : nothing(), choose);
     return;
   }
   const [answer, { dimensions }] = await Promise.all([
@@ -134,73 +141,32 @@ async function drawResult({ resource, metric }, mine) {
                                 metric: selection.metric }),
   ]);
   if (mine !== turn) return;
-  const values = (dimensions[selection.dimension] ?? []).map((value) => make("option", { value }));
-  byId("values").replaceChildren(...values);
+  const values = dimensions[selection.dimension] ?? [];
+  align(byId("values"), values, (value) => make("option", { value }));
   const found = series(answer, selection);
   if (!found.shown.length) {
-    empty(...noValues());
+    empty(noValues(selection), choose);
     return;
   }
   byId("empty").hidden = true;
   byId("result").hidden = false;
   const title = `${TEXT[selection.aggregation]} of ${selection.metric}`
     + (selection.split ? ` by ${selection.split}` : "");
-  byId("heading").textContent = title;
+  put(byId("heading"), title);
   const first = found.more ? ` The ${found.shown.length} greatest are shown: filter for others.` : "";
-  byId("note").textContent = `${selection.resource} in ${resource.region}, one value each `
-    + `${grain(found.interval)}.${first}`;
-  draw(found, title);
+  put(byId("note"), `${selection.resource} in ${resource.region}, one value each `
+    + `${grain(found.interval)}, times in ${zone()}.${first}`);
+  const { resource: id, namespace, split } = selection;
+  draw(found, title, JSON.stringify([id, namespace, selection.metric, split]));
 }
 
 const grain = (interval) =>
-  interval === "PT1M" ? "minute" : `${number(interval.match(/\d+/)[0])} minutes`;
+  interval === "PT1M" ? "minute" : `${interval.match(/\d+/)[0]} minutes`;
 
-function empty(title, ...content) {
-  byId("result").hidden = true;
-  const box = byId("empty");
-  if (box.dataset.title !== title) box.replaceChildren(make("h2", { text: title }), ...content);
-  box.dataset.title = title;
-  box.hidden = false;
-}
-
-const paragraph = (text) => make("p", { text });
-
-function act(text, changes) {
-  const button = make("button", { text, type: "button" });
-  button.addEventListener("click", () => {
-    Object.assign(selection, changes);
-    refresh();
-  });
-  return button;
-}
-
-function nothing() {
-  return [
-    "Nothing is stored yet",
-    paragraph("What is published to this emulator shows up here by itself. With make run, enqueue"
-      + " a message; with a publisher of your own, send its posts here:"),
-    make("pre", { text: `POST ${location.origin}/westeurope/subscriptions/…/metrics` }),
-    paragraph("docs/emulator.md has a curl command to copy, and the settings of Telegraf."),
-  ];
-}
-
-function gone() {
-  return [
-    "There is nothing of this metric",
-    paragraph("Values are kept for 24 hours, in memory unless the emulator was started with --data."
-      + " Names may be misspelled in the address of this page."),
-    act("Choose what there is", { resource: "", namespace: "", metric: "" }),
-  ];
-}
-
-function noValues() {
-  const filtered = selection.dimension && selection.value;
-  const title = filtered ? "No values pass the filter in this time" : "No values in this time";
-  const actions = [];
-  if (filtered) actions.push(act("Clear the filter", { dimension: "", value: "" }));
-  if (selection.minutes !== "1440") actions.push(act("Show 24 hours", { minutes: "1440" }));
-  return [title, paragraph("The metric is known: it had values within the last 24 hours."),
-          ...actions];
+function choose(changes, control) {
+  Object.assign(selection, changes);
+  byId(control).focus(); // The button goes.
+  refresh();
 }
 
 byId("fault-example").textContent =

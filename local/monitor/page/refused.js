@@ -1,8 +1,8 @@
 // The second tab: what the ingestion endpoint did not accept, and why.
 
-import { byId, clock, make, number, plural } from "./dom.js";
+import { byId, clock, make, number, plural, utc, zone } from "./dom.js";
 
-const HEADS = ["Time", "Answer", "Resource", "Region", "Reason"];
+const HEADS = [`Time (${zone()})`, "Answer", "Resource", "Region", "Reason"];
 let shown = null;
 
 export function drawRefusals(refusals) {
@@ -29,7 +29,7 @@ function row(refusal) {
   const name = refusal.resourceId.split("/").slice(-1)[0];
   return make(
     "tr", {},
-    make("td", { text: `${clock(moment)}:${seconds}`, title: refusal.time }),
+    make("td", { text: `${clock(moment)}:${seconds}`, title: utc(moment) }),
     make("td", {}, make("span", { text: code, class: "status" })),
     make("td", { text: name || "–", title: refusal.resourceId }),
     make("td", { text: refusal.region || "–" }),
@@ -38,8 +38,8 @@ function row(refusal) {
 }
 
 function reason({ message, code }) {
-  if (message) return message.trim();
   if (code.startsWith("Dropped")) return "A fault closed the connection without an answer.";
-  if (code === "Fault") return "A fault that was ordered: see GET /_local/faults.";
-  return "The answer had no body.";
+  if (code === "Fault" && message) return `A fault that was ordered, with the body ${message}`;
+  if (code === "Fault") return "A fault that was ordered, without a body.";
+  return message.trim() || "The answer had no body.";
 }

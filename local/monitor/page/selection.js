@@ -60,38 +60,27 @@ export function settle(selection, catalogue) {
 }
 
 const SERIES = 10; // Of a split; the colours that can be told apart.
-const GRAINS = { 15: "PT1M", 30: "PT1M", 60: "PT1M", 180: "PT1M", 720: "PT5M", 1440: "PT15M" };
+// Minutes of one value, by the minutes that are shown.
+const GRAINS = { 15: 1, 30: 1, 60: 1, 180: 1, 720: 5, 1440: 15 };
 
-/** The parameters of the query; one series more than is shown, to know whether there are more. */
+/** The parameters of the query; one series more than is shown, to know whether there are more.
+ *
+ * Values begin at multiples of their grain: as many are asked for as lie within what is shown, and
+ * with them the running one. So the first is never of a time that is forgotten minute by minute.
+ */
 export function question(selection) {
-  const { dimension, operator, value, split } = selection;
-  const asked = {
-    resourceId: selection.resource,
-    metricnamespace: selection.namespace,
-    metricnames: selection.metric.replaceAll(",", "%2"),
-    aggregation: selection.aggregation,
-    minutes: selection.minutes,
-    interval: GRAINS[selection.minutes],
+  const { resource, namespace, metric, aggregation, split, dimension, operator, value } = selection;
+  const grain = GRAINS[selection.minutes];
+  return {
+    resourceId: resource, namespace, metric, aggregation,
+    minutes: Number(selection.minutes) - grain + 1,
+    interval: `PT${grain}M`,
+    top: SERIES + 1,
+    orderby: `${aggregation} desc`,
+    ...(split && { split }),
+    ...(dimension && value && { dimension, operator, value }),
   };
-  const terms = [];
-  if (split) terms.push(term(split, "eq", "*"));
-  if (dimension && value) {
-    if (dimension === split && operator !== "ne") terms.length = 0;
-    terms.push(term(dimension, operator, value));
-    if (dimension !== split) asked.rollupby = dimension;
-  }
-  if (terms.length) {
-    asked.$filter = terms.join(" and ");
-    asked.top = SERIES + 1;
-    asked.orderby = `${selection.aggregation} desc`;
-  }
-  return asked;
 }
-
-const term = (name, operator, value) => {
-  const plain = (text) => text.replaceAll("(", "%28").replaceAll(")", "%29");
-  return `${plain(name)} ${operator} '${plain(value.replaceAll("'", "''"))}'`;
-};
 
 /** An answer to it: times, series of values with their names, and whether there are more. */
 export function series(answer, selection) {
