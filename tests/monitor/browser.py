@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["launched", "watched_page"]
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+PATIENCE = 30_000  # Milliseconds; nothing takes more than a few, but the machine may be busy.
 OPTIONS = (
     "--no-sandbox",  # Which root needs; the one page it shows is ours.
     "--disable-dev-shm-usage",
@@ -36,6 +37,7 @@ def launched() -> Iterator[Browser]:
         if os.environ.get("PAGE_TESTS") == "required" or os.environ.get("CI") == "true":
             pytest.fail(message)
         pytest.skip(message)
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=list(OPTIONS))
         try:
@@ -56,7 +58,7 @@ def watched_page(
         viewport={"width": 1280, "height": 900}, locale="en-GB", timezone_id=timezone
     )
     page = context.new_page()
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(PATIENCE)
     wrong: list[str] = []
     asked: list[str] = []
     page.on("console", lambda each: wrong.append(each.text) if each.type == "error" else None)

@@ -39,6 +39,12 @@ def test_each_series_has_a_line_that_can_be_switched_off(frozen_page: Page, froz
     wait_for_lines(page, "s1")
     button.click()
     wait_for_lines(page, "s0", "s1")
+    button.click()
+    wait_for_lines(page, "s1")
+    choose(page, "Split by", "MessageType")
+    expect(page.locator("#legend span")).to_have_text(["JPEG"])
+    choose(page, "Split by", "QueueName")  # Chosen anew, it is all there.
+    wait_for_lines(page, "s0", "s1")
 
 
 def test_a_new_value_is_drawn_at_once(frozen_page: Page, frozen: Client) -> None:

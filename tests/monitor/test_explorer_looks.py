@@ -97,6 +97,8 @@ def test_long_names_break_nothing(page: Page, client: Client, width: int) -> Non
             assert box is not None, selector
             assert box["x"] >= 0, selector
             assert box["x"] + box["width"] <= width, selector
+    for name in page.locator("#legend span, #values-table th span").all():
+        assert name.evaluate("(name) => name.scrollWidth - name.clientWidth < 16")  # An ellipsis.
     head = page.locator("#values-table thead").bounding_box()
     assert head is not None
     assert head["height"] < 120  # Cut, with the whole name as a title.
