@@ -11,6 +11,8 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from itertools import groupby
+from operator import attrgetter
 
 import msgspec
 
@@ -31,6 +33,8 @@ Submit = Callable[[Sequence[Point]], Awaitable[list[Verdict]]]
 _MOST_HELD = 250_000
 # Points that go out in one delivery; the next one takes the rest.
 _MOST_AT_ONCE = 50_000
+
+_LANE_OF = attrgetter("lane")
 
 
 class _Parcel(msgspec.Struct, eq=False):
@@ -102,8 +106,8 @@ class Relay:
             await self._room.enter(len(part))
             parcels.append(self._enqueue(lane, part))
         verdicts: list[Verdict] = []
-        for judged in await asyncio.gather(*(parcel.answered for parcel in parcels)):
-            verdicts.extend(judged)
+        for parcel in parcels:
+            verdicts += await parcel.answered
         return verdicts
 
     def _enqueue(self, lane: Lane, points: Sequence[Point]) -> _Parcel:
@@ -158,14 +162,17 @@ class Relay:
 def by_lane(points: Iterable[Point]) -> list[tuple[Lane, list[Point]]]:
     """The points of each lane."""
     lanes: dict[tuple[str, str], tuple[Lane, list[Point]]] = {}
-    for point in points:
-        lanes.setdefault(point.lane.key, (point.lane, []))[1].append(point)
+    # Neighbours mostly share their lane, all of a message.
+    for lane, members in groupby(points, _LANE_OF):
+        lanes.setdefault(lane.key, (lane, []))[1].extend(members)
     return list(lanes.values())
 
 
 def _answer(parcels: Sequence[_Parcel], verdicts: Sequence[Verdict]) -> None:
     """Give each parcel the verdicts on its own points."""
-    if len(verdicts) == 1 and len(verdicts[0].points) == sum(len(p.points) for p in parcels):
+    alike = len({(verdict.status, verdict.detail, verdict.reason) for verdict in verdicts}) == 1
+    if alike and sum(len(v.points) for v in verdicts) == sum(len(p.points) for p in parcels):
+        # As nearly always: nobody has to look for their points among those of all.
         for parcel in parcels:
             _resolve(parcel, [msgspec.structs.replace(verdicts[0], points=parcel.points)])
         return
