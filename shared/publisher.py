@@ -22,6 +22,8 @@ __all__ = ["Answer", "Publisher"]
 # Seconds. The service gives up by itself, with 408, after about 20.
 _CONNECT_TIMEOUT = 5.0
 _READ_TIMEOUT = 30.0
+# Of gzip: the highest, 9, takes ten times as long for an eighth less.
+_LEVEL = 5
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -76,7 +78,7 @@ class Publisher:
         try:
             response = self._session.post(
                 url,
-                data=gzip.compress(body, mtime=0),
+                data=gzip.compress(body, _LEVEL, mtime=0),
                 headers={"Content-Type": "application/x-ndjson", "Content-Encoding": "gzip"},
                 auth=Bearer(token),
                 timeout=(_CONNECT_TIMEOUT, _READ_TIMEOUT),
