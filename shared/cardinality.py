@@ -71,11 +71,12 @@ class Guard:
         scope.purge(step)
         resource_id = lane.resource_id.lower()
         seen = scope.seen
+        refused: list[Point] = []
         # Each series once: there are mostly many points of it.
         hashes = {hash((resource_id, series)) for series in set(map(_SERIES_OF, points))}
         if len(seen) + len(hashes.difference(seen)) <= self._most:
             seen.update(dict.fromkeys(hashes, step))
-            passed, refused = list(points), []
+            passed = list(points)
         else:
             passed, refused = self._admit_some(seen, resource_id, points, step)
         self._series += len(seen) - known
