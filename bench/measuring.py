@@ -90,19 +90,10 @@ class Row:
 
     def document(self) -> dict[str, Any]:
         """As it is written as JSON."""
-        goals = [{**asdict(goal), "met": goal.met} for goal in self.goals]
-        return {
-            "bench": self.bench,
-            "quick": self.quick,
-            "goals": goals,
-            "figures": [
-                {
-                    name: asdict(value) if is_dataclass(value) else value
-                    for name, value in one.items()
-                }
-                for one in self.figures
-            ],
-        }
+        document = asdict(self)
+        for goal, written in zip(self.goals, document["goals"], strict=True):
+            written["met"] = goal.met
+        return document
 
 
 def interleaved(
