@@ -1,7 +1,7 @@
 """Run the benches and print a line for each goal: `python -m bench`.
 
 Each runs in a process of its own. The rows and what they were taken on are written as JSON, with
-a plot beside it.
+a plot beside it, and the table of docs/performance.md.
 """
 
 from __future__ import annotations
@@ -75,6 +75,20 @@ def _goal(written: dict[str, Any]) -> Goal:
     return Goal(written["what"], found, written["limit"], written["at_least"])
 
 
+def _table(rows: list[dict[str, Any]]) -> str:
+    """The goals in Markdown."""
+    lines = ["| bench | figure | goal | measured | |", "|---|---|---|---|---|"]
+    for row in rows:
+        for goal in map(_goal, row["goals"]):
+            sign = "≥" if goal.at_least else "≤"
+            verdict = "met" if goal.met else "**missed**"
+            lines.append(
+                f"| `{row['bench']}` | {goal.what} | {sign} {goal.limit:,g} | {goal.found} | "
+                f"{verdict} |"
+            )
+    return "\n".join(lines) + "\n"
+
+
 def main(arguments: list[str] | None = None) -> int:
     """The exit status: 1 where a bench broke, or, with --strict, missed a goal."""
     given = _options().parse_args(arguments)
@@ -103,7 +117,9 @@ def main(arguments: list[str] | None = None) -> int:
             missed += not goal.met
     for name in broken:
         print(f"{name:<11} BROKE")
-    print(f"Written to {given.out} and {picture}.")
+    table = given.out.with_suffix(".md")
+    table.write_text(_table(rows), encoding="utf-8")
+    print(f"Written to {given.out}, {picture.name} and {table.name}.")
     return int(bool(broken) or (given.strict and missed > 0))
 
 

@@ -50,6 +50,7 @@ def test_all_is_written_and_printed(tmp_path: Path) -> None:
     assert document["machine"]["cores"] > 0
     assert len([line for line in done.stdout.splitlines() if line.startswith("memory ")]) == 2
     assert out.with_suffix(".svg").exists()
+    assert out.with_suffix(".md").read_text(encoding="utf-8").count("| `memory` |") == 2
 
 
 def test_contenders_take_turns_and_none_always_comes_first() -> None:
