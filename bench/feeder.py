@@ -83,28 +83,37 @@ async def feed(drain: Drain, messages: Iterable[bytes], in_flight: int) -> float
 
 
 def make_messages(
-    count: int, per_message: int, *, series: int, resources: int = 1, now: datetime | None = None
+    count: int,
+    per_message: int,
+    *,
+    series: int,
+    in_a_row: int = 1,
+    resources: int = 1,
+    now: datetime | None = None,
 ) -> list[bytes]:
     """Messages of points with a time and three dimensions, of so many series in turn.
 
-    The series are those of each resource; the messages go to so many resources in turn, the
-    points over the last 20 seconds.
+    The series are those of each resource, with so many points in a row; the messages go to so
+    many resources in turn, the points over the last 20 seconds.
     """
     now = now or datetime.now(UTC)
     total = count * per_message
     times = [utc_text(now - timedelta(seconds=second)) for second in range(20)]
-    numbers = iter(range(total))
     messages = []
     for which in range(count):
         points = []
-        for number in (next(numbers) for _ in range(per_message)):
-            one = number // resources % series if resources > 1 else number % series
+        for index in range(per_message):
+            number = which * per_message + index
+            of_resource = which // resources * per_message + index
+            one = of_resource // in_a_row % series
             dimensions = {"Country": "NL", "Store": f"store-{one}", "Channel": f"c{one % 5}"}
-            time = times[number * 20 // total]
-            value = number % 97 + 0.5
-            points.append(
-                {"metric": "Orders", "value": value, "time": time, "dimensions": dimensions}
-            )
+            point = {
+                "metric": "Orders",
+                "value": number % 97 + 0.5,
+                "time": times[number * 20 // total],
+                "dimensions": dimensions,
+            }
+            points.append(point)
         resource = SITE if resources == 1 else f"{SITE}-{which % resources}"
         document = {"resourceId": resource, "region": "westeurope", "points": points}
         messages.append(json.dumps(document).encode())

@@ -1,13 +1,14 @@
 """Whether a point takes longer where there are many: `python -m bench.growth`.
 
 More points waiting, more resources, more series, each by a factor of ten at a time, in fresh
-processes; the store answers at once. What a point, a resource or a series takes may not grow.
+processes; the store answers at once. What a point takes of the processor may not grow.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import Sequence
 from math import inf
 from statistics import median
@@ -34,10 +35,12 @@ LEAST_SECONDS = 0.5
 
 
 def _micros(app: App, messages: Sequence[bytes], points: int) -> float:
-    """Microseconds a point, all messages in flight at once; the median of some rounds."""
+    """Microseconds of the processor a point, all messages in flight; the median of some rounds."""
     taken: list[float] = []
     while len(taken) < ROUNDS or sum(taken) < LEAST_SECONDS:
-        taken.append(app.feed(messages, len(messages)))
+        used = time.process_time()
+        app.feed(messages, len(messages))
+        taken.append(time.process_time() - used)
     return median(taken) / points * 1e6
 
 
@@ -72,7 +75,8 @@ def resources(number: int) -> dict[str, float]:
 def series(number: int) -> dict[str, float]:
     """So many series of one resource, with twenty points each."""
     points = number * PER_SERIES
-    messages = make_messages(points // PER_MESSAGE, PER_MESSAGE, series=number)
+    # Rolled up alike however many there are.
+    messages = make_messages(points // PER_MESSAGE, PER_MESSAGE, series=number, in_a_row=PER_SERIES)
     return _grown(messages, number, points)
 
 
