@@ -56,11 +56,8 @@ endif
 	@.venv-3.13/bin/python $(PIP_INSTALL) -r requirements-dev.txt
 	@touch $@
 
-bench: setup ## Measure what sampling costs, what a flood of invalid messages does, what the emulator bears, how `send` does; takes minutes
-	@.venv/bin/python -m bench.sampling
-	@.venv/bin/python -m bench.flood
-	@.venv/bin/python -m bench.monitor
-	@.venv/bin/python -m bench.send
+bench: setup ## Measure beside what people use today, with goals; ALL=1: ten minutes of load too. Takes minutes
+	@.venv/bin/python -m bench $(if $(filter-out 0,$(ALL)),--all)
 
 check: .venv/installed ## Lint, formatting and types
 	.venv/bin/ruff check .

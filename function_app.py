@@ -82,7 +82,7 @@ def parts() -> Parts:
     settings = Settings.from_env(os.environ)
     context = _context(settings)
     now = partial(datetime.now, UTC)
-    storage = open_connection(settings.storage, STORAGE_PATIENCE)
+    storage = cache(partial(open_connection, settings.storage, STORAGE_PATIENCE))
     queues = ThreadPoolExecutor(QUEUE_THREADS, thread_name_prefix="queue")
     regions = _regions(settings, context)
     guard = Guard(settings.max_active_series)
@@ -107,8 +107,8 @@ def parts() -> Parts:
     drain = Drain(
         submit=intake.submit,
         obstacle=intake.obstacle,
-        ingress=Queue(storage.get_queue_client(settings.queue), queues),
-        dead_letters=Queue(storage.get_queue_client(settings.dead_letter_queue), queues),
+        ingress=Queue(lambda: storage().get_queue_client(settings.queue), queues),
+        dead_letters=Queue(lambda: storage().get_queue_client(settings.dead_letter_queue), queues),
         defaults=Address(settings.namespace, settings.resource_id),
         window=settings.window,
         retry_delay=settings.retry_delay,

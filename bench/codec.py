@@ -6,8 +6,6 @@ bytes into the same structs, and nothing else. Both take turns; a figure is the 
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -16,15 +14,16 @@ from statistics import median
 
 import msgspec
 
+from bench.feeder import make_messages
+from bench.measuring import Goal, Row, Spread, conclude, interleaved, options, ratios, say
 from shared.message import Address, parse
 from shared.message_types import PointsMessage
-from shared.model import Window, utc_text
+from shared.model import Window
 from shared.rollup import rollup
 from shared.wire import write_bodies
 
 __all__ = ["main"]
 
-SITE = "/subscriptions/1/resourceGroups/shop/providers/Microsoft.Web/sites/shop-api"
 DEFAULTS = Address("QueueProcessing")
 WINDOW = Window(timedelta(minutes=20), timedelta(minutes=4))
 BODY_LIMIT = 1_000_000
@@ -36,31 +35,6 @@ ROUNDS = 7
 GOAL = 2.5
 
 FLOOR = msgspec.json.Decoder(PointsMessage)
-
-
-def messages(per_message: int, series: int, now: datetime) -> list[bytes]:
-    """Messages of points with a time and three dimensions, of so many series in turn."""
-    numbers = iter(range(POINTS))
-    return [
-        json.dumps(
-            {
-                "resourceId": SITE,
-                "region": "westeurope",
-                "points": [_point(next(numbers), series, now) for _ in range(per_message)],
-            }
-        ).encode()
-        for _ in range(POINTS // per_message)
-    ]
-
-
-def _point(number: int, series: int, now: datetime) -> dict[str, object]:
-    which = number % series
-    return {
-        "metric": "Orders",
-        "value": number % 97 + 0.5,
-        "time": utc_text(now - timedelta(seconds=number * 20 // POINTS)),
-        "dimensions": {"Country": "NL", "Store": f"store-{which}", "Channel": f"c{which % 5}"},
-    }
 
 
 def floor(bodies: Sequence[bytes]) -> int:
@@ -80,46 +54,61 @@ def relay(bodies: Sequence[bytes], now: datetime) -> int:
     )
 
 
-def _timed(work: Callable[[], int]) -> float:
+def _timed(work: Callable[[], int], points: int) -> float:
     """Microseconds a point."""
     started = time.perf_counter()
     count = work()
     spent = time.perf_counter() - started
-    assert count == POINTS, count  # noqa: S101 (a figure of other work would be no figure)
-    return spent / POINTS * 1e6
+    assert count == points, count  # noqa: S101 (a figure of other work would be no figure)
+    return spent / points * 1e6
 
 
-def measure(per_message: int, series: int, rounds: int) -> tuple[list[float], list[float]]:
+def measure(per_message: int, series: int, points: int, rounds: int) -> dict[str, list[float]]:
     """Microseconds a point of each round: the floor's and ours."""
     now = datetime.now(UTC)
-    bodies = messages(per_message, series, now)
-    floors, ours = [], []
-    for _ in range(rounds + 1):
-        floors.append(_timed(lambda: floor(bodies)))
-        ours.append(_timed(lambda: relay(bodies, now)))
-    return floors[1:], ours[1:]  # The first round filled caches.
+    bodies = make_messages(points // per_message, per_message, series=series, now=now)
+    contenders: dict[str, Callable[[], float]] = {
+        "floor": lambda: _timed(lambda: floor(bodies), points),
+        "ours": lambda: _timed(lambda: relay(bodies, now), points),
+    }
+    return interleaved(contenders, rounds)
+
+
+def run(rounds: int, quick: bool) -> Row:
+    """Measure all sizes, and say a line of each."""
+    say("points/message  series    floor µs   ours µs   points/s   ratio (median, least–most)")
+    points = 3_000 if quick else POINTS
+    figures, goals = [], []
+    for per_message in PER_MESSAGE:
+        for series in SERIES:
+            taken = measure(per_message, series, points, rounds)
+            ratio = ratios(taken["ours"], taken["floor"])
+            ours = median(taken["ours"])
+            say(
+                f"{per_message:14} {series:7,} {median(taken['floor']):11.2f} {ours:9.2f} "
+                f"{1e6 / ours:10,.0f}   {ratio}"
+            )
+            figures.append(
+                {
+                    "points_a_message": per_message,
+                    "series": series,
+                    "floor µs a point": Spread.of(taken["floor"]),
+                    "µs a point": Spread.of(taken["ours"]),
+                    "ratio": ratio,
+                }
+            )
+            if per_message == max(PER_MESSAGE):
+                what = f"time ÷ the floor, {per_message} points, {series:,} series"
+                goals.append(Goal(what, ratio, GOAL))
+    return Row("codec", tuple(goals), tuple(figures), quick)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print a line for each size; the exit status, 1 where the goal is missed."""
-    parser = argparse.ArgumentParser(description="What a point costs, beside decoding it.")
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
-    rounds = parser.parse_args(arguments).rounds
-    print("points/message  series    floor µs   ours µs   points/s   ratio (median, least–most)")
-    status = 0
-    for per_message in PER_MESSAGE:
-        for series in SERIES:
-            floors, ours = measure(per_message, series, rounds)
-            ratios = [mine / least for mine, least in zip(ours, floors, strict=True)]
-            ratio = median(ratios)
-            print(
-                f"{per_message:14} {series:7,} {median(floors):11.2f} {median(ours):9.2f} "
-                f"{1e6 / median(ours):10,.0f}   {ratio:5.2f} ({min(ratios):.2f}–{max(ratios):.2f})",
-                flush=True,
-            )
-            if per_message == max(PER_MESSAGE) and ratio > GOAL:
-                status = 1
-    return status
+    """Print a line for each size; the exit status."""
+    parser = options(__doc__)
+    parser.add_argument("--rounds", type=int, help=f"default: {ROUNDS}; 1 with --quick")
+    given = parser.parse_args(arguments)
+    return conclude(run(given.rounds or (1 if given.quick else ROUNDS), given.quick), given)
 
 
 if __name__ == "__main__":

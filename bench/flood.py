@@ -8,7 +8,6 @@ lines the log has of it.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import random
@@ -17,11 +16,11 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from statistics import median
 
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.queue import QueueClient
 
+from bench.measuring import Goal, Row, conclude, interleaved, options, ratios, say
 from local.stack import Backend, run_app, run_backend
 
 __all__ = ["main"]
@@ -36,7 +35,7 @@ SETTINGS = {
     "LOCAL_CRASH_INVISIBILITY": "10",
 }
 QUEUE = "flood"
-# A message is to take no more than a quarter longer in the flood: the status is 1 where it does.
+# A message is to take no more than a quarter longer in the flood.
 GOAL = 0.75
 
 
@@ -88,44 +87,57 @@ def _waiting(queue: QueueClient) -> int:
     return queue.get_queue_properties().approximate_message_count or 0
 
 
-def _measure(backend: Backend, good: int, invalid: int, rounds: int) -> float:
-    """The rate in the flood, relative to that without it."""
+def _measure(backend: Backend, good: int, invalid: int, rounds: int) -> dict[str, list[float]]:
+    """Messages a second without the flood and in it, and the lines that the log had of it."""
     queue = backend.storage.get_queue_client(QUEUE)
     letters = backend.storage.get_queue_client(f"{QUEUE}-dead-letter")
     chance = random.Random(20261123)  # noqa: S311 (nothing secret)
-    alone: list[float] = []
-    flooded: list[float] = []
     lines: list[str] = []
+    said: list[float] = []
+
+    def alone() -> float:
+        return _settle(queue, letters, [_good(number) for number in range(good)])
+
+    def flooded() -> float:
+        mixed = [_good(number) for number in range(good)]
+        mixed += [_bad(number) for number in range(invalid)]
+        chance.shuffle(mixed)
+        before = len(lines)
+        rate = _settle(queue, letters, mixed)
+        said.append(sum("dead-lettered" in line for line in lines[before:]))
+        return rate
+
     with run_app(backend, SETTINGS, queue=QUEUE, on_line=lines.append):
-        _settle(queue, letters, [_good(0)] * 200)  # Modules are loaded, connections opened.
-        for _ in range(rounds):
-            alone.append(_settle(queue, letters, [_good(number) for number in range(good)]))
-            mixed = [_good(number) for number in range(good)]
-            mixed += [_bad(number) for number in range(invalid // rounds)]
-            chance.shuffle(mixed)
-            before = len(lines)
-            flooded.append(_settle(queue, letters, mixed))
-            said = sum("dead-lettered" in line for line in lines[before:])
-            print(
-                f"alone {alone[-1]:6.0f} messages/s   in the flood {flooded[-1]:6.0f} messages/s   "
-                f"{said} lines on {invalid // rounds} refusals",
-                flush=True,
-            )
-    ratio = median(flooded) / median(alone)
-    print(f"median {median(alone):.0f} and {median(flooded):.0f}: {ratio:.2f} of the rate")
-    return ratio
+        # Modules are loaded, connections opened.
+        _settle(queue, letters, [_good(0)] * min(200, good))
+        taken = interleaved({"alone": alone, "flooded": flooded}, rounds, warm_up=0)
+    return {**taken, "lines": said}
+
+
+def run(good: int, invalid: int, rounds: int, quick: bool) -> Row:
+    """Measure in turns."""
+    with run_backend() as backend:
+        taken = _measure(backend, good, invalid // rounds, rounds)
+    for alone, flooded, lines in zip(*taken.values(), strict=True):
+        say(
+            f"alone {alone:6.0f} messages/s   in the flood {flooded:6.0f} messages/s   "
+            f"{lines:.0f} lines on {invalid // rounds} refusals"
+        )
+    ratio = ratios(taken["flooded"], taken["alone"])
+    goals = (Goal("rate in a flood of invalid messages ÷ without", ratio, GOAL, at_least=True),)
+    return Row("flood", goals, (taken,), quick)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure, print both rates and their ratio."""
-    parser = argparse.ArgumentParser(description="What a flood of invalid messages does.")
-    parser.add_argument("--good", type=int, default=1_000, help="good messages a round")
-    parser.add_argument("--invalid", type=int, default=10_000, help="invalid messages in all")
-    parser.add_argument("--rounds", type=int, default=3)
+    """Measure and print; the exit status."""
+    parser = options(__doc__)
+    parser.add_argument("--good", type=int, help="good messages a round")
+    parser.add_argument("--invalid", type=int, help="invalid messages in all")
+    parser.add_argument("--rounds", type=int)
     given = parser.parse_args(arguments)
-    with run_backend() as backend:
-        ratio = _measure(backend, given.good, given.invalid, given.rounds)
-    return int(ratio < GOAL)
+    good, invalid, rounds = (40, 60, 1) if given.quick else (1_000, 10_000, 3)
+    row = run(given.good or good, given.invalid or invalid, given.rounds or rounds, given.quick)
+    return conclude(row, given)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ and the memory of the process.
 
 from __future__ import annotations
 
-import argparse
 import gzip
 import json
 import os
@@ -16,7 +15,6 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
@@ -24,6 +22,7 @@ from tempfile import TemporaryDirectory
 
 import requests
 
+from bench.measuring import Row, conclude, options, say
 from local.processes import Child
 from local.stack import IDENTITY_HEADER, ROOT
 
@@ -114,10 +113,12 @@ def _memory(pid: int) -> float:
     return int(line.split()[1]) / 1024
 
 
-def _measure(series: int, minutes: int, data: Path | None) -> None:
+def _measure(series: int, minutes: int, data: Path | None) -> dict[str, object]:
+    """Say what is measured as it comes; all of it."""
+    figures: dict[str, object] = {"series": series, "minutes": minutes, "file": data is not None}
     command = [sys.executable, "-m", "local.monitor", "--port", "0"]
     command += [] if data is None else ["--data", str(data)]
-    print("\nin memory alone" if data is None else "\nwith --data, in a file too")
+    say("\nin memory alone" if data is None else "\nwith --data, in a file too")
     with Child("Azure Monitor emulator", command, cwd=ROOT) as monitor:
         url = monitor.wait_for(r"http://\S+")[0]
         empty = _memory(monitor.pid)
@@ -127,11 +128,15 @@ def _measure(series: int, minutes: int, data: Path | None) -> None:
             rate = _ingest(url, bodies)
             if minute in {0, minutes - 1}:
                 kind = "new series" if minute == 0 else "known series"
-                print(f"  ingestion, {kind:<14}{rate:10,.0f} series/s", flush=True)
+                say(f"  ingestion, {kind:<14}{rate:10,.0f} series/s")
+                figures[f"{kind}/s"] = rate
         held = _memory(monitor.pid)
         per_value = (held - empty) * 1024 * 1024 / (series * minutes)
-        print(f"  memory {empty:.0f} MB empty, {held:.0f} MB with {series:,} series of", end=" ")
-        print(f"{minutes} minutes: {per_value:,.0f} bytes a value", flush=True)
+        say(
+            f"  memory {empty:.0f} MB empty, {held:.0f} MB with {series:,} series of "
+            f"{minutes} minutes: {per_value:,.0f} bytes a value"
+        )
+        figures["bytes a value"] = per_value
         queries: dict[str, dict[str, str | int]] = {
             "all series in one": {},
             f"split in {REGIONS}": {"$filter": "Region eq '*'"},
@@ -140,21 +145,24 @@ def _measure(series: int, minutes: int, data: Path | None) -> None:
         }
         for name, parameters in queries.items():
             seconds, count = _query(url, **parameters)
-            print(f"  query, {name:<18}{seconds * 1000:10,.0f} ms, {count} time series", flush=True)
+            say(f"  query, {name:<18}{seconds * 1000:10,.0f} ms, {count} time series")
+            figures[f"query, {name}, s"] = seconds
+    return figures
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure with and without a file, and print."""
-    parser = argparse.ArgumentParser(description="What the emulator of the metrics store bears.")
-    parser.add_argument("--series", type=int, default=50_000, help="active at a time")
-    parser.add_argument("--minutes", type=int, default=10, help="that each of them has a value in")
+    """Measure with and without a file, and print; the exit status."""
+    parser = options(__doc__)
+    parser.add_argument("--series", type=int, help="active at a time")
+    parser.add_argument("--minutes", type=int, help="that each of them has a value in")
     given = parser.parse_args(arguments)
-    print(f"{given.series:,} series, {given.minutes} minutes; {os.cpu_count()} cores")
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(TemporaryDirectory()))
-        for data in (None, folder / "metrics.db"):
-            _measure(given.series, given.minutes, data)
-    return 0
+    series, minutes = (500, 2) if given.quick else (50_000, 10)
+    series, minutes = given.series or series, given.minutes or minutes
+    say(f"{series:,} series, {minutes} minutes; {os.cpu_count()} cores")
+    with TemporaryDirectory() as folder:
+        files = (None, Path(folder) / "metrics.db")
+        figures = tuple(_measure(series, minutes, data) for data in files)
+    return conclude(Row("monitor", (), figures, given.quick), given)
 
 
 if __name__ == "__main__":

@@ -7,23 +7,20 @@ The two take turns; a figure is the median of its rounds.
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
-import platform
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from statistics import median
 
 from azure.storage.queue import QueueServiceClient
 
+from bench.measuring import Goal, Row, Spread, conclude, interleaved, options, ratios, say
 from function_app import SOURCE_REQUESTS
 from local.azurite import Azurite
 from shared.connections import open_connection, resolve_connection
@@ -40,7 +37,8 @@ SIZES = (10, 100, 1_000, 5_000)
 # Azurite takes many seconds for a round of thousands.
 ROUNDS = {10: 15, 100: 9, 1_000: 5}
 FEW_ROUNDS = 3
-OUTPUT = Path(".local") / "bench-sampling.json"
+JUDGED = 1_000
+GOAL = 1.3
 METRICS = 4
 RESOURCE_ID = (
     "/subscriptions/5b2f8c1d-1111-4222-8333-944455566677/resourceGroups/orders"
@@ -56,7 +54,7 @@ class Result:
     rounds: int
     sample: float
     bare: float
-    ratio: float
+    ratio: Spread
     requests_per_queue: float
 
 
@@ -87,19 +85,24 @@ def measure(connection_string: str, queues: int, rounds: int) -> Result:
             "sample": lambda: _sample(source, queues),
             "bare": lambda: _bare(service, threads, queues),
         }
-        for run in contenders.values():  # Connections are opened, modules loaded.
-            run()
+        for contender in contenders.values():  # Connections are opened, modules loaded.
+            contender()
         gate.requests.clear()
-        seconds: dict[str, list[float]] = {name: [] for name in contenders}
-        for number in range(rounds):
-            # Neither always comes second.
-            for name, run in sorted(contenders.items(), reverse=number % 2 == 1):
-                started = time.perf_counter()
-                run()
-                seconds[name].append(time.perf_counter() - started)
+        seconds = interleaved(
+            {name: partial(_seconds, contender) for name, contender in contenders.items()},
+            rounds,
+            warm_up=0,
+        )
     sample, bare = median(seconds["sample"]), median(seconds["bare"])
     per_queue = len(gate.requests) / rounds / queues
-    return Result(queues, rounds, sample, bare, sample / bare, per_queue)
+    ratio = ratios(seconds["sample"], seconds["bare"])
+    return Result(queues, rounds, sample, bare, ratio, per_queue)
+
+
+def _seconds(work: Callable[[], None]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
 
 
 def _open_source(connection_string: str, gates: list[_Counted]) -> Source:
@@ -165,40 +168,39 @@ def _make_queues(connection_string: str, first: int, end: int) -> None:
         list(threads.map(make, range(first, end)))
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Measure, print a table, write it as JSON."""
-    parser = argparse.ArgumentParser(description="What it costs to sample storage queues.")
-    parser.add_argument("--queues", type=int, nargs="+", default=SIZES, help="how many, at least 1")
-    parser.add_argument("--rounds", type=int, help="for each number of queues; odd is best")
-    parser.add_argument("--json", type=Path, default=OUTPUT, help=f"where to, {OUTPUT}")
-    given = parser.parse_args(arguments)
-
-    print(f"{SOURCE_REQUESTS} threads, {os.cpu_count()} cores, Python {platform.python_version()}")
-    print(f"{'queues':>7} {'rounds':>7} {'sample':>10} {'bare':>10} {'ratio':>6} {'requests':>9}")
+def run(sizes: Sequence[int], rounds: int | None, quick: bool) -> Row:
+    """Measure all sizes, and say a line of each."""
+    say(f"{SOURCE_REQUESTS} threads")
+    say(f"{'queues':>7} {'rounds':>7} {'sample':>10} {'bare':>10} {'ratio':>6} {'requests':>9}")
     results: list[Result] = []
     made = 0
     with Azurite() as azurite:
-        for queues in sorted(given.queues):
+        for queues in sorted(sizes):
             _make_queues(azurite.connection_string, made, queues)
             made = queues
-            rounds = given.rounds or ROUNDS.get(queues, FEW_ROUNDS)
-            one = measure(azurite.connection_string, queues, rounds)
-            results.append(one)
-            print(
-                f"{one.queues:7,} {one.rounds:7} {one.sample:8.3f} s {one.bare:8.3f} s "
-                f"{one.ratio:6.2f} {one.requests_per_queue:9.3f}",
-                flush=True,
+            one = measure(
+                azurite.connection_string, queues, rounds or ROUNDS.get(queues, FEW_ROUNDS)
             )
-    given.json.parent.mkdir(parents=True, exist_ok=True)
-    about = {
-        "threads": SOURCE_REQUESTS,
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-    }
-    document = {**about, "results": [asdict(one) for one in results]}
-    given.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    print(f"requests: of the source, for each queue and sample. Written to {given.json}.")
-    return 0
+            results.append(one)
+            say(
+                f"{one.queues:7,} {one.rounds:7} {one.sample:8.3f} s {one.bare:8.3f} s "
+                f"{one.ratio.median:6.2f} {one.requests_per_queue:9.3f}"
+            )
+    say("requests: of the source, for each queue and sample")
+    judged = max((one for one in results if one.queues <= JUDGED), key=lambda one: one.queues)
+    what = f"time of a sample ÷ bare SDK calls, {judged.queues:,} queues"
+    goals = (Goal(what, judged.ratio, GOAL),)
+    return Row("sampling", goals, tuple(asdict(one) for one in results), quick)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure and print; the exit status."""
+    parser = options(__doc__)
+    parser.add_argument("--queues", type=int, nargs="+", help="how many, at least 1")
+    parser.add_argument("--rounds", type=int, help="for each number of queues; odd is best")
+    given = parser.parse_args(arguments)
+    sizes = given.queues or ((10,) if given.quick else SIZES)
+    return conclude(run(sizes, given.rounds or (1 if given.quick else None), given.quick), given)
 
 
 if __name__ == "__main__":

@@ -11,8 +11,9 @@ the app counts for itself, from its start.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import nlargest
+from operator import attrgetter
 
 from shared.model import Lane, Point
 
@@ -27,6 +28,8 @@ _STEPS = 24
 _MOST_SERIES = 500_000
 _MOST_SCOPES = 1_000
 _MOST_GAUGES = 20
+
+_SERIES_OF = attrgetter("series")
 
 
 class _Scope:
@@ -67,7 +70,26 @@ class Guard:
         known = len(scope.seen)
         scope.purge(step)
         resource_id = lane.resource_id.lower()
-        seen, passed, refused = scope.seen, [], []
+        seen = scope.seen
+        refused: list[Point] = []
+        # Each series once: there are mostly many points of it.
+        hashes = {hash((resource_id, series)) for series in set(map(_SERIES_OF, points))}
+        if len(seen) + len(hashes.difference(seen)) <= self._most:
+            seen.update(dict.fromkeys(hashes, step))
+            passed = list(points)
+        else:
+            passed, refused = self._admit_some(seen, resource_id, points, step)
+        self._series += len(seen) - known
+        if self._series > self._most_series or len(self._scopes) > _MOST_SCOPES:
+            self._make_room(step)
+        return passed, refused
+
+    def _admit_some(
+        self, seen: dict[int, int], resource_id: str, points: Iterable[Point], step: int
+    ) -> tuple[list[Point], list[Point]]:
+        """Those of series that are known, and of the first new ones."""
+        passed: list[Point] = []
+        refused: list[Point] = []
         for point in points:
             series = hash((resource_id, point.series))
             if series not in seen and len(seen) >= self._most:
@@ -75,9 +97,6 @@ class Guard:
                 continue
             seen[series] = step
             passed.append(point)
-        self._series += len(seen) - known
-        if self._series > self._most_series or len(self._scopes) > _MOST_SCOPES:
-            self._make_room(step)
         return passed, refused
 
     def gauges(self) -> Iterator[tuple[str, float, dict[str, str]]]:

@@ -190,7 +190,7 @@ class Delivery:
             await self._timing.sleep(delay)
 
     def _report(self, lane: Lane, body: Body, answer: Answer, ruling: Ruling) -> None:
-        points = sum(1 for _ in body.points())
+        points = sum(len(one.points) for document in body.documents for one in document.series)
         line = (
             f"POST {lane.region} {lane.resource_id}: {points} points in {len(body.documents)} "
             f"documents, {len(body.data)} bytes, {answer.seconds * 1000:.0f} ms: {answer}"

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import logging
-from http.cookiejar import DefaultCookiePolicy
-from typing import Any, Protocol
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
-import requests
-from requests.auth import AuthBase
 
-from shared.watchdog import WatchedAdapter
+if TYPE_CHECKING:
+    import requests
 
 __all__ = ["MOST_TEXT", "Anonymous", "Bearer", "TokenSource", "error_of", "open_session"]
 
@@ -34,7 +31,7 @@ class TokenSource(Protocol):
         """Forget a token that was refused."""
 
 
-class Bearer(AuthBase):
+class Bearer:
     """Sets the header itself: requests would let a .netrc replace one given in `headers`."""
 
     def __init__(self, token: str) -> None:
@@ -45,32 +42,11 @@ class Bearer(AuthBase):
         return request
 
 
-class Anonymous(AuthBase):
+class Anonymous:
     """Sends no credential: requests would look for one in a .netrc."""
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         return request
-
-
-class _Session(requests.Session):
-    """Keeps no cookies, follows no redirects, and sends plain http past every proxy."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        # What one host says must not come back to it with another one's token.
-        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        """Find none: requests would read the body of one whole, even if it is not followed."""
-
-    def merge_environment_settings(
-        self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any
-    ) -> Any:
-        """Those of requests; plain http is for the loopback interface, where no proxy can help."""
-        settings = super().merge_environment_settings(url, proxies, stream, verify, cert)
-        if urlsplit(url).scheme == "http":
-            settings["proxies"] = {}
-        return settings
 
 
 def open_session(connections: int) -> requests.Session:
@@ -78,11 +54,9 @@ def open_session(connections: int) -> requests.Session:
 
     A redirect is an answer like any other to it; a body is never read without being asked for.
     """
-    session = _Session()
-    adapter = WatchedAdapter(pool_connections=64, pool_maxsize=connections)
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
-    return session
+    from shared.session import WatchedSession
+
+    return WatchedSession(connections)
 
 
 def error_of(body: bytes) -> tuple[str, str]:

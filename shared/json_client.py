@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 import msgspec
-import requests
-import urllib3
 
 from shared.deadline import Deadline
 from shared.errors import SourceError, TokenError
@@ -18,6 +16,9 @@ from shared.gate import Gate
 from shared.http import Anonymous, Bearer, TokenSource, error_of
 from shared.retry import retry_after
 from shared.watchdog import ended_at
+
+if TYPE_CHECKING:
+    import requests
 
 __all__ = ["Bounds", "JsonClient"]
 
@@ -104,6 +105,9 @@ class JsonClient:
             raise SourceError(f"{_shown(url)}: not JSON: {exc}") from exc
 
     def _ask(self, url: str, until: Deadline) -> _Answer:
+        import requests
+        import urllib3
+
         try:
             token = None if self._tokens is None else self._tokens.get()
         except TokenError as exc:

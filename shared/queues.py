@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+from collections.abc import Callable
 from concurrent.futures import Executor
 from datetime import timedelta
+from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,8 +31,9 @@ def message_text(message: bytes) -> str:
 class Queue:
     """A queue that messages are put into; made when it does not exist yet."""
 
-    def __init__(self, client: QueueClient, executor: Executor) -> None:
-        self._client = client
+    def __init__(self, open_client: Callable[[], QueueClient], executor: Executor) -> None:
+        """The client is opened when the first message is put: most instances never put one."""
+        self._client = cache(open_client)
         self._executor = executor
 
     async def send(self, message: bytes, delay: timedelta = timedelta()) -> None:
@@ -46,7 +49,7 @@ class Queue:
             "visibility_timeout": int(delay.total_seconds()),
             "time_to_live": FOR_EVER,
         }
-        client = self._client
+        client = self._client()
         try:
             client.send_message(text, **options)
         except ResourceNotFoundError:

@@ -116,8 +116,10 @@ class Crank:
         self.drain = Drain(
             submit=self.intake.submit,
             obstacle=self.intake.obstacle,
-            ingress=Queue(self.ingress, threads),
-            dead_letters=Queue(storage.get_queue_client(settings.dead_letter_queue), threads),
+            ingress=Queue(lambda: self.ingress, threads),
+            dead_letters=Queue(
+                lambda: storage.get_queue_client(settings.dead_letter_queue), threads
+            ),
             defaults=Address(settings.namespace, settings.resource_id),
             window=settings.window,
             # A queue knows no time but its own: what is put back is seen at the next turn.

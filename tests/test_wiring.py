@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +13,7 @@ from builders import REGION, RESOURCE
 from requests.adapters import HTTPAdapter
 
 import function_app
+from local.stack import ROOT
 from shared.settings import Settings
 
 SOURCE = {
@@ -81,3 +84,22 @@ def test_a_source_that_cannot_be_opened_is_said_and_stops_no_other(
     assert [source.name for source in made.sampler._sources] == ["METRICS_SOURCES[1]"]
     (line,) = [record.message for record in caplog.records if record.levelname == "ERROR"]
     assert line.startswith("Not sampled: METRICS_SOURCES[0].url: ")
+
+
+SLOW = ("azure.identity", "azure.core", "azure.storage.queue", "requests", "urllib3", "jmespath")
+
+
+def test_what_is_slow_to_import_is_imported_when_it_is_used() -> None:
+    """A cold start waits for every import; most instances never put a message into a queue."""
+    program = "import function_app, sys; print(*sys.modules)"
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    assert set(done.stdout.split()).isdisjoint(SLOW)
+
+
+def test_the_queues_are_not_opened_before_something_is_put_into_them() -> None:
+    settings = "\n".join(f"os.environ[{name!r}] = {value!r}" for name, value in SETTINGS.items())
+    program = f"import os, sys\n{settings}\nimport function_app\nfunction_app.parts()"
+    command = [sys.executable, "-c", f"{program}\nprint(*sys.modules)"]
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    assert "azure.storage.queue" not in done.stdout.split()

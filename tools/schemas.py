@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from shared.message_types import DocumentMessage, PointsMessage
-from shared.sources import KINDS
+from shared.sources import KINDS, kind_of
 
 __all__ = ["SCHEMAS", "message_schema", "sources_schema", "write"]
 
@@ -39,7 +39,7 @@ def message_schema() -> dict[str, Any]:
 def sources_schema() -> dict[str, Any]:
     """The JSON Schema of METRICS_SOURCES: an array of sources, each of one of the kinds."""
     sources, parts = msgspec.json.schema_components(
-        [kind.config for kind in KINDS.values()], ref_template="#/$defs/{name}"
+        [kind_of(name).config for name in KINDS], ref_template="#/$defs/{name}"
     )
     for name, reference in zip(KINDS, sources, strict=True):
         source = parts[reference["$ref"].rpartition("/")[2]]

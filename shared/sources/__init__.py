@@ -1,12 +1,14 @@
 """What the timer samples: METRICS_SOURCES, one file here for each kind of source.
 
-To add a kind: write `shared/sources/<kind>.py` with a config type and an `open_…` function, and
-add its line to `KINDS`.
+To add a kind: write `shared/sources/<kind>.py` with a config type, an `open_…` function and the
+two as a `Kind` of the same name in capitals; and add the name to `KINDS`. It is imported when an
+entry names it.
 """
 
 from __future__ import annotations
 
 import logging
+from importlib import import_module
 from typing import Any
 
 import msgspec
@@ -16,23 +18,22 @@ from shared.address import shown
 from shared.errors import RelayError
 from shared.refusal import RefusedError, decoded
 from shared.sources.base import Context, Finding, Kind, Problem, Source
-from shared.sources.rest import REST
-from shared.sources.service_bus import SERVICE_BUS
-from shared.sources.storage_queue import STORAGE_QUEUE
 
-__all__ = ["KINDS", "Context", "Finding", "Problem", "Source", "load_sources"]
+__all__ = ["KINDS", "Context", "Finding", "Problem", "Source", "kind_of", "load_sources"]
 
-KINDS: dict[str, Kind[Any]] = {
-    "storage_queue": STORAGE_QUEUE,
-    "service_bus": SERVICE_BUS,
-    "rest": REST,
-}
+KINDS = ("storage_queue", "service_bus", "rest")
 
 LOG = logging.getLogger(__name__)
 
 _ARRAY = msgspec.json.Decoder(list[Raw])
 _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
 _ANY = msgspec.json.Decoder(object)
+
+
+def kind_of(name: str) -> Kind[Any]:
+    """The kind of a name in `KINDS`."""
+    kind: Kind[Any] = getattr(import_module(f"{__name__}.{name}"), name.upper())
+    return kind
 
 
 def load_sources(text: str, context: Context) -> tuple[list[Source], list[str]]:
@@ -70,5 +71,5 @@ def _open(where: str, entry: bytes, context: Context) -> Source:
         raise refused.within("kind") from refused
     if not isinstance(name, str) or name not in KINDS:
         raise RefusedError("kind", f"{shown(str(name))} is not one of {', '.join(KINDS)}")
-    kind = KINDS[name]
+    kind = kind_of(name)
     return kind.open(where, decoded(msgspec.json.Decoder(kind.config), entry), context)

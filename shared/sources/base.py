@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Generic, Protocol, TypeVar
 
 import msgspec
-import requests
 from msgspec import Meta
 
 from shared.address import checked_region, checked_resource_id, shown
@@ -22,6 +21,7 @@ from shared.model import MAX_DIMENSIONS, Dimensions, Lane, Point, Series
 from shared.refusal import RefusedError
 
 if TYPE_CHECKING:
+    import requests
     from azure.core.credentials import TokenCredential
 
 __all__ = ["Context", "Finding", "Kind", "Problem", "Source", "SourceConfig", "Target"]

@@ -1,0 +1,143 @@
+"""The app from queue to store, beside get and delete alone: `python -m bench.end_to_end`.
+
+Both empty a queue of Azurite that was filled before, in a process of their own, with the same SDK:
+one thread takes 32 messages at a time while at most 256 are in work, eight delete, as the host
+stand-in does. The rate is that between a tenth and nine tenths of the messages.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Semaphore
+
+from azure.storage.queue import QueueClient, QueueMessage
+
+from bench.feeder import make_messages
+from bench.measuring import Goal, Row, conclude, interleaved, options, ratios, say
+from local.processes import Child
+from local.stack import ROOT, Backend, run_app, run_backend
+
+__all__ = ["main"]
+
+MESSAGES = 3_000
+PER_MESSAGE = 30
+ROUNDS = 5
+GOAL = 0.85
+QUEUE = "bench"
+PRODUCERS = 4
+# Of host.json and of the stand-in.
+BATCH, IN_WORK, DELETERS = 32, 288, 8
+SETTINGS = {"METRICS_SAMPLE_SCHEDULE": "0 0 0 1 1 *"}
+
+
+def empty(connection_string: str) -> None:
+    """Get and delete until the queue is empty."""
+    client = QueueClient.from_connection_string(connection_string, QUEUE)
+    room = Semaphore(IN_WORK)
+    taken: queue.SimpleQueue[QueueMessage | None] = queue.SimpleQueue()
+
+    def delete() -> None:
+        while (message := taken.get()) is not None:
+            client.delete_message(message.id, message.pop_receipt)
+            room.release()
+
+    with client, ThreadPoolExecutor(DELETERS) as threads:
+        deleters = [threads.submit(delete) for _ in range(DELETERS)]
+        print("ready", flush=True)
+        while messages := list(
+            next(client.receive_messages(messages_per_page=BATCH).by_page(), ())
+        ):
+            for message in messages:
+                room.acquire()
+                taken.put(message)
+        for _ in deleters:
+            taken.put(None)
+        for deleter in deleters:
+            deleter.result()
+
+
+def _fill(client: QueueClient, messages: list[str]) -> None:
+    with ThreadPoolExecutor(PRODUCERS) as threads:
+        list(threads.map(client.send_message, messages))
+
+
+def _rate(client: QueueClient, count: int) -> float:
+    """Messages a second, from a tenth of them to nine tenths, as they vanish from the queue."""
+    seen: list[tuple[float, int]] = []
+    while not seen or seen[-1][1] > 0:
+        left = client.get_queue_properties().approximate_message_count or 0
+        seen.append((time.perf_counter(), left))
+        time.sleep(0.05)
+    begun = next(one for one in seen if one[1] <= 0.9 * count)
+    ended = next(one for one in seen if one[1] <= 0.1 * count)
+    if begun is ended:
+        raise SystemExit("too few messages to measure a rate")
+    return (begun[1] - ended[1]) / (ended[0] - begun[0])
+
+
+def run(quick: bool) -> Row:
+    """Measure in turns."""
+    count = 600 if quick else MESSAGES
+    with run_backend() as backend:
+        client = backend.storage.get_queue_client(QUEUE)
+        client.create_queue()
+
+        def filled() -> None:
+            # Times that are of the window still when the last one is drained.
+            _fill(client, [one.decode() for one in make_messages(count, PER_MESSAGE, series=50)])
+
+        def ours() -> float:
+            filled()
+            with run_app(backend, SETTINGS, queue=QUEUE):
+                return _rate(client, count)
+
+        def bare() -> float:
+            filled()
+            with _bare(backend) as child:
+                rate = _rate(client, count)
+                child.wait()
+                return rate
+
+        contenders: dict[str, Callable[[], float]] = {"ours": ours, "bare": bare}
+        taken = interleaved(contenders, 1 if quick else ROUNDS, warm_up=0)
+        dead = client.get_queue_properties().approximate_message_count
+        stored = sum(value["count"] for value in backend.metrics(namespace="QueueProcessing"))
+    expected = len(taken["ours"]) * count * PER_MESSAGE
+    if dead or stored != expected:
+        raise SystemExit(f"{stored} of {expected} points were stored")
+    for name, rates in taken.items():
+        say(f"{name:<5} {min(rates):,.0f}–{max(rates):,.0f} messages/s")
+    ratio = ratios(taken["ours"], taken["bare"])
+    goals = (Goal("rate ÷ that of get and delete alone", ratio, GOAL, at_least=True),)
+    return Row("end_to_end", goals, (taken,), quick)
+
+
+def _bare(backend: Backend) -> Child:
+    child = Child(
+        "get and delete",
+        (sys.executable, "-m", "bench.end_to_end", "--empty"),
+        env={**os.environ, "BENCH_STORAGE": backend.azurite.connection_string},
+        cwd=ROOT,
+    )
+    child.wait_for("ready")
+    return child
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure and print; the exit status."""
+    parser = options(__doc__)
+    parser.add_argument("--empty", action="store_true", help="be the one that does nothing")
+    given = parser.parse_args(arguments)
+    if given.empty:
+        empty(os.environ["BENCH_STORAGE"])
+        return 0
+    return conclude(run(given.quick), given)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,142 @@
+"""How many POSTs and bytes 100,000 points take: `python -m bench.posts`.
+
+Ten resources with 50 series each, points of one minute, drained with 288 messages in flight, as
+when they had waited in the queue; and as they come in the course of that minute. Beside one
+document a POST, and beside full bodies of documents without a roll-up, all in gzip. Goals are of
+the first: messages of 250 points that waited.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+from bench.feeder import ORIGIN, make_messages, open_app
+from bench.measuring import Goal, Row, Spread, conclude, options, say
+from bench.store import Totals, run_store
+from shared.dead_letter import Origin
+from shared.drain import Drain
+from shared.message import Address, parse
+from shared.model import Point, Window
+from shared.publisher import LEVEL
+from shared.rollup import rollup
+from shared.wire import write_bodies
+
+__all__ = ["main"]
+
+LATENCY = 0.1
+POINTS = 100_000
+PER_MESSAGE = (250, 25)
+RESOURCES = 10
+SERIES = 50
+IN_FLIGHT = 288
+BODY_LIMIT = 1_000_000
+FEWER_POSTS, FEWER_BYTES = 100, 20
+WINDOW = Window(timedelta(minutes=20), timedelta(minutes=4))
+
+
+def _documents(messages: list[bytes], now: datetime) -> Iterator[tuple[str, bytes]]:
+    """A document for each point, as the seed wrote it, and the resource it is of."""
+    for message in messages:
+        read = parse(
+            message, enqueued=now, now=now, defaults=Address("QueueProcessing"), window=WINDOW
+        )
+        for point in read.points:
+            yield point.lane.resource_id, _alone(point)
+
+
+def _alone(point: Point) -> bytes:
+    (body,) = write_bodies(rollup([point]), BODY_LIMIT)
+    return body.data
+
+
+def one_document_a_post(messages: list[bytes], now: datetime) -> Totals:
+    """Posts and bytes of a POST for each document."""
+    sizes = [len(gzip.compress(document, LEVEL)) for _, document in _documents(messages, now)]
+    return Totals(len(sizes), sum(sizes), len(sizes))
+
+
+def without_rollup(messages: list[bytes], now: datetime) -> Totals:
+    """Posts and bytes of bodies that are as full as they may be, documents of one point each."""
+    waiting: dict[str, list[bytes]] = {}
+    sizes: list[int] = []
+    points = 0
+    for resource, document in _documents(messages, now):
+        points += 1
+        lines = waiting.setdefault(resource, [])
+        if sum(map(len, lines[-1:])) * (len(lines) + 2) > BODY_LIMIT:
+            sizes.append(len(gzip.compress(b"".join(lines), LEVEL)))
+            lines.clear()
+        lines.append(document)
+    sizes += [len(gzip.compress(b"".join(lines), LEVEL)) for lines in waiting.values()]
+    return Totals(len(sizes), sum(sizes), points)
+
+
+async def paced(drain: Drain, messages: list[bytes], seconds: float) -> float:
+    """Settle messages that come evenly over so many seconds; those seconds."""
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    async with asyncio.TaskGroup() as tasks:
+        for number, message in enumerate(messages):
+            await asyncio.sleep(started + seconds * number / len(messages) - loop.time())
+            tasks.create_task(drain.message(message, Origin(ORIGIN, datetime.now(UTC))))
+    return loop.time() - started
+
+
+def run(quick: bool) -> Row:
+    """Count, for large messages and for small ones."""
+    points = 5_000 if quick else POINTS
+    figures: list[dict[str, Any]] = []
+    with run_store() as store, open_app(store) as app:
+        store.delay(LATENCY)
+        for per_message in PER_MESSAGE:
+            now = datetime.now(UTC)
+            # Within one minute of the store, wherever in it this is started.
+            minute = now.replace(second=59, microsecond=0) - timedelta(minutes=1)
+            messages = make_messages(
+                points // per_message, per_message, series=SERIES, resources=RESOURCES, now=minute
+            )
+            app.feed(messages, IN_FLIGHT)
+            named = {"waiting": store.totals()}
+            app.run(partial(paced, messages=messages, seconds=5 if quick else 60))
+            named["as they come"] = store.totals()
+            named["one document a POST"] = one_document_a_post(messages, now)
+            named["without roll-up"] = without_rollup(messages, now)
+            for name, totals in named.items():
+                if totals.points != points:
+                    raise SystemExit(f"{totals.points} points came: {name}")
+                figures.append({"points_a_message": per_message, "what": name, **asdict(totals)})
+                say(
+                    f"{per_message:4} points a message, {name:<20} {totals.posts:8,} POSTs "
+                    f"{totals.bytes:12,} bytes"
+                )
+    ours, _, each, full = figures[: len(figures) // len(PER_MESSAGE)]
+    goals = [
+        Goal(what, _once(other[unit] / ours[unit]), limit, at_least=True)
+        for what, unit, other, limit in (
+            ("times fewer POSTs than a document each", "posts", each, FEWER_POSTS),
+            ("times fewer bytes than a document a POST", "bytes", each, FEWER_BYTES),
+            ("times fewer bytes than without roll-up", "bytes", full, FEWER_BYTES),
+        )
+    ]
+    return Row("posts", tuple(goals), tuple(figures), quick)
+
+
+def _once(value: float) -> Spread:
+    return Spread.of([value])
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Count and print; the exit status."""
+    given = options(__doc__).parse_args(arguments)
+    return conclude(run(given.quick), given)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
