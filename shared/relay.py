@@ -1,8 +1,8 @@
 """Group commit: many invocations submit points, few POSTs carry them.
 
 One lane for each region and resource. While a lane's delivery is under way, newcomers gather;
-when it is answered they go out together, and before that when they are a full load. No timer: an
-idle lane sends at once, a busy one in batches that grow with the load.
+when it is answered they go out together. No timer: an idle lane sends at once, a busy one in
+batches that grow with the load.
 """
 
 from __future__ import annotations
@@ -33,13 +33,7 @@ Submit = Callable[[Sequence[Point]], Awaitable[list[Verdict]]]
 _MOST_HELD = 250_000
 # Points that go out in one delivery; the next one takes the rest.
 _MOST_AT_ONCE = 50_000
-# Points that do not wait for the answer to others of their lane: so many messages are read and
-# rolled up while POSTs are under way, not before and after.
-_FULL_LOAD = 20_000
-# Deliveries under way in a lane.
-_MOST_DELIVERIES = 4
 
-_CANCELLED = "the delivery was cancelled"
 _LANE_OF = attrgetter("lane")
 
 
@@ -48,30 +42,6 @@ class _Parcel(msgspec.Struct, eq=False):
 
     points: Sequence[Point]
     answered: asyncio.Future[list[Verdict]]
-
-
-class _Waiting:
-    """What waits in a lane, and how many deliveries of it are under way."""
-
-    def __init__(self) -> None:
-        self.parcels: deque[_Parcel] = deque()
-        self.points = 0
-        self.under_way = 0
-
-    def put(self, parcel: _Parcel) -> None:
-        """Add one at the end."""
-        self.parcels.append(parcel)
-        self.points += len(parcel.points)
-
-    def take(self, most: int) -> list[_Parcel]:
-        """The oldest parcels, as many as hold so many points, at least one while there are any."""
-        parcels: list[_Parcel] = []
-        size = 0
-        while self.parcels and (not parcels or size + len(self.parcels[0].points) <= most):
-            parcels.append(self.parcels.popleft())
-            size += len(parcels[-1].points)
-        self.points -= size
-        return parcels
 
 
 class _Room:
@@ -116,18 +86,12 @@ class Relay:
     """Shared by all invocations on one event loop."""
 
     def __init__(
-        self,
-        deliver: Deliver,
-        *,
-        most_held: int = _MOST_HELD,
-        most_at_once: int = _MOST_AT_ONCE,
-        full_load: int = _FULL_LOAD,
+        self, deliver: Deliver, *, most_held: int = _MOST_HELD, most_at_once: int = _MOST_AT_ONCE
     ) -> None:
         self._deliver = deliver
         self._room = _Room(most_held)
         self._most_at_once = most_at_once
-        self._full_load = full_load
-        self._lanes: dict[tuple[str, str], _Waiting] = {}
+        self._waiting: dict[tuple[str, str], deque[_Parcel]] = {}
         self._running: set[asyncio.Task[None]] = set()
 
     async def submit(self, points: Sequence[Point]) -> list[Verdict]:
@@ -148,40 +112,41 @@ class Relay:
 
     def _enqueue(self, lane: Lane, points: Sequence[Point]) -> _Parcel:
         parcel = _Parcel(points, asyncio.get_running_loop().create_future())
-        waiting = self._lanes.setdefault(lane.key, _Waiting())
-        waiting.put(parcel)
-        if self._is_full(waiting) and waiting.under_way < _MOST_DELIVERIES:
-            self._start(lane, waiting, waiting.take(self._most_at_once))
-        elif not waiting.under_way:
-            self._start(lane, waiting, [])  # What comes at this moment goes along.
+        if lane.key in self._waiting:
+            self._waiting[lane.key].append(parcel)
+        else:
+            self._waiting[lane.key] = deque([parcel])
+            # The loop holds its tasks weakly: one that nobody else holds may vanish.
+            task = asyncio.create_task(self._run(lane))
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
         return parcel
 
-    def _is_full(self, waiting: _Waiting) -> bool:
-        return waiting.points >= self._full_load
-
-    def _start(self, lane: Lane, waiting: _Waiting, parcels: Sequence[_Parcel]) -> None:
-        waiting.under_way += 1
-        # The loop holds its tasks weakly: one that nobody else holds may vanish.
-        task = asyncio.create_task(self._run(lane, waiting, parcels))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-
-    async def _run(self, lane: Lane, waiting: _Waiting, parcels: Sequence[_Parcel]) -> None:
-        """Deliver these, then full loads, and as the last one in the lane whatever waits."""
+    async def _run(self, lane: Lane) -> None:
+        """Deliver what waits in the lane until nothing does."""
+        waiting = self._waiting[lane.key]
+        parcels: list[_Parcel] = []
         try:
-            if parcels:
+            while waiting:
+                parcels = self._take(waiting)
                 await self._carry(lane, parcels)
-            while waiting.parcels and (self._is_full(waiting) or waiting.under_way == 1):
-                await self._carry(lane, waiting.take(self._most_at_once))
         except BaseException:
-            left = waiting.take(waiting.points)
-            _defer(left, _CANCELLED)
-            self._room.leave(sum(len(parcel.points) for parcel in left))
+            # The loop is being stopped. A CancelledError must not reach an invocation: the
+            # Functions worker would never answer it.
+            _defer((*parcels, *waiting), "the delivery was cancelled")
+            self._room.leave(sum(len(parcel.points) for parcel in waiting))
             raise
         finally:
-            waiting.under_way -= 1
-            if not waiting.under_way:
-                del self._lanes[lane.key]
+            del self._waiting[lane.key]
+
+    def _take(self, waiting: deque[_Parcel]) -> list[_Parcel]:
+        """The oldest parcels, as many as may go out at once, at least one."""
+        parcels = [waiting.popleft()]
+        size = len(parcels[0].points)
+        while waiting and size + len(waiting[0].points) <= self._most_at_once:
+            parcels.append(waiting.popleft())
+            size += len(parcels[-1].points)
+        return parcels
 
     async def _carry(self, lane: Lane, parcels: Sequence[_Parcel]) -> None:
         points = [point for parcel in parcels for point in parcel.points]
@@ -190,11 +155,6 @@ class Relay:
         except Exception as exc:
             LOG.exception("A delivery to %s %s broke", lane.region, lane.resource_id)
             _defer(parcels, repr(exc))
-        except BaseException:
-            # The loop is being stopped. A CancelledError must not reach an invocation: the
-            # Functions worker would never answer it.
-            _defer(parcels, _CANCELLED)
-            raise
         finally:
             self._room.leave(len(points))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any
 
@@ -37,20 +36,19 @@ class Deliveries:
     def __init__(self) -> None:
         self.begun: list[tuple[Lane, list[Point]]] = []
         self._answers: list[asyncio.Future[list[Verdict]]] = []
-        self._in_lane = Counter[tuple[str, str]]()
-        self.most_in_lane = 1
+        self._in_lane: set[tuple[str, str]] = set()
 
     async def __call__(self, lane: Lane, points: Sequence[Point]) -> list[Verdict]:
         key = (lane.region, lane.resource_id.lower())
-        assert self._in_lane[key] < self.most_in_lane, "too many deliveries at once in one lane"
-        self._in_lane[key] += 1
+        assert key not in self._in_lane, "two deliveries at once in one lane"
+        self._in_lane.add(key)
         self.begun.append((lane, list(points)))
         answer: asyncio.Future[list[Verdict]] = asyncio.get_running_loop().create_future()
         self._answers.append(answer)
         try:
             return await answer
         finally:
-            self._in_lane[key] -= 1
+            self._in_lane.remove(key)
 
     def values(self) -> list[list[float]]:
         """The values of the points of each delivery so far."""
@@ -457,86 +455,23 @@ async def test_a_delivery_takes_no_more_than_it_may(deliveries: Deliveries, star
     assert deliveries.values() == [[1.0] * 2, [2.0] * 2, [3.0] * 4]
 
 
-async def test_a_full_load_does_not_wait_for_an_answer(
-    deliveries: Deliveries, start: Start
-) -> None:
-    deliveries.most_in_lane = 4
-    relay = Relay(deliveries, full_load=3)
-    first = start(relay.submit([point(1.0)]))
-    await settle()
-    tasks = [start(relay.submit([point(value)])) for value in (2.0, 3.0, 4.0, 5.0)]
-    await settle()
-    assert deliveries.values() == [[1.0], [2.0, 3.0, 4.0]]
-    deliveries.answer(1)
-    await settle()
-    assert len(deliveries.begun) == 2, "what is no full load waits for the last one under way"
-    deliveries.answer(0)
-    await settle()
-    assert deliveries.values()[2:] == [[5.0]]
-    deliveries.answer(2)
-    await asyncio.gather(first, *tasks)
-
-
-async def test_an_idle_lane_sends_a_full_load_once(deliveries: Deliveries, start: Start) -> None:
-    deliveries.most_in_lane = 4
-    relay = Relay(deliveries, full_load=2)
-    task = start(relay.submit([point(1.0), point(2.0)]))
-    await settle()
-    assert deliveries.values() == [[1.0, 2.0]]
-    deliveries.answer(0)
-    await task
-
-
-async def test_full_loads_are_under_way_up_to_a_number(
-    deliveries: Deliveries, start: Start
-) -> None:
-    deliveries.most_in_lane = 4
-    relay = Relay(deliveries, full_load=1)
-    tasks = [start(relay.submit([point(float(number))])) for number in range(7)]
-    await settle()
-    assert deliveries.values() == [[0.0], [1.0], [2.0], [3.0]]
-    deliveries.answer(2)
-    await settle()
-    assert deliveries.values()[4:] == [[4.0, 5.0, 6.0]]
-    for number in (0, 1, 3, 4):
-        deliveries.answer(number)
-    await asyncio.gather(*tasks)
-
-
-async def test_a_full_load_that_is_cancelled_leaves_nobody_waiting(
-    deliveries: Deliveries, start: Start
-) -> None:
-    deliveries.most_in_lane = 4
-    relay = Relay(deliveries, full_load=2)
-    tasks = [start(relay.submit([point(float(number))] * 2)) for number in range(2)]
-    await settle()
-    assert len(deliveries.begun) == 2
-    deliveries.cancel(0)
-    deliveries.answer(1)
-    await settle()
-    why = "the delivery was cancelled"
-    assert tasks[0].result() == deferred([point(0.0)] * 2, why)
-    assert tasks[1].result() == published([point(1.0)] * 2)
-
-
 LANES = (LANE, OTHER, EASTUS, Lane(REGION, RESOURCE.upper()))
 submissions = st.lists(st.lists(st.sampled_from(LANES), max_size=4), max_size=6)
 events = st.lists(st.sampled_from(["submit", "answer", "fail", "cancel"]), max_size=40)
 
 
 @quick
-@given(submissions, events, st.sampled_from([1, 2, 5, 1_000]))
+@given(submissions, events)
 def test_every_submission_ends_once_with_all_its_points(
-    plan: list[list[Lane]], script: list[str], full_load: int
+    plan: list[list[Lane]], script: list[str]
 ) -> None:
-    asyncio.run(play(plan, script, full_load))
+    asyncio.run(play(plan, script))
 
 
-async def play(plan: list[list[Lane]], script: list[str], full_load: int) -> None:
+async def play(plan: list[list[Lane]], script: list[str]) -> None:
     """Submit, answer, fail and cancel in the order of the script, then answer what is left."""
     deliveries = Deliveries()
-    deliveries.most_in_lane = 4
-    relay = Relay(deliveries, full_load=full_load)
+    relay = Relay(deliveries)
     queue = [[point(float(n), lane=lane) for n, lane in enumerate(lanes)] for lanes in plan]
     begun: list[tuple[list[Point], asyncio.Task[list[Verdict]]]] = []
     cancelled: set[int] = set()
