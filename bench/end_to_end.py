@@ -7,14 +7,16 @@ stand-in does. The rate is that between a tenth and nine tenths of the messages.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Semaphore
 
+from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.queue import QueueClient, QueueMessage
 
 from bench.feeder import make_messages
@@ -26,13 +28,20 @@ __all__ = ["main"]
 
 MESSAGES = 3_000
 PER_MESSAGE = 30
-ROUNDS = 5
+ROUNDS = 3
 GOAL = 0.85
 QUEUE = "bench"
 PRODUCERS = 4
 # Of host.json and of the stand-in.
 BATCH, IN_WORK, DELETERS = 32, 288, 8
-SETTINGS = {"METRICS_SAMPLE_SCHEDULE": "0 0 0 1 1 *"}
+# Seconds until messages are seen again whose answer was lost, on a busy machine.
+INVISIBLE = 60
+# Seconds without a message less, after which it is given up.
+PATIENCE = 3 * INVISIBLE
+SETTINGS = {
+    "METRICS_SAMPLE_SCHEDULE": "0 0 0 1 1 *",
+    "LOCAL_CRASH_INVISIBILITY": str(INVISIBLE),
+}
 
 
 def empty(connection_string: str) -> None:
@@ -43,15 +52,14 @@ def empty(connection_string: str) -> None:
 
     def delete() -> None:
         while (message := taken.get()) is not None:
-            client.delete_message(message.id, message.pop_receipt)
+            with contextlib.suppress(ResourceNotFoundError):  # It took too long: seen again.
+                client.delete_message(message.id, message.pop_receipt)
             room.release()
 
     with client, ThreadPoolExecutor(DELETERS) as threads:
         deleters = [threads.submit(delete) for _ in range(DELETERS)]
         print("ready", flush=True)
-        while messages := list(
-            next(client.receive_messages(messages_per_page=BATCH).by_page(), ())
-        ):
+        while messages := list(next(_pages(client), ())):
             for message in messages:
                 room.acquire()
                 taken.put(message)
@@ -61,17 +69,28 @@ def empty(connection_string: str) -> None:
             deleter.result()
 
 
+def _pages(client: QueueClient) -> Iterator[Iterator[QueueMessage]]:
+    return client.receive_messages(messages_per_page=BATCH, visibility_timeout=INVISIBLE).by_page()
+
+
 def _fill(client: QueueClient, messages: list[str]) -> None:
     with ThreadPoolExecutor(PRODUCERS) as threads:
         list(threads.map(client.send_message, messages))
+
+
+def _left(client: QueueClient) -> int:
+    return client.get_queue_properties().approximate_message_count or 0
 
 
 def _rate(client: QueueClient, count: int) -> float:
     """Messages a second, from a tenth of them to nine tenths, as they vanish from the queue."""
     seen: list[tuple[float, int]] = []
     while not seen or seen[-1][1] > 0:
-        left = client.get_queue_properties().approximate_message_count or 0
-        seen.append((time.perf_counter(), left))
+        now, left = time.perf_counter(), _left(client)
+        if not seen or left != seen[-1][1]:
+            seen.append((now, left))
+        elif now - seen[-1][0] > PATIENCE:
+            raise SystemExit(f"{left} messages stay in the queue")
         time.sleep(0.05)
     begun = next(one for one in seen if one[1] <= 0.9 * count)
     ended = next(one for one in seen if one[1] <= 0.1 * count)
@@ -105,10 +124,9 @@ def run(quick: bool) -> Row:
 
         contenders: dict[str, Callable[[], float]] = {"ours": ours, "bare": bare}
         taken = interleaved(contenders, 1 if quick else ROUNDS, warm_up=0)
-        dead = client.get_queue_properties().approximate_message_count
         stored = sum(value["count"] for value in backend.metrics(namespace="QueueProcessing"))
     expected = len(taken["ours"]) * count * PER_MESSAGE
-    if dead or stored != expected:
+    if stored < expected:  # What was seen again was published again.
         raise SystemExit(f"{stored} of {expected} points were stored")
     for name, rates in taken.items():
         say(f"{name:<5} {min(rates):,.0f}–{max(rates):,.0f} messages/s")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from array import array
 from datetime import UTC, datetime
 from statistics import median, quantiles
 
@@ -37,7 +38,7 @@ class _Load:
         self._drain, self._store = drain, store
         self._rate, self._seconds = rate, seconds
         self._slots = asyncio.Semaphore(IN_FLIGHT)
-        self.waited: list[float] = []
+        self.waited = array("d")  # As little as can be of what grows.
         self.memory: list[float] = []
 
     async def run(self) -> float:
