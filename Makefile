@@ -37,7 +37,7 @@ run: setup ## Run the app and the stand-ins for Azure until Ctrl-C
 	@.venv/bin/python -m local.run
 
 # What never runs in Azure is not tested on a second Python.
-NOT_DEPLOYED := commands docs infra monitor official test_demo.py
+NOT_DEPLOYED := commands docs infra monitor official test_bench.py test_demo.py
 
 test: setup ## Run all tests; those of the app on Python 3.13 too, where it is found
 	.venv/bin/python -m pytest
