@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
 import msgspec
 
@@ -22,9 +23,9 @@ class Body(msgspec.Struct, frozen=True):
 
     def points(self) -> Iterator[Point]:
         """The points that the body stands for."""
-        for document in self.documents:
-            for series in document.series:
-                yield from series.points
+        return chain.from_iterable(
+            aggregate.points for document in self.documents for aggregate in document.series
+        )
 
 
 def write_bodies(documents: Iterable[Document], limit: int) -> Iterator[Body]:
