@@ -94,6 +94,13 @@ def test_a_secret_in_the_wrong_setting_is_not_repeated(chain: Chain) -> None:
     assert "METRICS_QUEUE is '…': expected" in " ".join(one["found"] for one in seen.findings)
 
 
+def test_a_value_in_a_command_is_no_command(chain: Chain) -> None:
+    value = '[{"path": "$.items", "name": "$(touch ran)`touch ran`"}]'
+    chain.env |= {"METRICS_SOURCE": value, "METRICS_SOURCES": "[]"}
+    chain.apply(chain.visit().at("settings", "warning")["remedy"])
+    assert chain.env["METRICS_SOURCES"] == value
+
+
 def test_every_wrong_setting_is_told_at_once(chain: Chain) -> None:
     wrong = {
         "METRICS_QUEUE": None,

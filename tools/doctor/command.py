@@ -14,7 +14,7 @@ from shared.address import checked_region
 from shared.identity import CREDENTIALS
 from tools.app_settings import LOCAL_SETTINGS, read_app_settings, settings_option
 from tools.console import out, progress
-from tools.doctor.commands import Commands, Home
+from tools.doctor.commands import Commands, Home, Open
 
 __all__ = ["doctor"]
 
@@ -125,8 +125,8 @@ def _commands(
         home = Home.SHELL
     return Commands(
         home=home,
-        app=name or "$APP",
-        group=group or environ.get("WEBSITE_RESOURCE_GROUP") or "$GROUP",
+        app=name or Open("$APP"),
+        group=group or environ.get("WEBSITE_RESOURCE_GROUP") or Open("$GROUP"),
         of_shell=frozenset(os.environ),
         stands_in=credential is not None,
         client_id=environ.get("AZURE_CLIENT_ID") or environ.get("MetricsStorage__clientId"),
