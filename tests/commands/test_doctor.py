@@ -249,6 +249,16 @@ def test_dead_letters_that_become_more_fail(chain: Chain) -> None:
     assert found.found.endswith("points: none; 1 more within 30 s")
 
 
+def test_a_dead_letter_does_nothing_to_a_terminal(chain: Chain) -> None:
+    letters = chain.backend.storage.create_queue(f"{chain.queue}-dead-letter")
+    evil = "\x1b]0;owned\x07\x9b2J\u202e"
+    letters.send_message(json.dumps({"reason": f"{evil}\ninvalid", "detail": f"a{evil}b\rc"}))
+    shown = CliRunner().invoke(main, ["doctor", "--project", str(ROOT)], env=chain.env).stdout
+    assert [one for one in shown if not one.isprintable() and one != "\n"] == []
+    assert "\\x1b]0;owned\\x07\\x9b2J\\u202e invalid" in shown
+    assert chain.visit().at("dead letters")["found"] in shown
+
+
 # --- host.json --------------------------------------------------------------------------------
 
 WRONG_IN_THE_FILE: dict[str, tuple[dict[str, Any], str, str]] = {

@@ -9,6 +9,8 @@ import subprocess
 from typing import Any
 
 import pytest
+from azure.core.exceptions import HttpResponseError
+from azure.storage.queue import QueueServiceClient
 from hypothesis import example, given
 from hypothesis import strategies as st
 from secrets_in_logs import kinds_of
@@ -19,8 +21,10 @@ from local.monitor.tokens import SYSTEM_ASSIGNED, TENANT_ID, Tokens
 from local.stack import ROOT
 from tools.doctor.claims import Claims, read_claims
 from tools.doctor.commands import Commands, Home, Open, inside, of_account, quoted
+from tools.doctor.patient import Account, Options, Patient, utc_now
 from tools.doctor.secrets import redact
 from tools.doctor.settings import KNOWN
+from tools.doctor.storage_errors import explained
 from tools.doctor.walk import CHECKS
 
 
@@ -146,6 +150,22 @@ def test_what_is_unknown_stays_open_at_every_home() -> None:
     for home in Home:
         line = Commands(home=home).set("METRICS_REGION", Open("$REGION"))
         assert '"METRICS_REGION=$REGION"' in line or '"$REGION"' in line
+
+
+def test_a_remedy_does_nothing_to_a_terminal() -> None:
+    tenant = "\x1b[2J\ntouch x"
+    commands = Commands(home=Home.SHELL)
+    patient = Patient(
+        environ={}, options=Options(), commands=commands, now=utc_now, sleep=lambda _: None
+    )
+    account = Account(
+        QueueServiceClient("https://a.invalid", "key"), "a", False, Claims(tenant=tenant)
+    )
+    refusal = HttpResponseError("no")
+    refusal.status_code = 403
+    vars(refusal)["error_code"] = "AuthenticationFailed"
+    remedy = explained(refusal, account, patient).remedy
+    assert remedy.isprintable()
 
 
 def test_a_user_is_granted_as_one() -> None:
