@@ -159,7 +159,10 @@ def test_a_remedy_does_nothing_to_a_terminal() -> None:
         environ={}, options=Options(), commands=commands, now=utc_now, sleep=lambda _: None
     )
     account = Account(
-        QueueServiceClient("https://a.invalid", "key"), "a", False, Claims(tenant=tenant)
+        QueueServiceClient("https://a.queue.core.windows.net", "key"),
+        "a",
+        False,
+        Claims(tenant=tenant),
     )
     refusal = HttpResponseError("no")
     refusal.status_code = 403
