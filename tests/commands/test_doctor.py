@@ -21,7 +21,7 @@ from tools.doctor.patient import Options, Patient, utc_now
 from tools.doctor.walk import walk
 
 from .doctor_faults import ALL_BUT_ROLES, FAULTS, Fault
-from .doctoring import Chain, visit
+from .doctoring import Chain, pasted, visit
 
 
 @pytest.fixture
@@ -197,6 +197,32 @@ def test_an_app_in_azure_is_examined_as_somebody_else(chain: Chain, tmp_path: Pa
             f"--assignee 11111111-2222-4333-8444-555555555555 --scope {chain.site}"
         ),
     ]
+
+
+def test_calls_of_the_tools_that_are_shown_have_the_options_of_this_one(
+    chain: Chain, tmp_path: Path, queue: str
+) -> None:
+    chain.backend.storage.create_queue(f"{queue}-dead-letter").send_message('{"reason": "invalid"}')
+    values = {name: text for name, text in chain.env.items() if not name.startswith("IDENTITY_")}
+    file = tmp_path / "an app's.json"
+    file.write_text(json.dumps({"Values": values}))
+    nothing = dict.fromkeys(chain.env)
+    options = ("--settings", str(file), "--resource-id", chain.site, "--watch", "0", "--probe")
+    seen = visit(nothing, *options)
+    _, again = pasted(seen.at("identity")["remedy"].partition("\n#")[0], {})
+    assert again[0] == ["az", "login"]
+    assert again[1][:4] == ["python", "-m", "tools", "doctor"]
+    assert {*options} <= {*again[1]} | {"0"}
+    # Signed in as the app, which is the one that can be here; and it takes the words as they are.
+    words = [*again[1][3:-1], "managed_identity"]
+    env = {**nothing, **{name: chain.env[name] for name in chain.env if name not in values}}
+    result = CliRunner().invoke(main, words, env=env)
+    assert result.exit_code == 0, result.output
+    assert "✓ publish" in result.stdout
+
+    _, letters = pasted(seen.at("dead letters")["remedy"], {})
+    result = CliRunner().invoke(main, letters[0][3:], env=nothing)
+    assert (result.exit_code, result.stdout[: len(queue)]) == (0, queue)
 
 
 def test_settings_whose_values_are_hidden_are_refused(chain: Chain, tmp_path: Path) -> None:

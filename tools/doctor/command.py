@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from shared.address import checked_region
 from shared.identity import CREDENTIALS
@@ -94,7 +95,7 @@ def doctor(
             probe=probe,
             watch=watch,
         ),
-        commands=_commands(settings_file, environ, app, group, credential),
+        commands=_commands(settings_file, environ, app, group, context),
         now=utc_now,
         sleep=time.sleep,
     )
@@ -114,7 +115,7 @@ def _commands(
     environ: Mapping[str, str],
     app: str | None,
     group: str | None,
-    credential: str | None,
+    context: click.Context,
 ) -> Commands:
     name = app or environ.get("WEBSITE_SITE_NAME")
     if name or (file is not None and file.read_text("utf-8-sig").lstrip().startswith("[")):
@@ -128,9 +129,23 @@ def _commands(
         app=name or Open("$APP"),
         group=group or environ.get("WEBSITE_RESOURCE_GROUP") or Open("$GROUP"),
         of_shell=frozenset(os.environ),
-        stands_in=credential is not None,
+        stands_in=context.params["credential"] is not None,
         client_id=environ.get("AZURE_CLIENT_ID") or environ.get("MetricsStorage__clientId"),
+        settings_options=() if file is None else ("--settings", str(file)),
+        doctor_options=tuple(_given(context)),
     )
+
+
+def _given(context: click.Context) -> Iterator[str]:
+    """The options that this call had, but those that another call has of its own."""
+    for option in context.command.params:
+        name = option.name or ""
+        if name in ("credential", "in_json"):
+            continue
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            yield option.opts[0]
+            if context.params[name] is not True:
+                yield str(context.params[name])
 
 
 def _checked(region: str | None) -> str | None:

@@ -45,6 +45,10 @@ class Commands:
     # Whether somebody else is examined than the app's identity, and its client ID.
     stands_in: bool = False
     client_id: str | None = None
+    # Options that this call had, for calls of the tools that are shown: where the settings are, and
+    # all but --credential and --json, those of the settings included.
+    settings_options: tuple[str, ...] = ()
+    doctor_options: tuple[str, ...] = ()
 
     def set(self, name: str, value: str) -> str:
         """Set an app setting."""
@@ -63,6 +67,14 @@ class Commands:
             return f"func settings delete {quoted(name)}"
         which = f"--setting-names {quoted(name)}"
         return f"az functionapp config appsettings delete {self.of_app} {which}"
+
+    def list_dead_letters(self) -> str:
+        """Look at the dead letters of the same queue."""
+        return _tool("dead-letter", "list", *self.settings_options)
+
+    def look_as_oneself(self) -> str:
+        """The same call once more, as whoever is signed in."""
+        return _tool("doctor", *self.doctor_options, "--credential", "azure_cli")
 
     def grant(self, role: str, to: Claims | None, scope: str) -> list[str]:
         """Assign a role at a scope; to the app too, where somebody stands in for it."""
@@ -101,6 +113,10 @@ class Commands:
                 f"func azure functionapp logstream {quoted(self.app)}",
             ]
         return ["# Is it running? Its log says why it waits.", "func start"]
+
+
+def _tool(*words: str) -> str:
+    return " ".join(("python -m tools", *map(quoted, words)))
 
 
 def of_account(name: str, setting: str, *, by_key: bool) -> str:

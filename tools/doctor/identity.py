@@ -96,7 +96,7 @@ def has_identity_endpoint(environ: Mapping[str, str]) -> bool:
 def on_a_laptop(patient: Patient) -> list[str]:
     """Look as oneself instead; and run as oneself, where the app runs here."""
     commands = patient.commands
-    lines = ["az login", "python -m tools doctor --credential azure_cli"]
+    lines = ["az login", commands.look_as_oneself()]
     if commands.home is not Home.DEPLOYED:
         lines += [
             "# To run the app here as yourself too:",

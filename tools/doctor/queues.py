@@ -110,7 +110,7 @@ def check_dead_letters(patient: Patient) -> Iterator[Finding]:
         f"the first says: {detail[:_MOST_DETAIL]}"
     )
     remedy = [
-        "python -m tools dead-letter list",
+        patient.commands.list_dead_letters(),
         *(line for reason in reasons for line in _against(reason, patient)),
     ]
     if count > before:
