@@ -21,6 +21,7 @@ __all__ = ["doctor"]
 
 
 @click.command(
+    short_help="Say what is wrong, link by link, and what mends it.",
     epilog="""\b
 Examples:
   python -m tools doctor
@@ -29,7 +30,7 @@ Examples:
 An app in Azure, examined from a laptop, as whoever is signed in:
   az functionapp config appsettings list --name $APP --resource-group $GROUP > app.json
   python -m tools doctor --settings app.json --credential azure_cli --app $APP --group $GROUP
-"""
+""",
 )
 @settings_option
 @click.option(
