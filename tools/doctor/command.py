@@ -129,7 +129,8 @@ def _commands(
         home=home,
         app=name or Open("$APP"),
         group=group or environ.get("WEBSITE_RESOURCE_GROUP") or Open("$GROUP"),
-        of_shell=frozenset(os.environ),
+        # Whichever of file and shell goes first: those whose value is the shell's.
+        of_shell=frozenset(name for name, text in os.environ.items() if environ.get(name) == text),
         stands_in=context.params["credential"] is not None,
         client_id=environ.get("AZURE_CLIENT_ID") or environ.get("MetricsStorage__clientId"),
         settings_options=() if file is None else ("--settings", str(file)),
