@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import shutil
 import signal
 import sys
 import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 
 from local.processes import ChildError
-from local.stack import HOST, INGRESS, run_app, run_backend
+from local.stack import HOST, INGRESS, ROOT, run_app, run_backend
 
-__all__ = ["main"]
+__all__ = ["SETTINGS", "main", "settings_file"]
+
+# For the tools of another terminal; git ignores the folder.
+SETTINGS = ROOT / ".local" / "run.settings.json"
 
 # The real host, where it is installed.
 CORE_TOOLS = ("func", "start")
@@ -44,19 +52,26 @@ def main() -> int:
     print(f"Starting Azurite, the Azure Monitor emulator and {name} …", flush=True)
     try:
         with run_backend() as backend:
+            # What the shell says of the app counts, except where the stand-ins are.
+            shell = OWN | {name: text for name, text in os.environ.items() if name in PASSED_ON}
+            here = [{"resourceId": OWN["METRICS_RESOURCE_ID"], "region": OWN["METRICS_REGION"]}]
+            backend.control("PUT", "resources", json={"resources": here})
             print(
                 f"\nEnqueue metric messages into the queue {INGRESS!r} of\n"
                 f"  CONNECTION_STRING='{backend.azurite.connection_string}'\n"
                 f"Metrics explorer, with what lands in Azure Monitor: {backend.page}\n"
                 f"The same as JSON: {backend.monitor_url}/_local/metrics\n"
                 f"What was refused is in the queue '{INGRESS}-dead-letter'.\n"
+                "The tools find all of it by a file of settings, such as:\n"
+                f"  .venv/bin/python -m tools doctor --settings {SETTINGS.relative_to(ROOT)}\n"
                 "Stop with Ctrl-C.\n",
                 flush=True,
             )
-            # What the shell says of the app counts, except where the stand-ins are.
-            shell = OWN | {name: text for name, text in os.environ.items() if name in PASSED_ON}
             host = CORE_TOOLS if real else HOST
-            with run_app(backend, shell, host=host, on_line=print) as child:
+            with (
+                settings_file({**backend.app_settings(), **shell}),
+                run_app(backend, shell, host=host, on_line=print) as child,
+            ):
                 return child.wait(timeout=threading.TIMEOUT_MAX)
     except ChildError as exc:
         print(exc, file=sys.stderr)
@@ -64,6 +79,22 @@ def main() -> int:
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
         return 0
+
+
+@contextmanager
+def settings_file(settings: Mapping[str, str], file: Path = SETTINGS) -> Iterator[None]:
+    """The app settings in the shape of local.settings.json, for their owner alone, for so long."""
+    file.parent.mkdir(exist_ok=True)
+    file.unlink(missing_ok=True)  # One that was left behind may be open to others.
+    text = json.dumps({"IsEncrypted": False, "Values": dict(settings)}, indent=2) + "\n"
+    file.touch(mode=0o600, exist_ok=False)
+    file.write_text(text, encoding="utf-8")
+    try:
+        yield
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            if file.read_text("utf-8") == text:  # Not that of another one, started since.
+                file.unlink()
 
 
 if __name__ == "__main__":

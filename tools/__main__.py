@@ -27,6 +27,12 @@ class _Commands(click.Group):
 @click.group(
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="""\b
+Examples:
+  python -m tools doctor
+  python -m tools send points.jsonl --watch
+  python -m tools dead-letter list
+""",
 )
 def main() -> None:
     """Send metrics, examine a relay, and mend what it refused."""

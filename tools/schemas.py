@@ -6,12 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import click
 import msgspec
 
 from shared.message_types import DocumentMessage, PointsMessage
 from shared.sources import KINDS, kind_of
 
-__all__ = ["SCHEMAS", "message_schema", "sources_schema", "write"]
+__all__ = ["SCHEMAS", "main", "message_schema", "sources_schema", "write"]
 
 # The ways to give a value, of which a point has exactly one; the decoder leaves that to code.
 _FORMS = (["value"], ["values"], ["min", "max", "sum", "count"])
@@ -74,5 +75,11 @@ def write(folder: Path = DOCS) -> None:
         (folder / name).write_text(text + "\n", encoding="utf-8")
 
 
-if __name__ == "__main__":
+@click.command(epilog="Example: python -m tools.schemas")
+def main() -> None:
+    """Write the JSON Schemas in docs/ from the types that decode."""
     write()
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m tools.schemas")

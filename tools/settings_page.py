@@ -1,7 +1,6 @@
 """Write docs/settings.md: `python -m tools.settings_page`.
 
-What a setting means stands here; its default is taken from `shared.settings`, and tests hold its
-limits and example to what the code accepts.
+What settings mean stands here; tests hold defaults, limits and examples to what the code does.
 """
 
 from __future__ import annotations
@@ -10,9 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
+
 from shared.settings import DEFAULTS
 
-__all__ = ["GROUPS", "Setting", "page", "write"]
+__all__ = ["GROUPS", "Setting", "main", "page", "write"]
 
 FILE = Path(__file__).parent.parent / "docs" / "settings.md"
 
@@ -289,5 +290,11 @@ def _section(group: Group, defaults: Mapping[str, str]) -> str:
     return "\n".join([*lines, ""])
 
 
-if __name__ == "__main__":
+@click.command(epilog="Example: python -m tools.settings_page")
+def main() -> None:
+    """Write docs/settings.md from what this module says of each setting."""
     write()
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m tools.settings_page")

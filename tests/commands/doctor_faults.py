@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from shlex import quote
 from typing import Any
 
+from local.stack import ROOT
 from tools.doctor.walk import CHECKS
 
 from .doctoring import Chain
@@ -286,7 +288,7 @@ FAULTS = {
     "no identity endpoint": Fault(
         "identity",
         "a managed identity exists only inside Azure",
-        "python -m tools doctor --credential azure_cli",
+        f"python -m tools doctor --project {quote(str(ROOT))} --probe --credential azure_cli",
         {"IDENTITY_ENDPOINT": None, "IDENTITY_HEADER": None},
         skipped=OF_IDENTITY,
         mends=False,

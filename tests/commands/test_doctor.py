@@ -21,7 +21,7 @@ from tools.doctor.patient import Options, Patient, utc_now
 from tools.doctor.walk import walk
 
 from .doctor_faults import ALL_BUT_ROLES, FAULTS, Fault
-from .doctoring import Chain, visit
+from .doctoring import Chain, pasted, visit
 
 
 @pytest.fixture
@@ -92,6 +92,13 @@ def test_a_secret_in_the_wrong_setting_is_not_repeated(chain: Chain) -> None:
     seen = chain.visit()
     assert seen.of("failed") == ["settings", "triggers"]
     assert "METRICS_QUEUE is '…': expected" in " ".join(one["found"] for one in seen.findings)
+
+
+def test_a_value_in_a_command_is_no_command(chain: Chain) -> None:
+    value = '[{"path": "$.items", "name": "$(touch ran)`touch ran`"}]'
+    chain.env |= {"METRICS_SOURCE": value, "METRICS_SOURCES": "[]"}
+    chain.apply(chain.visit().at("settings", "warning")["remedy"])
+    assert chain.env["METRICS_SOURCES"] == value
 
 
 def test_every_wrong_setting_is_told_at_once(chain: Chain) -> None:
@@ -192,6 +199,32 @@ def test_an_app_in_azure_is_examined_as_somebody_else(chain: Chain, tmp_path: Pa
     ]
 
 
+def test_calls_of_the_tools_that_are_shown_have_the_options_of_this_one(
+    chain: Chain, tmp_path: Path, queue: str
+) -> None:
+    chain.backend.storage.create_queue(f"{queue}-dead-letter").send_message('{"reason": "invalid"}')
+    values = {name: text for name, text in chain.env.items() if not name.startswith("IDENTITY_")}
+    file = tmp_path / "an app's.json"
+    file.write_text(json.dumps({"Values": values}))
+    nothing = dict.fromkeys(chain.env)
+    options = ("--settings", str(file), "--resource-id", chain.site, "--watch", "0", "--probe")
+    seen = visit(nothing, *options)
+    _, again = pasted(seen.at("identity")["remedy"].partition("\n#")[0], {})
+    assert again[0] == ["az", "login"]
+    assert again[1][:4] == ["python", "-m", "tools", "doctor"]
+    assert {*options} <= {*again[1]} | {"0"}
+    # Signed in as the app, which is the one that can be here; and it takes the words as they are.
+    words = [*again[1][3:-1], "managed_identity"]
+    env = {**nothing, **{name: chain.env[name] for name in chain.env if name not in values}}
+    result = CliRunner().invoke(main, words, env=env)
+    assert result.exit_code == 0, result.output
+    assert "✓ publish" in result.stdout
+
+    _, letters = pasted(seen.at("dead letters")["remedy"], {})
+    result = CliRunner().invoke(main, letters[0][3:], env=nothing)
+    assert (result.exit_code, result.stdout[: len(queue)]) == (0, queue)
+
+
 def test_settings_whose_values_are_hidden_are_refused(chain: Chain, tmp_path: Path) -> None:
     file = tmp_path / "app.json"
     file.write_text('[{"name": "METRICS_QUEUE", "slotSetting": false, "value": null}]')
@@ -240,6 +273,16 @@ def test_dead_letters_that_become_more_fail(chain: Chain) -> None:
     (found,) = (one for one in walk(patient) if one.link == "dead letters")
     assert found.status is Status.FAILED
     assert found.found.endswith("points: none; 1 more within 30 s")
+
+
+def test_a_dead_letter_does_nothing_to_a_terminal(chain: Chain) -> None:
+    letters = chain.backend.storage.create_queue(f"{chain.queue}-dead-letter")
+    evil = "\x1b]0;owned\x07\x9b2J\u202e"
+    letters.send_message(json.dumps({"reason": f"{evil}\ninvalid", "detail": f"a{evil}b\rc"}))
+    shown = CliRunner().invoke(main, ["doctor", "--project", str(ROOT)], env=chain.env).stdout
+    assert [one for one in shown if not one.isprintable() and one != "\n"] == []
+    assert "\\x1b]0;owned\\x07\\x9b2J\\u202e invalid" in shown
+    assert chain.visit().at("dead letters")["found"] in shown
 
 
 # --- host.json --------------------------------------------------------------------------------

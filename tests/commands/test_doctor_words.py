@@ -9,7 +9,9 @@ import subprocess
 from typing import Any
 
 import pytest
-from hypothesis import given
+from azure.core.exceptions import HttpResponseError
+from azure.storage.queue import QueueServiceClient
+from hypothesis import example, given
 from hypothesis import strategies as st
 from secrets_in_logs import kinds_of
 from strategies import quick
@@ -18,9 +20,11 @@ from local.azurite import ACCOUNT_KEY, Azurite
 from local.monitor.tokens import SYSTEM_ASSIGNED, TENANT_ID, Tokens
 from local.stack import ROOT
 from tools.doctor.claims import Claims, read_claims
-from tools.doctor.commands import Commands, Home, quoted
+from tools.doctor.commands import Commands, Home, Open, inside, of_account, quoted
+from tools.doctor.patient import Account, Options, Patient, utc_now
 from tools.doctor.secrets import redact
 from tools.doctor.settings import KNOWN
+from tools.doctor.storage_errors import explained
 from tools.doctor.walk import CHECKS
 
 
@@ -94,6 +98,13 @@ def test_the_value_of_a_secret_setting_is_taken_out(value: str, text: str) -> No
     assert value not in shown or value in redact(text + text, {})
 
 
+@pytest.mark.parametrize("value", ["pass'word-1", 'pa$$"word-1', "password\n1"])
+def test_a_secret_is_taken_out_of_commands(value: str) -> None:
+    commands = Commands(home=Home.DEPLOYED)
+    lines = [commands.set("NAME", value), commands.set("NAME", Open(inside(value)))]
+    assert all("word" not in redact(line, {"CLIENT_SECRET": value}) for line in lines)
+
+
 def test_innocent_words_stay() -> None:
     text = f"METRICS_QUEUE is not set; {Azurite().queue_endpoint}; the key is cut short"
     assert redact(text, {"METRICS_QUEUE": "metrics", "SHORT_KEY": "is"}) == text
@@ -102,12 +113,62 @@ def test_innocent_words_stay() -> None:
 # --- Commands -------------------------------------------------------------------------------------
 
 
+# All that an app setting can hold.
+values = st.text(st.characters(codec="utf-8", exclude_characters="\x00"))
+
+
+def said_by_bash(words: str) -> str:
+    echo = ["bash", "-c", f"printf '%s|' {words}"]
+    return subprocess.run(echo, check=True, capture_output=True, timeout=60).stdout.decode()
+
+
 @quick
-@given(st.text(st.characters(codec="utf-8", exclude_characters='\x00$`\\"!\r')))
+@given(values)
+@example('[{"path": "$.items", "name": "$(touch x)`touch y`"}]')
+@example("two\nlines\x1b[2J and \\ and '")
 def test_a_value_comes_through_the_shell(value: str) -> None:
-    echo = ["bash", "-c", f"printf '%s|' {quoted(value)}"]
-    printed = subprocess.run(echo, check=True, capture_output=True, timeout=60).stdout
-    assert printed.decode() == f"{value}|"
+    assert said_by_bash(quoted(value)) == f"{value}|"
+    assert quoted(value).isprintable()
+
+
+@quick
+@given(values)
+@example('$(touch x)`touch y`"!\\')
+def test_a_value_within_what_is_open_stands_for_itself(value: str) -> None:
+    assert said_by_bash(quoted(Open(f"{inside(value)},$((1 + 1))"))) == f"{value},2|"
+
+
+def test_the_names_of_settings_are_quoted_too() -> None:
+    for home in Home:
+        commands = Commands(home=home)
+        for line in (commands.set("METRICS_$(x)", "1"), commands.unset("METRICS_$(x)")):
+            assert "'METRICS_$(x)" in line
+    assert "$(x)" not in of_account("devstoreaccount1", "Source$(x)", by_key=True)
+
+
+def test_what_is_unknown_stays_open_at_every_home() -> None:
+    for home in Home:
+        line = Commands(home=home).set("METRICS_REGION", Open("$REGION"))
+        assert '"METRICS_REGION=$REGION"' in line or '"$REGION"' in line
+
+
+def test_a_remedy_does_nothing_to_a_terminal() -> None:
+    tenant = "\x1b[2J\ntouch x"
+    commands = Commands(home=Home.SHELL)
+    patient = Patient(
+        environ={}, options=Options(), commands=commands, now=utc_now, sleep=lambda _: None
+    )
+    account = Account(
+        QueueServiceClient("https://a.queue.core.windows.net", "key"),
+        "a",
+        False,
+        Claims(tenant=tenant),
+    )
+    refusal = HttpResponseError("no")
+    refusal.status_code = 403
+    vars(refusal)["error_code"] = "AuthenticationFailed"
+    remedy = explained(refusal, account, patient).remedy
+    assert remedy.isprintable()
 
 
 def test_a_user_is_granted_as_one() -> None:

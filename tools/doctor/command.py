@@ -9,17 +9,19 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from shared.address import checked_region
 from shared.identity import CREDENTIALS
 from tools.app_settings import LOCAL_SETTINGS, read_app_settings, settings_option
 from tools.console import out, progress
-from tools.doctor.commands import Commands, Home
+from tools.doctor.commands import Commands, Home, Open
 
 __all__ = ["doctor"]
 
 
 @click.command(
+    short_help="Say what is wrong, link by link, and what mends it.",
     epilog="""\b
 Examples:
   python -m tools doctor
@@ -28,7 +30,7 @@ Examples:
 An app in Azure, examined from a laptop, as whoever is signed in:
   az functionapp config appsettings list --name $APP --resource-group $GROUP > app.json
   python -m tools doctor --settings app.json --credential azure_cli --app $APP --group $GROUP
-"""
+""",
 )
 @settings_option
 @click.option(
@@ -94,7 +96,7 @@ def doctor(
             probe=probe,
             watch=watch,
         ),
-        commands=_commands(settings_file, environ, app, group, credential),
+        commands=_commands(settings_file, environ, app, group, context),
         now=utc_now,
         sleep=time.sleep,
     )
@@ -114,7 +116,7 @@ def _commands(
     environ: Mapping[str, str],
     app: str | None,
     group: str | None,
-    credential: str | None,
+    context: click.Context,
 ) -> Commands:
     name = app or environ.get("WEBSITE_SITE_NAME")
     if name or (file is not None and file.read_text("utf-8-sig").lstrip().startswith("[")):
@@ -125,12 +127,27 @@ def _commands(
         home = Home.SHELL
     return Commands(
         home=home,
-        app=name or "$APP",
-        group=group or environ.get("WEBSITE_RESOURCE_GROUP") or "$GROUP",
-        of_shell=frozenset(os.environ),
-        stands_in=credential is not None,
+        app=name or Open("$APP"),
+        group=group or environ.get("WEBSITE_RESOURCE_GROUP") or Open("$GROUP"),
+        # Whichever of file and shell goes first: those whose value is the shell's.
+        of_shell=frozenset(name for name, text in os.environ.items() if environ.get(name) == text),
+        stands_in=context.params["credential"] is not None,
         client_id=environ.get("AZURE_CLIENT_ID") or environ.get("MetricsStorage__clientId"),
+        settings_options=() if file is None else ("--settings", str(file)),
+        doctor_options=tuple(_given(context)),
     )
+
+
+def _given(context: click.Context) -> Iterator[str]:
+    """The options that this call had, but those that another call has of its own."""
+    for option in context.command.params:
+        name = option.name or ""
+        if name in ("credential", "in_json"):
+            continue
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            yield option.opts[0]
+            if context.params[name] is not True:
+                yield str(context.params[name])
 
 
 def _checked(region: str | None) -> str | None:

@@ -10,7 +10,7 @@ from shared.errors import TokenError
 from shared.identity import CREDENTIALS
 from shared.settings import DEFAULTS
 from tools.doctor.claims import read_claims
-from tools.doctor.commands import Commands, Home, quoted
+from tools.doctor.commands import Commands, Home, Open, quoted
 from tools.doctor.findings import Finding, failed, ok, warning
 from tools.doctor.patient import Patient, needed
 
@@ -96,7 +96,7 @@ def has_identity_endpoint(environ: Mapping[str, str]) -> bool:
 def on_a_laptop(patient: Patient) -> list[str]:
     """Look as oneself instead; and run as oneself, where the app runs here."""
     commands = patient.commands
-    lines = ["az login", "python -m tools doctor --credential azure_cli"]
+    lines = ["az login", commands.look_as_oneself()]
     if commands.home is not Home.DEPLOYED:
         lines += [
             "# To run the app here as yourself too:",
@@ -115,7 +115,7 @@ def _remedy(kind: str, text: str, patient: Patient) -> list[str]:
     if kind == "environment":
         missing = [name for name in _OF_PRINCIPAL if not patient.environ.get(name)]
         if missing:
-            return [commands.set(name, f"${name.removeprefix('AZURE_')}") for name in missing]
+            return [commands.set(name, Open(f"${name.removeprefix('AZURE_')}")) for name in missing]
         client = quoted(patient.environ["AZURE_CLIENT_ID"])
         return [
             "# A secret that has ended is replaced by:",
@@ -133,6 +133,6 @@ def _remedy(kind: str, text: str, patient: Patient) -> list[str]:
             f"az functionapp identity show {commands.of_app} "
             '--query "userAssignedIdentities.*.clientId" --output tsv'
         ),
-        commands.set("AZURE_CLIENT_ID", "$CLIENT_ID"),
+        commands.set("AZURE_CLIENT_ID", Open("$CLIENT_ID")),
         f"# There are none? Then: az functionapp identity assign {commands.of_app}",
     ]

@@ -12,7 +12,7 @@ from shared.publisher import Answer, Publisher
 from shared.rollup import rollup
 from shared.ruling import Action, judge
 from shared.wire import write_bodies
-from tools.doctor.commands import quoted
+from tools.doctor.commands import Open, quoted
 from tools.doctor.findings import Finding, failed, ok, skipped, warning
 from tools.doctor.patient import Patient, needed
 
@@ -78,7 +78,7 @@ def _interpreted(answer: Answer, lane: Lane, patient: Patient) -> Finding:
             )
         case 401:
             tenant = patient.claims.tenant if patient.claims else ""
-            subscription = lane.resource_id.split("/")[2]
+            subscription = quoted(lane.resource_id.split("/")[2])
             return failed(
                 f"{answer}: the token is of tenant {tenant or '?'}, the resource perhaps not",
                 f"az account show --subscription {subscription} --query tenantId --output tsv",
@@ -98,7 +98,7 @@ def _interpreted(answer: Answer, lane: Lane, patient: Patient) -> Finding:
             return failed(
                 f"{answer}: the resource is elsewhere, or its region takes no custom metrics "
                 f"({_REGIONS})",
-                commands.set("METRICS_REGION", ruling.region or "$REGION"),
+                commands.set("METRICS_REGION", ruling.region or Open("$REGION")),
             )
         case _ if ruling.action is Action.EXPIRE:
             return failed(

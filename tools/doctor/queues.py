@@ -11,7 +11,7 @@ from typing import Any
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.queue import QueueClient, QueueMessage
 
-from tools.doctor.commands import Commands, of_account
+from tools.doctor.commands import Commands, Open, inside, of_account
 from tools.doctor.findings import Finding, failed, ok, warning
 from tools.doctor.patient import Account, Patient, needed
 
@@ -110,7 +110,7 @@ def check_dead_letters(patient: Patient) -> Iterator[Finding]:
         f"the first says: {detail[:_MOST_DETAIL]}"
     )
     remedy = [
-        "python -m tools dead-letter list",
+        patient.commands.list_dead_letters(),
         *(line for reason in reasons for line in _against(reason, patient)),
     ]
     if count > before:
@@ -166,7 +166,7 @@ def _against(reason: str, patient: Patient) -> list[str]:
         case "forbidden_scope":
             return [
                 "# forbidden_scope: if producers may write there,",
-                commands.set("METRICS_ALLOWED_SCOPES", f"{scopes},$RESOURCE_ID"),
+                commands.set("METRICS_ALLOWED_SCOPES", Open(f"{inside(scopes)},$RESOURCE_ID")),
             ]
         case "expired":
             return ["# expired: the detail says what held them up, or that their time was old."]

@@ -12,7 +12,7 @@ from shared.gate import Gate
 from shared.json_client import JsonClient
 from shared.regions import Regions
 from shared.settings import DEFAULTS, Settings
-from tools.doctor.commands import quoted
+from tools.doctor.commands import Open, quoted
 from tools.doctor.findings import Finding, SkippedError, failed, ok, skipped, warning
 from tools.doctor.patient import Patient, needed
 
@@ -106,7 +106,7 @@ def _look_up(patient: Patient, settings: Settings, resource_id: str) -> str:
 def _remedy(text: str, patient: Patient, resource_id: str) -> list[str]:
     # Of the group, since that is what is listed.
     commands, scope = patient.commands, parent_of(resource_id).group
-    name = commands.set("METRICS_REGION", "$REGION")
+    name = commands.set("METRICS_REGION", Open("$REGION"))
     # A comment: pasted without a region it would take away one that is there.
     name_it = [f"# Or name the region, in messages or of METRICS_RESOURCE_ID: {name}"]
     if "AuthorizationFailed" in text or " 403" in text:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+
+from tools.doctor.commands import inside, quoted
 
 __all__ = ["redact"]
 
@@ -24,5 +26,15 @@ def redact(text: str, environ: Mapping[str, str]) -> str:
     text = _SHAPES.sub(lambda found: f"{found['name'] or ''}…", text)
     for name, value in environ.items():
         if len(value) >= _LEAST and _OF_SECRETS.search(name):
-            text = text.replace(value, "…")
+            for form in _forms(value):
+                text = text.replace(form, "…")
     return text
+
+
+def _forms(value: str) -> Iterator[str]:
+    """The value as it is, and as it may stand in a command."""
+    yield value
+    yield inside(value)
+    yield value.replace("'", "'\"'\"'")  # As shlex writes it.
+    if (escaped := quoted(value)).startswith("$'"):
+        yield escaped[2:-1]

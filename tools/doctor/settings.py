@@ -12,7 +12,7 @@ from shared.errors import ConfigurationError
 from shared.settings import DEFAULTS, Settings
 from shared.sources import load_sources
 from tools.app_settings import LOCAL_SETTINGS
-from tools.doctor.commands import Commands, Home
+from tools.doctor.commands import Commands, Home, Open
 from tools.doctor.findings import Finding, SkippedError, failed, ok, warning
 from tools.doctor.patient import Patient
 
@@ -74,7 +74,7 @@ def check(patient: Patient) -> Iterator[Finding]:
             problem,
             "# Its members, and an example of each kind, are in docs/sources/README.md; then:",
             "test -s sources.json && "
-            + patient.commands.set("METRICS_SOURCES", "$(cat sources.json)"),
+            + patient.commands.set("METRICS_SOURCES", Open("$(cat sources.json)")),
         )
     if not odd and not problems:
         yield ok(f"complete; {len(patient.sources)} sources")
@@ -132,7 +132,7 @@ def _remedy(name: str, patient: Patient) -> list[str]:
         case "METRICS_QUEUE":
             return [commands.set(name, "metrics")]
         case "MetricsStorage" if commands.home is Home.DEPLOYED:
-            account = patient.environ.get("AzureWebJobsStorage__accountName") or "$STORAGE"
+            account = patient.environ.get("AzureWebJobsStorage__accountName") or Open("$STORAGE")
             return [
                 "# With the app's identity, without a key:",
                 *([commands.unset(name)] if value else []),
@@ -147,7 +147,7 @@ def _remedy(name: str, patient: Patient) -> list[str]:
         case "METRICS_RESOURCE_ID":
             return [
                 'az resource list --query "[].id" --output tsv',
-                commands.set(name, "$RESOURCE_ID"),
+                commands.set(name, Open("$RESOURCE_ID")),
             ]
         case "METRICS_REGION":
             return [commands.set(name, _as_region(value))]
@@ -155,7 +155,7 @@ def _remedy(name: str, patient: Patient) -> list[str]:
             return [commands.set(name, "azure_cli")]
         case "METRICS_ALLOWED_SCOPES":
             # Never empty, not even by a variable that is: that would allow everything.
-            scope = "/subscriptions/$SUBSCRIPTION/resourceGroups/$GROUP_OF_RESOURCES"
+            scope = Open("/subscriptions/$SUBSCRIPTION/resourceGroups/$GROUP_OF_RESOURCES")
             return [commands.set(name, scope)]
         case _:
             return [commands.unset(name)]
@@ -166,7 +166,7 @@ def _as_region(text: str) -> str:
     try:
         return checked_region("".join(text.split()).lower())
     except ValueError:
-        return "$REGION"
+        return Open("$REGION")
 
 
 def _misspelt(patient: Patient) -> Iterator[Finding]:
@@ -211,7 +211,7 @@ def _wrong_triggers(environ: Mapping[str, str], commands: Commands) -> Iterator[
             "of the app ticks the timer",
             commands.set(own, "UseDevelopmentStorage=true")
             if commands.home is not Home.DEPLOYED
-            else commands.set(f"{own}__accountName", "$STORAGE"),
+            else commands.set(f"{own}__accountName", Open("$STORAGE")),
         )
     for function in _FUNCTIONS:
         for key in (f"AzureWebJobs.{function}.Disabled", f"AzureWebJobs_{function}_Disabled"):

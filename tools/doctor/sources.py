@@ -16,7 +16,7 @@ from shared.sources import Source
 from tools.doctor.commands import of_account, quoted
 from tools.doctor.findings import Finding, failed, ok, skipped, warning
 from tools.doctor.patient import Patient, needed
-from tools.doctor.storage import name_of
+from tools.doctor.storage import name_of, scope_of
 from tools.doctor.storage_errors import firewall
 
 __all__ = ["check"]
@@ -93,8 +93,8 @@ def _remedy(entry: dict[str, object], problems: str, patient: Patient) -> list[s
     if kind == "storage_queue":
         name, options = _account(entry, patient)
         if _NO_ROLE.search(problems):
-            scope = f"$(az storage account show --name {name} --query id --output tsv)"
-            return patient.commands.grant("Storage Queue Data Reader", patient.claims, scope)
+            reader = "Storage Queue Data Reader"
+            return patient.commands.grant(reader, patient.claims, scope_of(name))
         if _FIREWALLED.search(problems):
             return firewall(name)
         return [

@@ -12,6 +12,7 @@ from azure.storage.queue import QueueClient, QueueServiceClient
 from shared.connections import Connection, Patience, account_client, open_connection
 from shared.identity import make_credential
 from tools.doctor.claims import Claims, read_claims
+from tools.doctor.commands import Open, quoted
 from tools.doctor.findings import Finding, failed, ok, skipped
 from tools.doctor.identity import NOT_HERE, has_identity_endpoint, on_a_laptop
 from tools.doctor.patient import Account, Patient, needed
@@ -86,7 +87,7 @@ def check_roles(patient: Patient) -> Iterator[Finding]:
             f"{bearer} may not {', nor '.join(lacking)}: the app needs {APP_ROLE} on "
             f"{account.name}; a producer needs no more than {PRODUCER_ROLE}",
             *(
-                patient.commands.grant(APP_ROLE, account.claims, scope_of(account))
+                patient.commands.grant(APP_ROLE, account.claims, scope_of(account.name))
                 if account.claims
                 else _new_signature(account, patient)
             ),
@@ -102,16 +103,16 @@ def _new_signature(account: Account, patient: Patient) -> list[str]:
     return [
         "# Better an identity, as docs/settings.md has it; or a signature that allows it:",
         (
-            f"az storage account generate-sas --account-name {account.name} --services q "
+            f"az storage account generate-sas --account-name {quoted(account.name)} --services q "
             "--resource-types sco --permissions rwdlacup --expiry 2099-01-01 --https-only"
         ),
-        patient.commands.set("MetricsStorage", "$CONNECTION_STRING_WITH_IT"),
+        patient.commands.set("MetricsStorage", Open("$CONNECTION_STRING_WITH_IT")),
     ]
 
 
-def scope_of(account: Account) -> str:
-    """The account's resource ID, as a command that finds it."""
-    return f"$(az storage account show --name {account.name} --query id --output tsv)"
+def scope_of(account: str) -> Open:
+    """The resource ID of an account by its name, as a command that finds it."""
+    return Open(f"$(az storage account show --name {quoted(account)} --query id --output tsv)")
 
 
 def _open(connection: Connection, patient: Patient) -> QueueServiceClient:
@@ -132,7 +133,7 @@ def _identity_remedy(patient: Patient) -> list[str]:
     return [
         "# The identity of the connection, by client ID; without any it is the app's own:",
         f"az functionapp identity show {patient.commands.of_app}",
-        patient.commands.set("MetricsStorage__clientId", "$CLIENT_ID"),
+        patient.commands.set("MetricsStorage__clientId", Open("$CLIENT_ID")),
     ]
 
 

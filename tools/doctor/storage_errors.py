@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tools.doctor.commands import Commands, Home, quoted
+from tools.doctor.commands import Commands, Home, Open, quoted
 from tools.doctor.findings import Finding, failed
 from tools.doctor.patient import Account, Patient
 
@@ -44,12 +44,14 @@ def _unreached(text: str, account: Account, patient: Patient) -> Finding:
     where = f"{host} is not reached: {text}"
     name, _, port = host.partition(":")
     if name in _LOOPBACK and "refused" in text:
-        return failed(where, "# Azurite on this machine:", f"npx azurite --queuePort {port}")
+        return failed(
+            where, "# Azurite on this machine:", f"npx azurite --queuePort {quoted(port)}"
+        )
     if "resolve" in text:
         return failed(
             where,
             "# No account has that name, or its network is private. Its address is:",
-            f"az storage account show --name {account.name} "
+            f"az storage account show --name {quoted(account.name)} "
             "--query primaryEndpoints.queue --output tsv",
         )
     if "ssl" in text.lower() or "certificate" in text.lower():
@@ -57,11 +59,11 @@ def _unreached(text: str, account: Account, patient: Patient) -> Finding:
             where,
             "# A proxy that looks into TLS? Its certificate, for all that is in Python:",
             'export REQUESTS_CA_BUNDLE="$CA_FILE"',
-            f"openssl s_client -connect {host}:443 </dev/null",
+            f"openssl s_client -connect {quoted(host)}:443 </dev/null",
         )
     if "base64" in text or "padding" in text:
         return failed(f"{where}; the key is cut short", *_new_key(account, patient.commands))
-    return failed(where, *firewall(account.name), f"curl -sSI https://{host}/")
+    return failed(where, *firewall(account.name), f"curl -sSI https://{quoted(host)}/")
 
 
 def _refused(code: str, account: Account, patient: Patient) -> list[str]:
@@ -76,7 +78,8 @@ def _refused(code: str, account: Account, patient: Patient) -> list[str]:
                 "sudo timedatectl set-ntp true",
             ]
         case "AuthenticationFailed" | "KeyBasedAuthenticationNotPermitted" if account.claims:
-            return [f"az account show --query tenantId --output tsv  # {account.claims.tenant}?"]
+            tenant = quoted(account.claims.tenant)
+            return [f"az account show --query tenantId --output tsv  # {tenant}?"]
         case "KeyBasedAuthenticationNotPermitted":
             return [
                 "# Its keys are switched off; with the identity instead:",
@@ -91,11 +94,11 @@ def _refused(code: str, account: Account, patient: Patient) -> list[str]:
         case "AuthenticationFailed":
             return ["# The key is another one now:", *_new_key(account, commands)]
         case _:
-            return [f"az storage account show --name {account.name}"]
+            return [f"az storage account show --name {quoted(account.name)}"]
 
 
 def _new_key(account: Account, commands: Commands) -> list[str]:
-    string = (
+    string = Open(
         f"$(az storage account show-connection-string --name {quoted(account.name)} "
         "--query connectionString --output tsv)"
     )
@@ -106,11 +109,11 @@ def firewall(account: str) -> list[str]:
     """See who is let through to an account, and let this machine through."""
     return [
         (
-            f"az storage account show --name {account} "
+            f"az storage account show --name {quoted(account)} "
             '--query "{public: publicNetworkAccess, rules: networkRuleSet}"'
         ),
         (
-            f"az storage account network-rule add --account-name {account} "
+            f"az storage account network-rule add --account-name {quoted(account)} "
             '--ip-address "$(curl -s https://api.ipify.org)"'
         ),
     ]

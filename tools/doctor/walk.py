@@ -8,6 +8,7 @@ from dataclasses import replace
 from azure.core.exceptions import AzureError
 
 from shared.errors import RelayError
+from tools.dead_letter.wording import printable
 from tools.doctor import clock, host_json, identity, publishing, queues, resource, settings, storage
 from tools.doctor import sources as sampling
 from tools.doctor.findings import Check, Finding, SkippedError, failed, skipped
@@ -47,12 +48,19 @@ def walk(patient: Patient, arrived: Callable[[str], None] = lambda _: None) -> l
             replace(
                 finding,
                 link=link,
-                found=redact(" ".join(finding.found.split()), patient.environ),
-                remedy=redact(finding.remedy, patient.environ),
+                found=_plain(redact(finding.found, patient.environ)),
+                remedy="\n".join(
+                    printable(line) for line in redact(finding.remedy, patient.environ).split("\n")
+                ),
             )
             for finding in _findings(check, patient)
         ]
     return findings
+
+
+def _plain(text: str) -> str:
+    """In one line, and doing nothing to a terminal: producers and servers have a say in it."""
+    return printable(" ".join(text.split()))
 
 
 def _findings(check: Check, patient: Patient) -> Iterator[Finding]:
