@@ -27,9 +27,10 @@ from tools.dead_letter.pieces import Bundle
 from tools.dead_letter.wording import things
 
 if TYPE_CHECKING:
+    from azure.core.exceptions import AzureError
     from azure.storage.queue import QueueClient
 
-__all__ = ["Replay", "Totals", "bodies_of"]
+__all__ = ["Replay", "Totals", "bodies_of", "refused"]
 
 # Tries of a put that storage was too busy for, and seconds before the second one.
 _TRIES = 4
@@ -125,7 +126,7 @@ class Replay:
             try:
                 self._ingress.send_message(message_text(body), time_to_live=_FOR_EVER)
             except AzureError as exc:
-                if not (first and _refused(exc)):
+                if not (first and refused(exc)):
                     with queue_errors(
                         f"{about} may be in {self._ingress.queue_name} or not; they stay, marked: "
                         "see --in-doubt"
@@ -168,13 +169,24 @@ def bodies_of(plans: Sequence[Plan]) -> Iterator[bytes]:
         yield bundle.write()
 
 
-def _refused(exc: Exception) -> bool:
-    """Whether the message is surely not in the queue."""
-    from azure.core.exceptions import HttpResponseError, ServiceRequestError
+def refused(exc: AzureError) -> bool:
+    """Whether the message that was put is surely not in the queue."""
+    from azure.core.exceptions import HttpResponseError
 
     if isinstance(exc, HttpResponseError) and exc.status_code is not None:
-        return 400 <= exc.status_code < 500 or _busy(exc)
-    return isinstance(exc, ServiceRequestError)
+        # Source: "Common REST API error codes": 408 may come once the message is in.
+        return (400 <= exc.status_code < 500 and exc.status_code != 408) or _busy(exc)
+    return _unconnected(exc)
+
+
+def _unconnected(exc: AzureError) -> bool:
+    """Whether there was no connection to send by; a ServiceRequestError alone does not say so."""
+    from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+
+    inner = exc.inner_exception
+    first = next(iter(inner.args), None) if inner else None  # Of requests: what urllib3 gave up on.
+    causes = (inner, first, getattr(first, "reason", None))
+    return any(isinstance(one, ConnectTimeoutError | NewConnectionError) for one in causes)
 
 
 def _busy(exc: Exception) -> bool:
