@@ -272,6 +272,25 @@ async def test_a_letter_that_another_took_meanwhile_is_not_put_back(
     assert box.counts("--in-doubt") == {}
 
 
+async def test_a_letter_that_another_took_after_the_put_is_told(
+    box: Box, eventually: Ask
+) -> None:
+    box.put(*letters(points(box.site, "a")))
+
+    def keeper(passage: Passage) -> Answer:
+        if passage.kind == "drop":  # The hold has ended by now.
+            assert eventually(box.visible, bool)
+            next(box.letters.receive_messages(visibility_timeout=1).by_page())
+        return passage.forward()
+
+    with box.replaying(keeper=keeper, hold=1) as child:
+        assert child.wait(ENDED) == 1
+    assert "1 letter taken by another once the points were back: marked" in child.output
+    assert box.put_back() == {"a": 1}
+    assert eventually(box.visible, bool)
+    assert box.counts("--in-doubt") == {"invalid": 1}
+
+
 def test_an_answer_that_was_lost_leaves_letters_in_doubt(box: Box) -> None:
     box.put(*letters(points(box.site, "a")))
 
@@ -420,6 +439,30 @@ async def test_what_a_replay_brings_about_is_left_for_the_next_one(
         assert child.wait(ENDED) == 1, child.output
     assert box.refused()["late"] == 1
     assert box.put_back() == dict.fromkeys(box.names, 1)
+
+
+async def test_what_came_later_hides_nothing_that_was_there_before(
+    box: Box, eventually: Ask
+) -> None:
+    def keeper(passage: Passage) -> Answer:
+        if (passage.kind, passage.number) == ("take", 1):
+            later = datetime.now(UTC) + timedelta(seconds=1)  # Storage tells times by the second.
+            assert eventually(lambda: datetime.now(UTC) > later, bool)
+            for message in early:
+                box.letters.update_message(message, visibility_timeout=0)
+            box.put(*letters(*(points(box.site, f"late{number}") for number in range(40))))
+            held = list(box.letters.receive_messages(messages_per_page=32, visibility_timeout=1))
+            assert len(held) == 41
+            for message in sorted(held, key=lambda one: "early" in one.content):
+                box.letters.update_message(message, visibility_timeout=0)
+        return passage.forward()
+
+    box.put(*letters(points(box.site, "early")))
+    early = list(box.letters.receive_messages(visibility_timeout=600))
+    with box.replaying(keeper=keeper) as child:
+        assert child.wait(ENDED) == 0, child.output
+    assert box.put_back() == {"early": 1}
+    assert box.counts() == {"invalid": 40}
 
 
 def test_no_signature_of_a_url_is_printed() -> None:

@@ -72,8 +72,11 @@ class Holder:
         self._hold = hold
         self._receipts: dict[str, str] = {}  # Of what is held; the newest of each.
         self.as_of = datetime.now(UTC)  # By the clock of storage.
+        self._surveyed = self.as_of
         self.count = 0  # Messages in the queue then, those that another holds included.
         self.seen = 0
+        self.late = 0  # Messages that were taken, and came after `as_of`.
+        self._late_counted = 0  # Those of them that `count` counts.
         self.requests = 0
 
     def survey(self) -> None:
@@ -84,6 +87,7 @@ class Holder:
             self.requests += 1
             properties = self._client.get_queue_properties(raw_response_hook=self._note_time)
             self.count = properties.approximate_message_count or 0
+            self._surveyed = self.as_of
 
     def peek(self) -> Iterator[Held]:
         """Look at the first 32 messages without taking them."""
@@ -104,19 +108,21 @@ class Holder:
             with queue_errors(self._client.queue_name):
                 self.requests += 1
                 page = list(next(self._pages(), ()))
-            fresh = [
-                message
-                for message in page
-                if message.id not in self._receipts and message.inserted_on <= self.as_of
-            ]
+            new = [message for message in page if message.id not in self._receipts]
             self._receipts.update((message.id, message.pop_receipt) for message in page)
-            if not fresh:  # Nothing, or what was held for so long that it came back.
+            if not new:  # Nothing, or what was held for so long that it came back.
                 return
+            fresh = [message for message in new if message.inserted_on <= self.as_of]
+            late = [message for message in new if message.inserted_on > self.as_of]
+            self.late += len(late)
+            self._late_counted += sum(one.inserted_on <= self._surveyed for one in late)
             self.seen += len(fresh)
             for message in fresh:
                 if self._stop.asked():
                     return
                 yield _held(message)
+            if not fresh and not self.unseen:  # Else what keeps coming would be read for ever.
+                return
 
     def _pages(self) -> Iterator[Any]:
         return self._client.receive_messages(
@@ -126,7 +132,7 @@ class Holder:
     @property
     def unseen(self) -> int:
         """Messages that were there at the survey and could not be taken."""
-        return max(0, self.count - self.seen)
+        return max(0, self.count - self._late_counted - self.seen)
 
     @property
     def holds(self) -> int:

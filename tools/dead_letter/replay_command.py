@@ -136,7 +136,7 @@ class _Run:
 
 
 def _left(totals: Totals) -> int:
-    return int(bool(totals.stay or totals.in_doubt or totals.taken))
+    return int(bool(totals.stay or totals.in_doubt or totals.taken or totals.marked))
 
 
 def _warn(totals: Totals) -> None:
@@ -171,3 +171,9 @@ def _say(totals: Totals, box: Box, done: str) -> None:
         )
     if totals.taken:
         out.print(f"{things(totals.taken, 'letter')} taken by another meanwhile.", style="yellow")
+    if totals.marked:
+        out.print(
+            f"{things(totals.marked, 'letter')} taken by another once the points were back: marked, "
+            "if not deleted; see --in-doubt.",
+            style="yellow",
+        )

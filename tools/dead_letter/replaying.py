@@ -20,7 +20,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from shared.message_writer import MAX_MESSAGE_BYTES
-from shared.queues import message_text
+from shared.queues import FOR_EVER, message_text
 from tools.dead_letter.holding import Holder, QueueError, queue_errors
 from tools.dead_letter.judging import Plan
 from tools.dead_letter.pieces import Bundle
@@ -35,8 +35,6 @@ __all__ = ["Replay", "Totals", "bodies_of", "refused"]
 # Tries of a put that storage was too busy for, and seconds before the second one.
 _TRIES = 4
 _FIRST_PAUSE = 1.0
-# By default a message is gone after seven days.
-_FOR_EVER = -1
 
 
 class Totals:
@@ -50,6 +48,7 @@ class Totals:
         self.chosen = 0  # Entries that the filters let pass.
         self.in_doubt = 0  # Entries that are left alone.
         self.taken = 0  # Letters that another took meanwhile.
+        self.marked = 0  # Letters that another took once their points were put back.
         self.stay: Counter[str] = Counter()  # Why -> points.
 
     def count(self, plan: Plan) -> None:
@@ -124,7 +123,7 @@ class Replay:
         pause = _FIRST_PAUSE
         for left in reversed(range(_TRIES)):
             try:
-                self._ingress.send_message(message_text(body), time_to_live=_FOR_EVER)
+                self._ingress.send_message(message_text(body), time_to_live=FOR_EVER)
             except AzureError as exc:
                 if not (first and refused(exc)):
                     with queue_errors(
@@ -143,17 +142,15 @@ class Replay:
                 return
 
     def _settle(self, plans: Sequence[Plan]) -> None:
+        kept = [(plan.found.held[0].id, plan.settled()) for plan in plans if plan.left]
+        gone = [one.id for plan in plans if not plan.left for one in plan.found.held]
         try:
-            self._holder.rewrite(
-                [(plan.found.held[0].id, plan.settled()) for plan in plans if plan.left]
-            )
-            self._holder.drop(
-                [one.id for plan in plans if not plan.left for one in plan.found.held]
-            )
+            done = [*self._holder.rewrite(kept), *self._holder.drop(gone)]
         except QueueError as exc:
             raise QueueError(
                 f"{exc}; letters whose points were put back may be left, marked: see --in-doubt"
             ) from exc
+        self._totals.marked += done.count(False)
 
 
 def bodies_of(plans: Sequence[Plan]) -> Iterator[bytes]:
