@@ -272,9 +272,7 @@ async def test_a_letter_that_another_took_meanwhile_is_not_put_back(
     assert box.counts("--in-doubt") == {}
 
 
-async def test_a_letter_that_another_took_after_the_put_is_told(
-    box: Box, eventually: Ask
-) -> None:
+async def test_a_letter_that_another_took_after_the_put_is_told(box: Box, eventually: Ask) -> None:
     box.put(*letters(points(box.site, "a")))
 
     def keeper(passage: Passage) -> Answer:

@@ -48,6 +48,7 @@ class Totals:
         self.chosen = 0  # Entries that the filters let pass.
         self.in_doubt = 0  # Entries that are left alone.
         self.taken = 0  # Letters that another took meanwhile.
+        self.missed = 0  # Letters that were there and could not be seen.
         self.marked = 0  # Letters that another took once their points were put back.
         self.stay: Counter[str] = Counter()  # Why -> points.
 
