@@ -90,7 +90,8 @@ class Holder:
             try:
                 properties = self._client.get_queue_properties(raw_response_hook=self._note_time)
             except ResourceNotFoundError as exc:
-                raise QueueError(f"there is no queue {name}") from exc
+                why = f"there is no queue {name}; the app makes it when it first refuses something"
+                raise QueueError(why) from exc
         self.count = properties.approximate_message_count or 0
         self._surveyed = self.as_of
 
