@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,7 +13,7 @@ from typing import Any
 from azure.storage.queue import QueueClient
 from click.testing import CliRunner, Result
 
-from local.stack import Backend
+from local.stack import OURS, ROOT, Backend
 from shared.dead_letter import Origin, write_dead_letters
 from shared.model import Reason, Rejection
 from shared.queues import message_text
@@ -24,6 +27,7 @@ class Shell:
 
     def __init__(self, backend: Backend, queue: str) -> None:
         self._env = {**backend.app_settings(queue), "NO_COLOR": "1", "COLUMNS": "200"}
+        self.connection = self._env["MetricsStorage"]
         self.letters: QueueClient = backend.storage.get_queue_client(f"{queue}-dead-letter")
         self.ingress: QueueClient = backend.storage.get_queue_client(queue)
 
@@ -39,6 +43,14 @@ class Shell:
         )
         assert code is None or result.exit_code == code, result.output
         return result
+
+    def start(self, *arguments: str, **settings: str) -> subprocess.Popen[str]:
+        """The command as a process of its own, whose output is to be read."""
+        shell = {name: text for name, text in os.environ.items() if not name.startswith(OURS)}
+        env = {**shell, **self._env, **settings}
+        command = [sys.executable, "-m", "tools", "dead-letter", *arguments]
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, env=env, cwd=ROOT, stdout=pipe, stderr=pipe, text=True)
 
     def counts(self, *filters: str) -> dict[str, int]:
         """Reason -> points."""

@@ -12,11 +12,26 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from socket import gaierror
 from typing import Any
 
 import pytest
-from azure.core.exceptions import ServiceRequestError
+import requests
+from azure.core.exceptions import AzureError, ServiceRequestError
+from azure.core.pipeline.transport import RequestsTransport
+from azure.storage.queue import QueueClient
 from crank import cranked
+from urllib3 import HTTPConnectionPool
+from urllib3.connection import HTTPConnection
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    MaxRetryError,
+    NameResolutionError,
+    ProtocolError,
+    ProxyError,
+    ResponseError,
+    SSLError,
+)
 
 from local.processes import Child
 from local.stack import OURS, ROOT, Backend
@@ -24,6 +39,7 @@ from shared.dead_letter import Origin, write_dead_letters
 from shared.model import Reason, Rejection
 from shared.queues import message_text
 from tools.dead_letter.holding import QueueError, queue_errors
+from tools.dead_letter.replaying import refused
 
 from .letter_shell import Shell, letters, points
 from .toll import Answer, Keeper, Passage, toll
@@ -256,6 +272,23 @@ async def test_a_letter_that_another_took_meanwhile_is_not_put_back(
     assert box.counts("--in-doubt") == {}
 
 
+async def test_a_letter_that_another_took_after_the_put_is_told(box: Box, eventually: Ask) -> None:
+    box.put(*letters(points(box.site, "a")))
+
+    def keeper(passage: Passage) -> Answer:
+        if passage.kind == "drop":  # The hold has ended by now.
+            assert eventually(box.visible, bool)
+            next(box.letters.receive_messages(visibility_timeout=1).by_page())
+        return passage.forward()
+
+    with box.replaying(keeper=keeper, hold=1) as child:
+        assert child.wait(ENDED) == 1
+    assert "1 letter taken by another once the points were back: marked" in child.output
+    assert box.put_back() == {"a": 1}
+    assert eventually(box.visible, bool)
+    assert box.counts("--in-doubt") == {"invalid": 1}
+
+
 def test_an_answer_that_was_lost_leaves_letters_in_doubt(box: Box) -> None:
     box.put(*letters(points(box.site, "a")))
 
@@ -271,6 +304,7 @@ def test_an_answer_that_was_lost_leaves_letters_in_doubt(box: Box) -> None:
 
 
 REFUSALS = {
+    408: b"<Error><Code>OperationTimedOut</Code><Message>Late.</Message></Error>",
     403: b"<Error><Code>AuthorizationPermissionMismatch</Code><Message>No.</Message></Error>",
     503: b"<Error><Code>ServerBusy</Code><Message>Busy.</Message></Error>",
 }
@@ -292,6 +326,83 @@ async def test_a_put_that_is_refused_leaves_letters_as_they_were(box: Box, event
     assert eventually(box.visible, bool)
     assert box.counts("--in-doubt") == {}
     assert box.counts() == {"invalid": 1}
+
+
+def test_a_time_out_that_storage_tells_of_leaves_letters_in_doubt(
+    box: Box, eventually: Ask
+) -> None:
+    box.put(*letters(points(box.site, "a")))
+
+    def keeper(passage: Passage) -> Answer:
+        answer = passage.forward()
+        return refusal(408) if passage.kind == "put" else answer
+
+    with box.replaying(keeper=keeper, hold=1) as child:
+        assert child.wait(ENDED) == 1
+    assert "Error: 1 point of 1 letter may be in" in child.output
+    assert eventually(box.visible, bool)
+    assert box.counts("--in-doubt") == {"invalid": 1}
+    assert box.put_back() == {"a": 1}
+
+
+def gave_up(reason: Exception) -> MaxRetryError:
+    """What requests is told by urllib3, which was told not to try again."""
+    return MaxRetryError(HTTPConnectionPool("storage"), "/letters/messages", reason)
+
+
+# How a put failed -> whether the message is surely not in the queue.
+FAILURES = {
+    requests.exceptions.SSLError(gave_up(SSLError("bad record mac"))): False,
+    requests.exceptions.SSLError(SSLError("decryption failed")): False,
+    requests.exceptions.ProxyError(gave_up(ProxyError("cut", OSError("reset")))): False,
+    requests.exceptions.ConnectionError(gave_up(ResponseError("too many"))): False,
+    requests.exceptions.ConnectionError(ProtocolError("aborted", ConnectionResetError())): False,
+    requests.exceptions.ReadTimeout("no answer"): False,
+    requests.exceptions.ConnectTimeout(gave_up(ConnectTimeoutError("no way"))): True,
+    requests.exceptions.ConnectionError(
+        gave_up(NameResolutionError("storage", HTTPConnection("storage"), gaierror("unknown")))
+    ): True,
+}
+
+
+class Failing(requests.adapters.BaseAdapter):
+    """A way to storage on which every request fails."""
+
+    def __init__(self, failure: Exception) -> None:
+        super().__init__()
+        self._failure = failure
+
+    def send(self, *_: Any, **__: Any) -> Any:
+        raise self._failure
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+
+@pytest.mark.parametrize(("failure", "sure"), FAILURES.items(), ids=range(len(FAILURES)))
+def test_only_what_could_not_connect_is_surely_not_put(
+    backend: Backend, failure: Exception, sure: bool
+) -> None:
+    session = requests.Session()
+    session.mount("http://", Failing(failure))
+    assert (
+        refused(put_by(backend.azurite.connection_string, RequestsTransport(session=session)))
+        is sure
+    )
+
+
+def test_where_nobody_listens_nothing_is_put(backend: Backend) -> None:
+    with toll(backend.azurite.connection_string, let_through) as way:
+        pass
+    assert refused(put_by(way, RequestsTransport()))
+
+
+def put_by(way: str, transport: Any) -> AzureError:
+    """The error of a put, once."""
+    client = QueueClient.from_connection_string(way, "letters", transport=transport, retry_total=0)
+    with client, pytest.raises(AzureError) as caught:
+        client.send_message("text")
+    return caught.value
 
 
 async def test_a_queue_that_is_too_busy_is_asked_again(box: Box) -> None:
@@ -326,6 +437,30 @@ async def test_what_a_replay_brings_about_is_left_for_the_next_one(
         assert child.wait(ENDED) == 1, child.output
     assert box.refused()["late"] == 1
     assert box.put_back() == dict.fromkeys(box.names, 1)
+
+
+async def test_what_came_later_hides_nothing_that_was_there_before(
+    box: Box, eventually: Ask
+) -> None:
+    def keeper(passage: Passage) -> Answer:
+        if (passage.kind, passage.number) == ("take", 1):
+            later = datetime.now(UTC) + timedelta(seconds=1)  # Storage tells times by the second.
+            assert eventually(lambda: datetime.now(UTC) > later, bool)
+            for message in early:
+                box.letters.update_message(message, visibility_timeout=0)
+            box.put(*letters(*(points(box.site, f"late{number}") for number in range(40))))
+            held = list(box.letters.receive_messages(messages_per_page=32, visibility_timeout=1))
+            assert len(held) == 41
+            for message in sorted(held, key=lambda one: "early" in one.content):
+                box.letters.update_message(message, visibility_timeout=0)
+        return passage.forward()
+
+    box.put(*letters(points(box.site, "early")))
+    early = list(box.letters.receive_messages(visibility_timeout=600))
+    with box.replaying(keeper=keeper) as child:
+        assert child.wait(ENDED) == 0, child.output
+    assert box.put_back() == {"early": 1}
+    assert box.counts() == {"invalid": 40}
 
 
 def test_no_signature_of_a_url_is_printed() -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -20,6 +23,9 @@ from shared.queues import message_text
 from tools.__main__ import main
 
 from .letter_shell import Shell, letters, points
+from .toll import Answer, Passage, toll
+
+Ask = Callable[[Callable[[], Any], Callable[[Any], bool]], Any]
 
 OUTSIDE = {"METRICS_ALLOWED_SCOPES": "/subscriptions/none-of-yours"}
 
@@ -112,19 +118,50 @@ async def test_expired_points_stay_unless_they_are_restamped(
         assert "This changes history" in no.stderr
         assert shell.counts() == {"expired": 2}
         yes = shell.run("replay", "--restamp", "--yes")
-        assert "RESTAMP: Expired points get the time of now" in yes.stderr
+        assert "RESTAMP: 2 points got the time of now" in yes.stderr
         await crank.turn()
         assert crank.stored(site) == {"a": (1.0, 1), "b": (1.0, 1)}
+    assert "RESTAMP" not in shell.run("replay", "--restamp", "--yes").stderr
     assert shell.counts() == {}
 
 
-def test_the_queue_need_not_exist(shell: Shell) -> None:
-    result = shell.run("list")
-    assert result.stdout == f"{shell.letters.queue_name}: 0 letters, 0 points\n"
-    assert "No such letter." in shell.run("show").stderr
-    shell.run("purge", "--yes")
-    shell.ingress.create_queue()
-    shell.run("replay", "--yes")
+def test_a_queue_that_is_missing_is_told_from_an_empty_one(shell: Shell) -> None:
+    for command in (["list"], ["show"], ["purge", "--yes"], ["replay", "--dry-run"]):
+        result = shell.run(*command, code=1)
+        assert f"Error: there is no queue {shell.letters.queue_name};" in result.stderr
+        assert result.stdout in {"", "Deleted: 0 letters, 0 points.\n"}
+
+
+def test_an_empty_queue_is_none_that_is_wrong(box: Shell) -> None:
+    assert box.run("list").stdout == f"{box.letters.queue_name}: 0 letters, 0 points\n"
+    assert "No such letter." in box.run("show").stderr
+    box.run("purge", "--yes")
+    box.run("replay", "--yes")
+
+
+@pytest.mark.parametrize(("count", "bars"), [(0, False), (1, True)])
+def test_a_bar_is_shown_where_there_is_something_to_count(
+    box: Shell, site: str, count: int, bars: bool
+) -> None:
+    box.put(*letters(*[points(site, "a")] * count))
+    shown = box.start("list", FORCE_COLOR="1", TERM="xterm").communicate(timeout=60)[1]
+    assert ("Counting letters" in shown) is bars
+
+
+@pytest.mark.parametrize("end", ["", "-poison"])
+@pytest.mark.parametrize("command", [["purge", "--yes"], ["replay", "--yes"], ["list"], ["show"]])
+def test_the_ingress_queue_is_not_taken_for_a_dead_letter_queue(
+    box: Shell, site: str, command: list[str], end: str
+) -> None:
+    box.ingress.send_message(points(site, "a"))
+    name = f"{box.ingress.queue_name}{end}"
+    refusal = f"Error: {name} is no dead-letter queue"
+    assert refusal in box.run(*command, "--dead-letter-queue", name, code=2).stderr
+    by_setting = {"METRICS_DEAD_LETTER_QUEUE": name}
+    assert refusal in box.run(*command, code=2, settings=by_setting).stderr
+    other = box.run(*command, "--queue", "orders", "--dead-letter-queue", name, code=2)
+    assert refusal in other.stderr
+    assert box.waiting() == 1
 
 
 def test_a_misspelt_ingress_queue_is_an_error_and_nothing_happens(box: Shell, site: str) -> None:
@@ -200,9 +237,62 @@ def test_a_short_queue_is_not_touched_by_who_only_looks(box: Shell, site: str) -
 def test_letters_that_another_holds_are_said_to_be_there(box: Shell, site: str) -> None:
     box.put(*letters(*(points(site, "a") for _ in range(40))))
     next(box.letters.receive_messages(messages_per_page=10, visibility_timeout=60).by_page())
-    result = box.run("list")
+    more = "10 letters more, by the queue's count, could not be seen"
+    result = box.run("list", code=1)
     assert "30 letters" in result.stdout
-    assert "10 letters more, by the queue's count, could not be seen" in result.stderr
+    assert more in result.stderr
+    box.run("show")
+    assert more in box.run("purge", "--reason", "expired", code=1).stderr
+    assert more in box.run("purge", "--reason", "expired", "--yes", code=1).stderr
+    assert more in box.run("replay", "--dry-run", code=1).stderr
+    assert more in box.run("replay", "--yes", code=1).stderr
+    assert box.waiting() == 1
+
+
+def test_a_reader_that_leaves_has_the_letters_given_back(box: Shell, site: str) -> None:
+    names = [f"{number}".ljust(250, "x") for number in range(40)]  # More than a pipe holds.
+    box.put(*letters(*(points(site, *names) for _ in range(64))))
+    with box.start("show") as showing:
+        assert showing.stdout
+        assert showing.stdout.readline() == "{\n"
+        showing.stdout.close()
+        assert showing.wait(60) == 1
+    taken = list(box.letters.receive_messages(messages_per_page=32, visibility_timeout=1))
+    assert len(taken) == 64
+
+
+def test_a_count_cut_short_says_so(box: Shell, site: str) -> None:
+    box.put(*letters(*(points(site, "a") for _ in range(40))))
+
+    def keeper(passage: Passage) -> Answer:
+        if (passage.kind, passage.number) == ("take", 2):
+            os.kill(os.getpid(), signal.SIGINT)
+        return passage.forward()
+
+    with toll(box.connection, keeper) as way:
+        result = box.run("list", code=1, settings={"MetricsStorage": way})
+    (first, *_) = result.stdout.splitlines()
+    assert first == f"{box.letters.queue_name}: 32 letters, 32 points so far"
+
+
+def test_what_came_after_the_count_is_left_and_counted_apart(
+    box: Shell, site: str, eventually: Ask
+) -> None:
+    box.put(*letters(*(points(site, "a") for _ in range(40))))
+
+    def keeper(passage: Passage) -> Answer:
+        if (passage.kind, passage.number) == ("take", 1):
+            later = datetime.now(UTC) + timedelta(seconds=1)  # Storage tells times by the second.
+            assert eventually(lambda: datetime.now(UTC) > later, bool)
+            box.put(*letters(points(site, "b")))
+        return passage.forward()
+
+    with toll(box.connection, keeper) as way:
+        done = box.run("purge", answer="y\n", settings={"MetricsStorage": way})
+    assert "1 letter came since; left for the next time." in done.stderr
+    assert "could not be seen" not in done.stderr
+    assert "Deleted: 40 letters, 40 points." in done.stdout
+    assert box.counts() == {"invalid": 1}
 
 
 def test_show_prints_what_is_chosen_of_a_letter_and_stops_at_the_limit(
@@ -230,7 +320,8 @@ def test_replay_asks_and_limits_and_takes_what_the_filters_choose(box: Shell, si
     ]
     box.put(*map(message_text, write_dead_letters(given, datetime.now(UTC))))
     asked = box.run("replay", "--id", "beta", code=1, answer="n\n")
-    assert f"Put 1 point back into {box.ingress.queue_name}?" in asked.stderr
+    place = f"{box.ingress.queue_name} at {box.ingress.primary_hostname}"
+    assert f"Put 1 point back into {place}?" in asked.stderr
     assert box.waiting() == 0
     box.run("replay", "--id", "beta", answer="y\n")
     (letter,) = box.shown()
@@ -262,6 +353,8 @@ def test_purge_deletes_what_is_chosen_and_writes_it_down_first(
     file = tmp_path / "letters.jsonl"
     no = box.run("purge", "--older-than", "1d", "--export", str(file), code=1, answer="n\n")
     assert "100 letters, 100 points" in no.stdout
+    place = f"{box.letters.queue_name} at {box.letters.primary_hostname}"
+    assert f"Delete this, for good, from {place}?" in no.stderr
     assert not file.exists()
     done = box.run("purge", "--older-than", "1d", "--export", str(file), answer="y\n")
     assert "Deleted: 100 letters, 100 points." in done.stdout
@@ -269,7 +362,10 @@ def test_purge_deletes_what_is_chosen_and_writes_it_down_first(
     kept = Counter(json.dumps(line["refused"][0]["message"]) for line in lines)
     assert kept == Counter(contents)
     assert box.counts() == {"invalid": 1, "unreadable": 1}
-    assert "File exists" in box.run("purge", "--yes", "--export", str(file), code=2).stderr
+    for options in (["--yes"], []):
+        refused = box.run("purge", *options, "--export", str(file), code=2)
+        assert "File exists" in refused.stderr
+        assert refused.stdout == ""
     box.run("purge", "--yes")
     assert box.counts() == {"unreadable": 1}
     box.run("purge", "--reason", "unreadable", "--yes")

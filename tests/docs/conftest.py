@@ -37,6 +37,7 @@ def azure() -> Iterator[Backend]:
                 "METRICS_SAMPLE_SCHEDULE": "0 0 0 1 1 *",
                 "REQUESTS_CA_BUNDLE": certificate,
             }
+            storage.create_queue(f"{INGRESS}-dead-letter")  # As a deployment makes it.
             with run_app(backend, settings, queue=INGRESS):
                 yield backend
 

@@ -37,6 +37,10 @@ class Box:
         """The name of the queue."""
         return self.queues.dead_letter
 
+    def place(self, queue: str) -> str:
+        """`QUEUE at ACCOUNT`, for who is asked whether it is meant."""
+        return f"{queue} at {self.queues.open(queue).primary_hostname}"
+
 
 def box_options(command: Command) -> Command:
     """Add the options that name the queue; the command gets a `box` for them."""
@@ -54,7 +58,9 @@ def box_options(command: Command) -> Command:
     ) -> Any:
         found = find_queues(settings_file, connection, account, queue)
         queues = Queues(found.connection, found.ingress, dead_letter_queue or found.dead_letter)
-        return command(box=Box(queues, read_app_settings(settings_file), hold), **others)
+        settings = read_app_settings(settings_file)
+        _refuse_ingress(queues, settings)
+        return command(box=Box(queues, settings, hold), **others)
 
     return queue_options(  # type: ignore[return-value]
         click.option(
@@ -92,7 +98,9 @@ def walk(
     with holding(box.queues.open(box.name), stop, box.hold) as holder:
         holder.as_of = min(holder.as_of, as_of or holder.as_of)
         look = only_look and holder.count <= MOST_TAKEN
-        with progress() as bar:
+        bar = progress()
+        bar.disable |= not holder.count
+        with bar:
             task = bar.add_task(label, total=holder.count)
 
             def counted(messages: Iterable[Held]) -> Iterator[Held]:
@@ -105,16 +113,29 @@ def walk(
                     break
             else:
                 if not stop.asked():
+                    holder.missed = holder.unseen
                     _say_unseen(holder)
             if finish and not stop.asked():
                 finish()
     return holder
 
 
+def _refuse_ingress(queues: Queues, settings: Mapping[str, str]) -> None:
+    """A purge of messages that nobody refused must not be a matter of a misspelt name."""
+    for ingress in (queues.ingress, settings.get("METRICS_QUEUE") or "metrics"):
+        if queues.dead_letter in {ingress, f"{ingress}-poison"}:
+            raise click.UsageError(
+                f"{queues.dead_letter} is no dead-letter queue: it belongs to the ingress queue "
+                f"{ingress}; see --dead-letter-queue"
+            )
+
+
 def _say_unseen(holder: Holder) -> None:
-    if holder.unseen > 0:
+    if holder.late:
+        err.print(f"{things(holder.late, 'letter')} came since; left for the next time.")
+    if holder.missed:
         err.print(
-            f"{things(holder.unseen, 'letter')} more, by the queue's count, could not be seen: "
+            f"{things(holder.missed, 'letter')} more, by the queue's count, could not be seen: "
             "another command holds them, or one that was killed did; they come back by themselves.",
             style="yellow",
         )

@@ -46,7 +46,8 @@ def list_letters(box: Box, as_json: bool, **filters: Any) -> None:
     """Count what was refused, by reason and by what was wrong.
 
     Costs a request for each 32 letters to take them and one for each letter to give it back; up to
-    32 letters are looked at with one request, and not taken.
+    32 letters are looked at with one request, and not taken. Exits with 1 where letters
+    are there that could not be seen.
     """
     selection, tally, now = Selection(**filters), Tally(), datetime.now(UTC)
 
@@ -66,12 +67,12 @@ def list_letters(box: Box, as_json: bool, **filters: Any) -> None:
         }
         out.print(json.dumps(whole, indent=2), markup=False)
     else:
-        out.print(f"{box.name}: {tally}", markup=False)
+        out.print(f"{box.name}: {tally}{' so far' if stop.asked() else ''}", markup=False)
         tally.show()
     err.print(
         f"Looked at {things(holder.seen, 'letter')} with {things(holder.requests, 'request')}."
     )
-    if stop.asked():
+    if stop.asked() or holder.missed:
         sys.exit(1)
 
 

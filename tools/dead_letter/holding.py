@@ -72,18 +72,28 @@ class Holder:
         self._hold = hold
         self._receipts: dict[str, str] = {}  # Of what is held; the newest of each.
         self.as_of = datetime.now(UTC)  # By the clock of storage.
+        self._surveyed = self.as_of
         self.count = 0  # Messages in the queue then, those that another holds included.
         self.seen = 0
+        self.missed = 0  # Of all that was to be seen; known once a walk was at the end.
+        self.late = 0  # Messages that were taken, and came after `as_of`.
+        self._late_counted = 0  # Those of them that `count` counts.
         self.requests = 0
 
     def survey(self) -> None:
-        """Find out how long the queue is, and what time it is there; nothing where it is not."""
+        """Find out how long the queue is, and what time it is there. Raises QueueError."""
         from azure.core.exceptions import ResourceNotFoundError
 
-        with queue_errors(self._client.queue_name), contextlib.suppress(ResourceNotFoundError):
+        name = self._client.queue_name
+        with queue_errors(name):
             self.requests += 1
-            properties = self._client.get_queue_properties(raw_response_hook=self._note_time)
-            self.count = properties.approximate_message_count or 0
+            try:
+                properties = self._client.get_queue_properties(raw_response_hook=self._note_time)
+            except ResourceNotFoundError as exc:
+                why = f"there is no queue {name}; the app makes it when it first refuses something"
+                raise QueueError(why) from exc
+        self.count = properties.approximate_message_count or 0
+        self._surveyed = self.as_of
 
     def peek(self) -> Iterator[Held]:
         """Look at the first 32 messages without taking them."""
@@ -104,19 +114,21 @@ class Holder:
             with queue_errors(self._client.queue_name):
                 self.requests += 1
                 page = list(next(self._pages(), ()))
-            fresh = [
-                message
-                for message in page
-                if message.id not in self._receipts and message.inserted_on <= self.as_of
-            ]
+            new = [message for message in page if message.id not in self._receipts]
             self._receipts.update((message.id, message.pop_receipt) for message in page)
-            if not fresh:  # Nothing, or what was held for so long that it came back.
+            if not new:  # Nothing, or what was held for so long that it came back.
                 return
+            fresh = [message for message in new if message.inserted_on <= self.as_of]
+            late = [message for message in new if message.inserted_on > self.as_of]
+            self.late += len(late)
+            self._late_counted += sum(one.inserted_on <= self._surveyed for one in late)
             self.seen += len(fresh)
             for message in fresh:
                 if self._stop.asked():
                     return
                 yield _held(message)
+            if not fresh and not self.unseen:  # Else what keeps coming would be read for ever.
+                return
 
     def _pages(self) -> Iterator[Any]:
         return self._client.receive_messages(
@@ -126,7 +138,7 @@ class Holder:
     @property
     def unseen(self) -> int:
         """Messages that were there at the survey and could not be taken."""
-        return max(0, self.count - self.seen)
+        return max(0, self.count - self._late_counted - self.seen)
 
     @property
     def holds(self) -> int:
@@ -197,13 +209,20 @@ class Holder:
 def holding(client: QueueClient, stop: Stop, hold: int | None = None) -> Iterator[Holder]:
     """Hold messages of the queue within the block; what is left at its end is given back.
 
-    After an error nothing more is asked of the queue: what is held comes back by itself.
+    After an error of the queue, or a second Ctrl-C, nothing more is asked of it: what is held comes
+    back by itself.
     """
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="letters") as threads:
         holder = Holder(client, threads, stop, hold)
         try:
             holder.survey()
-            yield holder
+            try:
+                yield holder
+            except (QueueError, KeyboardInterrupt):
+                raise
+            except BaseException:  # A pipe that nobody reads any more, for one.
+                holder.give_back()
+                raise
             holder.give_back()
         except BaseException:
             threads.shutdown(wait=False, cancel_futures=True)

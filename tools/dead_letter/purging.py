@@ -53,6 +53,7 @@ def purge_letters(box: Box, export: Path | None, yes: bool, **filters: Any) -> N
             return []
         return selection.of(found, now)
 
+    _try_out(export)
     as_of = None
     if not yes:
         tally = Tally()
@@ -61,19 +62,18 @@ def purge_letters(box: Box, export: Path | None, yes: bool, **filters: Any) -> N
             tally.add(found, chosen(found))
 
         with stoppable() as stop:
-            as_of = walk(box, stop, "Counting letters", count, only_look=True).as_of
+            counted = walk(box, stop, "Counting letters", count, only_look=True)
+            as_of = counted.as_of
         if stop.asked():
             sys.exit(1)
         out.print(f"{box.name}: {tally}", markup=False)
         tally.show()
         if not tally.letters:
-            return
-        text = f"Delete {'all of ' if selection.everything() else ''}this, for good?"
+            sys.exit(int(bool(counted.missed)))
+        everything = "all of " if selection.everything() else ""
+        text = f"Delete {everything}this, for good, from {box.place(box.name)}?"
         click.confirm(text, abort=True, err=True)
-    try:
-        file = export.open("xb") if export else None
-    except OSError as exc:
-        raise click.BadParameter(f"{export}: {exc.strerror}", param_hint="--export") from exc
+    file = _open(export)
     purge = _Purge(file)
 
     def delete(found: Found, holder: Holder) -> None:
@@ -81,11 +81,25 @@ def purge_letters(box: Box, export: Path | None, yes: bool, **filters: Any) -> N
 
     try:
         with stoppable() as stop:
-            walk(box, stop, "Deleting letters", delete, as_of=as_of, finish=purge.flush)
+            walked = walk(box, stop, "Deleting letters", delete, as_of=as_of, finish=purge.flush)
     finally:  # After an error too: what was done until then is done.
         taken = purge.say(export)
-    if stop.asked() or taken:
+    if stop.asked() or taken or walked.missed:
         sys.exit(1)
+
+
+def _open(export: Path | None) -> IO[bytes] | None:
+    try:
+        return export.open("xb") if export else None
+    except OSError as exc:
+        raise click.BadParameter(f"{export}: {exc.strerror}", param_hint="--export") from exc
+
+
+def _try_out(export: Path | None) -> None:
+    """An unusable file is better known before anybody has waited for a count, and answered."""
+    if file := _open(export):
+        file.close()
+        Path(file.name).unlink()
 
 
 class _Purge:

@@ -44,7 +44,8 @@ def replay_letters(
 
     What would be refused again stays, by the app settings that this command finds: give it the
     app's with --settings. What a replay that was killed may have put back already stays too,
-    unless --in-doubt chooses it: it might count twice. Exits with 1 where something stays.
+    unless --in-doubt chooses it: it might count twice. Exits with 1 where something stays, or was
+    not seen.
     """
     run = _Run(box, Selection(**filters), rules_of(box.settings, box.queues), restamp, limit)
     with stoppable() as stop:
@@ -54,10 +55,11 @@ def replay_letters(
             _say(totals, box, "would be put back")
             if dry_run or stop.asked() or not totals.points:
                 sys.exit(stop.asked() or _left(totals))
-    if restamp and (yes or totals.restamped):
-        _warn(totals)
     if not yes:
-        text = f"Put {things(totals.points, 'point')} back into {box.queues.ingress}?"
+        if totals.restamped:
+            _warn(totals, "gets" if totals.restamped == 1 else "get")
+        where = box.place(box.queues.ingress)
+        text = f"Put {things(totals.points, 'point')} back into {where}?"
         click.confirm(text, abort=True, err=True)
     totals = Totals()
     try:
@@ -65,6 +67,8 @@ def replay_letters(
             run.perform(stop, as_of, totals)
     finally:  # After an error too: what was done until then is done.
         _say(totals, box, "put back")
+        if yes and totals.restamped:
+            _warn(totals, "got")
     sys.exit(stop.asked() or _left(totals))
 
 
@@ -92,6 +96,7 @@ class _Run:
             return self._goes_on(totals)
 
         holder = walk(self._box, stop, "Judging letters", visit, only_look=True)
+        totals.missed = holder.missed
         return totals, holder.as_of
 
     def perform(self, stop: Stop, as_of: datetime | None, totals: Totals) -> None:
@@ -115,7 +120,8 @@ class _Run:
             for replay in replays:
                 replay.flush()
 
-        walk(self._box, stop, "Replaying letters", visit, as_of=as_of, finish=finish)
+        holder = walk(self._box, stop, "Replaying letters", visit, as_of=as_of, finish=finish)
+        totals.missed = holder.missed
 
     def _plan(self, found: Found, totals: Totals) -> Plan | None:
         entries = self._selection.of(found, self._started)
@@ -136,12 +142,13 @@ class _Run:
 
 
 def _left(totals: Totals) -> int:
-    return int(bool(totals.stay or totals.in_doubt or totals.taken))
+    return int(
+        bool(totals.stay or totals.in_doubt or totals.taken or totals.marked or totals.missed)
+    )
 
 
-def _warn(totals: Totals) -> None:
-    count = things(totals.restamped, "point") if totals.restamped else "Expired points"
-    verb = "gets" if totals.restamped == 1 else "get"
+def _warn(totals: Totals, verb: str) -> None:
+    count = things(totals.restamped, "point")
     now = utc_text(datetime.now(UTC).replace(microsecond=0))
     err.print(
         f"RESTAMP: {count} {verb} the time of now, {now}. "
@@ -171,3 +178,9 @@ def _say(totals: Totals, box: Box, done: str) -> None:
         )
     if totals.taken:
         out.print(f"{things(totals.taken, 'letter')} taken by another meanwhile.", style="yellow")
+    if totals.marked:
+        out.print(
+            f"{things(totals.marked, 'letter')} taken by another once the points were back: "
+            "marked, if not deleted; see --in-doubt.",
+            style="yellow",
+        )

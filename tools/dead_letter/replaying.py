@@ -20,22 +20,21 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from shared.message_writer import MAX_MESSAGE_BYTES
-from shared.queues import message_text
+from shared.queues import FOR_EVER, message_text
 from tools.dead_letter.holding import Holder, QueueError, queue_errors
 from tools.dead_letter.judging import Plan
 from tools.dead_letter.pieces import Bundle
 from tools.dead_letter.wording import things
 
 if TYPE_CHECKING:
+    from azure.core.exceptions import AzureError
     from azure.storage.queue import QueueClient
 
-__all__ = ["Replay", "Totals", "bodies_of"]
+__all__ = ["Replay", "Totals", "bodies_of", "refused"]
 
 # Tries of a put that storage was too busy for, and seconds before the second one.
 _TRIES = 4
 _FIRST_PAUSE = 1.0
-# By default a message is gone after seven days.
-_FOR_EVER = -1
 
 
 class Totals:
@@ -49,6 +48,8 @@ class Totals:
         self.chosen = 0  # Entries that the filters let pass.
         self.in_doubt = 0  # Entries that are left alone.
         self.taken = 0  # Letters that another took meanwhile.
+        self.missed = 0  # Letters that were there and could not be seen.
+        self.marked = 0  # Letters that another took once their points were put back.
         self.stay: Counter[str] = Counter()  # Why -> points.
 
     def count(self, plan: Plan) -> None:
@@ -123,9 +124,9 @@ class Replay:
         pause = _FIRST_PAUSE
         for left in reversed(range(_TRIES)):
             try:
-                self._ingress.send_message(message_text(body), time_to_live=_FOR_EVER)
+                self._ingress.send_message(message_text(body), time_to_live=FOR_EVER)
             except AzureError as exc:
-                if not (first and _refused(exc)):
+                if not (first and refused(exc)):
                     with queue_errors(
                         f"{about} may be in {self._ingress.queue_name} or not; they stay, marked: "
                         "see --in-doubt"
@@ -142,17 +143,15 @@ class Replay:
                 return
 
     def _settle(self, plans: Sequence[Plan]) -> None:
+        kept = [(plan.found.held[0].id, plan.settled()) for plan in plans if plan.left]
+        gone = [one.id for plan in plans if not plan.left for one in plan.found.held]
         try:
-            self._holder.rewrite(
-                [(plan.found.held[0].id, plan.settled()) for plan in plans if plan.left]
-            )
-            self._holder.drop(
-                [one.id for plan in plans if not plan.left for one in plan.found.held]
-            )
+            done = [*self._holder.rewrite(kept), *self._holder.drop(gone)]
         except QueueError as exc:
             raise QueueError(
                 f"{exc}; letters whose points were put back may be left, marked: see --in-doubt"
             ) from exc
+        self._totals.marked += done.count(False)
 
 
 def bodies_of(plans: Sequence[Plan]) -> Iterator[bytes]:
@@ -168,13 +167,24 @@ def bodies_of(plans: Sequence[Plan]) -> Iterator[bytes]:
         yield bundle.write()
 
 
-def _refused(exc: Exception) -> bool:
-    """Whether the message is surely not in the queue."""
-    from azure.core.exceptions import HttpResponseError, ServiceRequestError
+def refused(exc: AzureError) -> bool:
+    """Whether the message that was put is surely not in the queue."""
+    from azure.core.exceptions import HttpResponseError
 
     if isinstance(exc, HttpResponseError) and exc.status_code is not None:
-        return 400 <= exc.status_code < 500 or _busy(exc)
-    return isinstance(exc, ServiceRequestError)
+        # Source: "Common REST API error codes": 408 may come once the message is in.
+        return (400 <= exc.status_code < 500 and exc.status_code != 408) or _busy(exc)
+    return _unconnected(exc)
+
+
+def _unconnected(exc: AzureError) -> bool:
+    """Whether there was no connection to send by; a ServiceRequestError alone does not say so."""
+    from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+
+    inner = exc.inner_exception
+    first = next(iter(inner.args), None) if inner else None  # Of requests: what urllib3 gave up on.
+    causes = (inner, first, getattr(first, "reason", None))
+    return any(isinstance(one, ConnectTimeoutError | NewConnectionError) for one in causes)
 
 
 def _busy(exc: Exception) -> bool:
