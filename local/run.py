@@ -56,6 +56,7 @@ def main() -> int:
             shell = OWN | {name: text for name, text in os.environ.items() if name in PASSED_ON}
             here = [{"resourceId": OWN["METRICS_RESOURCE_ID"], "region": OWN["METRICS_REGION"]}]
             backend.control("PUT", "resources", json={"resources": here})
+            backend.storage.create_queue(f"{INGRESS}-dead-letter")  # As the templates do.
             print(
                 f"\nEnqueue metric messages into the queue {INGRESS!r} of\n"
                 f"  CONNECTION_STRING='{backend.azurite.connection_string}'\n"
