@@ -182,6 +182,43 @@ def test_what_is_used_wrongly_is_said(options: str, said: str, send: Send) -> No
     assert said in done.stderr
 
 
+# --- Connections ---------------------------------------------------------------------------------
+
+
+def test_a_connection_string_is_a_connection(
+    send: Send, ingress: QueueClient, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MetricsStorage")
+    string = backend.azurite.connection_string
+    done = send("-", "--connection", string, given=line(1))
+    assert done.exit_code == 0, done.output
+    assert values(messages(ingress)) == [1]
+
+
+KEY = "c2VjcmV0LWtleQ=="
+SECRETS = {
+    "a string as an account": ("--account", f"AccountName=orders;AccountKey={KEY}"),
+    "a signature as an account": ("--account", f"orders.queue.core.windows.net?sig={KEY}"),
+    "half a string": ("--connection", f"AccountKey={KEY}"),
+    "a key with its quotes": ("--connection", f"x;{KEY}"),
+}
+
+
+@pytest.mark.parametrize("options", SECRETS.values(), ids=SECRETS)
+def test_what_may_be_a_secret_is_not_said_again(options: tuple[str, str], send: Send) -> None:
+    done = send("-", *options, given=line(1))
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert KEY not in done.stderr
+    assert done.stderr.startswith(f"Error: {options[0]} is ")
+
+
+@pytest.mark.parametrize("account", ["http://127.0.0.1:10001/devstoreaccount1", "orders"])
+def test_an_account_to_which_no_token_goes_is_refused(account: str, send: Send) -> None:
+    done = send("-", "--account", account, given=line(1))
+    assert done.exit_code == 1
+    assert f"--account is {account!r}: expected https://NAME.queue." in done.stderr
+
+
 # --- Files ---------------------------------------------------------------------------------------
 
 THREE = [json.loads(line(0)), document(1), json.loads(line(2))]
