@@ -21,6 +21,7 @@ from tools.console import err, progress
 from tools.dispatch import Brake, Outcome, dispatch
 from tools.ingress import Queues, find_queues, queue_options
 from tools.point_entry import PointEntry, PointError
+from tools.send_again import again
 from tools.send_input import Entry, entries
 from tools.send_options import ADDRESS, point_options, read_point
 from tools.send_reading import Tally, read_into, window_of
@@ -113,7 +114,8 @@ def send(  # noqa: PLR0917 (options come by name)
         click.echo(sent(spool, outcome, checked - begun, time.monotonic() - checked))
         if len(outcome.put) < len(spool.messages):
             wrong = True
-            for line in left_over(spool, outcome, _path(file), from_line):
+            command = again(click.get_current_context())
+            for line in left_over(spool, outcome, _path(file), from_line, command):
                 click.echo(line, err=True)
         if watcher is not None and outcome.put:
             wrong |= _watch(watcher, outcome, timeout or _TIMEOUT)

@@ -40,16 +40,19 @@ def sent(spool: Spool, outcome: Outcome, checking: float, sending: float) -> str
     )
 
 
-def left_over(spool: Spool, outcome: Outcome, name: str | None, start: int) -> Iterator[str]:
+def left_over(
+    spool: Spool, outcome: Outcome, name: str | None, start: int, command: str
+) -> Iterator[str]:
     """How to send what is left, neither twice nor forgotten.
 
     `name` is of the file that it came from, None where that cannot be read again; `start` is the
-    entry at which it was begun. Else what is left is written into a file.
+    entry at which it was begun. Else what is left is written into a file. `command` sends a file
+    that is named after it.
     """
     if outcome.failure:
         yield outcome.failure
     if name is not None and (entry := outcome.resume(spool, start)):
-        yield f"Go on with: python -m tools send {shlex.quote(name)} --from-line {entry}"
+        yield f"Go on with: {command} {shlex.quote(name)} --from-line {entry}"
         return
     unsent = outcome.unsent(spool)
     file = Path(f"unsent-{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}.jsonl")
@@ -57,10 +60,7 @@ def left_over(spool: Spool, outcome: Outcome, name: str | None, start: int) -> I
         for stored in unsent:
             out.write(spool.read(stored) + b"\n")
     points = sum(stored.points for stored in unsent)
-    yield (
-        f"What is left, {_count(points, 'point')}, is in {file}; "
-        f"go on with: python -m tools send {file}"
-    )
+    yield (f"What is left, {_count(points, 'point')}, is in {file}; go on with: {command} {file}")
 
 
 def settled(found: Settled, messages: int) -> Iterator[str]:

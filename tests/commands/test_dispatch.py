@@ -155,7 +155,7 @@ def test_what_is_left_is_kept_in_a_file(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.chdir(tmp_path)
     with spooled([[number] for number in range(100)], 1) as spool:
         outcome = Outcome(put={1: Put("1", "")}, failure="away")
-        said = list(left_over(spool, outcome, "points.jsonl", 1))
+        said = list(left_over(spool, outcome, "points.jsonl", 1, "python -m tools send"))
         (file,) = tmp_path.glob("unsent-*.jsonl")
         assert said[0] == "away"
         assert said[1].startswith("What is left, ")
@@ -168,10 +168,8 @@ def test_what_is_left_is_kept_in_a_file(tmp_path: Path, monkeypatch: pytest.Monk
 def test_the_point_at_which_to_go_on_is_named_with_the_file() -> None:
     with spooled([[number] for number in range(100)], 1) as spool:
         following = spool.messages[0].points + 1
-        said = left_over(spool, Outcome(put={0: Put("1", "")}), "my points.jsonl", 1)
-        assert list(said) == [
-            f"Go on with: python -m tools send 'my points.jsonl' --from-line {following}"
-        ]
+        said = left_over(spool, Outcome(put={0: Put("1", "")}), "my points.jsonl", 1, "send -x")
+        assert list(said) == [f"Go on with: send -x 'my points.jsonl' --from-line {following}"]
 
 
 def test_ctrl_c_while_reading_sends_nothing(backend: Backend, queue: str, tmp_path: Path) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import re
+import shlex
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +20,8 @@ from crank import cranked
 
 from local.stack import Backend
 from tools.__main__ import main
+
+from .toll import Answer, Passage, toll
 
 Send = Callable[..., Result]
 ADDRESS = {"resourceId": RESOURCE, "region": REGION, "namespace": "Shop"}
@@ -367,7 +372,10 @@ def test_a_queue_that_is_not_there_is_not_made(send: Send, backend: Backend) -> 
     done = send("points.jsonl", "--queue", "metrisc")
     assert done.exit_code == 1
     assert "there is no queue 'metrisc' at http://127.0.0.1:" in done.stderr
-    assert "Go on with: python -m tools send points.jsonl --from-line 1\n" in done.stderr
+    assert (
+        "Go on with: python -m tools send --queue metrisc points.jsonl --from-line 1\n"
+        in done.stderr
+    )
     assert "metrisc" not in [one.name for one in backend.storage.list_queues()]
 
 
@@ -393,3 +401,47 @@ def test_going_on_at_an_element(send: Send, ingress: QueueClient) -> None:
     text = json.dumps([json.loads(line(number)) for number in range(4)], indent=1)
     assert send("-", "--from-line", "3", given=text).exit_code == 0
     assert values(messages(ingress)) == [2, 3]
+
+
+class Door:
+    """Lets the first put in; the others not until it is opened: storage answers, or is silent."""
+
+    def __init__(self, *, silent: bool = False) -> None:
+        self.silent = silent
+        self.open = False
+
+    def __call__(self, passage: Passage) -> Answer | None:
+        if passage.kind != "put" or passage.number == 1 or self.open:
+            return passage.forward()
+        return None if self.silent else (403, {}, b"")
+
+
+@pytest.mark.parametrize("by", ["file", "string"])
+def test_the_command_that_goes_on_has_all_options(
+    by: str,
+    backend: Backend,
+    queue: str,
+    ingress: QueueClient,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    backend.storage.create_queue(queue)
+    Path("points.jsonl").write_text(f"{lines(5000)}oops", encoding="utf-8")
+    door = Door()
+    with toll(backend.azurite.connection_string, door) as string:
+        settings = {"Values": {"MetricsStorage": string}}
+        Path("my app.json").write_text(json.dumps(settings), encoding="utf-8")
+        monkeypatch.setenv("CONNECTION_STRING", string)
+        where = ["--settings", "my app.json"] if by == "file" else ["--connection", string]
+        options = ["--skip-invalid", "--threads", "1", "--queue", queue, *where]
+        first = CliRunner().invoke(main, ["send", "points.jsonl", *options])
+        assert (first.exit_code, string in first.stderr) == (1, False)
+        (command,) = re.findall("Go on with: python -m tools (send .*)", first.stderr)
+        words = shlex.split(os.path.expandvars(command))
+        assert set(options) < set(words)
+        door.open = True
+        second = CliRunner().invoke(main, words)
+    assert second.exit_code == 1, second.output  # For the last line.
+    assert "1 refused, " in second.stderr
+    assert sorted(values(messages(ingress))) == list(range(5000))
