@@ -117,7 +117,7 @@ def send(  # noqa: PLR0917 (options come by name)
             command = again(click.get_current_context())
             for line in left_over(spool, outcome, _path(file), from_line, command):
                 click.echo(line, err=True)
-        if watcher is not None and outcome.put:
+        if watcher is not None and outcome.put and not outcome.stopped:
             wrong |= _watch(watcher, outcome, timeout or _TIMEOUT)
     sys.exit(int(wrong))
 
@@ -212,7 +212,7 @@ def _watch(watcher: Watcher, outcome: Outcome, timeout: float) -> bool:
                 lambda left: bar.update(task, completed=messages - left),
             )
         except KeyboardInterrupt:
-            raise RelayError("stopped waiting; all of it was sent") from None
+            raise RelayError("stopped waiting; what was sent stays sent") from None
     for line in settled(found, messages):
         click.echo(line)
     return bool(found.waiting or found.refusals or found.hidden or found.poisoned)
