@@ -372,20 +372,8 @@ def test_a_queue_that_is_not_there_is_not_made(send: Send, backend: Backend) -> 
     done = send("points.jsonl", "--queue", "metrisc")
     assert done.exit_code == 1
     assert "there is no queue 'metrisc' at http://127.0.0.1:" in done.stderr
-    assert (
-        "Go on with: python -m tools send --queue metrisc points.jsonl --from-line 1\n"
-        in done.stderr
-    )
+    assert [one.name for one in Path().iterdir()] == ["points.jsonl"]
     assert "metrisc" not in [one.name for one in backend.storage.list_queues()]
-
-
-def test_what_standard_input_gave_is_kept(send: Send, ingress: QueueClient) -> None:
-    done = send("-", "--queue", "metrisc", given=lines(3))
-    assert (done.exit_code, done.stdout) == (1, "Sent 0 of 3 points, 0 of 1 message.\n")
-    (file,) = Path().glob("unsent-*.jsonl")
-    assert f"What is left, 3 points, is in {file}; go on with: " in done.stderr
-    assert send(str(file)).exit_code == 0
-    assert values(messages(ingress)) == [0, 1, 2]
 
 
 @pytest.mark.parametrize(("at", "found"), [(1, 5), (3, 3), (6, 0)])
@@ -445,3 +433,38 @@ def test_the_command_that_goes_on_has_all_options(
     assert second.exit_code == 1, second.output  # For the last line.
     assert "1 refused, " in second.stderr
     assert sorted(values(messages(ingress))) == list(range(5000))
+
+
+@pytest.mark.parametrize(
+    ("silent", "away"),
+    [(True, False), (False, True)],
+    ids=["no answer", "refused, in a folder that cannot be written"],
+)
+def test_what_standard_input_gave_is_kept(
+    silent: bool, away: bool, send: Send, backend: Backend, ingress: QueueClient, tmp_path: Path
+) -> None:
+    if away:
+        Path("gone").mkdir()
+        os.chdir("gone")
+        Path("../gone").rmdir()
+    with toll(backend.azurite.connection_string, Door(silent=silent)) as string:
+        done = send("-", "--connection", string, "--threads", "1", given=lines(5000))
+    assert done.exit_code == 1
+    assert ("may be in the queue already" in done.stderr) is silent
+    (name,) = re.findall(r"What is left, .* points, is in (\S+);", done.stderr)
+    os.chdir(tmp_path)
+    file = Path(name)
+    assert file.is_absolute() is away
+    assert send(str(file)).exit_code == 0
+    file.unlink()
+    assert sorted(values(messages(ingress))) == list(range(5000))
+
+
+def test_a_point_that_is_not_sent_leaves_no_file(send: Send, backend: Backend) -> None:
+    door = Door()
+    with toll(backend.azurite.connection_string, door) as string:
+        point = ["--metric", "x", "--value", "1", "--connection", string]
+        assert send(*point).exit_code == 0
+        done = send(*point)
+    assert (done.exit_code, list(Path().iterdir())) == (1, [])
+    assert "Storage Queue Data Message Sender" in done.stderr
