@@ -468,3 +468,16 @@ def test_a_point_that_is_not_sent_leaves_no_file(send: Send, backend: Backend) -
         done = send(*point)
     assert (done.exit_code, list(Path().iterdir())) == (1, [])
     assert "Storage Queue Data Message Sender" in done.stderr
+
+
+def test_a_file_that_is_asked_for_wins_over_the_environment(
+    send: Send, ingress: QueueClient, backend: Backend
+) -> None:
+    other = f"{ingress.queue_name}-other"
+    values_of = {"Values": {"METRICS_QUEUE": other}}
+    with backend.storage.create_queue(other) as client:
+        Path("local.settings.json").write_text(json.dumps(values_of), encoding="utf-8")
+        assert send("-", given=line(1)).exit_code == 0
+        assert values(messages(ingress)) == [1]
+        assert send("-", "--settings", "local.settings.json", given=line(2)).exit_code == 0
+        assert values(messages(client)) == [2]
