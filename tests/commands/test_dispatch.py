@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -26,9 +27,10 @@ from hypothesis import strategies as st
 from strategies import quick
 
 from local.stack import ROOT, Backend
+from shared.connections import Connection, Patience, open_connection
 from tools.dispatch import Brake, Outcome, Put, dispatch, explained
 from tools.packer import Address
-from tools.send_report import left_over
+from tools.send_report import failed, left_over
 from tools.spool import Spool
 
 LIMIT = 300
@@ -231,3 +233,19 @@ def test_what_the_queue_says_is_explained() -> None:
     missing = explained(ResourceNotFoundError("no"), queue)
     assert missing == "there is no queue 'metrics' at http://127.0.0.1/devstoreaccount1"
     assert explained(ValueError("a\nb"), queue) == "ValueError: a"
+
+
+def test_only_what_may_have_been_heard_is_in_doubt() -> None:
+    with socket.socket() as closed, spooled([[1]], 1) as spool:
+        closed.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}/x"
+        string = f"AccountName=x;AccountKey=eA==;QueueEndpoint={url}"
+        connection = Connection("x", connection_string=string)
+        with open_connection(connection, Patience(retries=0)) as client:
+            queue = client.get_queue_client("metrics")
+            brake = Brake(lambda _: None)
+            outcome = dispatch(spool, queue, threads=1, brake=brake, sent=lambda: None)
+    assert outcome.failure.startswith("ServiceRequestError: ")
+    assert outcome.in_doubt == set()
+    outcome = Outcome(failure="no answer", in_doubt={0})
+    assert list(failed(outcome))[1].startswith("1 message may be in the queue already, ")
