@@ -17,7 +17,14 @@ if TYPE_CHECKING:  # The SDKs are slow to import and are loaded by the first con
     from azure.core.credentials import TokenCredential
     from azure.storage.queue import QueueServiceClient
 
-__all__ = ["Connection", "Patience", "account_client", "open_connection", "resolve_connection"]
+__all__ = [
+    "Connection",
+    "Patience",
+    "account_client",
+    "may_be_secret",
+    "open_connection",
+    "resolve_connection",
+]
 
 # Source: "Use the Azurite emulator", well-known storage account and key; no secret.
 _AZURITE = (
@@ -52,8 +59,17 @@ class Connection:
     client_id: str | None = None
 
 
+def may_be_secret(text: str) -> bool:
+    """Whether it looks like a connection string or an address with a signature, not to be shown."""
+    return ";" in text or "=" in text
+
+
 def resolve_connection(settings: Mapping[str, str], name: str) -> Connection:
     """Find a connection in the app settings. Raises ConfigurationError naming what is missing."""
+    if may_be_secret(name):
+        raise ConfigurationError(
+            "a connection string stands where the name of the setting that holds it is expected"
+        )
     if value := settings.get(name, "").strip():
         development = value.lower() == "usedevelopmentstorage=true"
         return Connection(name, connection_string=_AZURITE if development else value)

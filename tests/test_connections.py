@@ -131,3 +131,9 @@ def test_what_is_shown_of_a_connection_holds_no_secret() -> None:
     assert repr(resolve_connection({"S": SECRET}, "S")) == (
         "Connection(name='S', queue_service_uri=None, managed_identity=False, client_id=None)"
     )
+
+
+def test_a_string_in_the_place_of_a_name_is_not_quoted() -> None:
+    with pytest.raises(ConfigurationError, match=r"^a connection string stands where ") as caught:
+        resolve_connection({}, SECRET)
+    assert KEY not in str(caught.value)

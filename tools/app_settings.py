@@ -1,4 +1,4 @@
-"""The app settings that a command works with: of a file, and of the environment on top."""
+"""The app settings that a command works with: of a file, and of the environment."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ LOCAL_SETTINGS = Path("local.settings.json")
 
 
 def read_app_settings(file: Path | None, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Settings of the file, or of local.settings.json where there is one; the environment wins.
+    """The environment with the settings of a file, which win where the file was asked for.
 
+    Those of local.settings.json, where there is one and no other was asked for, give way to it.
     The file is a local.settings.json, or what `az functionapp config appsettings list` prints.
     Raises ConfigurationError where it cannot be read.
     """
-    if file is None and not LOCAL_SETTINGS.exists():
-        return dict(environ)
-    return {**_read(file or LOCAL_SETTINGS), **environ}
+    if file is not None:
+        return {**environ, **_read(file)}
+    return {**(_read(LOCAL_SETTINGS) if LOCAL_SETTINGS.exists() else {}), **environ}
 
 
 def settings_option(command: Command) -> Command:
@@ -37,7 +38,8 @@ def settings_option(command: Command) -> Command:
         "settings_file",
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
         help="App settings: a local.settings.json, or the output of `az functionapp config "
-        "appsettings list`. Else local.settings.json here; the environment goes first.",
+        "appsettings list`; it goes before the environment. Else the environment, and then "
+        "local.settings.json here.",
     )(command)
 
 

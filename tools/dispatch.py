@@ -11,13 +11,16 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from shared.errors import RelayError
 from shared.queues import FOR_EVER, message_text
+from tools.doubt import Doubt
+from tools.ingress import Queues
 from tools.spool import Spool, Stored
 
 if TYPE_CHECKING:
     from azure.storage.queue import QueueClient
 
-__all__ = ["Brake", "Outcome", "Put", "dispatch", "explained"]
+__all__ = ["Brake", "Outcome", "Put", "check_queue", "dispatch", "explained"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,7 @@ class Outcome:
     """What became of the messages of a spool, by their place in it."""
 
     put: dict[int, Put] = field(default_factory=dict)
+    in_doubt: set[int] = field(default_factory=set)  # Failed, and may be in the queue even so.
     failure: str = ""
     stopped: bool = False
 
@@ -92,11 +96,17 @@ def dispatch(
     slots = threading.BoundedSemaphore(threads + 1)
 
     def put(index: int, body: bytes) -> None:
+        doubt = Doubt()
         try:
-            message = queue.send_message(message_text(body), time_to_live=FOR_EVER)
+            message = queue.send_message(
+                message_text(body), time_to_live=FOR_EVER, retry_hook=doubt.hear
+            )
             outcome.put[index] = Put(message.id, message.pop_receipt or "")
             sent()
         except Exception as exc:  # noqa: BLE001 (it is the outcome, and ends the rest)
+            doubt.hear_last(exc)
+            if doubt.left:
+                outcome.in_doubt.add(index)
             outcome.failure = outcome.failure or explained(exc, queue)
             failed.set()
         finally:
@@ -114,6 +124,19 @@ def dispatch(
                 break
             pool.submit(put, index, spool.read(stored))
     return outcome
+
+
+def check_queue(queues: Queues) -> None:
+    """Raises RelayError where the ingress queue is not there; it may be that nobody may know."""
+    from azure.core.exceptions import AzureError, HttpResponseError
+
+    with queues.open(queues.ingress) as queue:
+        try:
+            queue.get_queue_properties()
+        except AzureError as exc:
+            # Who may only send may not look.
+            if not (isinstance(exc, HttpResponseError) and exc.status_code == 403):
+                raise RelayError(f"nothing was sent: {explained(exc, queue)}") from exc
 
 
 def explained(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from shared.connections import Connection, open_connection, resolve_connection
+from shared.connections import Connection, may_be_secret, open_connection, resolve_connection
 from shared.errors import ConfigurationError
 from tools.app_settings import read_app_settings, settings_option
 
@@ -51,7 +51,8 @@ def queue_options(command: Command) -> Command:
             metavar="NAME",
             default="MetricsStorage",
             show_default=True,
-            help="App setting that holds a connection, by the convention of Azure Functions.",
+            help="App setting that holds a connection, by the convention of Azure Functions; or a "
+            "connection string itself.",
         ),
         settings_option,
     )
@@ -67,13 +68,17 @@ def find_queues(
     settings = read_app_settings(settings_file)
     name = queue or settings.get("METRICS_QUEUE") or "metrics"
     given = None if queue else settings.get("METRICS_DEAD_LETTER_QUEUE")
-    if account and not account.startswith(("https://", "http://127.0.0.1", "http://localhost")):
+    # A token goes over HTTPS alone, so there is no address of an emulator.
+    if account and not account.startswith("https://"):
+        shown = "what may be a secret" if may_be_secret(account) else repr(account)
         raise ConfigurationError(
-            f"--account is {account!r}: expected https://NAME.queue.core.windows.net"
+            f"--account is {shown}: expected https://NAME.queue.core.windows.net; a connection "
+            "string is for --connection"
         )
-    where = (
-        Connection("--account", queue_service_uri=account)
-        if account
-        else resolve_connection(settings, connection)
-    )
+    if account:
+        where = Connection("--account", queue_service_uri=account)
+    elif may_be_secret(connection):
+        where = resolve_connection({"--connection": connection}, "--connection")
+    else:
+        where = resolve_connection(settings, connection)
     return Queues(where, name, given or f"{name}-dead-letter")

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from shared.body import MAX_BODY_BYTES
 from shared.errors import RelayError
 from shared.queues import FOR_EVER, message_text
 from tools.packer import Address, Message, Packer, most_bytes
@@ -22,9 +23,12 @@ from tools.packer import Address, Message, Packer, most_bytes
 if TYPE_CHECKING:
     from azure.storage.queue import QueueClient
 
-__all__ = ["NotSentError", "Outbox", "Wait"]
+__all__ = ["LEAST_BYTES_HELD", "NotSentError", "Outbox", "Wait"]
 
 LOG = logging.getLogger(__name__)
+
+# An open message, and a full one beside it that sets the thread to work.
+LEAST_BYTES_HELD = 3 * MAX_BODY_BYTES
 
 Wait = Callable[[threading.Condition, float | None], object]
 
@@ -53,10 +57,7 @@ class Outbox:
         clock: Callable[[], float],
         wait: Wait,
     ) -> None:
-        """Start the thread. `wait` waits for news, at most some seconds by `clock`.
-
-        `most_bytes_held` is three messages at the least.
-        """
+        """Start the thread. `wait` waits for news, at most some seconds by `clock`."""
         self._queue = queue
         self._flush_seconds = flush_seconds
         self._on_error = on_error
@@ -74,8 +75,7 @@ class Outbox:
         self._handed_over = False
         # The thread's own.
         self._limit = most_bytes(queue)
-        # An open message, and a full one beside it that sets the thread to work.
-        self._most_held = max(most_bytes_held, 3 * self._limit)
+        self._most_held = most_bytes_held
         self._packer = Packer(self._limit)
         self._ready: deque[Message] = deque()
         threading.Thread(target=self._run, name="metrics outbox", daemon=True).start()

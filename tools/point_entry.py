@@ -70,7 +70,11 @@ class PointEntry:
 
         `values` are the members that give its value; `address` is resource ID, region, namespace.
         """
-        key = (metric, address, *(dimensions.items() if dimensions else ()))
+        # What is no mapping is not known, and refused below.
+        if type(dimensions) is dict or isinstance(dimensions, Mapping):
+            key: object = (metric, address, *dimensions.items())
+        else:
+            key = (metric, address, dimensions)
         if time is None and (written := self._known(key, metric, values)):
             return written
         given: dict[str, object] = {"metric": metric, "dimensions": dimensions, "time": time}
@@ -98,7 +102,10 @@ class PointEntry:
         return where, _ENCODER.encode(point)
 
     def _read(self, point: dict[str, object]) -> Point:
-        body = json.dumps({"points": [point]}, default=_plain).encode()
+        try:
+            body = json.dumps({"points": [point]}, default=_plain).encode()
+        except (TypeError, ValueError, OverflowError) as exc:
+            raise PointError(str(exc)) from exc
         now = datetime.fromtimestamp(int(self._now()), UTC)
         parsed = message.parse(
             body,

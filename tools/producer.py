@@ -24,7 +24,7 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from shared.connections import Connection, open_connection
-from tools.outbox import NotSentError, Outbox, Wait
+from tools.outbox import LEAST_BYTES_HELD, NotSentError, Outbox, Wait
 from tools.point_entry import PointEntry, PointError
 
 if TYPE_CHECKING:
@@ -64,8 +64,15 @@ class Producer:
         """`queue` is a client of the ingress queue, which exists; its encode policy may be any.
 
         `resource_id`, `region` and `namespace` are of points that name none; without them it is
-        what the relay's settings say. Raises PointError where one is wrong.
+        what the relay's settings say. Raises PointError where one is wrong, ValueError for a
+        number that cannot be.
         """
+        if not 0 <= flush_seconds <= threading.TIMEOUT_MAX:
+            raise ValueError(f"flush_seconds is {flush_seconds}: expected seconds, not below 0")
+        if most_bytes_held < LEAST_BYTES_HELD:
+            raise ValueError(
+                f"most_bytes_held is {most_bytes_held}: expected {LEAST_BYTES_HELD} at the least"
+            )
         self._entry = PointEntry(resource_id, region, namespace, now)
         self._outbox = Outbox(
             queue,

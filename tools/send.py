@@ -18,13 +18,14 @@ from shared.message import Address
 from shared.model import Window
 from tools.app_settings import read_app_settings
 from tools.console import err, progress
-from tools.dispatch import Brake, Outcome, dispatch
+from tools.dispatch import Brake, Outcome, check_queue, dispatch
 from tools.ingress import Queues, find_queues, queue_options
 from tools.point_entry import PointEntry, PointError
+from tools.send_again import again
 from tools.send_input import Entry, entries
 from tools.send_options import ADDRESS, point_options, read_point
 from tools.send_reading import Tally, read_into, window_of
-from tools.send_report import amount, left_over, sent, settled
+from tools.send_report import amount, failed, left_over, sent, settled
 from tools.settle import Watcher
 from tools.spool import Spool
 
@@ -97,6 +98,8 @@ def send(  # noqa: PLR0917 (options come by name)
         raise click.UsageError("--dry-run sends nothing to --watch")
     window = window_of(read_app_settings(settings_file))
     queues = None if dry_run else find_queues(settings_file, connection, account, queue)
+    if queues is not None:
+        check_queue(queues)
     begun = time.monotonic()
     with Spool(MAX_BODY_BYTES) as spool:
         tally = _read(spool, file, given, defaults, window)
@@ -113,9 +116,14 @@ def send(  # noqa: PLR0917 (options come by name)
         click.echo(sent(spool, outcome, checked - begun, time.monotonic() - checked))
         if len(outcome.put) < len(spool.messages):
             wrong = True
-            for line in left_over(spool, outcome, _path(file), from_line):
+            command = again(click.get_current_context())
+            if file is None:  # A point is where it was: on the command line.
+                lines = failed(outcome)
+            else:
+                lines = left_over(spool, outcome, _path(file), from_line, command)
+            for line in lines:
                 click.echo(line, err=True)
-        if watcher is not None and outcome.put:
+        if watcher is not None and outcome.put and not outcome.stopped:
             wrong |= _watch(watcher, outcome, timeout or _TIMEOUT)
     sys.exit(int(wrong))
 
@@ -210,7 +218,7 @@ def _watch(watcher: Watcher, outcome: Outcome, timeout: float) -> bool:
                 lambda left: bar.update(task, completed=messages - left),
             )
         except KeyboardInterrupt:
-            raise RelayError("stopped waiting; all of it was sent") from None
+            raise RelayError("stopped waiting; what was sent stays sent") from None
     for line in settled(found, messages):
         click.echo(line)
     return bool(found.waiting or found.refusals or found.hidden or found.poisoned)

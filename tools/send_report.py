@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import shlex
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from shared.errors import RelayError
+from tools.dead_letter.wording import printable
 from tools.dispatch import Outcome
 from tools.settle import Settled
-from tools.spool import Spool
+from tools.spool import Spool, Stored
 
-__all__ = ["amount", "left_over", "sent", "settled"]
+__all__ = ["amount", "failed", "left_over", "sent", "settled"]
 
 
 def amount(spool: Spool) -> str:
@@ -40,27 +44,56 @@ def sent(spool: Spool, outcome: Outcome, checking: float, sending: float) -> str
     )
 
 
-def left_over(spool: Spool, outcome: Outcome, name: str | None, start: int) -> Iterator[str]:
+def failed(outcome: Outcome) -> Iterator[str]:
+    """Why not all was sent, and what is not known."""
+    if outcome.failure:
+        yield outcome.failure
+    if outcome.in_doubt:
+        yield (
+            f"{_count(len(outcome.in_doubt), 'message')} may be in the queue already, for the "
+            "answer was lost; sent again, its points count twice."
+        )
+
+
+def left_over(
+    spool: Spool, outcome: Outcome, name: str | None, start: int, command: str
+) -> Iterator[str]:
     """How to send what is left, neither twice nor forgotten.
 
     `name` is of the file that it came from, None where that cannot be read again; `start` is the
-    entry at which it was begun. Else what is left is written into a file.
+    entry at which it was begun. Else what is left is written into a file. `command` sends a file
+    that is named after it.
     """
-    if outcome.failure:
-        yield outcome.failure
+    yield from failed(outcome)
     if name is not None and (entry := outcome.resume(spool, start)):
-        yield f"Go on with: python -m tools send {shlex.quote(name)} --from-line {entry}"
+        yield f"Go on with: {command} {shlex.quote(name)} --from-line {entry}"
         return
     unsent = outcome.unsent(spool)
-    file = Path(f"unsent-{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}.jsonl")
-    with file.open("xb") as out:
-        for stored in unsent:
-            out.write(spool.read(stored) + b"\n")
+    file = _keep(spool, unsent)
     points = sum(stored.points for stored in unsent)
     yield (
         f"What is left, {_count(points, 'point')}, is in {file}; "
-        f"go on with: python -m tools send {file}"
+        f"go on with: {command} {shlex.quote(str(file))}"
     )
+
+
+def _keep(spool: Spool, unsent: Iterable[Stored]) -> Path:
+    """Write the messages into a file of this folder; of the temporary one where that cannot be.
+
+    Raises RelayError where neither can.
+    """
+    name = f"unsent-{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}.jsonl"
+    why = ""
+    for file in (Path(name), Path(tempfile.gettempdir(), name)):
+        try:
+            # Nobody else's to read: the temporary folder is everybody's.
+            with open(file, "xb", opener=lambda path, flags: os.open(path, flags, 0o600)) as out:
+                out.writelines(spool.read(stored) + b"\n" for stored in unsent)
+        except OSError as exc:
+            why = str(exc)
+        else:
+            return file
+    raise RelayError(f"what is left could not be kept: {why}")
 
 
 def settled(found: Settled, messages: int) -> Iterator[str]:
@@ -74,7 +107,7 @@ def settled(found: Settled, messages: int) -> Iterator[str]:
         gone = "is" if messages == 1 else "are"
         yield f"{_count(messages, 'message')} {gone} settled."
     for one in found.refusals:
-        yield f"dead-lettered as {one.reason}: {one.detail}"
+        yield printable(f"dead-lettered as {one.reason}: {one.detail}")
     if found.hidden:
         yield (
             f"{_count(found.hidden, 'new dead letter')} cannot be seen behind older ones, and may "

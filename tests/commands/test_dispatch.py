@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -26,9 +27,10 @@ from hypothesis import strategies as st
 from strategies import quick
 
 from local.stack import ROOT, Backend
+from shared.connections import Connection, Patience, open_connection
 from tools.dispatch import Brake, Outcome, Put, dispatch, explained
 from tools.packer import Address
-from tools.send_report import left_over
+from tools.send_report import failed, left_over
 from tools.spool import Spool
 
 LIMIT = 300
@@ -155,7 +157,7 @@ def test_what_is_left_is_kept_in_a_file(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.chdir(tmp_path)
     with spooled([[number] for number in range(100)], 1) as spool:
         outcome = Outcome(put={1: Put("1", "")}, failure="away")
-        said = list(left_over(spool, outcome, "points.jsonl", 1))
+        said = list(left_over(spool, outcome, "points.jsonl", 1, "python -m tools send"))
         (file,) = tmp_path.glob("unsent-*.jsonl")
         assert said[0] == "away"
         assert said[1].startswith("What is left, ")
@@ -168,10 +170,8 @@ def test_what_is_left_is_kept_in_a_file(tmp_path: Path, monkeypatch: pytest.Monk
 def test_the_point_at_which_to_go_on_is_named_with_the_file() -> None:
     with spooled([[number] for number in range(100)], 1) as spool:
         following = spool.messages[0].points + 1
-        said = left_over(spool, Outcome(put={0: Put("1", "")}), "my points.jsonl", 1)
-        assert list(said) == [
-            f"Go on with: python -m tools send 'my points.jsonl' --from-line {following}"
-        ]
+        said = left_over(spool, Outcome(put={0: Put("1", "")}), "my points.jsonl", 1, "send -x")
+        assert list(said) == [f"Go on with: send -x 'my points.jsonl' --from-line {following}"]
 
 
 def test_ctrl_c_while_reading_sends_nothing(backend: Backend, queue: str, tmp_path: Path) -> None:
@@ -204,12 +204,13 @@ def test_ctrl_c_while_sending_says_where_to_go_on(
     client = backend.storage.create_queue(queue)
     env = {**os.environ, "MetricsStorage": backend.azurite.connection_string}
     command = [sys.executable, "-m", "tools", "send", str(file), "--queue", queue, "--threads", "1"]
+    watched = [*command, "--watch"]  # What was stopped is not waited for: nobody empties the queue.
     options: dict[str, Any] = {"cwd": ROOT, "env": env, "stdout": -1, "stderr": -1, "text": True}
-    with subprocess.Popen(command, **options) as process:
+    with subprocess.Popen(watched, **options) as process:
         eventually(lambda: client.get_queue_properties().approximate_message_count, bool)
         process.send_signal(signal.SIGINT)
         sent, said = process.communicate(timeout=60)
-    if process.returncode:  # Else it was done before the signal came.
+    if "stopped waiting" not in said:  # Else it was done before the signal came.
         resume = re.search(r"Go on with: .*points\.jsonl --from-line (\d+)$", said)
         assert resume, said
         stopped = int(resume[1]) - 1
@@ -232,3 +233,19 @@ def test_what_the_queue_says_is_explained() -> None:
     missing = explained(ResourceNotFoundError("no"), queue)
     assert missing == "there is no queue 'metrics' at http://127.0.0.1/devstoreaccount1"
     assert explained(ValueError("a\nb"), queue) == "ValueError: a"
+
+
+def test_only_what_may_have_been_heard_is_in_doubt() -> None:
+    with socket.socket() as closed, spooled([[1]], 1) as spool:
+        closed.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}/x"
+        string = f"AccountName=x;AccountKey=eA==;QueueEndpoint={url}"
+        connection = Connection("x", connection_string=string)
+        with open_connection(connection, Patience(retries=0)) as client:
+            queue = client.get_queue_client("metrics")
+            brake = Brake(lambda _: None)
+            outcome = dispatch(spool, queue, threads=1, brake=brake, sent=lambda: None)
+    assert outcome.failure.startswith("ServiceRequestError: ")
+    assert outcome.in_doubt == set()
+    outcome = Outcome(failure="no answer", in_doubt={0})
+    assert list(failed(outcome))[1].startswith("1 message may be in the queue already, ")

@@ -25,6 +25,7 @@ from local.azurite import Azurite
 from local.stack import Backend
 from shared.connections import Connection, Patience, open_connection
 from shared.message import Address, parse
+from tools.outbox import LEAST_BYTES_HELD
 from tools.point_entry import DEFAULT_WINDOW, PointEntry
 from tools.producer import NotSentError, PointError, Producer
 
@@ -287,7 +288,7 @@ def test_a_wrong_address_is_refused_at_once(
 
 def test_what_no_json_can_hold_is_refused(ingress: QueueClient) -> None:
     with Producer(ingress) as metrics:
-        with pytest.raises(TypeError, match="cannot hold object"):
+        with pytest.raises(PointError, match="cannot hold object"):
             metrics.put("Orders", object())  # type: ignore[arg-type]
         with pytest.raises(PointError, match="not JSON"):
             metrics.put("Orders", 1, dimensions={"Country": "\ud800"})
@@ -415,7 +416,7 @@ def test_a_queue_that_is_away_gets_everything_when_it_is_back(tmp_path: Any) -> 
 def test_a_producer_that_may_hold_little_still_sends() -> None:
     queue = Slow()
     queue.let(1000)
-    with slow_producer(queue, most_bytes_held=1) as metrics:
+    with slow_producer(queue, most_bytes_held=LEAST_BYTES_HELD) as metrics:
         for number in range(20_000):
             metrics.put("Orders", number)
     assert [value for text in queue.texts for value in values(text)] == list(range(20_000))
@@ -542,3 +543,46 @@ def test_what_is_put_while_it_closes_is_sent_or_refused() -> None:
     found = sorted(value for text in queue.texts for value in values(text))
     assert found == sorted(number for mine in taken for number in mine)
     assert found
+
+
+NO_POINTS: dict[str, dict[str, Any]] = {
+    "an object": {"value": object()},
+    "a name that is none": {"metric": object(), "value": 1},
+    "text for dimensions": {"value": 1, "dimensions": "ab"},
+    "no text for dimensions": {"value": 1, "dimensions": ""},
+    "pairs for dimensions": {"value": 1, "dimensions": [("a", "b")]},
+    "a dimension of no text": {"value": 1, "dimensions": {"a": object()}},
+    "an object for a time": {"value": 1, "time": object()},
+    "more than a double": {"value": Fraction(10**400)},
+}
+
+
+@pytest.mark.parametrize("point", NO_POINTS.values(), ids=NO_POINTS)
+def test_what_is_of_a_wrong_type_is_a_wrong_point(point: dict[str, Any]) -> None:
+    entry = PointEntry(RESOURCE, REGION, None)
+    entry.write(
+        "x", {"value": 1}, None, None, (None, None, None)
+    )  # Known, so the quick way is open.
+    with pytest.raises(PointError):
+        entry.write(
+            point.get("metric", "x"),
+            {"value": point["value"]},
+            point.get("dimensions"),
+            point.get("time"),
+            (None, None, None),
+        )
+
+
+WRONG_NUMBERS: list[dict[str, Any]] = [
+    {"flush_seconds": -1},
+    {"flush_seconds": float("nan")},
+    {"flush_seconds": float("inf")},
+    {"most_bytes_held": 5},
+]
+
+
+@pytest.mark.parametrize("options", WRONG_NUMBERS, ids=str)
+def test_a_number_that_cannot_be_is_refused(options: dict[str, Any]) -> None:
+    (name,) = options
+    with pytest.raises(ValueError, match=f"^{name} is "):
+        Producer(cast(QueueClient, Slow()), **options)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import re
+import shlex
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +20,8 @@ from crank import cranked
 
 from local.stack import Backend
 from tools.__main__ import main
+
+from .toll import Answer, Passage, toll
 
 Send = Callable[..., Result]
 ADDRESS = {"resourceId": RESOURCE, "region": REGION, "namespace": "Shop"}
@@ -182,6 +187,43 @@ def test_what_is_used_wrongly_is_said(options: str, said: str, send: Send) -> No
     assert said in done.stderr
 
 
+# --- Connections ---------------------------------------------------------------------------------
+
+
+def test_a_connection_string_is_a_connection(
+    send: Send, ingress: QueueClient, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MetricsStorage")
+    string = backend.azurite.connection_string
+    done = send("-", "--connection", string, given=line(1))
+    assert done.exit_code == 0, done.output
+    assert values(messages(ingress)) == [1]
+
+
+KEY = "c2VjcmV0LWtleQ=="
+SECRETS = {
+    "a string as an account": ("--account", f"AccountName=orders;AccountKey={KEY}"),
+    "a signature as an account": ("--account", f"orders.queue.core.windows.net?sig={KEY}"),
+    "half a string": ("--connection", f"AccountKey={KEY}"),
+    "a key with its quotes": ("--connection", f"x;{KEY}"),
+}
+
+
+@pytest.mark.parametrize("options", SECRETS.values(), ids=SECRETS)
+def test_what_may_be_a_secret_is_not_said_again(options: tuple[str, str], send: Send) -> None:
+    done = send("-", *options, given=line(1))
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert KEY not in done.stderr
+    assert done.stderr.startswith(f"Error: {options[0]} is ")
+
+
+@pytest.mark.parametrize("account", ["http://127.0.0.1:10001/devstoreaccount1", "orders"])
+def test_an_account_to_which_no_token_goes_is_refused(account: str, send: Send) -> None:
+    done = send("-", "--account", account, given=line(1))
+    assert done.exit_code == 1
+    assert f"--account is {account!r}: expected https://NAME.queue." in done.stderr
+
+
 # --- Files ---------------------------------------------------------------------------------------
 
 THREE = [json.loads(line(0)), document(1), json.loads(line(2))]
@@ -330,17 +372,8 @@ def test_a_queue_that_is_not_there_is_not_made(send: Send, backend: Backend) -> 
     done = send("points.jsonl", "--queue", "metrisc")
     assert done.exit_code == 1
     assert "there is no queue 'metrisc' at http://127.0.0.1:" in done.stderr
-    assert "Go on with: python -m tools send points.jsonl --from-line 1\n" in done.stderr
+    assert [one.name for one in Path().iterdir()] == ["points.jsonl"]
     assert "metrisc" not in [one.name for one in backend.storage.list_queues()]
-
-
-def test_what_standard_input_gave_is_kept(send: Send, ingress: QueueClient) -> None:
-    done = send("-", "--queue", "metrisc", given=lines(3))
-    assert (done.exit_code, done.stdout) == (1, "Sent 0 of 3 points, 0 of 1 message.\n")
-    (file,) = Path().glob("unsent-*.jsonl")
-    assert f"What is left, 3 points, is in {file}; go on with: " in done.stderr
-    assert send(str(file)).exit_code == 0
-    assert values(messages(ingress)) == [0, 1, 2]
 
 
 @pytest.mark.parametrize(("at", "found"), [(1, 5), (3, 3), (6, 0)])
@@ -356,3 +389,95 @@ def test_going_on_at_an_element(send: Send, ingress: QueueClient) -> None:
     text = json.dumps([json.loads(line(number)) for number in range(4)], indent=1)
     assert send("-", "--from-line", "3", given=text).exit_code == 0
     assert values(messages(ingress)) == [2, 3]
+
+
+class Door:
+    """Lets the first put in; the others not until it is opened: storage answers, or is silent."""
+
+    def __init__(self, *, silent: bool = False) -> None:
+        self.silent = silent
+        self.open = False
+
+    def __call__(self, passage: Passage) -> Answer | None:
+        if passage.kind != "put" or passage.number == 1 or self.open:
+            return passage.forward()
+        return None if self.silent else (403, {}, b"")
+
+
+@pytest.mark.parametrize("by", ["file", "string"])
+def test_the_command_that_goes_on_has_all_options(
+    by: str,
+    backend: Backend,
+    queue: str,
+    ingress: QueueClient,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    backend.storage.create_queue(queue)
+    Path("points.jsonl").write_text(f"{lines(5000)}oops", encoding="utf-8")
+    door = Door()
+    with toll(backend.azurite.connection_string, door) as string:
+        settings = {"Values": {"MetricsStorage": string}}
+        Path("my app.json").write_text(json.dumps(settings), encoding="utf-8")
+        monkeypatch.setenv("CONNECTION_STRING", string)
+        where = ["--settings", "my app.json"] if by == "file" else ["--connection", string]
+        options = ["--skip-invalid", "--threads", "1", "--queue", queue, *where]
+        first = CliRunner().invoke(main, ["send", "points.jsonl", *options])
+        assert (first.exit_code, string in first.stderr) == (1, False)
+        (command,) = re.findall("Go on with: python -m tools (send .*)", first.stderr)
+        words = shlex.split(os.path.expandvars(command))
+        assert set(options) < set(words)
+        door.open = True
+        second = CliRunner().invoke(main, words)
+    assert second.exit_code == 1, second.output  # For the last line.
+    assert "1 refused, " in second.stderr
+    assert sorted(values(messages(ingress))) == list(range(5000))
+
+
+@pytest.mark.parametrize(
+    ("silent", "away"),
+    [(True, False), (False, True)],
+    ids=["no answer", "refused, in a folder that cannot be written"],
+)
+def test_what_standard_input_gave_is_kept(
+    silent: bool, away: bool, send: Send, backend: Backend, ingress: QueueClient, tmp_path: Path
+) -> None:
+    if away:
+        Path("gone").mkdir()
+        os.chdir("gone")
+        Path("../gone").rmdir()
+    with toll(backend.azurite.connection_string, Door(silent=silent)) as string:
+        done = send("-", "--connection", string, "--threads", "1", given=lines(5000))
+    assert done.exit_code == 1
+    assert ("may be in the queue already" in done.stderr) is silent
+    (name,) = re.findall(r"What is left, .* points, is in (\S+);", done.stderr)
+    os.chdir(tmp_path)
+    file = Path(name)
+    assert file.is_absolute() is away
+    assert send(str(file)).exit_code == 0
+    file.unlink()
+    assert sorted(values(messages(ingress))) == list(range(5000))
+
+
+def test_a_point_that_is_not_sent_leaves_no_file(send: Send, backend: Backend) -> None:
+    door = Door()
+    with toll(backend.azurite.connection_string, door) as string:
+        point = ["--metric", "x", "--value", "1", "--connection", string]
+        assert send(*point).exit_code == 0
+        done = send(*point)
+    assert (done.exit_code, list(Path().iterdir())) == (1, [])
+    assert "Storage Queue Data Message Sender" in done.stderr
+
+
+def test_a_file_that_is_asked_for_wins_over_the_environment(
+    send: Send, ingress: QueueClient, backend: Backend
+) -> None:
+    other = f"{ingress.queue_name}-other"
+    values_of = {"Values": {"METRICS_QUEUE": other}}
+    with backend.storage.create_queue(other) as client:
+        Path("local.settings.json").write_text(json.dumps(values_of), encoding="utf-8")
+        assert send("-", given=line(1)).exit_code == 0
+        assert values(messages(ingress)) == [1]
+        assert send("-", "--settings", "local.settings.json", given=line(2)).exit_code == 0
+        assert values(messages(client)) == [2]

@@ -17,7 +17,8 @@ from shared.connections import Connection
 from tools.__main__ import main
 from tools.dispatch import Put
 from tools.ingress import Queues
-from tools.settle import Settled, Watcher
+from tools.send_report import settled
+from tools.settle import Refusal, Settled, Watcher
 
 Send = Callable[..., Result]
 ALLOWED = "/subscriptions/5b1fd1f4-2a3c-4f0e-9d53-0f8b6d3f5a10"
@@ -154,3 +155,9 @@ def test_messages_that_crash_the_function_are_counted(backend: Backend, queues: 
     watcher = Watcher(queues)
     poison.send_message("new")
     assert look(watcher, []) == Settled(0, True, (), 0, 1)
+
+
+def test_what_a_letter_says_does_nothing_to_a_terminal() -> None:
+    refusal = Refusal("1", "invalid", "\x1b[2J\rgone")
+    said = list(settled(Settled(0, True, (refusal,), 0, 0), 1))
+    assert said[1] == r"dead-lettered as invalid: \x1b[2J\rgone"
