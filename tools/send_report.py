@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from shared.errors import RelayError
-from tools.dead_letter.wording import printable
 from tools.dispatch import Outcome
 from tools.settle import Settled
 from tools.spool import Spool, Stored
+from tools.wording import printable, things
 
 __all__ = ["amount", "failed", "left_over", "sent", "settled"]
 
@@ -22,7 +22,7 @@ def amount(spool: Spool) -> str:
     """How much there is to send."""
     least = f" ({spool.minimum.messages():,} at the least)"
     return (
-        f"{_count(spool.points, 'point')} in {_count(len(spool.messages), 'message')}{least}, "
+        f"{things(spool.points, 'point')} in {things(len(spool.messages), 'message')}{least}, "
         f"{spool.bytes:,} bytes"
     )
 
@@ -39,8 +39,8 @@ def sent(spool: Spool, outcome: Outcome, checking: float, sending: float) -> str
         )
     points = sum(spool.messages[index].points for index in outcome.put)
     return (
-        f"Sent {points:,} of {_count(spool.points, 'point')}, "
-        f"{len(outcome.put):,} of {_count(len(spool.messages), 'message')}."
+        f"Sent {points:,} of {things(spool.points, 'point')}, "
+        f"{len(outcome.put):,} of {things(len(spool.messages), 'message')}."
     )
 
 
@@ -50,7 +50,7 @@ def failed(outcome: Outcome) -> Iterator[str]:
         yield outcome.failure
     if outcome.in_doubt:
         yield (
-            f"{_count(len(outcome.in_doubt), 'message')} may be in the queue already, for the "
+            f"{things(len(outcome.in_doubt), 'message')} may be in the queue already, for the "
             "answer was lost; sent again, its points count twice."
         )
 
@@ -72,7 +72,7 @@ def left_over(
     file = _keep(spool, unsent)
     points = sum(stored.points for stored in unsent)
     yield (
-        f"What is left, {_count(points, 'point')}, is in {file}; "
+        f"What is left, {things(points, 'point')}, is in {file}; "
         f"go on with: {command} {shlex.quote(str(file))}"
     )
 
@@ -100,22 +100,22 @@ def settled(found: Settled, messages: int) -> Iterator[str]:
     """What became of the messages."""
     if found.waiting:
         yield (
-            f"Still in the queue: {found.waiting:,} of {_count(messages, 'message')}, not taken "
+            f"Still in the queue: {found.waiting:,} of {things(messages, 'message')}, not taken "
             "yet, or Azure does not take their points for now (the relay's log says why)."
         )
     else:
         gone = "is" if messages == 1 else "are"
-        yield f"{_count(messages, 'message')} {gone} settled."
+        yield f"{things(messages, 'message')} {gone} settled."
     for one in found.refusals:
         yield printable(f"dead-lettered as {one.reason}: {one.detail}")
     if found.hidden:
         yield (
-            f"{_count(found.hidden, 'new dead letter')} cannot be seen behind older ones, and may "
+            f"{things(found.hidden, 'new dead letter')} cannot be seen behind older ones, and may "
             "be of these: python -m tools dead-letter list"
         )
     if found.poisoned:
         yield (
-            f"{_count(found.poisoned, 'message')} came into the poison queue meanwhile: the "
+            f"{things(found.poisoned, 'message')} came into the poison queue meanwhile: the "
             "function crashed, or its settings are wrong."
         )
     if not found.waiting and not found.quiet:
@@ -123,7 +123,3 @@ def settled(found: Settled, messages: int) -> Iterator[str]:
             "Messages of others are in the queue. Points that Azure did not take for now may be "
             "among them, in new messages."
         )
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -16,8 +16,8 @@ from tools.console import err, progress
 from tools.dead_letter.finding import Found, Held, find
 from tools.dead_letter.holding import MOST_TAKEN, Holder, holding
 from tools.dead_letter.stopping import Stop
-from tools.dead_letter.wording import things
 from tools.ingress import Queues, find_queues, queue_options
+from tools.wording import things
 
 __all__ = ["Box", "box_options", "walk"]
 

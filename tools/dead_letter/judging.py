@@ -17,8 +17,8 @@ from shared.settings import Settings
 from tools.dead_letter.finding import Found
 from tools.dead_letter.letters import Entry, entry_of, write_letter, write_part
 from tools.dead_letter.pieces import Bundle, Piece, take_apart
-from tools.dead_letter.wording import general
 from tools.ingress import Queues
+from tools.wording import general
 
 __all__ = ["Plan", "Rules", "rules_of"]
 

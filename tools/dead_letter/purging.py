@@ -20,7 +20,7 @@ from tools.dead_letter.selection import Selection, selection_options
 from tools.dead_letter.showing import as_line
 from tools.dead_letter.stopping import stoppable
 from tools.dead_letter.tally import Tally
-from tools.dead_letter.wording import things
+from tools.wording import things
 
 __all__ = ["purge_letters"]
 

@@ -19,7 +19,7 @@ from tools.dead_letter.judging import Plan, Rules, rules_of
 from tools.dead_letter.replaying import Replay, Totals
 from tools.dead_letter.selection import Selection, selection_options
 from tools.dead_letter.stopping import Stop, stoppable
-from tools.dead_letter.wording import printable, things
+from tools.wording import printable, things
 
 __all__ = ["replay_letters"]
 

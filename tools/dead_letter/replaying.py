@@ -24,7 +24,7 @@ from shared.queues import FOR_EVER, message_text
 from tools.dead_letter.holding import Holder, QueueError, queue_errors
 from tools.dead_letter.judging import Plan
 from tools.dead_letter.pieces import Bundle
-from tools.dead_letter.wording import things
+from tools.wording import things
 
 if TYPE_CHECKING:
     from azure.core.exceptions import AzureError

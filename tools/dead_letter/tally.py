@@ -14,7 +14,7 @@ from tools.console import out
 from tools.dead_letter.finding import UNREADABLE, Found
 from tools.dead_letter.letters import Entry
 from tools.dead_letter.pieces import take_apart
-from tools.dead_letter.wording import general, printable, things
+from tools.wording import general, printable, things
 
 __all__ = ["Tally", "points_in"]
 

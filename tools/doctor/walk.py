@@ -8,13 +8,13 @@ from dataclasses import replace
 from azure.core.exceptions import AzureError
 
 from shared.errors import RelayError
-from tools.dead_letter.wording import printable
 from tools.doctor import clock, host_json, identity, publishing, queues, resource, settings, storage
 from tools.doctor import sources as sampling
 from tools.doctor.findings import Check, Finding, SkippedError, failed, skipped
 from tools.doctor.patient import Patient
 from tools.doctor.secrets import redact
 from tools.doctor.storage_errors import code_of, first_line
+from tools.wording import printable
 
 __all__ = ["CHECKS", "walk"]
 

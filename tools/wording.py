@@ -1,4 +1,4 @@
-"""Texts of dead letters as an operator reads them."""
+"""Texts as an operator reads them."""
 
 from __future__ import annotations
 
