@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-__all__ = ["Doubt"]
+__all__ = ["Doubt", "refuses", "unconnected"]
 
 
 class Doubt:
@@ -16,7 +16,9 @@ class Doubt:
 
     def hear(self, *, response: Any = None, error: Any = None, **_: object) -> None:
         """Of a try that is followed by another; to be given to the SDK as `retry_hook`."""
-        self.left |= not (_refused(response.status_code) if response is not None else _away(error))
+        self.left |= not (
+            refuses(response.status_code) if response is not None else unconnected(error)
+        )
 
     def hear_last(self, exc: Exception) -> None:
         """Of the error that ended it."""
@@ -24,16 +26,20 @@ class Doubt:
 
         status = getattr(exc, "status_code", None)
         if status is None:
-            self.left |= not (isinstance(exc, ClientAuthenticationError) or _away(exc))
+            self.left |= not (isinstance(exc, ClientAuthenticationError) or unconnected(exc))
         else:
-            self.left |= not _refused(status)
+            self.left |= not refuses(status)
 
 
-def _refused(status: int) -> bool:
+def refuses(status: int) -> bool:
+    """Whether a message that is answered so is not in the queue.
+
+    Source: "Common REST API error codes": 408 may come once the message is in.
+    """
     return 400 <= status < 500 and status != 408
 
 
-def _away(exc: BaseException) -> bool:
+def unconnected(exc: BaseException) -> bool:
     """Whether there was no connection over which anything could be sent."""
     from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 

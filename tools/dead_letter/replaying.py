@@ -24,6 +24,7 @@ from shared.queues import FOR_EVER, message_text
 from tools.dead_letter.holding import Holder, QueueError, queue_errors
 from tools.dead_letter.judging import Plan
 from tools.dead_letter.pieces import Bundle
+from tools.doubt import refuses, unconnected
 from tools.wording import things
 
 if TYPE_CHECKING:
@@ -172,19 +173,8 @@ def refused(exc: AzureError) -> bool:
     from azure.core.exceptions import HttpResponseError
 
     if isinstance(exc, HttpResponseError) and exc.status_code is not None:
-        # Source: "Common REST API error codes": 408 may come once the message is in.
-        return (400 <= exc.status_code < 500 and exc.status_code != 408) or _busy(exc)
-    return _unconnected(exc)
-
-
-def _unconnected(exc: AzureError) -> bool:
-    """Whether there was no connection to send by; a ServiceRequestError alone does not say so."""
-    from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
-
-    inner = exc.inner_exception
-    first = next(iter(inner.args), None) if inner else None  # Of requests: what urllib3 gave up on.
-    causes = (inner, first, getattr(first, "reason", None))
-    return any(isinstance(one, ConnectTimeoutError | NewConnectionError) for one in causes)
+        return refuses(exc.status_code) or _busy(exc)
+    return unconnected(exc)
 
 
 def _busy(exc: Exception) -> bool:
