@@ -16,6 +16,7 @@ import msgspec
 
 from bench.feeder import make_messages
 from bench.measuring import Goal, Row, Spread, conclude, interleaved, options, ratios, say
+from shared.batch import Batch
 from shared.message import Address, parse
 from shared.message_types import PointsMessage
 from shared.model import Window
@@ -44,11 +45,10 @@ def floor(bodies: Sequence[bytes]) -> int:
 
 def relay(bodies: Sequence[bytes], now: datetime) -> int:
     """All that a point goes through but the network; the number of points in the bodies."""
-    points = []
+    read = []
     for body in bodies:
-        parsed = parse(body, enqueued=now, now=now, defaults=DEFAULTS, window=WINDOW)
-        points += parsed.points
-    written = write_bodies(rollup(points), BODY_LIMIT)
+        read += parse(body, enqueued=now, now=now, defaults=DEFAULTS, window=WINDOW).batches
+    written = write_bodies(rollup(Batch.joined(read)), BODY_LIMIT)
     return sum(
         one.count for body in written for document in body.documents for one in document.series
     )

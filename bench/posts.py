@@ -20,6 +20,7 @@ from typing import Any
 from bench.feeder import ORIGIN, make_messages, open_app
 from bench.measuring import Goal, Row, Spread, conclude, options, say
 from bench.store import Totals, run_store
+from shared.batch import batches
 from shared.dead_letter import Origin
 from shared.drain import Drain
 from shared.message import Address, parse
@@ -52,7 +53,8 @@ def _documents(messages: list[bytes], now: datetime) -> Iterator[tuple[str, byte
 
 
 def _alone(point: Point) -> bytes:
-    (body,) = write_bodies(rollup([point]), BODY_LIMIT)
+    (batch,) = batches([point])
+    (body,) = write_bodies(rollup(batch), BODY_LIMIT)
     return body.data
 
 

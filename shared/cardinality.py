@@ -11,11 +11,11 @@ the app counts for itself, from its start.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from heapq import nlargest
-from operator import attrgetter
 
-from shared.model import Lane, Point
+from shared.batch import Batch
+from shared.model import Lane, Series
 
 __all__ = ["Guard"]
 
@@ -28,8 +28,6 @@ _STEPS = 24
 _MOST_SERIES = 500_000
 _MOST_SCOPES = 1_000
 _MOST_GAUGES = 20
-
-_SERIES_OF = attrgetter("series")
 
 
 class _Scope:
@@ -63,41 +61,39 @@ class Guard:
         self._scopes: dict[tuple[str, str], _Scope] = {}
         self._series = 0  # Of all scopes.
 
-    def admit(self, lane: Lane, points: Sequence[Point]) -> tuple[list[Point], list[Point]]:
+    def admit(self, batch: Batch) -> tuple[Batch, Batch]:
         """The points of a lane (with its region) that pass, and those that are one too many."""
         step = int(self._clock() // _STEP)
-        scope = self._scopes.setdefault(_scope_of(lane), _Scope())
+        scope = self._scopes.setdefault(_scope_of(batch.lane), _Scope())
         known = len(scope.seen)
         scope.purge(step)
-        resource_id = lane.resource_id.lower()
-        seen = scope.seen
-        refused: list[Point] = []
         # Each series once: there are mostly many points of it.
-        hashes = {hash((resource_id, series)) for series in set(map(_SERIES_OF, points))}
-        if len(seen) + len(hashes.difference(seen)) <= self._most:
-            seen.update(dict.fromkeys(hashes, step))
-            passed = list(points)
-        else:
-            passed, refused = self._admit_some(seen, resource_id, points, step)
-        self._series += len(seen) - known
+        refused = self._note(scope.seen, batch.lane, dict.fromkeys(batch.series), step)
+        self._series += len(scope.seen) - known
         if self._series > self._most_series or len(self._scopes) > _MOST_SCOPES:
             self._make_room(step)
-        return passed, refused
+        if not refused:
+            return batch, batch.pick(())
+        series = list(enumerate(batch.series))
+        passed = batch.pick([position for position, one in series if one not in refused])
+        return passed, batch.pick([position for position, one in series if one in refused])
 
-    def _admit_some(
-        self, seen: dict[int, int], resource_id: str, points: Iterable[Point], step: int
-    ) -> tuple[list[Point], list[Point]]:
-        """Those of series that are known, and of the first new ones."""
-        passed: list[Point] = []
-        refused: list[Point] = []
-        for point in points:
-            series = hash((resource_id, point.series))
-            if series not in seen and len(seen) >= self._most:
-                refused.append(point)
-                continue
-            seen[series] = step
-            passed.append(point)
-        return passed, refused
+    def _note(
+        self, seen: dict[int, int], lane: Lane, given: Iterable[Series], step: int
+    ) -> set[Series]:
+        """Note known series, and new ones while there is room; those for which there is none."""
+        resource_id = lane.resource_id.lower()
+        hashes = {hash((resource_id, series)): series for series in given}
+        if len(seen) + len(hashes.keys() - seen.keys()) <= self._most:
+            seen.update(dict.fromkeys(hashes, step))
+            return set()
+        refused = set()
+        for hashed, series in hashes.items():
+            if hashed not in seen and len(seen) >= self._most:
+                refused.add(series)
+            else:
+                seen[hashed] = step
+        return refused
 
     def gauges(self) -> Iterator[tuple[str, float, dict[str, str]]]:
         """How many series are active, for the subscriptions and regions with the most."""

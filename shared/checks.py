@@ -26,6 +26,7 @@ from shared.model import (
     Dimensions,
     Reason,
     Series,
+    ValueSet,
     Window,
     utc_text,
 )
@@ -34,7 +35,6 @@ from shared.refusal import RefusedError, decoded
 __all__ = [
     "MOST_REMEMBERED",
     "Times",
-    "ValueSet",
     "check_dimension_names",
     "check_window",
     "dimensions",
@@ -44,9 +44,6 @@ __all__ = [
     "series_of",
     "value_set",
 ]
-
-# min, max, sum, count
-ValueSet = tuple[float, float, float, int]
 
 # What adding up in single precision may lose, relative to the largest possible sum.
 _SUM_TOLERANCE = 1e-6
@@ -62,23 +59,22 @@ _OBJECT = msgspec.json.Decoder(dict[str, Any])
 _NAMED = msgspec.json.Decoder(dict[Name, Name])
 
 
-class Times:
-    """The times of one message's points."""
+class Times(dict[str | UnsetType, datetime]):
+    """The times of one message's points: as written -> in UTC, when it was enqueued for none.
+
+    Raises RefusedError for what is no time, or is outside the window.
+    """
 
     def __init__(self, enqueued: datetime, now: datetime, window: Window) -> None:
+        super().__init__()
         self._enqueued = enqueued
         self._now = now
         self._window = window
-        self.known: dict[str | UnsetType, datetime] = {}  # As written -> once it was checked.
 
-    def of(self, given: str | UnsetType) -> datetime:
-        """A point's time in UTC, when the message was enqueued where it names none.
-
-        Raises RefusedError where it is no time, or is outside the window.
-        """
+    def __missing__(self, given: str | UnsetType) -> datetime:
         time = self._enqueued if given is UNSET else parse_time(given)
         check_window(time, self._now, self._window)
-        self.known[given] = time
+        self[given] = time
         return time
 
 
@@ -90,7 +86,7 @@ def series_of(namespace: str, metric: str, raw: bytes) -> Series:
 
 
 def _series(namespace: str, metric: str, raw: bytes) -> Series:
-    return Series(namespace, metric, dimensions(raw))
+    return Series.of(namespace, metric, dimensions(raw))
 
 
 # For at most MOST_REMEMBERED bytes. As many as Azure lets be active, and some: each takes some

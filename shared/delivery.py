@@ -1,4 +1,4 @@
-"""The points of a lane -> POSTs -> a verdict on every point.
+"""The points of a lane -> POSTs -> what became of every point.
 
 What the service accepted is never sent again. What it refused as a whole is halved until the
 culprit stands alone: for k culprits among n series that takes O(k log n) POSTs. What may pass is
@@ -20,9 +20,10 @@ from typing import Protocol
 
 import msgspec
 
+from shared.batch import Batch
 from shared.detours import Detours
 from shared.log_limit import LogLimit
-from shared.model import Lane, Point, Status, Verdict, Window
+from shared.model import Judged, Lane, Status, Window
 from shared.publisher import Answer
 from shared.retry import Policy, retry_after
 from shared.rollup import rollup
@@ -108,34 +109,34 @@ class Delivery:
         self._warnings = LogLimit(LOG)
         self._slots = _Slots(_AT_ONCE_PER_REGION)
 
-    async def __call__(self, lane: Lane, points: Sequence[Point]) -> list[Verdict]:
-        """Post the points. Every point is in exactly one of the verdicts."""
+    async def __call__(self, batch: Batch) -> list[Judged]:
+        """Post the points. Every position is in exactly one of what is returned."""
+        lane = batch.lane
         if why := self._paused(lane):
-            return [Verdict(Status.DEFERRED, points, why)]
+            return [Judged(Status.DEFERRED, range(len(batch)), why)]
         deadline = self._timing.clock() + self._policy.total
-        work = self._bodies(points)
-        verdicts: list[Verdict] = []
+        work = self._bodies(batch)
+        judged: list[Judged] = []
         rerouted = False
         while work:
-            if verdicts and self._timing.clock() > deadline:
+            if judged and self._timing.clock() > deadline:
                 # Halving may take long; what is left is not worth holding up the lane for.
-                verdicts.append(_deferred(work, "not reached in time"))
+                judged.append(_deferred(work, "not reached in time"))
                 break
             body = work.pop()
-            members = tuple(body.points())
+            members = body.positions()
             route = self._detours.route(lane)
             answer, ruling, elsewhere = await self._attempt(route, body, deadline, rerouted)
             match ruling.action:
                 case Action.PUBLISHED:
-                    verdicts.append(Verdict(Status.PUBLISHED, members))
-                case Action.EXPIRE if expired := self._expired(members):
-                    verdicts.append(_rejected(expired, answer, ruling))
-                    late = {id(point) for point in expired}
-                    work += self._bodies(point for point in members if id(point) not in late)
+                    judged.append(Judged(Status.PUBLISHED, members))
+                case Action.EXPIRE if expired := self._expired(batch, members):
+                    judged.append(_rejected(expired, answer, ruling))
+                    work += self._bodies(batch, sorted({*members}.difference(expired)))
                 case Action.HALVE | Action.EXPIRE if halves := halved(body):
                     work += halves
                 case Action.HALVE | Action.EXPIRE:
-                    verdicts.append(_rejected(members, answer, ruling))
+                    judged.append(_rejected(members, answer, ruling))
                 case Action.REROUTE if elsewhere is not None:
                     self._detours.learn(lane, elsewhere)
                     work.append(body)
@@ -145,9 +146,9 @@ class Delivery:
                     why = f"{answer}{hint}"
                     self._detours.learn(lane, ruling.region)
                     self._pause(lane, ruling.pause, why)
-                    verdicts.append(_deferred([body, *work], why))
+                    judged.append(_deferred([body, *work], why))
                     break
-        return verdicts
+        return judged
 
     async def _attempt(
         self, lane: Lane, body: Body, deadline: float, rerouted: bool
@@ -165,8 +166,8 @@ class Delivery:
             return Answer(None, type(exc).__name__, str(exc)), Ruling(Action.DEFER), None
         return answer, ruling, None if region == lane.region else region
 
-    def _bodies(self, points: Iterable[Point]) -> list[Body]:
-        return list(write_bodies(rollup(points), self._limit))
+    def _bodies(self, batch: Batch, positions: Sequence[int] | None = None) -> list[Body]:
+        return list(write_bodies(rollup(batch, positions), self._limit))
 
     async def _settle(self, lane: Lane, body: Body, deadline: float) -> tuple[Answer, Ruling]:
         """Post a body, again while that may help, and say what the last answer means."""
@@ -190,7 +191,7 @@ class Delivery:
             await self._timing.sleep(delay)
 
     def _report(self, lane: Lane, body: Body, answer: Answer, ruling: Ruling) -> None:
-        points = sum(len(one.points) for document in body.documents for one in document.series)
+        points = len(body.positions())
         line = (
             f"POST {lane.region} {lane.resource_id}: {points} points in {len(body.documents)} "
             f"documents, {len(body.data)} bytes, {answer.seconds * 1000:.0f} ms: {answer}"
@@ -204,10 +205,10 @@ class Delivery:
         self._record("PostDuration", answer.seconds, Status=status)
         self._record("BatchSize", points)
 
-    def _expired(self, points: Iterable[Point]) -> list[Point]:
-        """The points whose window has passed on their way."""
+    def _expired(self, batch: Batch, positions: Iterable[int]) -> list[int]:
+        """Where the points are whose window has passed on their way."""
         oldest = self._timing.now() - self._window.past
-        return [point for point in points if point.time < oldest]
+        return [position for position in positions if batch.times[position] < oldest]
 
     def _paused(self, lane: Lane) -> str | None:
         """Why the lane is to be left alone, if it is."""
@@ -248,9 +249,9 @@ class _Slots:
                 self._used[name] = (slots, users - 1)
 
 
-def _deferred(bodies: Iterable[Body], why: str) -> Verdict:
-    return Verdict(Status.DEFERRED, [point for body in bodies for point in body.points()], why)
+def _deferred(bodies: Iterable[Body], why: str) -> Judged:
+    return Judged(Status.DEFERRED, [one for body in bodies for one in body.positions()], why)
 
 
-def _rejected(points: Sequence[Point], answer: Answer, ruling: Ruling) -> Verdict:
-    return Verdict(Status.REJECTED, points, str(answer), ruling.reason)
+def _rejected(positions: Sequence[int], answer: Answer, ruling: Ruling) -> Judged:
+    return Judged(Status.REJECTED, positions, str(answer), ruling.reason)

@@ -9,6 +9,7 @@ from itertools import groupby
 
 import msgspec
 
+from shared.batch import batches
 from shared.dead_letter import Origin, rejections_of
 from shared.dead_letter_box import DeadLetterBox, Outbox
 from shared.errors import DeferredError
@@ -78,7 +79,7 @@ class Drain:
             first, *rest = alike
             parts = first.parts + sum(rejection.parts for rejection in rest)
             self._note_refused(reason, parts, first.detail, origin)
-        verdicts = await self._submit(parsed.points) if parsed.points else []
+        verdicts = await self._submit(parsed.batches) if parsed.batches else []
         statuses = {verdict.status for verdict in verdicts}
         if statuses == {Status.DEFERRED} and not rejections:
             self._count(verdicts, origin)
@@ -93,7 +94,7 @@ class Drain:
         """Publish samples; what cannot be published now goes into the ingress queue, stamped."""
         if not points:
             return
-        await self._settle(await self._submit(points), Origin())
+        await self._settle(await self._submit(batches(points)), Origin())
 
     def _explained(self, rejection: Rejection) -> Rejection:
         """Expired points with what held them up: that they are too old is not why."""
@@ -103,8 +104,8 @@ class Drain:
         late = parse(
             rejection.content, enqueued=now, now=now, defaults=self._defaults, window=_ENDLESS
         )
-        for lane in {point.lane.key: point.lane for point in late.points}.values():
-            if why := self._obstacle(lane):
+        for batch in late.batches:
+            if why := self._obstacle(batch.lane):
                 return msgspec.structs.replace(
                     rejection, detail=f"{rejection.detail}; held up by: {why}"
                 )

@@ -6,15 +6,14 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
-import msgspec
-
+from shared.batch import Batch
 from shared.cardinality import Guard
 from shared.detours import Detours
 from shared.errors import RegionError
 from shared.fence import Fence
-from shared.model import Lane, Point, Reason, Status, Verdict
+from shared.model import Lane, Reason, Status, Verdict
 from shared.regions import Regions
-from shared.relay import Submit, by_lane
+from shared.relay import Submit
 
 __all__ = ["Intake"]
 
@@ -44,29 +43,31 @@ class Intake:
         self._guard = guard
         self._obstacles: dict[str, str] = {}
 
-    async def submit(self, points: Sequence[Point]) -> list[Verdict]:
+    async def submit(self, batches: Sequence[Batch]) -> list[Verdict]:
         """Wait until every point is judged.
 
         A resource outside the fence is rejected before anything is asked about it. Points whose
         region is not known are deferred; those of a series that is one too many are rejected.
         """
         verdicts: list[Verdict] = []
-        inside: list[tuple[Lane, list[Point]]] = []
-        for lane, members in by_lane(points):
-            if self._fence.allows(lane.resource_id):
-                inside.append((lane, members))
+        inside: list[Batch] = []
+        for batch in batches:
+            resource_id = batch.lane.resource_id
+            if self._fence.allows(resource_id):
+                inside.append(batch)
             else:
-                why = f"{lane.resource_id} is outside METRICS_ALLOWED_SCOPES"
-                verdicts.append(Verdict(Status.REJECTED, members, why, Reason.FORBIDDEN_SCOPE))
-        admitted: list[Point] = []
-        for lane, members in await self._located(inside, verdicts):
+                why = f"{resource_id} is outside METRICS_ALLOWED_SCOPES"
+                verdicts.append(Verdict(Status.REJECTED, batch, why, Reason.FORBIDDEN_SCOPE))
+        admitted: list[Batch] = []
+        for batch in await self._located(inside, verdicts):
             if self._guard is None:
-                admitted += members
+                admitted.append(batch)
                 continue
-            passed, refused = self._guard.admit(lane, members)
-            admitted += passed
+            passed, refused = self._guard.admit(batch)
+            if passed:
+                admitted.append(passed)
             if refused:
-                why = self._guard.why(lane)
+                why = self._guard.why(batch.lane)
                 verdicts.append(Verdict(Status.REJECTED, refused, why, Reason.CARDINALITY))
         if admitted:
             verdicts += await self._relay(admitted)
@@ -77,27 +78,24 @@ class Intake:
         """What kept the points of a resource from the store, if that is remembered."""
         return self._obstacles.get(lane.resource_id.lower())
 
-    async def _located(
-        self, lanes: Sequence[tuple[Lane, list[Point]]], verdicts: list[Verdict]
-    ) -> list[tuple[Lane, list[Point]]]:
-        """The lanes with their regions; those whose region is not known get a verdict."""
-        missing = [lane for lane, _ in lanes if not lane.region]
+    async def _located(self, batches: Sequence[Batch], verdicts: list[Verdict]) -> list[Batch]:
+        """Those whose region is known, or found; the others get a verdict."""
+        missing = [batch.lane for batch in batches if not batch.lane.region]
         look_ups = (self._regions.find(lane.resource_id) for lane in missing)
         answers = await asyncio.gather(*look_ups, return_exceptions=True)
         regions = dict(zip(missing, answers, strict=True))
-        found: list[tuple[Lane, list[Point]]] = []
-        for lane, members in lanes:
+        found: list[Batch] = []
+        for batch in batches:
+            lane = batch.lane
             region = regions.get(lane, lane.region)
             if isinstance(region, BaseException):
                 if not isinstance(region, RegionError):
                     LOG.error("A look-up broke: %s", lane.resource_id, exc_info=region)
                 why = str(region) or repr(region)
-                verdicts.append(Verdict(Status.DEFERRED, members, why))
+                verdicts.append(Verdict(Status.DEFERRED, batch, why))
                 continue
             # A series is counted where it is stored, whatever region a producer names.
-            located = self._detours.route(Lane(region, lane.resource_id))
-            moved = located != lane
-            found.append((located, _moved(members, located) if moved else members))
+            found.append(batch.moved(self._detours.route(Lane(region, lane.resource_id))))
         return found
 
     def _remember(self, verdicts: Sequence[Verdict]) -> None:
@@ -116,7 +114,3 @@ class Intake:
 
 def _resource_of(verdict: Verdict) -> str:
     return verdict.points[0].lane.resource_id.lower()
-
-
-def _moved(points: Sequence[Point], lane: Lane) -> list[Point]:
-    return [msgspec.structs.replace(point, lane=lane) for point in points]

@@ -8,6 +8,7 @@ from datetime import datetime
 import msgspec
 from msgspec import UNSET, Raw
 
+from shared.batch import Batch, batches
 from shared.body import MAX_BODY_BYTES, documents, json_text
 from shared.checks import Times, check_dimension_names, paired, series_of, value_set
 from shared.destination import Address, lane_of, narrowed
@@ -39,8 +40,13 @@ _MOST_ALONE = 50
 class Parsed(msgspec.Struct):
     """Where the contents of a message go."""
 
-    points: list[Point]
+    batches: list[Batch]
     rejections: list[Rejection]
+
+    @property
+    def points(self) -> list[Point]:
+        """The points of all lanes, one by one."""
+        return [point for batch in self.batches for point in batch]
 
 
 def parse(
@@ -60,15 +66,15 @@ def parse(
     times = Times(enqueued, now, window)
     try:
         text = json_text(body, most)
-        points = read_at_once(text, times, defaults)
-        if points is not None:
-            return Parsed(points, [])
+        at_once = read_at_once(text, times, defaults)
+        if at_once is not None:
+            return Parsed(at_once, [])
         reader = _Reader(times, defaults)
         for where, document in documents(text):
             reader.read(where, document)
     except RefusedError as refused:
         return Parsed([], [Rejection(refused.reason, str(refused), body)])
-    return reader.parsed
+    return Parsed(batches(reader.points), reader.rejections)
 
 
 class _Reader:
@@ -77,7 +83,8 @@ class _Reader:
     def __init__(self, times: Times, defaults: Address) -> None:
         self._times = times
         self._defaults = defaults
-        self.parsed = Parsed([], [])
+        self.points: list[Point] = []
+        self.rejections: list[Rejection] = []
 
     def read(self, where: str, raw: bytes) -> None:
         """Add the points of one document, and a rejection for each that is refused."""
@@ -97,7 +104,7 @@ class _Reader:
         for index, raw in enumerate(message.points):
             try:
                 refuse_repeated(bytes(raw), b'"dimensions"')
-                self.parsed.points.append(self._point(decoded(_POINT, raw), address))
+                self.points.append(self._point(decoded(_POINT, raw), address))
             except RefusedError as refused:
                 refusals.append((refused.within(joined(where, f"points[{index}]")), raw))
         self._reject_parts(refusals, lambda raws: msgspec.structs.replace(message, points=raws))
@@ -106,7 +113,7 @@ class _Reader:
         address = narrowed(address, given, given.namespace)
         raw = b"{}" if given.dimensions is UNSET else bytes(given.dimensions)
         series = series_of(address.namespace, given.metric, raw)
-        return Point(lane_of(address), series, self._times.of(given.time), *value_set(given))
+        return Point(lane_of(address), series, self._times[given.time], *value_set(given))
 
     def _read_document(self, where: str, message: DocumentParts) -> None:
         base = message.data.base_data
@@ -120,9 +127,9 @@ class _Reader:
                 series = decoded(_SERIES, raw)
                 pairs = paired(names, tuple(series.dim_values or ()))
                 values = value_set(series)
-                time = self._times.of(message.time)
-                of = Series(address.namespace, base.metric, pairs)
-                self.parsed.points.append(Point(lane_of(address), of, time, *values))
+                time = self._times[message.time]
+                of = Series.of(address.namespace, base.metric, pairs)
+                self.points.append(Point(lane_of(address), of, time, *values))
             except RefusedError as refused:
                 at = joined(where, f"data.baseData.series[{index}]")
                 refusals.append((refused.within(at), raw))
@@ -145,10 +152,10 @@ class _Reader:
             alike = [(refused, raw) for refused, raw in rest if refused.reason is reason]
             content = _ENCODER.encode(whole([raw for _, raw in alike]))
             text = f"{alike[0][0]} (and {len(alike) - 1} more)" if alike[1:] else str(alike[0][0])
-            self.parsed.rejections.append(Rejection(reason, text, content, len(alike)))
+            self.rejections.append(Rejection(reason, text, content, len(alike)))
 
     def _reject(self, refused: RefusedError, content: bytes) -> None:
-        self.parsed.rejections.append(Rejection(refused.reason, str(refused), content))
+        self.rejections.append(Rejection(refused.reason, str(refused), content))
 
 
 def _with_series(message: DocumentParts, series: list[Raw]) -> DocumentParts:

@@ -1,8 +1,9 @@
 """Messages of points in which nothing is wrong: nearly all of them, read in one go.
 
 How fast this is decides how much one instance can carry. All points are decoded by one call, and
-a point then costs little more than to look up its series and its time. Whatever is out of the
-ordinary is left to `shared.message`, which reads part by part and says what is wrong.
+then read column by column, so that a point costs little more than to look up its series and its
+time. Whatever is out of the ordinary is left to `shared.message`, which reads part by part and
+says what is wrong.
 """
 
 from __future__ import annotations
@@ -10,65 +11,75 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET
 
+from shared.batch import Batch
 from shared.checks import MOST_REMEMBERED, Times, known_series, series_of, value_set
 from shared.destination import Address, lane_of, narrowed
-from shared.message_types import PointsMessage
-from shared.model import Point
+from shared.message_types import PlainMessage, PointsMessage
+from shared.model import Lane, Value
 from shared.refusal import RefusedError
 
 __all__ = ["read_at_once"]
 
-_DECODER = msgspec.json.Decoder(PointsMessage)
-_NO_DIMENSIONS = b"{}"
+_PLAIN = msgspec.json.Decoder(PlainMessage)
+_ANY = msgspec.json.Decoder(PointsMessage)
+_NONE = b"{}"
 
 
-def read_at_once(text: bytes, times: Times, defaults: Address) -> list[Point] | None:
+def read_at_once(text: bytes, times: Times, defaults: Address) -> list[Batch] | None:
     """The points of a message, or None where it has to be looked at more closely."""
     try:
-        message = _DECODER.decode(text)
-        return _points(text, message, times, narrowed(defaults, message, message.namespace))
+        try:
+            return _plain(text, times, defaults)
+        except msgspec.ValidationError:
+            return _any(text, times, defaults)
     except (msgspec.DecodeError, RefusedError, RecursionError):
         return None
 
 
-def _points(
-    text: bytes, message: PointsMessage, times: Times, common: Address
-) -> list[Point] | None:
-    points = []
-    known = times.known
-    address = None
-    objects, arrays = 1, 1  # The message itself, and its points.
-    for given in message.points:
-        own = common
-        if not (given.resource_id is UNSET and given.region is UNSET and given.namespace is UNSET):
-            own = narrowed(common, given, given.namespace)
-        if own is not address:
-            address, lane, namespace = own, lane_of(own), own.namespace
-
-        dimensions = _NO_DIMENSIONS
-        if given.dimensions is not UNSET:
-            dimensions = bytes(given.dimensions)
-            objects += 1
-        look_up = known_series if len(dimensions) <= MOST_REMEMBERED else series_of
-        series = look_up(namespace, given.metric, dimensions)
-        time = known.get(given.time) or times.of(given.time)
-
-        if given.values is not UNSET:
-            arrays += 1
-        elif (
-            given.min is UNSET
-            and given.max is UNSET
-            and given.sum is UNSET
-            and given.count is UNSET
-            and given.value is not UNSET
-        ):
-            value = given.value
-            points.append(Point(lane, series, time, value, value, value, 1))
-            continue
-        points.append(Point(lane, series, time, *value_set(given)))
-
-    # A decoder keeps the last of two members of one name: what is in the other would be lost in
-    # silence. It would have left more brackets than what was read has.
-    if text.count(b"{") != objects + len(points) or text.count(b"[") != arrays:
+def _plain(text: bytes, times: Times, defaults: Address) -> list[Batch] | None:
+    """Points of a single value each, all of the message's own address."""
+    message = _PLAIN.decode(text)
+    points = message.points
+    address = narrowed(defaults, message, message.namespace)
+    dimensions = [bytes(point.dimensions) for point in points]
+    if _objects_lost(text, dimensions):
         return None
-    return points
+    look_up = known_series if max(map(len, dimensions)) <= MOST_REMEMBERED else series_of
+    series = [
+        look_up(address.namespace, point.metric, raw)
+        for point, raw in zip(points, dimensions, strict=True)
+    ]
+    values: list[Value] = [point.value for point in points]
+    return [Batch(lane_of(address), series, [times[point.time] for point in points], values)]
+
+
+def _any(text: bytes, times: Times, defaults: Address) -> list[Batch] | None:
+    """Points of any form, each of an address of its own if it says so."""
+    message = _ANY.decode(text)
+    common = narrowed(defaults, message, message.namespace)
+    found: dict[Lane, Batch] = {}
+    address = None
+    dimensions = []
+    for given in message.points:
+        own = narrowed(common, given, given.namespace)
+        if own is not address:
+            address, lane = own, lane_of(own)
+            batch = found.setdefault(lane, Batch(lane, [], [], []))
+        raw = _NONE if given.dimensions is UNSET else bytes(given.dimensions)
+        dimensions.append(raw)
+        batch.series.append(series_of(own.namespace, given.metric, raw))
+        batch.times.append(times[given.time])
+        values = value_set(given)
+        batch.values.append(values if given.value is UNSET else given.value)
+    arrays = sum(point.values is not UNSET for point in message.points)
+    if _objects_lost(text, dimensions) or text.count(b"[") != 1 + arrays:
+        return None
+    return list(found.values())
+
+
+def _objects_lost(text: bytes, dimensions: list[bytes]) -> bool:
+    """Whether a point, or its dimensions, may have been lost to another of the same name.
+
+    Of two such members a decoder keeps the last; there were more brackets than are left.
+    """
+    return text.count(b"{") != 1 + 2 * len(dimensions) - dimensions.count(_NONE)

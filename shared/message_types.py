@@ -27,6 +27,8 @@ __all__ = [
     "DocumentMessage",
     "DocumentParts",
     "Name",
+    "PlainMessage",
+    "PlainPoint",
     "PointIn",
     "PointsMessage",
     "PointsParts",
@@ -100,6 +102,22 @@ class PointIn(Addressed, gc=False):
     max: float | UnsetType = UNSET
     sum: float | UnsetType = UNSET
     count: Count | UnsetType = UNSET
+
+
+class PlainPoint(_Strict, gc=False):
+    """A `PointIn` as most are: decoding the others' members would cost all of them."""
+
+    metric: Name
+    value: float
+    dimensions: DimensionsIn = Raw(b"{}")
+    time: Time | UnsetType = UNSET
+
+
+class PlainMessage(Addressed):
+    """A `PointsMessage` of such points."""
+
+    points: Annotated[list[PlainPoint], Meta(min_length=1)]
+    namespace: Name | UnsetType = UNSET
 
 
 class PointsMessage(Addressed):

@@ -66,7 +66,7 @@ def _envelope(
 
 def _written(point: Point, time: str | UnsetType) -> PointIn:
     dimensions = point.dimensions
-    one = point.count == 1 and point.min == point.max == point.sum
+    one = not isinstance(point.value, tuple)
     return PointIn(
         point.metric,
         dimensions=Raw(_ENCODER.encode(dict(dimensions))) if dimensions else UNSET,

@@ -13,12 +13,16 @@ __all__ = [
     "MAX_DIMENSIONS",
     "MAX_NAME_LENGTH",
     "Dimensions",
+    "Family",
+    "Judged",
     "Lane",
     "Point",
     "Reason",
     "Rejection",
     "Series",
     "Status",
+    "Value",
+    "ValueSet",
     "Verdict",
     "Window",
     "utc_text",
@@ -36,6 +40,11 @@ MAX_COUNT = 2**31 - 1
 # (name, value) pairs sorted by name without case, so that the same set always compares equal.
 Dimensions = tuple[tuple[str, str], ...]
 
+# min, max, sum, count
+ValueSet = tuple[float, float, float, int]
+# One that stands alone is its own min, max and sum, of one sample.
+Value = float | ValueSet
+
 
 class Lane(msgspec.Struct, frozen=True):
     """What one POST can carry: the points of one resource, sent to the region it is in."""
@@ -49,12 +58,30 @@ class Lane(msgspec.Struct, frozen=True):
         return self.region, self.resource_id.lower()
 
 
-class Series(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
-    """What tells the series of one resource apart; points mostly share theirs with others."""
+class Family(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
+    """What the series of one document share."""
 
     namespace: str
     metric: str
-    dimensions: Dimensions
+    dimension_names: tuple[str, ...]
+
+
+class Series(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
+    """What tells the series of one resource apart; points mostly share theirs with others."""
+
+    family: Family
+    dimension_values: tuple[str, ...]
+
+    @classmethod
+    def of(cls, namespace: str, metric: str, dimensions: Dimensions) -> Series:
+        """The series with these dimensions."""
+        names, values = zip(*dimensions, strict=True) if dimensions else ((), ())
+        return cls(Family(namespace, metric, names), values)
+
+    @property
+    def dimensions(self) -> Dimensions:
+        """Names and values in pairs."""
+        return tuple(zip(self.family.dimension_names, self.dimension_values, strict=True))
 
 
 class Point(msgspec.Struct, frozen=True, gc=False):
@@ -74,14 +101,21 @@ class Point(msgspec.Struct, frozen=True, gc=False):
         return cls(lane, series, time, value, value, value, 1)
 
     @property
+    def value(self) -> Value:
+        """Its value where it is of a single one, else its value set."""
+        if self.count == 1 and self.min == self.max == self.sum:
+            return self.sum
+        return self.min, self.max, self.sum, self.count
+
+    @property
     def namespace(self) -> str:
         """The namespace of its series."""
-        return self.series.namespace
+        return self.series.family.namespace
 
     @property
     def metric(self) -> str:
         """The metric of its series."""
-        return self.series.metric
+        return self.series.family.metric
 
     @property
     def dimensions(self) -> Dimensions:
@@ -115,6 +149,19 @@ class Verdict(msgspec.Struct, frozen=True):
     points: Sequence[Point]
     detail: str = ""  # In the service's own words where it had any.
     reason: Reason | None = None  # Of a rejection.
+
+
+class Judged(msgspec.Struct, frozen=True):
+    """What became of some points of a delivery, told by their positions in it."""
+
+    status: Status
+    positions: Sequence[int]
+    detail: str = ""
+    reason: Reason | None = None
+
+    def on(self, points: Sequence[Point]) -> Verdict:
+        """The same said of points themselves."""
+        return Verdict(self.status, points, self.detail, self.reason)
 
 
 class Rejection(msgspec.Struct, frozen=True):

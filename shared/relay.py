@@ -11,36 +11,33 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from itertools import groupby
-from operator import attrgetter
 
 import msgspec
 
+from shared.batch import Batch
 from shared.errors import RelayError
-from shared.model import Lane, Point, Status, Verdict
+from shared.model import Judged, Lane, Status, Verdict
 
-__all__ = ["Deliver", "Relay", "Submit", "by_lane"]
+__all__ = ["Deliver", "Relay", "Submit"]
 
 LOG = logging.getLogger(__name__)
 
-Deliver = Callable[[Lane, Sequence[Point]], Awaitable[list[Verdict]]]
-"""Sends points and judges them: every point comes back in exactly one verdict."""
+Deliver = Callable[[Batch], Awaitable[list[Judged]]]
+"""Sends points and judges them: every position comes back exactly once."""
 
-Submit = Callable[[Sequence[Point]], Awaitable[list[Verdict]]]
-"""The same for points of any lanes."""
+Submit = Callable[[Sequence[Batch]], Awaitable[list[Verdict]]]
+"""The same for points of any lanes: every point comes back in exactly one verdict."""
 
 # Points. Most messages in work hold far less; 288 full of the shortest points would hold more.
 _MOST_HELD = 250_000
 # Points that go out in one delivery; the next one takes the rest.
 _MOST_AT_ONCE = 50_000
 
-_LANE_OF = attrgetter("lane")
-
 
 class _Parcel(msgspec.Struct, eq=False):
     """The points of one submission for one lane, and who waits for them."""
 
-    points: Sequence[Point]
+    points: Batch
     answered: asyncio.Future[list[Verdict]]
 
 
@@ -94,7 +91,7 @@ class Relay:
         self._waiting: dict[tuple[str, str], deque[_Parcel]] = {}
         self._running: set[asyncio.Task[None]] = set()
 
-    async def submit(self, points: Sequence[Point]) -> list[Verdict]:
+    async def submit(self, batches: Sequence[Batch]) -> list[Verdict]:
         """Wait until every point is judged, and return the verdicts on these points.
 
         Waits for room first when too many points are held. Points whose delivery breaks are
@@ -102,16 +99,17 @@ class Relay:
         the delivery nor anybody else who waits for it.
         """
         parcels = []
-        for lane, part in by_lane(points):
-            await self._room.enter(len(part))
-            parcels.append(self._enqueue(lane, part))
+        for batch in batches:
+            await self._room.enter(len(batch))
+            parcels.append(self._enqueue(batch))
         verdicts: list[Verdict] = []
         for parcel in parcels:
             verdicts += await parcel.answered
         return verdicts
 
-    def _enqueue(self, lane: Lane, points: Sequence[Point]) -> _Parcel:
-        parcel = _Parcel(points, asyncio.get_running_loop().create_future())
+    def _enqueue(self, batch: Batch) -> _Parcel:
+        lane = batch.lane
+        parcel = _Parcel(batch, asyncio.get_running_loop().create_future())
         if lane.key in self._waiting:
             self._waiting[lane.key].append(parcel)
         else:
@@ -149,43 +147,36 @@ class Relay:
         return parcels
 
     async def _carry(self, lane: Lane, parcels: Sequence[_Parcel]) -> None:
-        points = [point for parcel in parcels for point in parcel.points]
+        whole = Batch.joined([parcel.points for parcel in parcels])
         try:
-            _answer(parcels, await self._deliver(lane, points))
+            _answer(parcels, await self._deliver(whole))
         except Exception as exc:
             LOG.exception("A delivery to %s %s broke", lane.region, lane.resource_id)
             _defer(parcels, repr(exc))
         finally:
-            self._room.leave(len(points))
+            self._room.leave(len(whole))
 
 
-def by_lane(points: Iterable[Point]) -> list[tuple[Lane, list[Point]]]:
-    """The points of each lane."""
-    lanes: dict[tuple[str, str], tuple[Lane, list[Point]]] = {}
-    # Neighbours mostly share their lane, all of a message.
-    for lane, members in groupby(points, _LANE_OF):
-        lanes.setdefault(lane.key, (lane, []))[1].extend(members)
-    return list(lanes.values())
-
-
-def _answer(parcels: Sequence[_Parcel], verdicts: Sequence[Verdict]) -> None:
+def _answer(parcels: Sequence[_Parcel], judged: Sequence[Judged]) -> None:
     """Give each parcel the verdicts on its own points."""
-    alike = len({(verdict.status, verdict.detail, verdict.reason) for verdict in verdicts}) == 1
-    if alike and sum(len(v.points) for v in verdicts) == sum(len(p.points) for p in parcels):
+    total = sum(len(parcel.points) for parcel in parcels)
+    alike = len({(one.status, one.detail, one.reason) for one in judged}) == 1
+    if alike and sum(len(one.positions) for one in judged) == total:
         # As nearly always: nobody has to look for their points among those of all.
         for parcel in parcels:
-            _resolve(parcel, [msgspec.structs.replace(verdicts[0], points=parcel.points)])
+            _resolve(parcel, [judged[0].on(parcel.points)])
         return
-    # Points are told apart by identity: two submissions may hold equal ones.
-    judged = {id(point): verdict for verdict in verdicts for point in verdict.points}
+    whose: dict[int, Judged] = {position: one for one in judged for position in one.positions}
+    start = 0
     for parcel in parcels:
-        shares: dict[int, tuple[Verdict, list[Point]]] = {}
-        for point in parcel.points:
-            verdict = judged.get(id(point))
-            if verdict is None:
+        shares: dict[int, tuple[Judged, list[int]]] = {}
+        for position in range(len(parcel.points)):
+            one = whose.get(start + position)
+            if one is None:
                 raise RelayError("a delivery left out a point that it was given")
-            shares.setdefault(id(verdict), (verdict, []))[1].append(point)
-        _resolve(parcel, [msgspec.structs.replace(v, points=p) for v, p in shares.values()])
+            shares.setdefault(id(one), (one, []))[1].append(position)
+        start += len(parcel.points)
+        _resolve(parcel, [one.on(parcel.points.pick(own)) for one, own in shares.values()])
 
 
 def _resolve(parcel: _Parcel, verdicts: list[Verdict]) -> None:

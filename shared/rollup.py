@@ -7,77 +7,117 @@ sent for them, so sending the aggregate says the same in fewer bytes.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from typing import cast
 
 import msgspec
 
-from shared.model import MAX_COUNT, Point, Series
+from shared.batch import Batch
+from shared.model import MAX_COUNT, Family, Series, Value, ValueSet
 
 __all__ = ["Aggregate", "Document", "rollup"]
 
+# Positions of points in their batch, for each minute and series.
+_Groups = dict[datetime, dict[Series, list[int]]]
+# A value set, and the positions of the points in it.
+_Added = tuple[ValueSet, list[int]]
 
-class Aggregate(msgspec.Struct, gc=False):
-    """The values of one series in one minute, and the points they came from."""
 
-    dimension_values: tuple[str, ...]
+class Aggregate(msgspec.Struct, rename="camel", gc=False):
+    """The values of one series in one minute, as the ingestion API takes them."""
+
+    dim_values: tuple[str, ...]
     min: float
     max: float
     sum: float
     count: int
-    points: list[Point]
 
 
 class Document(msgspec.Struct, gc=False):
-    """Series that share metric, minute and dimension names: one document of the ingestion API."""
+    """Series of one family and minute: one document of the ingestion API."""
 
-    namespace: str
-    metric: str
+    family: Family
     minute: datetime  # UTC, its beginning.
-    dimension_names: tuple[str, ...]
     series: list[Aggregate]
+    positions: list[list[int]]  # Of the points behind each of the series.
+
+    def part(self, start: int, end: int) -> Document:
+        """A document of its own with some of the series."""
+        series, positions = self.series[start:end], self.positions[start:end]
+        return Document(self.family, self.minute, series, positions)
 
 
-def rollup(points: Iterable[Point]) -> list[Document]:
-    """Aggregate points of one lane; each point ends in exactly one aggregate.
+def rollup(batch: Batch, positions: Sequence[int] | None = None) -> list[Document]:
+    """Aggregate the points at these positions, or all; each ends in exactly one aggregate.
 
     Points that cannot be added without leaving an int32 count or a finite sum stay apart: the
     store is then the one that adds them.
     """
-    documents: dict[tuple[object, ...], Document] = {}
-    minutes: dict[datetime, dict[Series, Aggregate]] = {}
+    documents: list[Document] = []
+    # Mostly there are no value sets, which have to be added one by one.
+    add = _one_by_one if tuple in set(map(type, batch.values)) else _singles_added
+    for minute, groups in _grouped(batch, positions).items():
+        families: dict[Family, Document] = {}
+        for series, members in groups.items():
+            document = families.get(series.family)
+            if document is None:
+                document = families[series.family] = Document(series.family, minute, [], [])
+            for values, behind in add(batch.values, members):
+                document.series.append(Aggregate(series.dimension_values, *values))
+                document.positions.append(behind)
+        documents += families.values()
+    return documents
+
+
+def _grouped(batch: Batch, positions: Sequence[int] | None) -> _Groups:
+    found: _Groups = {}
+    if positions is None:
+        positions = range(len(batch))
+        rows: Iterable[tuple[Series, datetime]] = zip(batch.series, batch.times, strict=True)
+    else:
+        rows = ((batch.series[position], batch.times[position]) for position in positions)
     before = None
-    for point in points:
+    for position, (series, time) in zip(positions, rows, strict=True):
         # Every line here costs at each point, and neighbours mostly share their time.
-        if point.time is not before:
-            before = point.time
-            minute = before.replace(second=0, microsecond=0)
-            aggregates = minutes.setdefault(minute, {})
-        aggregate = aggregates.get(point.series)
-        if aggregate is not None:
-            total, count = aggregate.sum + point.sum, aggregate.count + point.count
-            if count <= MAX_COUNT and -math.inf < total < math.inf:
-                aggregate.sum, aggregate.count = total, count
-                if point.min < aggregate.min:  # noqa: PLR1730 (a call costs more than all of this)
-                    aggregate.min = point.min
-                if point.max > aggregate.max:  # noqa: PLR1730
-                    aggregate.max = point.max
-                aggregate.points.append(point)
+        if time is not before:
+            before = time
+            groups = found.setdefault(time.replace(second=0, microsecond=0), {})
+        group = groups.get(series)
+        if group is None:
+            groups[series] = [position]
+        else:
+            group.append(position)
+    return found
+
+
+def _singles_added(values: list[Value], positions: list[int]) -> Iterable[_Added]:
+    """Values of one series and minute as one value set, unless their sum is not finite."""
+    singles = [cast("float", values[position]) for position in positions]
+    if len(singles) == 1:
+        (value,) = singles
+        return (((value, value, value, 1), positions),)
+    try:
+        total = math.fsum(singles)
+    except OverflowError:
+        return _one_by_one(values, positions)
+    return (((min(singles), max(singles), total, len(singles)), positions),)
+
+
+def _one_by_one(values: list[Value], positions: list[int]) -> Iterator[_Added]:
+    """Values and value sets of one series and minute as few value sets."""
+    added: ValueSet | None = None
+    behind: list[int] = []
+    for position in positions:
+        value = values[position]
+        own = value if isinstance(value, tuple) else (value, value, value, 1)
+        if added is not None:
+            total, count = added[2] + own[2], added[3] + own[3]
+            if math.isfinite(total) and count <= MAX_COUNT:
+                added = min(added[0], own[0]), max(added[1], own[1]), total, count
+                behind.append(position)
                 continue
-        aggregates[point.series] = _begin(documents, minute, point)
-    return list(documents.values())
-
-
-def _begin(
-    documents: dict[tuple[object, ...], Document], minute: datetime, point: Point
-) -> Aggregate:
-    """A new aggregate of a point, in the document it belongs to."""
-    series = point.series
-    names, values = zip(*series.dimensions, strict=True) if series.dimensions else ((), ())
-    key = (series.namespace, series.metric, minute, names)
-    document = documents.get(key)
-    if document is None:
-        document = documents[key] = Document(series.namespace, series.metric, minute, names, [])
-    aggregate = Aggregate(values, point.min, point.max, point.sum, point.count, [point])
-    document.series.append(aggregate)
-    return aggregate
+            yield added, behind
+        added, behind = own, [position]
+    if added is not None:
+        yield added, behind

@@ -142,7 +142,7 @@ class Sampler:
 
     def _figure(self, source: Source, now: datetime, metric: str, value: float) -> Point:
         lane = self._own or source.target.lane
-        series = Series(NAMESPACE, metric, (("Source", source.name),))
+        series = Series.of(NAMESPACE, metric, (("Source", source.name),))
         return Point.of_one(lane, series, now, value)
 
     async def _sample(self, source: Source, now: datetime) -> Sample:

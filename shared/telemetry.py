@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
+from shared.batch import batches
 from shared.log_limit import LogLimit
 from shared.model import Dimensions, Lane, Point, Series, Status, Verdict
 from shared.relay import Submit
@@ -114,7 +115,7 @@ class Telemetry:
         try:
             points = [*self._kept, *points, *self._over()]
             self._kept = []
-            verdicts = await self._submit(points) if points else []
+            verdicts = await self._submit(batches(points)) if points else []
         except Exception:
             LOG.exception("Self-metrics were not sent")
             verdicts = []
@@ -139,7 +140,7 @@ class Telemetry:
 
     def _point(self, lane: Lane, key: _Key, held: _ValueSet) -> Point:
         minute, metric, pairs = key
-        series = Series(NAMESPACE, metric, pairs)
+        series = Series.of(NAMESPACE, metric, pairs)
         return Point(lane, series, minute, held.min, held.max, held.sum, held.count)
 
     def _keep_deferred(self, verdicts: Iterable[Verdict]) -> None:

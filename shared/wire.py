@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import chain
 
 import msgspec
 
-from shared.model import Point, utc_text
+from shared.model import utc_text
 from shared.rollup import Aggregate, Document
 
 __all__ = ["Body", "halved", "write_bodies"]
 
 _ENCODER = msgspec.json.Encoder()
+# Series of a line that is tried: mostly some 50 KB. One of all the series of a minute would have
+# to be written to see that it is too long, and cut, and written again.
+_MOST_SERIES = 500
 
 
 class Body(msgspec.Struct, frozen=True):
@@ -21,11 +24,10 @@ class Body(msgspec.Struct, frozen=True):
     data: bytes
     documents: tuple[Document, ...]
 
-    def points(self) -> Iterator[Point]:
-        """The points that the body stands for."""
-        return chain.from_iterable(
-            aggregate.points for document in self.documents for aggregate in document.series
-        )
+    def positions(self) -> list[int]:
+        """Where the points that the body stands for are in their batch."""
+        groups = (group for document in self.documents for group in document.positions)
+        return list(chain.from_iterable(groups))
 
 
 def write_bodies(documents: Iterable[Document], limit: int) -> Iterator[Body]:
@@ -39,7 +41,7 @@ def write_bodies(documents: Iterable[Document], limit: int) -> Iterator[Body]:
     members: list[Document] = []
     size = 0
     for document in documents:
-        for part, line in _lines(document, limit):
+        for part, line in _lines(document, _MOST_SERIES, limit):
             if lines and size + len(line) > limit:
                 yield Body(b"".join(lines), tuple(members))
                 lines, members, size = [], [], 0
@@ -58,43 +60,35 @@ def halved(body: Body) -> list[Body]:
     halves: tuple[list[Document], list[Document]] = ([], [])
     room = total // 2
     for document in body.documents:
-        for half, series in zip(halves, _cut(document.series, room), strict=True):
-            if series:
-                half.append(msgspec.structs.replace(document, series=series))
+        for half, part in zip(
+            halves, (document.part(0, room), document.part(room, total)), strict=True
+        ):
+            if part.series:
+                half.append(part)
         room = max(0, room - len(document.series))
     return [part for half in halves for part in write_bodies(half, len(body.data))]
 
 
-def _lines(document: Document, limit: int) -> Iterator[tuple[Document, bytes]]:
-    """The document as a line, or as several with a share of its series each."""
+def _lines(document: Document, most: int, limit: int) -> Iterator[tuple[Document, bytes]]:
+    """The document as a line, or as several with at most so many of its series each."""
+    total = len(document.series)
+    if total > most:
+        for start in range(0, total, most):
+            yield from _lines(document.part(start, start + most), most, limit)
+        return
     line = _ENCODER.encode(_Document.of(document)) + b"\n"
-    if len(line) <= limit or len(document.series) == 1:
+    if len(line) <= limit or total == 1:
         yield document, line
         return
     # Shares that should fit; what has longer names than the rest is cut again.
-    share = -(-len(document.series) // (len(line) // limit + 1))
-    for start in range(0, len(document.series), share):
-        part = document.series[start : start + share]
-        yield from _lines(msgspec.structs.replace(document, series=part), limit)
-
-
-def _cut(aggregates: Sequence[Aggregate], at: int) -> tuple[list[Aggregate], list[Aggregate]]:
-    return list(aggregates[:at]), list(aggregates[at:])
-
-
-class _Series(msgspec.Struct, rename="camel"):
-    dim_values: tuple[str, ...]
-    min: float
-    max: float
-    sum: float
-    count: int
+    yield from _lines(document, -(-total // (len(line) // limit + 1)), limit)
 
 
 class _BaseData(msgspec.Struct, rename="camel"):
     metric: str
     namespace: str
     dim_names: tuple[str, ...]
-    series: list[_Series]
+    series: list[Aggregate]
 
 
 class _Data(msgspec.Struct, rename="camel"):
@@ -109,10 +103,6 @@ class _Document(msgspec.Struct):
 
     @classmethod
     def of(cls, document: Document) -> _Document:
-        series = [
-            _Series(one.dimension_values, one.min, one.max, one.sum, one.count)
-            for one in document.series
-        ]
-        names = document.dimension_names
-        base = _BaseData(document.metric, document.namespace, names, series)
+        family = document.family
+        base = _BaseData(family.metric, family.namespace, family.dimension_names, document.series)
         return cls(utc_text(document.minute), _Data(base))

@@ -103,7 +103,7 @@ def read(body: Any, *, defaults: Address = DEFAULTS, enqueued: datetime = NOW) -
 
 def point(value: float = 1.0, metric: str = "QueueDepth", **changes: Any) -> Point:
     """A point of one value, unless min, max, sum and count say otherwise."""
-    series = Series(
+    series = Series.of(
         changes.pop("namespace", "QueueProcessing"), metric, changes.pop("dimensions", ())
     )
     members: dict[str, Any] = {

@@ -53,7 +53,7 @@ def _points(draw: st.DrawFn, lane: st.SearchStrategy[Lane]) -> Point:
         low = high = mean
     return Point(
         draw(lane),
-        Series(
+        Series.of(
             draw(st.just("QueueProcessing") | names),
             draw(st.sampled_from(["QueueDepth", "Age"]) | names),
             draw(dimension_sets),

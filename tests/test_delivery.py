@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 import pytest
 from builders import LANE, NOW, RESOURCE, WINDOW, point
+from by_points import ByPoints
 from transport import Reply, Transport, session_with
 
 from shared import delivery as module
@@ -80,22 +81,24 @@ def time() -> Time:
     return Time()
 
 
-Deliver = Callable[..., Delivery]
+Deliver = Callable[..., ByPoints]
 
 
 @pytest.fixture
 def delivery(executor: ThreadPoolExecutor, time: Time) -> Deliver:
     """Makes a delivery with a poster."""
 
-    def make(poster: module.Poster, max_body_bytes: int = 65_536) -> Delivery:
-        return Delivery(
-            poster,
-            executor=executor,
-            max_body_bytes=max_body_bytes,
-            window=WINDOW,
-            look_up=time.look_up,
-            detours=Detours(),
-            timing=time.timing(),
+    def make(poster: module.Poster, max_body_bytes: int = 65_536) -> ByPoints:
+        return ByPoints(
+            Delivery(
+                poster,
+                executor=executor,
+                max_body_bytes=max_body_bytes,
+                window=WINDOW,
+                look_up=time.look_up,
+                detours=Detours(),
+                timing=time.timing(),
+            )
         )
 
     return make
@@ -105,7 +108,7 @@ async def test_points_of_one_series_are_posted_as_one(delivery: Deliver) -> None
     poster = Poster(Answer(200))
     points = [point(3.0), point(20.0), point(5.0)]
     (verdict,) = await delivery(poster)(LANE, points)
-    assert verdict == Verdict(Status.PUBLISHED, tuple(points))
+    assert verdict == Verdict(Status.PUBLISHED, points)
     (body,) = poster.bodies
     (series,) = json.loads(body)["data"]["baseData"]["series"]
     assert series == {"dimValues": [], "min": 3.0, "max": 20.0, "sum": 28.0, "count": 3}
@@ -161,9 +164,9 @@ async def test_what_is_refused_is_halved_until_the_culprit_stands_alone(
     verdicts = await delivery(poster)(LANE, [a, b, c, d, e])
     assert poster.posted == ["abcde", "cde", "de", "c", "ab"]
     assert verdicts == [
-        Verdict(Status.PUBLISHED, (d, e)),
-        Verdict(Status.REJECTED, (c,), detail, reason),
-        Verdict(Status.PUBLISHED, (a, b)),
+        Verdict(Status.PUBLISHED, [d, e]),
+        Verdict(Status.REJECTED, [c], detail, reason),
+        Verdict(Status.PUBLISHED, [a, b]),
     ]
 
 
@@ -179,7 +182,7 @@ async def test_points_that_expired_on_the_way_are_rejected_and_the_rest_is_sent_
     assert rejected == Verdict(
         Status.REJECTED, [older, late], f"400 BadRequest {LATE}", Reason.EXPIRED
     )
-    assert published == [Verdict(Status.PUBLISHED, (oldest, new))]
+    assert published == [Verdict(Status.PUBLISHED, [oldest, new])]
     assert len(poster.bodies) == 2
     lines = [json.loads(line) for body in poster.bodies for line in body.splitlines()]
     sums = [line["data"]["baseData"]["series"][0]["sum"] for line in lines]
@@ -417,14 +420,16 @@ async def test_a_region_that_hangs_leaves_threads_to_the_others(time: Time) -> N
 
     poster = Hanging()
     with ThreadPoolExecutor(9) as pool:
-        deliver = Delivery(
-            poster,
-            executor=pool,
-            max_body_bytes=65_536,
-            window=WINDOW,
-            look_up=time.look_up,
-            detours=Detours(),
-            timing=time.timing(),
+        deliver = ByPoints(
+            Delivery(
+                poster,
+                executor=pool,
+                max_body_bytes=65_536,
+                window=WINDOW,
+                look_up=time.look_up,
+                detours=Detours(),
+                timing=time.timing(),
+            )
         )
         lanes = [Lane("westeurope", f"{RESOURCE}{number}") for number in range(40)]
         stuck = [asyncio.create_task(deliver(lane, [point(lane=lane)])) for lane in lanes]
@@ -637,14 +642,16 @@ async def test_where_nothing_is_posted_nothing_is_counted(
 
 def recording(
     poster: module.Poster, executor: ThreadPoolExecutor, time: Time, record: Recorded
-) -> Delivery:
-    return Delivery(
-        poster,
-        executor=executor,
-        max_body_bytes=65_536,
-        window=WINDOW,
-        look_up=time.look_up,
-        detours=Detours(),
-        timing=time.timing(),
-        record=record,
+) -> ByPoints:
+    return ByPoints(
+        Delivery(
+            poster,
+            executor=executor,
+            max_body_bytes=65_536,
+            window=WINDOW,
+            look_up=time.look_up,
+            detours=Detours(),
+            timing=time.timing(),
+            record=record,
+        )
     )

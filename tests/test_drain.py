@@ -25,12 +25,14 @@ from builders import (
     point,
     read,
 )
+from by_points import points_of
 from hypothesis import given
 from hypothesis import strategies as st
 from sourcing import open_gate
 from strategies import marked_points, quick
 from transport import Reply, Transport, session_with
 
+from shared.batch import Batch
 from shared.cardinality import Guard
 from shared.dead_letter import Origin
 from shared.delivery import Delivery
@@ -104,7 +106,8 @@ class Setup:
     def _clock(self) -> datetime:
         return NOW
 
-    async def _submit(self, points: Sequence[Point]) -> list[Verdict]:
+    async def _submit(self, batches: Sequence[Batch]) -> list[Verdict]:
+        points = points_of(batches)
         self.journal.append("submit")
         self.submitted.extend(points)
         return self._script(points)

@@ -103,9 +103,10 @@ def test_only_the_app_reads_the_environment(path: Path) -> None:
 
 
 # Everything may import these; what else a module of the middle may import stands beside it.
-ANYONE = {"shared.model", "shared.errors"}
+ANYONE = {"shared.model", "shared.batch", "shared.errors"}
 MAY_IMPORT = {
     "model": set(),
+    "batch": set(),
     "errors": set(),
     "address": set(),
     "packing": set(),
@@ -161,7 +162,9 @@ PURE = ("message", "body", "checks", "address", "refusal", "message_types", "mes
 EFFECTS = ("asyncio", "concurrent", "logging", "os", "random", "requests", "socket", "threading")
 
 
-@pytest.mark.parametrize("name", [*PURE, "rollup", "wire", "packing", "model", "dead_letter"])
+@pytest.mark.parametrize(
+    "name", [*PURE, "batch", "rollup", "wire", "packing", "model", "dead_letter"]
+)
 def test_the_middle_is_pure(name: str) -> None:
     path = ROOT / "shared" / f"{name}.py"
     assert of_package(path, *EFFECTS, "time", "azure") == []

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 import pytest
 from builders import RESOURCE, point
+from by_points import points_of, submit
 from hypothesis import given
 from hypothesis import strategies as st
 from resource_list import Finder, finding, resource
@@ -18,6 +19,7 @@ from strategies import points as any_points
 from strategies import quick
 from transport import Reply, Transport, session_with
 
+from shared.batch import Batch
 from shared.cardinality import Guard
 from shared.detours import Detours
 from shared.fence import Fence
@@ -62,7 +64,8 @@ class ScriptedRelay:
         self.judge = judge
         self.submitted: list[list[Point]] = []
 
-    async def __call__(self, points: Sequence[Point]) -> list[Verdict]:
+    async def __call__(self, batches: Sequence[Batch]) -> list[Verdict]:
+        points = points_of(batches)
         self.submitted.append(list(points))
         return self.judge(points)
 
@@ -92,17 +95,16 @@ async def test_what_has_all_it_needs_goes_to_the_relay_as_it_is() -> None:
     relay = ScriptedRelay()
     with finding({}) as finder:
         points = [point(lane=Lane("eastus", ONE)), point(lane=Lane("westeurope", TWO))]
-        assert await intake_of(finder, relay).submit(points) == publish(points)
+        assert await submit(intake_of(finder, relay), points) == publish(points)
         assert finder.asked == 0
     assert relay.submitted == [points]
-    assert all(got is sent for got, sent in zip(relay.submitted[0], points, strict=True))
 
 
 async def test_a_point_without_a_region_gets_that_of_its_resource() -> None:
     relay = ScriptedRelay()
     with finding({ONE: "West Europe", TWO: "eastus"}) as finder:
         points = [nowhere(ONE), nowhere(TWO), point(lane=Lane("northeurope", ONE))]
-        (verdict,) = await intake_of(finder, relay).submit(points)
+        (verdict,) = await submit(intake_of(finder, relay), points)
         assert finder.asked == 1
     regions = {one.lane.key for one in verdict.points}
     assert regions == {
@@ -118,7 +120,7 @@ async def test_nothing_is_asked_about_what_is_outside(region: str) -> None:
     relay = ScriptedRelay()
     with finding({OUTSIDE: "westeurope"}) as finder:
         one = point(lane=Lane(region, OUTSIDE))
-        assert await intake_of(finder, relay, most=1).submit([one]) == [forbidden(one)]
+        assert await submit(intake_of(finder, relay, most=1), [one]) == [forbidden(one)]
         assert finder.asked == 0
     assert relay.submitted == []
 
@@ -128,14 +130,14 @@ async def test_what_is_outside_takes_no_room_of_the_guard() -> None:
     with finding({}) as finder:
         intake = intake_of(finder, relay, most=1)
         outside, inside = (point(lane=Lane("westeurope", each)) for each in (OUTSIDE, ONE))
-        assert await intake.submit([outside, inside]) == [forbidden(outside), *publish([inside])]
+        assert await submit(intake, [outside, inside]) == [forbidden(outside), *publish([inside])]
 
 
 async def test_what_has_no_region_takes_no_room_of_the_guard() -> None:
     relay = ScriptedRelay()
     with finding({TWO: "westeurope"}) as finder:
         lost, found = nowhere(ONE), nowhere(TWO)
-        deferred, published = await intake_of(finder, relay, most=1).submit([lost, found])
+        deferred, published = await submit(intake_of(finder, relay, most=1), [lost, found])
     assert (deferred.status, deferred.points) == (Status.DEFERRED, [lost])
     assert "Reader" in deferred.detail
     assert published == Verdict(Status.PUBLISHED, [moved(found, "westeurope")])
@@ -145,13 +147,13 @@ async def test_the_guard_counts_in_the_region_that_was_found() -> None:
     relay = ScriptedRelay()
     with finding({ONE: "westeurope", TWO: "eastus"}) as finder:
         intake = intake_of(finder, relay, most=1)
-        assert len(await intake.submit([nowhere(ONE), nowhere(TWO)])) == 1
+        assert len(await submit(intake, [nowhere(ONE), nowhere(TWO)])) == 1
         # Named or found, it is one series.
-        assert await intake.submit([point(lane=Lane("westeurope", ONE))]) == publish(
+        assert await submit(intake, [point(lane=Lane("westeurope", ONE))]) == publish(
             [point(lane=Lane("westeurope", ONE))]
         )
         second = point(lane=Lane("eastus", TWO), metric="Other")
-        (refused,) = await intake.submit([second])
+        (refused,) = await submit(intake, [second])
     why = Guard(1).why(second.lane)
     assert refused == Verdict(Status.REJECTED, [second], why, Reason.CARDINALITY)
     assert len(relay.submitted) == 2
@@ -162,7 +164,7 @@ async def test_one_series_too_many_does_not_hold_back_the_others() -> None:
     lane = Lane("westeurope", ONE)
     with finding({}) as finder:
         points = [point(metric=name, lane=lane) for name in ("a", "b", "c", "a", "c")]
-        refused, published = await intake_of(finder, relay, most=2).submit(points)
+        refused, published = await submit(intake_of(finder, relay, most=2), points)
     assert [one.metric for one in refused.points] == ["c", "c"]
     assert [one.metric for one in published.points] == ["a", "b", "a"]
 
@@ -171,15 +173,15 @@ async def test_without_a_guard_every_series_passes() -> None:
     relay = ScriptedRelay()
     with finding({}) as finder:
         points = [point(metric=str(number), lane=Lane("eastus", ONE)) for number in range(10)]
-        assert await intake_of(finder, relay, most=None).submit(points) == publish(points)
+        assert await submit(intake_of(finder, relay, most=None), points) == publish(points)
 
 
 async def test_the_relay_gets_no_empty_submission() -> None:
     relay = ScriptedRelay()
     with finding({}) as finder:
         intake = intake_of(finder, relay)
-        assert await intake.submit([]) == []
-        await intake.submit([nowhere(ONE)])
+        assert await submit(intake, []) == []
+        await submit(intake, [nowhere(ONE)])
     assert relay.submitted == []
 
 
@@ -188,7 +190,7 @@ async def test_a_storm_of_unknown_resources_is_one_look_up_each() -> None:
     apart = {resource("a", group=f"g{number}"): f"region{number}" for number in range(100)}
     with finding(apart) as finder:
         intake = intake_of(finder, relay, fence=Fence())
-        answers = await asyncio.gather(*(intake.submit([nowhere(each)]) for each in [*apart] * 10))
+        answers = await asyncio.gather(*(submit(intake, [nowhere(each)]) for each in [*apart] * 10))
         print(f"1000 submissions of 100 unknown resources: {finder.asked} look-ups")
         assert finder.asked <= 100
     assert {verdict.status for (verdict,) in answers} == {Status.PUBLISHED}
@@ -199,7 +201,7 @@ async def test_one_submission_that_is_cancelled_leaves_the_others_their_look_up(
     relay = ScriptedRelay()
     with finding({ONE: "westeurope"}) as finder:
         intake = intake_of(finder, relay)
-        first, second = (asyncio.create_task(intake.submit([nowhere(ONE)])) for _ in range(2))
+        first, second = (asyncio.create_task(submit(intake, [nowhere(ONE)])) for _ in range(2))
         await asyncio.sleep(0)  # Both have begun.
         first.cancel()
         assert await second == publish([moved(nowhere(ONE), "westeurope")])
@@ -240,7 +242,7 @@ def test_every_point_comes_back_in_exactly_one_verdict(
     with session_with(transport) as session, ThreadPoolExecutor(1) as executor:
         regions = Regions(JsonClient(session, open_gate(), None), "https://arm.example", executor)
         intake = Intake(relay, fence=FENCE, regions=regions, detours=Detours(), guard=Guard(most))
-        verdicts = asyncio.run(intake.submit(points))
+        verdicts = asyncio.run(submit(intake, points))
 
     def values(judged: Sequence[Point]) -> list[bytes]:
         """What tells points apart but for their lane, whose region may have been found."""
@@ -255,7 +257,7 @@ def test_every_point_comes_back_in_exactly_one_verdict(
     assert values(judged) == values(points)
     for one in points:
         if one.lane.resource_id == OUTSIDE or one.lane.region:
-            assert any(one is other for other in judged)
+            assert one in judged
     submitted = [one for given in relay.submitted for one in given]
     assert all(one.lane.region and FENCE.allows(one.lane.resource_id) for one in submitted)
     assert [verdict for verdict in verdicts if verdict.reason is Reason.FORBIDDEN_SCOPE] == [
@@ -273,13 +275,13 @@ async def test_what_deferred_points_is_remembered_until_they_are_published() -> 
     with finding({}) as finder:
         intake = intake_of(finder, relay)
         assert intake.obstacle(HERE) is None
-        await intake.submit([point(lane=HERE)])
+        await submit(intake, [point(lane=HERE)])
         # Whichever case and region they come back with.
         for lane in (HERE, Lane("", ONE), Lane("", ONE.upper())):
             assert intake.obstacle(lane) == "503 busy"
         assert intake.obstacle(Lane("westeurope", TWO)) is None
         relay.judge = publish
-        await intake.submit([point(lane=Lane("westeurope", ONE.upper()))])
+        await submit(intake, [point(lane=Lane("westeurope", ONE.upper()))])
         assert intake.obstacle(HERE) is None
         assert finder.asked == 0
 
@@ -288,9 +290,9 @@ async def test_the_last_obstacle_is_the_one_that_counts() -> None:
     relay = ScriptedRelay(defer)
     with finding({}) as finder:
         intake = intake_of(finder, relay)
-        await intake.submit([point(lane=HERE)])
+        await submit(intake, [point(lane=HERE)])
         relay.judge = lambda points: [Verdict(Status.DEFERRED, points, "403 no role")]
-        await intake.submit([point(lane=HERE)])
+        await submit(intake, [point(lane=HERE)])
         assert intake.obstacle(HERE) == "403 no role"
 
 
@@ -298,11 +300,11 @@ async def test_a_rejection_says_nothing_of_what_is_held_up() -> None:
     relay = ScriptedRelay(defer)
     with finding({}) as finder:
         intake = intake_of(finder, relay)
-        await intake.submit([point(lane=HERE)])
+        await submit(intake, [point(lane=HERE)])
         relay.judge = refuse
-        await intake.submit([point(lane=HERE)])
+        await submit(intake, [point(lane=HERE)])
         assert intake.obstacle(HERE) == "503 busy"
-        await intake.submit([point(lane=Lane("westeurope", TWO))])
+        await submit(intake, [point(lane=Lane("westeurope", TWO))])
         assert intake.obstacle(Lane("westeurope", TWO)) is None
 
 
@@ -311,7 +313,7 @@ async def test_what_is_published_beside_deferred_points_does_not_hide_why(order:
     relay = ScriptedRelay(lambda points: [*defer(points[:1]), *publish(points[1:])][::order])
     with finding({}) as finder:
         intake = intake_of(finder, relay)
-        await intake.submit([point(1.0, lane=HERE), point(2.0, lane=HERE)])
+        await submit(intake, [point(1.0, lane=HERE), point(2.0, lane=HERE)])
         assert intake.obstacle(HERE) == "503 busy"
 
 
@@ -319,13 +321,13 @@ async def test_a_region_that_is_not_known_is_an_obstacle() -> None:
     relay = ScriptedRelay()
     with finding({}) as finder:
         intake = intake_of(finder, relay)
-        (verdict,) = await intake.submit([nowhere(ONE)])
+        (verdict,) = await submit(intake, [nowhere(ONE)])
         assert "lacks Reader" in verdict.detail
         assert intake.obstacle(Lane("", ONE)) == verdict.detail
         assert finder.asked == 1
         finder.arm.locations[ONE] = "westeurope"
         finder.clock.now += 60
-        await intake.submit([nowhere(ONE)])
+        await submit(intake, [nowhere(ONE)])
         assert intake.obstacle(Lane("", ONE)) is None
     assert len(relay.submitted) == 1
 
@@ -350,7 +352,7 @@ async def test_a_series_is_counted_in_the_region_that_it_is_stored_in() -> None:
         detours.learn(HERE, "westeurope")
         for number, region in enumerate(["eastus", "westus", "uksouth"]):
             one = point(lane=Lane(region, ONE), metric=f"m{number}")
-            (verdict,) = await intake.submit([one])
+            (verdict,) = await submit(intake, [one])
             expected = Status.PUBLISHED if number < 2 else Status.REJECTED
             assert verdict.status is expected
     assert {one.lane.region for given in relay.submitted for one in given} == {"westeurope"}
@@ -365,7 +367,7 @@ async def test_a_look_up_that_breaks_defers_its_own_lane_alone(
     relay = ScriptedRelay()
     with finding({}) as finder:
         monkeypatch.setattr(finder.regions, "find", broken)
-        verdicts = await intake_of(finder, relay).submit([nowhere(ONE), point(lane=HERE)])
+        verdicts = await submit(intake_of(finder, relay), [nowhere(ONE), point(lane=HERE)])
     assert sorted(verdict.status for verdict in verdicts) == [Status.DEFERRED, Status.PUBLISHED]
     assert caplog.messages == [f"A look-up broke: {ONE}"]
 
@@ -379,8 +381,8 @@ async def test_the_oldest_obstacle_is_forgotten_first(
     lanes = [Lane("westeurope", f"{RESOURCE}{number}") for number in range(more)]
     with finding({}) as finder:
         intake = intake_of(finder, relay, fence=Fence())
-        await intake.submit([point(lane=HERE)])
-        await intake.submit([point(lane=lane) for lane in lanes])
+        await submit(intake, [point(lane=HERE)])
+        await submit(intake, [point(lane=lane) for lane in lanes])
         assert intake.obstacle(HERE) == known
         assert [intake.obstacle(lane) for lane in lanes] == ["503 busy"] * more
 
@@ -391,5 +393,5 @@ async def test_an_obstacle_met_again_is_not_the_oldest(monkeypatch: pytest.Monke
     with finding({}) as finder:
         intake = intake_of(finder, ScriptedRelay(defer), fence=Fence())
         for number in (0, 1, 0, 2):
-            await intake.submit([point(lane=lanes[number])])
+            await submit(intake, [point(lane=lanes[number])])
         assert [intake.obstacle(lane) for lane in lanes] == ["503 busy", None, "503 busy"]

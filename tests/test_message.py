@@ -59,7 +59,7 @@ def test_the_seed_document_with_an_address_is_accepted_as_it_is() -> None:
     head = f'{{ "resourceId": "{RESOURCE}", "region": "{REGION}",'
     assert only(text.replace("{", head, 1)) == Point(
         lane=Lane(REGION, RESOURCE),
-        series=Series(
+        series=Series.of(
             namespace="QueueProcessing",
             metric="QueueDepth",
             dimensions=(("MessageType", "JPEG"), ("QueueName", "ImagesToProcess")),
@@ -796,7 +796,7 @@ def test_padding_is_not_remembered() -> None:
     longest = b'{"Queue": "orders"}'.ljust(1024)
     assert series_of("n", "m", longest) is series_of("n", "m", longest)
     padded = longest + b" "
-    assert series_of("n", "m", padded) == Series("n", "m", (("Queue", "orders"),))
+    assert series_of("n", "m", padded) == Series.of("n", "m", (("Queue", "orders"),))
     assert series_of("n", "m", padded) is not series_of("n", "m", padded)
 
 

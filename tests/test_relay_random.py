@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pytest
+from by_points import judged, submit
 
-from shared.model import Lane, Point, Series, Status, Verdict
+from shared.batch import Batch
+from shared.model import Judged, Lane, Point, Series, Status, Verdict
 from shared.relay import Relay
 
 SUBMISSIONS = 2000
@@ -24,16 +27,18 @@ class Scripted:
 
     def __init__(self, chance: random.Random) -> None:
         self._chance = chance
-        self.delivered = Counter[int]()
+        self.delivered = Counter[float]()
         self.lanes_at_work = Counter[tuple[str, str]]()
 
-    async def __call__(self, lane: Lane, points: Sequence[Point]) -> list[Verdict]:
+    async def __call__(self, batch: Batch) -> list[Judged]:
+        lane = batch.lane
         self.lanes_at_work[lane.key] += 1
         assert self.lanes_at_work[lane.key] == 1, "two deliveries in one lane"
         try:
             for _ in range(self._chance.randrange(20)):
                 await asyncio.sleep(0)
-            return self._judged(points)
+            points = list(batch)
+            return judged(points, self._judged(points))
         finally:
             self.lanes_at_work[lane.key] -= 1
 
@@ -46,12 +51,12 @@ class Scripted:
             case 2:
                 return []  # It lost them all.
             case 3:  # It lost all but one.
-                self.delivered.update(map(id, points[:1]))
+                self.delivered.update(map(_mark, points[:1]))
                 return [Verdict(Status.PUBLISHED, points[:1])]
             case 4 | 5:
                 kinds = [self._chance.choice(list(Status)) for _ in points]
                 self.delivered.update(
-                    id(point)
+                    _mark(point)
                     for point, kind in zip(points, kinds, strict=True)
                     if kind is Status.PUBLISHED
                 )
@@ -60,7 +65,7 @@ class Scripted:
                     for kind in Status
                 ]
             case _:
-                self.delivered.update(map(id, points))
+                self.delivered.update(map(_mark, points))
                 return [Verdict(Status.PUBLISHED, points)]
 
 
@@ -70,21 +75,22 @@ async def test_every_submission_resolves_exactly_once(seed: int) -> None:
     deliver = Scripted(chance)
     relay = Relay(deliver, most_held=chance.choice([5, 50, 500]), most_at_once=40)
     resolved = Counter[str]()
+    numbers = itertools.count()
 
-    async def submit() -> None:
-        points = [_point(chance) for _ in range(chance.randrange(8))]
+    async def produce() -> None:
+        points = [_point(chance, next(numbers)) for _ in range(chance.randrange(8))]
         for _ in range(chance.randrange(30)):
             await asyncio.sleep(0)
-        verdicts = await relay.submit(points)
+        verdicts = await submit(relay, points)
         # Each of its own points, and nobody else's, exactly once.
-        judged = Counter(id(point) for verdict in verdicts for point in verdict.points)
-        assert judged == Counter(map(id, points))
+        settled = Counter(_mark(point) for verdict in verdicts for point in verdict.points)
+        assert settled == Counter(map(_mark, points))
         published = [v for v in verdicts if v.status is Status.PUBLISHED]
-        assert all(id(point) in deliver.delivered for v in published for point in v.points)
+        assert all(_mark(point) in deliver.delivered for v in published for point in v.points)
         resolved["answered"] += 1
 
     async def impatient() -> None:
-        task = asyncio.create_task(submit())
+        task = asyncio.create_task(produce())
         for _ in range(chance.randrange(40)):
             await asyncio.sleep(0)
         task.cancel()
@@ -94,19 +100,24 @@ async def test_every_submission_resolves_exactly_once(seed: int) -> None:
             resolved["cancelled"] += 1
 
     async with asyncio.timeout(DEADLINE):
-        kinds = [impatient if chance.random() < 0.2 else submit for _ in range(SUBMISSIONS)]
+        kinds = [impatient if chance.random() < 0.2 else produce for _ in range(SUBMISSIONS)]
         await asyncio.gather(*(kind() for kind in kinds))
         # Nothing is left behind that the next submission would wait for.
-        last = [_point(chance)]
-        assert [v.points for v in await relay.submit(last)] == [last]
+        last = [_point(chance, next(numbers))]
+        assert [v.points for v in await submit(relay, last)] == [last]
 
     assert resolved.total() == SUBMISSIONS
     assert resolved["answered"] > SUBMISSIONS / 2
     assert resolved["cancelled"] > SUBMISSIONS / 20
 
 
-def _point(chance: random.Random) -> Point:
+def _point(chance: random.Random, number: int) -> Point:
+    """A point that its value tells from all others."""
     site = f"/subscriptions/1/resourceGroups/g/providers/P/sites/{chance.randrange(5)}"
     if chance.random() < 0.3:
         site = site.upper()
-    return Point.of_one(Lane("westeurope", site), Series("N", "M", ()), NOW, 1)
+    return Point.of_one(Lane("westeurope", site), Series.of("N", "M", ()), NOW, number)
+
+
+def _mark(point: Point) -> float:
+    return point.sum

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 from builders import LANE, NOW, point
+from by_points import batch_of, roll_up
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import points, quick
 
-from shared.model import MAX_COUNT, Point
-from shared.rollup import rollup
+from shared.model import MAX_COUNT, Family, Point, Series
+from shared.rollup import Aggregate, rollup
 
 MINUTE = NOW.replace(second=0)
 ORDERS, INVOICES = (("Queue", "orders"),), (("Queue", "invoices"),)
@@ -22,23 +23,21 @@ ORDERS, INVOICES = (("Queue", "orders"),), (("Queue", "invoices"),)
 
 def sums(*given: Point) -> list[tuple[float, int]]:
     """Sum and count of every series that the points roll up to."""
-    return [(one.sum, one.count) for document in rollup(given) for one in document.series]
+    return [(one.sum, one.count) for document in roll_up(given) for one in document.series]
 
 
 def test_nothing_rolls_up_to_nothing() -> None:
-    assert rollup([]) == []
+    assert roll_up([]) == []
 
 
 def test_points_of_one_series_and_minute_become_one() -> None:
     a = point(3, dimensions=ORDERS, time=NOW)
     b = point(min=2, max=20, sum=25, count=2, dimensions=ORDERS, time=NOW.replace(second=59))
-    (document,) = rollup([a, b])
-    assert (document.namespace, document.metric) == ("QueueProcessing", "QueueDepth")
-    assert (document.minute, document.dimension_names) == (MINUTE, ("Queue",))
-    (series,) = document.series
-    assert series.dimension_values == ("orders",)
-    assert (series.min, series.max, series.sum, series.count) == (2, 20, 28, 3)
-    assert series.points == [a, b]
+    (document,) = roll_up([a, b])
+    assert document.family == Family("QueueProcessing", "QueueDepth", ("Queue",))
+    assert document.minute == MINUTE
+    assert document.series == [Aggregate(("orders",), 2, 20, 28, 3)]
+    assert document.positions == [[0, 1]]
 
 
 APART: dict[str, tuple[Point, Point, int]] = {
@@ -54,7 +53,7 @@ APART: dict[str, tuple[Point, Point, int]] = {
 
 @pytest.mark.parametrize(("a", "b", "documents"), APART.values(), ids=APART)
 def test_what_differs_stays_apart(a: Point, b: Point, documents: int) -> None:
-    rolled = rollup([a, b])
+    rolled = roll_up([a, b])
     assert len(rolled) == documents
     assert sum(len(document.series) for document in rolled) == 2
 
@@ -91,11 +90,11 @@ def test_min_max_sum_and_count_are_those_of_a_naive_model(given_points: list[Poi
     for one in given_points:
         model.setdefault(series_of(one), []).append(one)
     rolled: dict[tuple[object, ...], list[Any]] = {}
-    for document in rollup(given_points):
+    for document in roll_up(given_points):
         for series in document.series:
-            dimensions = tuple(zip(document.dimension_names, series.dimension_values, strict=True))
+            of = Series(document.family, series.dim_values)
             minute = document.minute.strftime("%Y-%m-%d %H:%M")
-            key: tuple[object, ...] = (document.namespace, document.metric, minute, dimensions)
+            key: tuple[object, ...] = (of.family.namespace, of.family.metric, minute, of.dimensions)
             rolled.setdefault(key, []).append(series)
     assert rolled.keys() == model.keys()
     for key, members in model.items():
@@ -112,18 +111,37 @@ def test_min_max_sum_and_count_are_those_of_a_naive_model(given_points: list[Poi
 @quick
 @given(st.lists(few | points(st.just(LANE)), max_size=60))
 def test_every_point_is_in_exactly_one_series(given_points: list[Point]) -> None:
-    kept = Counter(
-        id(one)
-        for document in rollup(given_points)
-        for series in document.series
-        for one in series.points
-    )
-    assert kept == Counter(map(id, given_points))
+    kept = Counter[int]()
+    for document in roll_up(given_points):
+        for series, positions in zip(document.series, document.positions, strict=True):
+            kept.update(positions)
+            of = (document.family, series.dim_values)
+            members = [given_points[position] for position in positions]
+            assert {(one.series.family, one.series.dimension_values) for one in members} == {of}
+            assert sum(one.count for one in members) == series.count
+    assert kept == Counter(range(len(given_points)))
+
+
+@quick
+@given(st.lists(few | points(st.just(LANE)), max_size=30), st.data())
+def test_some_of_the_points_roll_up_as_if_they_were_all(
+    given_points: list[Point], data: st.DataObject
+) -> None:
+    whether = st.lists(st.booleans(), min_size=len(given_points), max_size=len(given_points))
+    some = [position for position, chosen in enumerate(data.draw(whether)) if chosen]
+    alone = roll_up([given_points[position] for position in some])
+    among = rollup(batch_of(given_points), some)
+    assert [(one.family, one.minute, one.series) for one in among] == [
+        (one.family, one.minute, one.series) for one in alone
+    ]
+    assert [one.positions for one in among] == [
+        [[some[position] for position in group] for group in one.positions] for one in alone
+    ]
 
 
 def test_a_document_has_the_series_that_share_its_names() -> None:
-    documents = rollup([point(dimensions=ORDERS), point(), point(dimensions=INVOICES), point()])
-    assert [(one.dimension_names, len(one.series)) for one in documents] == [
+    documents = roll_up([point(dimensions=ORDERS), point(), point(dimensions=INVOICES), point()])
+    assert [(one.family.dimension_names, len(one.series)) for one in documents] == [
         (("Queue",), 2),
         ((), 1),
     ]

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 import requests
+from by_points import roll_up
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from local.monitor.server import running
 from local.monitor.state import MonitorState
 from shared.model import MAX_COUNT, Lane, Point, Series
-from shared.rollup import rollup
 from shared.wire import write_bodies
 
 NOW = datetime(2026, 11, 23, 7, 30, tzinfo=UTC)
@@ -55,7 +55,7 @@ def _points(draw: st.DrawFn) -> Point:
     names = draw(st.sampled_from([(), ("A",), ("A", "B")]))
     return Point(
         Lane("westeurope", ""),
-        Series(
+        Series.of(
             draw(st.sampled_from(["N", "O"])),
             draw(st.sampled_from(["M", "P"])),
             tuple((name, draw(st.sampled_from(["x", "y"]))) for name in names),
@@ -85,7 +85,7 @@ def _publish(
     """What the store holds of a new resource after publishing the batches to it."""
     site = f"/subscriptions/s/resourceGroups/g/providers/P.W/sites/{uuid.uuid4().hex}"
     for batch in batches:
-        for body in write_bodies(rollup(batch), LEAST_BODY):
+        for body in write_bodies(roll_up(batch), LEAST_BODY):
             url = f"{store}/westeurope{site}/metrics"
             answer = session.post(url, data=body.data, timeout=30)
             assert answer.status_code == 200, answer.text

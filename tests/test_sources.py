@@ -103,7 +103,7 @@ def test_a_target_has_dimensions_of_both_in_the_order_of_names() -> None:
     target = Target.of(config, CONTEXT, own=("Queue",))
     assert target.point("m", 2.0, NOW, {"Queue": "q"}) == Point.of_one(
         LANE,
-        Series("QueueProcessing", "m", (("A", "2"), ("Queue", "q"), ("z", "1"))),
+        Series.of("QueueProcessing", "m", (("A", "2"), ("Queue", "q"), ("z", "1"))),
         NOW,
         2.0,
     )

@@ -154,7 +154,7 @@ def test_points_carry_tick_address_and_dimensions(account: Account) -> None:
     dimensions = (("Env", "test"), ("QueueName", f"{account.prefix}-a"))
     sample = take(source, NOW)
     assert sample.points == [
-        Point.of_one(LANE, Series("N", "QueueDepth", dimensions), NOW, 2.0),
+        Point.of_one(LANE, Series.of("N", "QueueDepth", dimensions), NOW, 2.0),
     ]
     assert sample.errors == 0
 

@@ -12,11 +12,13 @@ from typing import Any
 
 import pytest
 from builders import LANE, NOW, point
+from by_points import points_of
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import quick
 
 from local.stack import ROOT
+from shared.batch import Batch
 from shared.model import Lane, Point, Reason, Status, Verdict
 from shared.telemetry import METRICS, NAMESPACE, Telemetry, unrecorded
 
@@ -62,7 +64,8 @@ class Store:
         self.wait: asyncio.Event | None = None
         self._time = time
 
-    async def submit(self, points: Sequence[Point]) -> list[Verdict]:
+    async def submit(self, batches: Sequence[Batch]) -> list[Verdict]:
+        points = points_of(batches)
         self.got.append(list(points))
         if self._time is not None:
             self.times.append(self._time.seconds)
@@ -302,8 +305,9 @@ async def test_what_is_deferred_is_sent_again_with_what_is_new() -> None:
 async def test_what_was_published_beside_what_was_deferred_is_not_sent_again() -> None:
     setup = Setup()
 
-    async def submit(points: Sequence[Point]) -> list[Verdict]:
-        await setup.store.submit(points)
+    async def submit(batches: Sequence[Batch]) -> list[Verdict]:
+        await setup.store.submit(batches)
+        points = points_of(batches)
         later = [one for one in points if one.metric == "Later" and len(setup.store.got) == 1]
         now = [one for one in points if one not in later]
         verdicts = [Verdict(Status.DEFERRED, later), Verdict(Status.PUBLISHED, now)]

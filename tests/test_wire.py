@@ -9,19 +9,19 @@ from typing import Any
 
 import pytest
 from builders import LANE, NOW, point
+from by_points import roll_up
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import points, quick
 
-from shared.model import MAX_COUNT, Point
-from shared.rollup import rollup
+from shared.model import MAX_COUNT, Point, Series
 from shared.wire import Body, halved, write_bodies
 
 LIMIT = 65_536
 
 
 def write(given_points: list[Point], limit: int = LIMIT) -> list[Body]:
-    return list(write_bodies(rollup(given_points), limit))
+    return list(write_bodies(roll_up(given_points), limit))
 
 
 def test_nothing_is_no_body() -> None:
@@ -41,7 +41,7 @@ def test_a_body_is_one_document_a_line() -> None:
         b'"QueueProcessing","dimNames":[],"series":[{"dimValues":[],'
         b'"min":0.5,"max":0.5,"sum":0.5,"count":1}]}}}\n'
     )
-    assert list(body.points()) == [orders, point(0.5, "Age")]
+    assert body.positions() == [0, 1]
 
 
 def sized(limit: int) -> list[Body]:
@@ -72,12 +72,12 @@ def test_a_document_that_is_too_long_is_cut_between_its_series() -> None:
     assert len(write(many, length)) == 1
     halves = write(many, length - 1)
     assert [series_counts(body) for body in halves] == [[50], [50]]
-    assert [one for body in halves for one in body.points()] == many
+    assert [one for body in halves for one in body.positions()] == list(range(100))
 
 
 def test_a_series_that_is_too_long_is_a_body_of_its_own() -> None:
     (body,) = write([point()], 10)
-    assert list(body.points()) == [point()]
+    assert body.positions() == [0]
     assert len(write([point(metric="a"), point(metric="b")], 10)) == 2
 
 
@@ -104,8 +104,11 @@ def test_a_body_is_halved_by_its_series(counts: list[int], halves: list[list[int
     assert series_counts(body) == counts
     parts = halved(body)
     assert [series_counts(part) for part in parts] == halves
-    assert [one for part in parts for one in part.points()] == (given_points if parts else [])
-    assert all([part] == write(list(part.points())) for part in parts)
+    positions = [one for part in parts for one in part.positions()]
+    assert positions == (list(range(len(given_points))) if parts else [])
+    for part in parts:
+        (alone,) = write([given_points[position] for position in part.positions()])
+        assert part.data == alone.data
 
 
 def test_the_longest_series_fits_the_least_limit() -> None:
@@ -158,13 +161,13 @@ def series_in(data: bytes) -> Counter[tuple[Any, ...]]:
     st.sampled_from([1000, 5000, 20_000, LIMIT, 1_000_000]),
 )
 def test_bodies_hold_every_series_within_the_limit(given_points: list[Point], limit: int) -> None:
-    documents = rollup(given_points)
+    documents = roll_up(given_points)
     expected = Counter(
         (
-            document.namespace,
-            document.metric,
+            document.family.namespace,
+            document.family.metric,
             document.minute.strftime("%Y-%m-%dT%H:%M:%SZ"),
-            tuple(zip(document.dimension_names, one.dimension_values, strict=True)),
+            Series(document.family, one.dim_values).dimensions,
             (one.min, one.max, one.sum, one.count),
         )
         for document in documents
@@ -182,9 +185,8 @@ def test_bodies_hold_every_series_within_the_limit(given_points: list[Point], li
 @given(st.lists(points(st.just(LANE)), max_size=40), st.sampled_from([1000, 5000, LIMIT]))
 def test_every_point_is_in_exactly_one_body(given_points: list[Point], limit: int) -> None:
     bodies = write(given_points, limit)
-    assert Counter(id(one) for body in bodies for one in body.points()) == Counter(
-        map(id, given_points)
-    )
+    positions = [one for body in bodies for one in body.positions()]
+    assert sorted(positions) == list(range(len(given_points)))
 
 
 @pytest.mark.parametrize("value", [1e22, 0.1, 1e-7, 123456789.0, -0.0, 5e-324])

@@ -128,7 +128,7 @@ class Target(msgspec.Struct, frozen=True):
         """One value at one moment, with the kind's own dimensions beside the fixed ones."""
         pairs = {**self.dimensions, **own}.items()
         dimensions: Dimensions = tuple(sorted(pairs, key=lambda pair: pair[0].casefold()))
-        return Point.of_one(self.lane, Series(self.namespace, metric, dimensions), now, value)
+        return Point.of_one(self.lane, Series.of(self.namespace, metric, dimensions), now, value)
 
 
 def _checked(path: str, check: Callable[[str], str], text: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import requests
 
+from shared.batch import batches
 from shared.http import Anonymous
 from shared.model import Lane, Point, Series
 from shared.publisher import Answer, Publisher
@@ -56,8 +57,9 @@ def check(patient: Patient) -> Iterator[Finding]:
     needed(patient.audience_is_right, "audience")
     needed(patient.endpoint_answers, "endpoint")
     lane = Lane(needed(patient.region, "region"), resource_id)
-    point = Point.of_one(lane, Series(NAMESPACE, METRIC, ()), patient.now(), 1.0)
-    (body,) = write_bodies(rollup([point]), settings.max_body_bytes)
+    point = Point.of_one(lane, Series.of(NAMESPACE, METRIC, ()), patient.now(), 1.0)
+    (batch,) = batches([point])
+    (body,) = write_bodies(rollup(batch), settings.max_body_bytes)
     publisher = Publisher(
         endpoint=settings.endpoint,
         tokens=patient.tokens(settings.audience),
