@@ -191,7 +191,7 @@ class Delivery:
             await self._timing.sleep(delay)
 
     def _report(self, lane: Lane, body: Body, answer: Answer, ruling: Ruling) -> None:
-        points = len(body.positions())
+        points = body.points
         line = (
             f"POST {lane.region} {lane.resource_id}: {points} points in {len(body.documents)} "
             f"documents, {len(body.data)} bytes, {answer.seconds * 1000:.0f} ms: {answer}"

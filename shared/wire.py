@@ -24,6 +24,11 @@ class Body(msgspec.Struct, frozen=True):
     data: bytes
     documents: tuple[Document, ...]
 
+    @property
+    def points(self) -> int:
+        """How many points the body stands for."""
+        return sum(len(group) for document in self.documents for group in document.positions)
+
     def positions(self) -> list[int]:
         """Where the points that the body stands for are in their batch."""
         groups = (group for document in self.documents for group in document.positions)
