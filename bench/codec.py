@@ -18,7 +18,7 @@ from bench.feeder import make_messages
 from bench.measuring import Goal, Row, Spread, conclude, interleaved, options, ratios, say
 from shared.batch import Batch
 from shared.message import Address, parse
-from shared.message_types import PointsMessage
+from shared.message_types import PlainMessage
 from shared.model import Window
 from shared.rollup import rollup
 from shared.wire import write_bodies
@@ -35,7 +35,7 @@ ROUNDS = 7
 # Times the floor, for messages of 300 points.
 GOAL = 2.5
 
-FLOOR = msgspec.json.Decoder(PointsMessage)
+FLOOR = msgspec.json.Decoder(PlainMessage)
 
 
 def floor(bodies: Sequence[bytes]) -> int:

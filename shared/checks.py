@@ -33,7 +33,7 @@ from shared.model import (
 from shared.refusal import RefusedError, decoded
 
 __all__ = [
-    "MOST_REMEMBERED",
+    "KnownSeries",
     "Times",
     "check_dimension_names",
     "check_window",
@@ -41,7 +41,6 @@ __all__ = [
     "known_series",
     "paired",
     "parse_time",
-    "series_of",
     "value_set",
 ]
 
@@ -54,7 +53,9 @@ _TIME_OF_DAY = re.compile(r"[0-9][T ][0-9]", re.ASCII)
 # Characters of a time; longer than any that has a meaning.
 _MOST_TIME = 64
 # Bytes of dimensions that are remembered; what a producer pads with spaces would fill the memory.
-MOST_REMEMBERED = 1024
+_MOST_REMEMBERED = 1024
+# As many as Azure lets be active, and some: each takes some 600 bytes.
+_MOST_KNOWN = 65_536
 _OBJECT = msgspec.json.Decoder(dict[str, Any])
 _NAMED = msgspec.json.Decoder(dict[Name, Name])
 
@@ -78,20 +79,23 @@ class Times(dict[str | UnsetType, datetime]):
         return time
 
 
-def series_of(namespace: str, metric: str, raw: bytes) -> Series:
-    """The series with these dimensions, a JSON object; the same one again while it is known."""
-    if len(raw) > MOST_REMEMBERED:
-        return _series(namespace, metric, raw)
-    return known_series(namespace, metric, raw)
+class KnownSeries(dict[tuple[str, str, bytes], Series]):
+    """Series by namespace, metric and dimensions as they are written, a JSON object.
+
+    While it is known it is the same one again. Raises RefusedError for what are no dimensions.
+    """
+
+    def __missing__(self, key: tuple[str, str, bytes]) -> Series:
+        namespace, metric, raw = key
+        series = Series.of(namespace, metric, dimensions(raw))
+        if len(raw) <= _MOST_REMEMBERED:
+            if len(self) >= _MOST_KNOWN:
+                self.clear()  # To know which was used last would cost at every look-up.
+            self[key] = series
+        return series
 
 
-def _series(namespace: str, metric: str, raw: bytes) -> Series:
-    return Series.of(namespace, metric, dimensions(raw))
-
-
-# For at most MOST_REMEMBERED bytes. As many as Azure lets be active, and some: each takes some
-# 700 bytes.
-known_series = lru_cache(maxsize=65_536)(_series)
+known_series = KnownSeries()
 
 
 def dimensions(raw: bytes) -> Dimensions:

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import UNSET
 
 from shared.batch import Batch
-from shared.checks import MOST_REMEMBERED, Times, known_series, series_of, value_set
+from shared.checks import Times, known_series, value_set
 from shared.destination import Address, lane_of, narrowed
 from shared.message_types import PlainMessage, PointsMessage
 from shared.model import Lane, Value
@@ -44,9 +44,8 @@ def _plain(text: bytes, times: Times, defaults: Address) -> list[Batch] | None:
     dimensions = [bytes(point.dimensions) for point in points]
     if _objects_lost(text, dimensions):
         return None
-    look_up = known_series if max(map(len, dimensions)) <= MOST_REMEMBERED else series_of
     series = [
-        look_up(address.namespace, point.metric, raw)
+        known_series[address.namespace, point.metric, raw]
         for point, raw in zip(points, dimensions, strict=True)
     ]
     values: list[Value] = [point.value for point in points]
@@ -67,7 +66,7 @@ def _any(text: bytes, times: Times, defaults: Address) -> list[Batch] | None:
             batch = found.setdefault(lane, Batch(lane, [], [], []))
         raw = _NONE if given.dimensions is UNSET else bytes(given.dimensions)
         dimensions.append(raw)
-        batch.series.append(series_of(own.namespace, given.metric, raw))
+        batch.series.append(known_series[own.namespace, given.metric, raw])
         batch.times.append(times[given.time])
         values = value_set(given)
         batch.values.append(values if given.value is UNSET else given.value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 
 import msgspec
 
@@ -66,6 +67,10 @@ class Family(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
     dimension_names: tuple[str, ...]
 
 
+# One is the same again, as many series share it.
+_known_family = lru_cache(maxsize=4096)(Family)
+
+
 class Series(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
     """What tells the series of one resource apart; points mostly share theirs with others."""
 
@@ -76,7 +81,7 @@ class Series(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
     def of(cls, namespace: str, metric: str, dimensions: Dimensions) -> Series:
         """The series with these dimensions."""
         names, values = zip(*dimensions, strict=True) if dimensions else ((), ())
-        return cls(Family(namespace, metric, names), values)
+        return cls(_known_family(namespace, metric, names), values)
 
     @property
     def dimensions(self) -> Dimensions:

@@ -55,15 +55,13 @@ def rollup(batch: Batch, positions: Sequence[int] | None = None) -> list[Documen
     store is then the one that adds them.
     """
     documents: list[Document] = []
-    # Mostly there are no value sets, which have to be added one by one.
-    add = _one_by_one if tuple in set(map(type, batch.values)) else _singles_added
     for minute, groups in _grouped(batch, positions).items():
         families: dict[Family, Document] = {}
         for series, members in groups.items():
             document = families.get(series.family)
             if document is None:
                 document = families[series.family] = Document(series.family, minute, [], [])
-            for values, behind in add(batch.values, members):
+            for values, behind in _added(batch.values, members):
                 document.series.append(Aggregate(series.dimension_values, *values))
                 document.positions.append(behind)
         documents += families.values()
@@ -91,26 +89,23 @@ def _grouped(batch: Batch, positions: Sequence[int] | None) -> _Groups:
     return found
 
 
-def _singles_added(values: list[Value], positions: list[int]) -> Iterable[_Added]:
-    """Values of one series and minute as one value set, unless their sum is not finite."""
-    singles = [cast("float", values[position]) for position in positions]
-    if len(singles) == 1:
-        (value,) = singles
-        return (((value, value, value, 1), positions),)
+def _added(values: list[Value], positions: list[int]) -> Iterable[_Added]:
+    """The values at these positions, of one series and minute, as few value sets: mostly one."""
+    if len(positions) == 1:
+        return ((_value_set(values[positions[0]]), positions),)
+    own = cast("list[float]", [values[position] for position in positions])
     try:
-        total = math.fsum(singles)
-    except OverflowError:
+        total = math.fsum(own)
+    except (TypeError, OverflowError):  # There are value sets among them, or it is not finite.
         return _one_by_one(values, positions)
-    return (((min(singles), max(singles), total, len(singles)), positions),)
+    return (((min(own), max(own), total, len(own)), positions),)
 
 
 def _one_by_one(values: list[Value], positions: list[int]) -> Iterator[_Added]:
-    """Values and value sets of one series and minute as few value sets."""
     added: ValueSet | None = None
     behind: list[int] = []
     for position in positions:
-        value = values[position]
-        own = value if isinstance(value, tuple) else (value, value, value, 1)
+        own = _value_set(values[position])
         if added is not None:
             total, count = added[2] + own[2], added[3] + own[3]
             if math.isfinite(total) and count <= MAX_COUNT:
@@ -121,3 +116,7 @@ def _one_by_one(values: list[Value], positions: list[int]) -> Iterator[_Added]:
         added, behind = own, [position]
     if added is not None:
         yield added, behind
+
+
+def _value_set(value: Value) -> ValueSet:
+    return value if isinstance(value, tuple) else (value, value, value, 1)

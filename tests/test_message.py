@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from builders import ADDRESS, DEFAULTS, NOW, REGION, RESOURCE, SEED, at, document, message, read
+from builders import ADDRESS, NOW, REGION, RESOURCE, SEED, at, document, message, read
 
-from shared.checks import series_of
+from shared.checks import KnownSeries
 from shared.message import Address
 from shared.model import Lane, Point, Reason, Series, utc_text
 
@@ -789,44 +789,24 @@ def test_what_json_has_no_word_for_spoils_its_own_point_alone() -> None:
 
 def test_series_that_come_back_are_read_once() -> None:
     raw = json.dumps({"Queue": "orders", "Kind": "jpeg"}).encode()
-    assert series_of("n", "m", raw) is series_of("n", "m", bytes(bytearray(raw)))
+    known = KnownSeries()
+    assert known["n", "m", raw] is known["n", "m", bytes(bytearray(raw))]
 
 
 def test_padding_is_not_remembered() -> None:
+    known = KnownSeries()
     longest = b'{"Queue": "orders"}'.ljust(1024)
-    assert series_of("n", "m", longest) is series_of("n", "m", longest)
+    assert known["n", "m", longest] is known["n", "m", longest]
     padded = longest + b" "
-    assert series_of("n", "m", padded) == Series.of("n", "m", (("Queue", "orders"),))
-    assert series_of("n", "m", padded) is not series_of("n", "m", padded)
+    assert known["n", "m", padded] == Series.of("n", "m", (("Queue", "orders"),))
+    assert known["n", "m", padded] is not known["n", "m", padded]
 
 
-def test_defaults_stand_in_for_nothing_but_the_namespace() -> None:
-    assert Address("QueueProcessing", None, "") == DEFAULTS
-    assert only(message(one())).namespace == "QueueProcessing"
-
-
-def test_what_shares_a_rejection_is_refused_for_the_same_reason() -> None:
-    old = one(time=at(-3600))
-    parsed = read(message(*[{}] * 50, {}, old, {"value": 1}))
-    assert [(one.reason, one.detail) for one in parsed.rejections[50:]] == [
-        (
-            Reason.EXPIRED,
-            "points[51].time: 2026-11-23T06:25:30Z is 3600 s old, at most 1200 s",
-        ),
-        (Reason.INVALID, "points[50]: member metric is missing (and 1 more)"),
-    ]
-    assert [json.loads(one.content)["points"] for one in parsed.rejections[50:]] == [
-        [old],
-        [{}, {"value": 1}],
-    ]
-
-
-def test_what_is_refused_many_times_over_does_not_grow_many_times_over() -> None:
-    long_id = RESOURCE + "x" * 200
-    body = json.dumps(message(*[{}] * 15_000, resourceId=long_id)).encode()
-    parsed = read(body)
-    assert len(parsed.rejections) == 51
-    assert parsed.rejections[50].detail == ("points[50]: member metric is missing (and 14949 more)")
-    refused = [json.loads(one.content)["points"] for one in parsed.rejections]
-    assert sum(map(len, refused)) == 15_000
-    assert sum(len(one.content) for one in parsed.rejections) < 2 * len(body)
+def test_only_so_many_series_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.checks._MOST_KNOWN", 2)
+    known = KnownSeries()
+    names = [b'{"Queue": "%d"}' % number for number in range(5)]
+    for raw in names:
+        assert known["n", "m", raw].dimensions == (("Queue", raw.decode().split('"')[3]),)
+        assert len(known) <= 2
+    assert known["n", "m", names[-1]] is known["n", "m", names[-1]]
