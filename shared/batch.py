@@ -16,7 +16,11 @@ __all__ = ["Batch", "batches"]
 
 
 class Batch(Sequence[Point]):
-    """Points of one lane; entry n of each column is of the nth. Not changed once handed on."""
+    """Points of one lane; entry n of each column is of the nth. Not changed once handed on.
+
+    What becomes of a point is told by its position, not by an object that goes with it: there is
+    none before somebody asks, and of nearly all points nobody does.
+    """
 
     __slots__ = ("lane", "series", "times", "values")
 
@@ -44,6 +48,9 @@ class Batch(Sequence[Point]):
             return self.pick(range(*position.indices(len(self))))
         return self._point(position)
 
+    def __repr__(self) -> str:
+        return f"Batch({list(self)})"
+
     def _point(self, position: int) -> Point:
         series, time, value = self.series[position], self.times[position], self.values[position]
         if isinstance(value, tuple):
@@ -65,7 +72,7 @@ class Batch(Sequence[Point]):
 
     @classmethod
     def joined(cls, parts: Sequence[Batch]) -> Batch:
-        """The points of one part after those of the other, in the lane of the first."""
+        """The points of one or more parts, one after the other, in the lane of the first."""
         if len(parts) == 1:
             return parts[0]
         whole = cls(parts[0].lane, [], [], [])
@@ -77,10 +84,16 @@ class Batch(Sequence[Point]):
 
 
 def batches(points: Iterable[Point]) -> list[Batch]:
-    """The points of each lane, in the order they come in."""
+    """The points of each lane, in the order they come in.
+
+    One resource whose ID is spelled in two ways has two batches, so that what is put back or
+    dead-lettered is what was sent; the relay sends both in one lane.
+    """
     found: dict[Lane, Batch] = {}
     for point in points:
-        batch = found.setdefault(point.lane, Batch(point.lane, [], [], []))
+        batch = found.get(point.lane)
+        if batch is None:
+            batch = found[point.lane] = Batch(point.lane, [], [], [])
         batch.series.append(point.series)
         batch.times.append(point.time)
         batch.values.append(point.value)

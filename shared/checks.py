@@ -80,7 +80,7 @@ class Times(dict[str | UnsetType, datetime]):
 
 
 class KnownSeries(dict[tuple[str, str, bytes], Series]):
-    """Series by namespace, metric and dimensions as they are written, a JSON object.
+    """Series by namespace, metric and dimensions as they are written: a JSON object, or nothing.
 
     While it is known it is the same one again. Raises RefusedError for what are no dimensions.
     """
@@ -99,7 +99,9 @@ known_series = KnownSeries()
 
 
 def dimensions(raw: bytes) -> Dimensions:
-    """Read a JSON object of names and values."""
+    """Read a JSON object of names and values; nothing at all is none."""
+    if not raw:
+        return ()
     try:
         named = _NAMED.decode(raw)
     except (msgspec.DecodeError, RecursionError):

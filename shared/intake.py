@@ -82,7 +82,7 @@ class Intake:
         """Those whose region is known, or found; the others get a verdict."""
         missing = [batch.lane for batch in batches if not batch.lane.region]
         look_ups = (self._regions.find(lane.resource_id) for lane in missing)
-        # Mostly none is missing, and waiting for nothing takes a turn of the loop all the same.
+        # Mostly none is missing.
         answers = await asyncio.gather(*look_ups, return_exceptions=True) if missing else []
         regions = dict(zip(missing, answers, strict=True))
         found: list[Batch] = []

@@ -111,7 +111,7 @@ class _Reader:
 
     def _point(self, given: PointIn, address: Address) -> Point:
         address = narrowed(address, given, given.namespace)
-        raw = b"{}" if given.dimensions is UNSET else bytes(given.dimensions)
+        raw = b"" if given.dimensions is UNSET else bytes(given.dimensions)
         series = known_series[address.namespace, given.metric, raw]
         return Point(lane_of(address), series, self._times[given.time], *value_set(given))
 

@@ -22,11 +22,13 @@ __all__ = ["read_at_once"]
 
 _PLAIN = msgspec.json.Decoder(PlainMessage)
 _ANY = msgspec.json.Decoder(PointsMessage)
-_NONE = b"{}"
 
 
 def read_at_once(text: bytes, times: Times, defaults: Address) -> list[Batch] | None:
-    """The points of a message, or None where it has to be looked at more closely."""
+    """The points of a message, or None where it has to be looked at more closely.
+
+    One that has other points among plain ones is decoded twice, up to the first of those.
+    """
     try:
         try:
             return _plain(text, times, defaults)
@@ -42,7 +44,7 @@ def _plain(text: bytes, times: Times, defaults: Address) -> list[Batch] | None:
     points = message.points
     address = narrowed(defaults, message, message.namespace)
     dimensions = [bytes(point.dimensions) for point in points]
-    if _objects_lost(text, dimensions):
+    if _lost(text, dimensions):
         return None
     series = [
         known_series[address.namespace, point.metric, raw]
@@ -63,22 +65,21 @@ def _any(text: bytes, times: Times, defaults: Address) -> list[Batch] | None:
         own = narrowed(common, given, given.namespace)
         if own is not address:
             address, lane = own, lane_of(own)
-            batch = found.setdefault(lane, Batch(lane, [], [], []))
-        raw = _NONE if given.dimensions is UNSET else bytes(given.dimensions)
+            batch = found.get(lane) or found.setdefault(lane, Batch(lane, [], [], []))
+        raw = b"" if given.dimensions is UNSET else bytes(given.dimensions)
         dimensions.append(raw)
         batch.series.append(known_series[own.namespace, given.metric, raw])
         batch.times.append(times[given.time])
         values = value_set(given)
         batch.values.append(values if given.value is UNSET else given.value)
     arrays = sum(point.values is not UNSET for point in message.points)
-    if _objects_lost(text, dimensions) or text.count(b"[") != 1 + arrays:
-        return None
-    return list(found.values())
+    return None if _lost(text, dimensions, arrays) else list(found.values())
 
 
-def _objects_lost(text: bytes, dimensions: list[bytes]) -> bool:
-    """Whether a point, or its dimensions, may have been lost to another of the same name.
+def _lost(text: bytes, dimensions: list[bytes], arrays: int = 0) -> bool:
+    """Whether points, dimensions or values may have been lost to others of the same name.
 
     Of two such members a decoder keeps the last; there were more brackets than are left.
     """
-    return text.count(b"{") != 1 + 2 * len(dimensions) - dimensions.count(_NONE)
+    objects = 1 + 2 * len(dimensions) - dimensions.count(b"")
+    return text.count(b"{") != objects or text.count(b"[") != 1 + arrays

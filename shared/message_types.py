@@ -109,7 +109,7 @@ class PlainPoint(_Strict, gc=False):
 
     metric: Name
     value: float
-    dimensions: DimensionsIn = Raw(b"{}")
+    dimensions: DimensionsIn = Raw(b"")  # Nothing, which is not what anybody can write.
     time: Time | UnsetType = UNSET
 
 

@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from itertools import chain
 
 import msgspec
 
@@ -127,7 +128,7 @@ class Relay:
         try:
             while waiting:
                 parcels = self._take(waiting)
-                await self._carry(lane, parcels)
+                await self._carry(parcels)
         except BaseException:
             # The loop is being stopped. A CancelledError must not reach an invocation: the
             # Functions worker would never answer it.
@@ -146,12 +147,12 @@ class Relay:
             size += len(parcels[-1].points)
         return parcels
 
-    async def _carry(self, lane: Lane, parcels: Sequence[_Parcel]) -> None:
+    async def _carry(self, parcels: Sequence[_Parcel]) -> None:
         whole = Batch.joined([parcel.points for parcel in parcels])
         try:
             _answer(parcels, await self._deliver(whole))
         except Exception as exc:
-            LOG.exception("A delivery to %s %s broke", lane.region, lane.resource_id)
+            LOG.exception("A delivery to %s %s broke", whole.lane.region, whole.lane.resource_id)
             _defer(parcels, repr(exc))
         finally:
             self._room.leave(len(whole))
@@ -160,20 +161,20 @@ class Relay:
 def _answer(parcels: Sequence[_Parcel], judged: Sequence[Judged]) -> None:
     """Give each parcel the verdicts on its own points."""
     total = sum(len(parcel.points) for parcel in parcels)
-    alike = len({(one.status, one.detail, one.reason) for one in judged}) == 1
-    if alike and sum(len(one.positions) for one in judged) == total:
+    positions = list(chain.from_iterable(one.positions for one in judged))
+    if not len(positions) == len(set(positions)) == total:
+        raise RelayError("a delivery did not judge once each point that it was given")
+    if len({(one.status, one.detail, one.reason) for one in judged}) == 1:
         # As nearly always: nobody has to look for their points among those of all.
         for parcel in parcels:
             _resolve(parcel, [judged[0].on(parcel.points)])
         return
-    whose: dict[int, Judged] = {position: one for one in judged for position in one.positions}
+    whose = {position: one for one in judged for position in one.positions}
     start = 0
     for parcel in parcels:
         shares: dict[int, tuple[Judged, list[int]]] = {}
         for position in range(len(parcel.points)):
-            one = whose.get(start + position)
-            if one is None:
-                raise RelayError("a delivery left out a point that it was given")
+            one = whose[start + position]
             shares.setdefault(id(one), (one, []))[1].append(position)
         start += len(parcel.points)
         _resolve(parcel, [one.on(parcel.points.pick(own)) for one, own in shares.values()])

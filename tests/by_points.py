@@ -20,9 +20,10 @@ class Submitter(Protocol):
     async def submit(self, batches: Sequence[Batch]) -> list[Verdict]: ...
 
 
-def batch_of(points: Iterable[Point], lane: Lane = LANE) -> Batch:
-    """Points of one lane; without any, a batch of none."""
-    (batch,) = batches(points) or [Batch(lane, [], [], [])]
+def batch_of(points: Iterable[Point], lane: Lane | None = None) -> Batch:
+    """Points of one lane, of that of the first where it is not said; without any, none."""
+    (batch,) = batches(points) or [Batch(lane or LANE, [], [], [])]
+    assert lane in (None, batch.lane)
     return batch
 
 

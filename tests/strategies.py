@@ -71,6 +71,14 @@ def points(lane: st.SearchStrategy[Lane] | None = None) -> st.SearchStrategy[Poi
     return _points(lanes if lane is None else lane)
 
 
+# What a point may say for itself.
+_OWN_ADDRESSES: list[dict[str, Any]] = [
+    {},
+    {},
+    {"resourceId": f"{RESOURCE}2"},
+    {"region": "eastus"},
+    {"resourceId": RESOURCE.upper().replace("/SUBSCRIPTIONS/", "/subscriptions/")},
+]
 # One bad thing of each kind, to be laid over a good point, series or message. ? is the marker.
 _POINT_FAULTS: list[dict[str, Any]] = [
     {},
@@ -106,8 +114,9 @@ _MESSAGE_FAULTS: list[dict[str, Any]] = [{}, {}, {}, {"region": "West Europe"}, 
 def _marked(draw: st.DrawFn, marker: str) -> dict[str, Any]:
     """A point, good or bad, with the marker for its namespace."""
     one = {"metric": "Depth", "namespace": "?", "value": 1, "dimensions": {"Queue": "x"}}
+    own = draw(st.sampled_from(_OWN_ADDRESSES))
     fault = draw(st.sampled_from(_POINT_FAULTS))
-    return {name: marker if value == "?" else value for name, value in (one | fault).items()}
+    return {name: marker if value == "?" else value for name, value in (one | own | fault).items()}
 
 
 @st.composite

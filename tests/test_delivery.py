@@ -189,6 +189,36 @@ async def test_points_that_expired_on_the_way_are_rejected_and_the_rest_is_sent_
     assert sums == [7.0, 8.0, 1.0, 8.0]
 
 
+async def test_only_points_of_the_body_that_was_late_are_sent_again(delivery: Deliver) -> None:
+    start = NOW - WINDOW.past
+    first, second = (point(number, name) for number, name in ((1.0, "a"), (2.0, "b")))
+    late = point(4.0, "b", time=start - timedelta(seconds=1))
+    poster = Late()
+    verdicts = await delivery(poster, 200)(LANE, [first, second, late])
+    assert sorted((one.status, [each.sum for each in one.points]) for one in verdicts) == [
+        (Status.PUBLISHED, [1.0]),
+        (Status.PUBLISHED, [2.0]),
+        (Status.REJECTED, [4.0]),
+    ]
+    assert sorted(poster.taken) == [1.0, 2.0]
+
+
+class Late:
+    """Refuses a body with a value that is too late; remembers the sums that it took."""
+
+    def __init__(self) -> None:
+        self.taken: list[float] = []
+
+    def post(self, lane: Lane, body: bytes) -> Answer:
+        assert lane == LANE
+        documents = [json.loads(line) for line in body.splitlines()]
+        sums = [one["sum"] for each in documents for one in each["data"]["baseData"]["series"]]
+        if 4.0 in sums:
+            return Answer(400, "BadRequest", LATE)
+        self.taken += sums
+        return Answer(200)
+
+
 # --- The region ---------------------------------------------------------------------------------
 
 

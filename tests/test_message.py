@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from builders import ADDRESS, NOW, REGION, RESOURCE, SEED, at, document, message, read
+from builders import ADDRESS, DEFAULTS, NOW, REGION, RESOURCE, SEED, at, document, message, read
 
 from shared.checks import KnownSeries
 from shared.message import Address
@@ -717,6 +717,14 @@ REPEATED = {
         '{"points": [{"dimensions": {"a": "x"}, "dimensions": {"b": "x"}}]}',
         "points[0]: member dimensions is given twice",
     ),
+    "dimensions, an array first": (
+        '{"points": [{"metric": "m", "value": 1, "dimensions": ["a"], "dimensions": {"b": "x"}}]}',
+        "points[0]: member dimensions is given twice",
+    ),
+    "dimensions beside values": (
+        '{"points": [{"metric": "m", "values": [1], "dimensions": ["a"], "dimensions": {}}]}',
+        "points[0]: member dimensions is given twice",
+    ),
     "a dimension": (
         '{"points": [{"metric": "m", "value": 1, "dimensions": {"a": "x", "a": "y"}}]}',
         "points[0].dimensions: 'a' is given twice",
@@ -810,3 +818,35 @@ def test_only_so_many_series_are_remembered(monkeypatch: pytest.MonkeyPatch) -> 
         assert known["n", "m", raw].dimensions == (("Queue", raw.decode().split('"')[3]),)
         assert len(known) <= 2
     assert known["n", "m", names[-1]] is known["n", "m", names[-1]]
+
+
+def test_defaults_stand_in_for_nothing_but_the_namespace() -> None:
+    assert Address("QueueProcessing", None, "") == DEFAULTS
+    assert only(message(one())).namespace == "QueueProcessing"
+
+
+def test_what_shares_a_rejection_is_refused_for_the_same_reason() -> None:
+    old = one(time=at(-3600))
+    parsed = read(message(*[{}] * 50, {}, old, {"value": 1}))
+    assert [(one.reason, one.detail) for one in parsed.rejections[50:]] == [
+        (
+            Reason.EXPIRED,
+            "points[51].time: 2026-11-23T06:25:30Z is 3600 s old, at most 1200 s",
+        ),
+        (Reason.INVALID, "points[50]: member metric is missing (and 1 more)"),
+    ]
+    assert [json.loads(one.content)["points"] for one in parsed.rejections[50:]] == [
+        [old],
+        [{}, {"value": 1}],
+    ]
+
+
+def test_what_is_refused_many_times_over_does_not_grow_many_times_over() -> None:
+    long_id = RESOURCE + "x" * 200
+    body = json.dumps(message(*[{}] * 15_000, resourceId=long_id)).encode()
+    parsed = read(body)
+    assert len(parsed.rejections) == 51
+    assert parsed.rejections[50].detail == ("points[50]: member metric is missing (and 14949 more)")
+    refused = [json.loads(one.content)["points"] for one in parsed.rejections]
+    assert sum(map(len, refused)) == 15_000
+    assert sum(len(one.content) for one in parsed.rejections) < 2 * len(body)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from itertools import chain
 from unittest.mock import patch
 
-from builders import DEFAULTS, NOW, REGION, RESOURCE, WINDOW, read
+import pytest
+from builders import DEFAULTS, NOW, REGION, RESOURCE, WINDOW, message, read
 from by_points import points_of
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -86,6 +88,10 @@ def test_every_point_is_accounted_for_exactly_once(marked: tuple[list[str], byte
 @example(b'{"points": [{"metric": "m", "value": 1, "dimensions": {"a": "1", "\\u0061": "2"}}]}')
 @example(b'{"points": [{"metric": "m", "value": 1, "dimensions": {"a": "1", "a": "2"}}]}')
 @example(b'{"points": [{"metric": "m {[", "values": [2, 1], "time": "2026-11-23T07:25:00Z"}]}')
+@example(b'{"points": [{"metric": "m", "value": 1, "dimensions": ["a"], "dimensions": {}}]}')
+@example(
+    b'{"points": [{"metric": "m", "value": 1, "dimensions": {}}, {"metric": "m", "value": 2}]}'
+)
 def test_reading_at_once_changes_nothing(body: bytes) -> None:
     at_once = read(body, defaults=ADDRESSED)
     with patch("shared.message.read_at_once", return_value=None):
@@ -93,12 +99,22 @@ def test_reading_at_once_changes_nothing(body: bytes) -> None:
     assert (by_parts.points, by_parts.rejections) == (at_once.points, at_once.rejections)
 
 
+@pytest.mark.parametrize("dimensions", [{}, {"dimensions": {}}, {"dimensions": {"Queue": "a"}}])
+@pytest.mark.parametrize("form", [{"value": 1}, {"values": [1, 2]}])
+def test_points_with_and_without_dimensions_are_read_at_once(
+    dimensions: dict[str, object], form: dict[str, object]
+) -> None:
+    given_points = [{"metric": "m", **form, **dimensions}, {"metric": "m", **form}]
+    text = json.dumps(message(*given_points)).encode()
+    assert len(points_of(read_at_once(text, Times(NOW, NOW, WINDOW), DEFAULTS) or [])) == 2
+
+
 @quick
 @given(st.lists(points(), min_size=1, max_size=30))
 def test_messages_of_good_points_are_read_at_once(given_points: list[Point]) -> None:
     for one in given_points:  # One of each lane and namespace: a message of one document.
-        (message,) = write_messages([one])
-        read_back = read_at_once(message, Times(NOW, NOW, WINDOW), DEFAULTS)
+        (text,) = write_messages([one])
+        read_back = read_at_once(text, Times(NOW, NOW, WINDOW), DEFAULTS)
         written = [one.namespace, one.metric, *chain(*one.dimensions)]
         assert points_of(read_back or []) == [one] or any(set(text) & set("{[") for text in written)
 
@@ -122,9 +138,9 @@ def test_what_was_refused_is_refused_again_for_the_same_reason(
 def test_written_messages_read_back_as_the_same_points(given_points: list[Point]) -> None:
     messages = list(write_messages(given_points))
     back: list[Point] = []
-    for message in messages:
-        assert size_in_queue(message) < MAX_MESSAGE_BYTES < 64 * 1024
-        parsed = parse(message, enqueued=NOW, now=NOW, defaults=DEFAULTS, window=WINDOW)
+    for text in messages:
+        assert size_in_queue(text) < MAX_MESSAGE_BYTES < 64 * 1024
+        parsed = parse(text, enqueued=NOW, now=NOW, defaults=DEFAULTS, window=WINDOW)
         assert not parsed.rejections
         back.extend(parsed.points)
     assert Counter(back) == Counter(given_points)

@@ -292,15 +292,16 @@ async def test_what_one_lane_published_is_not_lost_to_the_exception_of_another(
     assert await task == [*deferred([bad], "OSError('broken')"), *published([good])]
 
 
-@pytest.mark.parametrize("verdicts", [[], published([]) * 2], ids=["none", "of others"])
+@pytest.mark.parametrize("places", [[], [[], []], [[0]], [[0, 0]], [[0], [0, 1]]], ids=str)
 async def test_a_delivery_that_forgets_a_point_leaves_nobody_waiting(
-    relay: Relay, deliveries: Deliveries, start: Start, verdicts: list[Verdict]
+    relay: Relay, deliveries: Deliveries, start: Start, places: list[list[int]]
 ) -> None:
     tasks = [start(submit(relay, [point()])), start(submit(relay, [point()]))]
     await settle()
-    deliveries.answer(0, verdicts)
+    (_, points) = deliveries.begun[0]
+    deliveries.answer(0, [Verdict(Status.PUBLISHED, [points[n] for n in each]) for each in places])
     await settle()
-    why = "RelayError('a delivery left out a point that it was given')"
+    why = "RelayError('a delivery did not judge once each point that it was given')"
     assert [task.result() for task in tasks] == [deferred([point()], why)] * 2
     after = start(submit(relay, [point()]))
     await settle()

@@ -69,6 +69,12 @@ def test_a_sum_stays_finite() -> None:
     assert sums(point(-1e308), point(-1e308)) == [(-1e308, 1), (-1e308, 1)]
 
 
+def test_value_sets_of_one_series_change_no_sum_of_another() -> None:
+    values = [point(1e16), point(1.0), point(-1e16)]
+    sets = [point(min=1, max=2, sum=3, count=2, dimensions=ORDERS)] * 2
+    assert sums(*values, *sets) == [(1.0, 3), (6, 4)]
+
+
 def series_of(one: Point) -> tuple[object, ...]:
     return one.namespace, one.metric, one.time.strftime("%Y-%m-%d %H:%M"), one.dimensions
 
@@ -81,10 +87,12 @@ few = st.builds(
     dimensions=st.sampled_from([(), ORDERS, INVOICES]),
     time=st.integers(-90, 90).map(lambda seconds: NOW + timedelta(seconds=seconds)),
 )
+# Values alone, many of a series, and anything.
+many = st.lists(few, min_size=20, max_size=60) | st.lists(few | points(st.just(LANE)), max_size=60)
 
 
 @quick
-@given(st.lists(few | points(st.just(LANE)), max_size=60))
+@given(many)
 def test_min_max_sum_and_count_are_those_of_a_naive_model(given_points: list[Point]) -> None:
     model: dict[tuple[object, ...], list[Point]] = {}
     for one in given_points:
@@ -109,7 +117,7 @@ def test_min_max_sum_and_count_are_those_of_a_naive_model(given_points: list[Poi
 
 
 @quick
-@given(st.lists(few | points(st.just(LANE)), max_size=60))
+@given(many)
 def test_every_point_is_in_exactly_one_series(given_points: list[Point]) -> None:
     kept = Counter[int]()
     for document in roll_up(given_points):
@@ -123,7 +131,7 @@ def test_every_point_is_in_exactly_one_series(given_points: list[Point]) -> None
 
 
 @quick
-@given(st.lists(few | points(st.just(LANE)), max_size=30), st.data())
+@given(many, st.data())
 def test_some_of_the_points_roll_up_as_if_they_were_all(
     given_points: list[Point], data: st.DataObject
 ) -> None:

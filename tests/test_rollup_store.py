@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -48,9 +48,9 @@ _numbers = st.integers(-(2**40), 2**40).map(lambda number: number / 2)
 
 
 @st.composite
-def _points(draw: st.DrawFn) -> Point:
+def _points(draw: st.DrawFn, counts: Sequence[int] = (1, 2, 3, MAX_COUNT)) -> Point:
     values = sorted(draw(st.lists(_numbers, min_size=1, max_size=3)))
-    count = draw(st.sampled_from([1, 2, 3, MAX_COUNT]))
+    count = draw(st.sampled_from(counts))
     total = values[0] if count == 1 else values[0] * (count - 1) + values[-1]
     names = draw(st.sampled_from([(), ("A",), ("A", "B")]))
     return Point(
@@ -69,7 +69,7 @@ def _points(draw: st.DrawFn) -> Point:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(_points(), min_size=1, max_size=40))
+@given(st.lists(_points(), min_size=1, max_size=40) | st.lists(_points([1]), min_size=20))
 def test_the_store_holds_the_same(
     store: str, session: requests.Session, points: list[Point]
 ) -> None:

@@ -75,6 +75,23 @@ def test_a_document_that_is_too_long_is_cut_between_its_series() -> None:
     assert [one for body in halves for one in body.positions()] == list(range(100))
 
 
+@pytest.mark.parametrize(
+    ("total", "counts"), [(500, [500]), (501, [500, 1]), (1001, [500, 500, 1])]
+)
+def test_a_line_has_at_most_five_hundred_series(total: int, counts: list[int]) -> None:
+    many = [point(float(n), dimensions=(("Queue", f"{n:04}"),)) for n in range(total)]
+    (body,) = write(many, 1_000_000)
+    assert series_counts(body) == counts
+    assert body.positions() == list(range(total))
+    values = [one["sum"] for line in body.data.splitlines() for one in series_of(line)]
+    assert values == [float(number) for number in range(total)]
+
+
+def series_of(line: bytes) -> list[dict[str, Any]]:
+    series: list[dict[str, Any]] = json.loads(line)["data"]["baseData"]["series"]
+    return series
+
+
 def test_a_series_that_is_too_long_is_a_body_of_its_own() -> None:
     (body,) = write([point()], 10)
     assert body.positions() == [0]
