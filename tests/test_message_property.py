@@ -19,7 +19,7 @@ from shared.checks import Times
 from shared.message import Address, parse
 from shared.message_at_once import read_at_once
 from shared.message_writer import MAX_MESSAGE_BYTES, write_messages
-from shared.model import MAX_COUNT, MAX_DIMENSIONS, Point
+from shared.model import MAX_COUNT, MAX_DIMENSIONS, Lane, Point
 from shared.packing import size_in_queue
 
 ADDRESSED = Address("n", RESOURCE, REGION)
@@ -107,6 +107,20 @@ def test_points_with_and_without_dimensions_are_read_at_once(
     given_points = [{"metric": "m", **form, **dimensions}, {"metric": "m", **form}]
     text = json.dumps(message(*given_points)).encode()
     assert len(points_of(read_at_once(text, Times(NOW, NOW, WINDOW), DEFAULTS) or [])) == 2
+
+
+def test_points_of_several_resources_are_read_at_once() -> None:
+    two, upper = f"{RESOURCE}2", RESOURCE.upper().replace("/SUBSCRIPTIONS/", "/subscriptions/")
+    own = [{}, {"resourceId": two}, {}, {"region": "eastus"}, {"resourceId": upper}, {}]
+    given_points = [{"metric": "m", "value": n, **each} for n, each in enumerate(own)]
+    text = json.dumps(message(*given_points)).encode()
+    found = read_at_once(text, Times(NOW, NOW, WINDOW), DEFAULTS)
+    assert {batch.lane: batch.values for batch in found or []} == {
+        Lane(REGION, RESOURCE): [0, 2, 5],
+        Lane(REGION, two): [1],
+        Lane("eastus", RESOURCE): [3],
+        Lane(REGION, upper): [4],
+    }
 
 
 @quick
