@@ -59,7 +59,8 @@ def empty(connection_string: str) -> None:
     with client, ThreadPoolExecutor(DELETERS) as threads:
         deleters = [threads.submit(delete) for _ in range(DELETERS)]
         print("ready", flush=True)
-        while messages := list(next(_pages(client), ())):
+        # Messages whose answer was lost are seen again later.
+        while (messages := list(next(_pages(client), ()))) or _left(client):
             for message in messages:
                 room.acquire()
                 taken.put(message)

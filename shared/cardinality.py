@@ -84,7 +84,8 @@ class Guard:
         """Note known series, and new ones while there is room; those for which there is none."""
         resource_id = lane.resource_id.lower()
         hashes = {hash((resource_id, series)): series for series in given}
-        if len(seen) + len(hashes.keys() - seen.keys()) <= self._most:
+        # A set looks each up among the seen; the difference of keys goes through all of the seen.
+        if len(seen) + len(set(hashes).difference(seen)) <= self._most:
             seen.update(dict.fromkeys(hashes, step))
             return set()
         refused = set()
