@@ -20,6 +20,7 @@ from shared.delivery import Delivery, Timing
 from shared.detours import Detours
 from shared.model import Lane, Reason, Status, Verdict
 from shared.publisher import Answer, Publisher
+from shared.telemetry import Record, unrecorded
 
 LATE = "'time' should not be older than 30 minutes and not more than 4 minutes in the future"
 
@@ -89,19 +90,31 @@ def delivery(executor: ThreadPoolExecutor, time: Time) -> Deliver:
     """Makes a delivery with a poster."""
 
     def make(poster: module.Poster, max_body_bytes: int = 65_536) -> ByPoints:
-        return ByPoints(
-            Delivery(
-                poster,
-                executor=executor,
-                max_body_bytes=max_body_bytes,
-                window=WINDOW,
-                look_up=time.look_up,
-                detours=Detours(),
-                timing=time.timing(),
-            )
-        )
+        return delivery_of(poster, executor, time, max_body_bytes=max_body_bytes)
 
     return make
+
+
+def delivery_of(
+    poster: module.Poster,
+    executor: ThreadPoolExecutor,
+    time: Time,
+    *,
+    max_body_bytes: int = 65_536,
+    record: Record = unrecorded,
+) -> ByPoints:
+    return ByPoints(
+        Delivery(
+            poster,
+            executor=executor,
+            max_body_bytes=max_body_bytes,
+            window=WINDOW,
+            look_up=time.look_up,
+            detours=Detours(),
+            timing=time.timing(),
+            record=record,
+        )
+    )
 
 
 async def test_points_of_one_series_are_posted_as_one(delivery: Deliver) -> None:
@@ -450,17 +463,7 @@ async def test_a_region_that_hangs_leaves_threads_to_the_others(time: Time) -> N
 
     poster = Hanging()
     with ThreadPoolExecutor(9) as pool:
-        deliver = ByPoints(
-            Delivery(
-                poster,
-                executor=pool,
-                max_body_bytes=65_536,
-                window=WINDOW,
-                look_up=time.look_up,
-                detours=Detours(),
-                timing=time.timing(),
-            )
-        )
+        deliver = delivery_of(poster, pool, time)
         lanes = [Lane("westeurope", f"{RESOURCE}{number}") for number in range(40)]
         stuck = [asyncio.create_task(deliver(lane, [point(lane=lane)])) for lane in lanes]
         await asyncio.sleep(0)
@@ -619,7 +622,7 @@ async def test_a_post_is_counted_by_what_came_of_it(
     answer: Answer, status: str, verdict: Status, executor: ThreadPoolExecutor, time: Time
 ) -> None:
     recorded = Recorded()
-    deliver = recording(Poster(answer), executor, time, recorded)
+    deliver = delivery_of(Poster(answer), executor, time, record=recorded)
     # Points, not what they are rolled up to.
     (judged,) = await deliver(LANE, [point(1.0), point(2.0), point(3.0)])
     assert judged.status is verdict
@@ -639,7 +642,7 @@ async def test_every_post_is_counted_also_the_one_that_is_tried_again(
         Answer(None, "ReadTimeout", seconds=30.0),
         Answer(200, seconds=0.5),
     )
-    await recording(Poster(*answers), executor, time, recorded)(LANE, [point()])
+    await delivery_of(Poster(*answers), executor, time, record=recorded)(LANE, [point()])
     statuses = ["503", "ReadTimeout", "200"]
     assert recorded.of("Posts") == [(1, {"Status": status}) for status in statuses]
     assert recorded.of("PostDuration") == [
@@ -654,7 +657,7 @@ async def test_the_size_of_a_batch_is_that_of_each_post(
 ) -> None:
     recorded = Recorded()
     poster = Refusing(Answer(400, "BadRequest", "no"), "c")
-    deliver = recording(poster, executor, time, recorded)
+    deliver = delivery_of(poster, executor, time, record=recorded)
     await deliver(LANE, [point(metric=name) for name in "abcde"])
     assert poster.posted == ["abcde", "cde", "de", "c", "ab"]
     assert recorded.of("BatchSize") == [(size, {}) for size in (5, 3, 2, 1, 2)]
@@ -664,24 +667,7 @@ async def test_where_nothing_is_posted_nothing_is_counted(
     executor: ThreadPoolExecutor, time: Time
 ) -> None:
     recorded = Recorded()
-    deliver = recording(Poster(Answer(404)), executor, time, recorded)
+    deliver = delivery_of(Poster(Answer(404)), executor, time, record=recorded)
     await deliver(LANE, [point()])
     await deliver(LANE, [point()])  # The lane is left alone.
     assert len(recorded.of("Posts")) == 1
-
-
-def recording(
-    poster: module.Poster, executor: ThreadPoolExecutor, time: Time, record: Recorded
-) -> ByPoints:
-    return ByPoints(
-        Delivery(
-            poster,
-            executor=executor,
-            max_body_bytes=65_536,
-            window=WINDOW,
-            look_up=time.look_up,
-            detours=Detours(),
-            timing=time.timing(),
-            record=record,
-        )
-    )
