@@ -252,18 +252,27 @@ async def test_two_operators_at_once_count_everything_once(box: Box) -> None:
     assert box.counts() == {"invalid": 1}
 
 
+def taker(
+    box: Box, eventually: Ask, when: Callable[[Passage], bool]
+) -> Callable[[Passage], Answer]:
+    """Another who takes the letter at that moment, once its hold has ended."""
+
+    def keeper(passage: Passage) -> Answer:
+        if when(passage):
+            assert eventually(box.visible, bool)
+            next(box.letters.receive_messages(visibility_timeout=1).by_page())
+        return passage.forward()
+
+    return keeper
+
+
 async def test_a_letter_that_another_took_meanwhile_is_not_put_back(
     box: Box, eventually: Ask
 ) -> None:
     box.put(*letters(points(box.site, "a")))
     box.names = ["a"]
 
-    def keeper(passage: Passage) -> Answer:
-        if (passage.kind, passage.number) == ("rewrite", 1):  # The hold has ended by now.
-            assert eventually(box.visible, bool)
-            next(box.letters.receive_messages(visibility_timeout=1).by_page())
-        return passage.forward()
-
+    keeper = taker(box, eventually, lambda one: (one.kind, one.number) == ("rewrite", 1))
     with box.replaying(keeper=keeper, hold=1) as child:
         assert child.wait(ENDED) == 1
     assert "1 letter taken by another meanwhile." in child.output
@@ -275,12 +284,7 @@ async def test_a_letter_that_another_took_meanwhile_is_not_put_back(
 async def test_a_letter_that_another_took_after_the_put_is_told(box: Box, eventually: Ask) -> None:
     box.put(*letters(points(box.site, "a")))
 
-    def keeper(passage: Passage) -> Answer:
-        if passage.kind == "drop":  # The hold has ended by now.
-            assert eventually(box.visible, bool)
-            next(box.letters.receive_messages(visibility_timeout=1).by_page())
-        return passage.forward()
-
+    keeper = taker(box, eventually, lambda one: one.kind == "drop")
     with box.replaying(keeper=keeper, hold=1) as child:
         assert child.wait(ENDED) == 1
     assert "1 letter taken by another once the points were back: marked" in child.output
