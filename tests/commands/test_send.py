@@ -226,27 +226,41 @@ def test_an_account_to_which_no_token_goes_is_refused(account: str, send: Send) 
 
 # --- Files ---------------------------------------------------------------------------------------
 
-THREE = [json.loads(line(0)), document(1), json.loads(line(2))]
-SHAPES = {
-    "lines": "\n".join(map(json.dumps, THREE)),
-    "lines with a byte order mark, CRLF and gaps": "\ufeff\r\n"
-    + "\r\n\r\n".join(map(json.dumps, THREE))
-    + "\r\n",
-    "an array": json.dumps(THREE),
-    "an array over lines": json.dumps(THREE, indent=2),
-    "an array, an element a line": "[\n" + ",\n".join(map(json.dumps, THREE)) + "\n]\n",
-    "lines of arrays": f"{json.dumps(THREE[:2])}\n{json.dumps(THREE[2:])}",
-    "a document over lines": json.dumps(
-        {**ADDRESS, "points": [{"metric": "Orders", "value": value} for value in range(3)]},
-        indent=1,
+# What three messages are written as.
+SHAPES: dict[str, Callable[[list[Any]], str]] = {
+    "lines": lambda three: "\n".join(map(json.dumps, three)),
+    "lines with a byte order mark, CRLF and gaps": lambda three: (
+        "\ufeff\r\n" + "\r\n\r\n".join(map(json.dumps, three)) + "\r\n"
     ),
-    "base64": "\n".join(base64.b64encode(json.dumps(one).encode()).decode() for one in THREE),
+    "an array": json.dumps,
+    "an array over lines": lambda three: json.dumps(three, indent=2),
+    "an array, an element a line": lambda three: (
+        "[\n" + ",\n".join(map(json.dumps, three)) + "\n]\n"
+    ),
+    "lines of arrays": lambda three: f"{json.dumps(three[:2])}\n{json.dumps(three[2:])}",
+    "base64": lambda three: "\n".join(
+        base64.b64encode(json.dumps(one).encode()).decode() for one in three
+    ),
 }
 
 
-@pytest.mark.parametrize("text", SHAPES.values(), ids=SHAPES)
+@pytest.mark.parametrize("written", SHAPES.values(), ids=SHAPES)
 @pytest.mark.parametrize("piped", [False, True], ids=["file", "stdin"])
-def test_messages_in_every_form(text: str, piped: bool, send: Send, ingress: QueueClient) -> None:
+def test_messages_in_every_form(
+    written: Callable[[list[Any]], str], piped: bool, send: Send, ingress: QueueClient
+) -> None:
+    text = written([json.loads(line(0)), document(1), json.loads(line(2))])
+    check_three_are_sent(text, piped, send, ingress)
+
+
+@pytest.mark.parametrize("piped", [False, True], ids=["file", "stdin"])
+def test_a_message_over_lines(piped: bool, send: Send, ingress: QueueClient) -> None:
+    points = [{"metric": "Orders", "value": value} for value in range(3)]
+    text = json.dumps({**ADDRESS, "points": points}, indent=1)
+    check_three_are_sent(text, piped, send, ingress)
+
+
+def check_three_are_sent(text: str, piped: bool, send: Send, ingress: QueueClient) -> None:
     Path("points.jsonl").write_bytes(text.encode())
     done = send("-", given=text.encode()) if piped else send("points.jsonl")
     assert done.exit_code == 0, done.output

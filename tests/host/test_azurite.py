@@ -93,9 +93,11 @@ def identity_endpoint() -> Iterator[tuple[str, list[tuple[str, dict[str, str]]]]
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/msi/token", asked
-        server.shutdown()
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/msi/token", asked
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_the_host_connects_with_a_managed_identity(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import time
 from typing import Any
 
 import requests
@@ -71,6 +72,8 @@ class Client:
     def __init__(self, url: str) -> None:
         self.url = url
         self.http = requests.Session()
+        # What is published for one minute stays in it, though the next begins meanwhile.
+        self.began = time.time()
         self._token: str | None = None
         self._arm_token: str | None = None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,7 @@ def emulator() -> Iterator[Client]:
 def client(emulator: Client) -> Client:
     """A client of an emulator as it is at the start."""
     emulator.set("DELETE", "state")
+    emulator.began = time.time()
     return emulator
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
-from .client import Client, document, iso, series
+from .client import Client, document, series
 from .conftest import NOW
 
 if TYPE_CHECKING:
@@ -25,10 +25,10 @@ __all__ = [
 
 
 def publish(client: Client, queue: str, *values: float, minutes: int = 0, **base: str) -> None:
-    """One value set of a queue, some minutes ago."""
+    """One value set of a queue, some minutes before the test began."""
     whole = {"min": min(values), "max": max(values), "sum": sum(values), "count": len(values)}
     entry = series(queue, "JPEG", **whole)
-    assert client.post(document(entry, time=iso(-60 * minutes), **base)).ok
+    assert client.post(document(entry, time=_iso(client.began - 60 * minutes), **base)).ok
 
 
 def publish_at(client: Client, minutes: int, **values: float) -> None:
@@ -42,7 +42,11 @@ def publish_at(client: Client, minutes: int, **values: float) -> None:
 
 def at(minutes: float) -> str:
     """A time so many minutes before NOW, as documents have it."""
-    return dt.datetime.fromtimestamp(NOW - 60 * minutes, dt.UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return _iso(NOW - 60 * minutes)
+
+
+def _iso(moment: float) -> str:
+    return dt.datetime.fromtimestamp(moment, dt.UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def rows(page: Page) -> list[list[str]]:

@@ -64,29 +64,25 @@ def test_the_seeds_document_is_accepted_verbatim(client: Client) -> None:
     ]
 
 
-OLD = document(time=iso(-31 * 60))
-ELEVEN = document(series(*"abcdefghijk"), dimNames=list("abcdefghijk"))
-
-
 @pytest.mark.parametrize(
-    ("body", "expected"),
+    ("wrong", "expected"),
     [
         pytest.param(
-            OLD,
+            lambda: document(time=iso(-31 * 60)),
             rb"""{"error":{"code":"BadRequest","message":"'time' should not be older than 30 """
             rb"""minutes and not more than 4 minutes in the future\r\n"}}""",
             id="time",
         ),
         pytest.param(
-            ELEVEN,
+            lambda: document(series(*"abcdefghijk"), dimNames=list("abcdefghijk")),
             rb"""{"error":{"code":"BadRequest","message":"'dimValues' and 'dimNames' lengths """
             rb"""should be lesser than 10\r\n"}}""",
             id="dimensions",
         ),
     ],
 )
-def test_bodies_of_400(client: Client, body: Any, expected: bytes) -> None:
-    response = client.post(body)
+def test_bodies_of_400(client: Client, wrong: Callable[[], Any], expected: bytes) -> None:
+    response = client.post(wrong())
     assert (response.status_code, response.content) == (400, expected)
 
 

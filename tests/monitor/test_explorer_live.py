@@ -35,13 +35,14 @@ def questions(page: Page) -> list[str]:
     return asked
 
 
-def test_new_values_come_by_themselves(page: Page, client: Client) -> None:
-    page.goto(client.url)
+def test_new_values_come_by_themselves(frozen_page: Page, frozen: Client) -> None:
+    page = frozen_page
+    page.goto(frozen.url)
     expect(page.locator("#empty h2")).to_have_text("Nothing is stored yet")
-    publish(client, "images", 4)
+    publish_at(frozen, 1, images=4)
     last = page.locator("#legend b")
     expect(last).to_have_text("4")
-    publish(client, "images", 8)
+    publish_at(frozen, 1, images=8)
     expect(last).to_have_text("6")
     assert rows(page)[1][1] == "6"
 
