@@ -25,7 +25,6 @@ from shared.model import (
     MAX_NAME_LENGTH,
     Dimensions,
     Reason,
-    Series,
     ValueSet,
     Window,
     utc_text,
@@ -33,12 +32,10 @@ from shared.model import (
 from shared.refusal import RefusedError, decoded
 
 __all__ = [
-    "KnownSeries",
     "Times",
     "check_dimension_names",
     "check_window",
     "dimensions",
-    "known_series",
     "paired",
     "parse_time",
     "value_set",
@@ -52,10 +49,6 @@ _PARTS = ("min", "max", "sum", "count")
 _TIME_OF_DAY = re.compile(r"[0-9][T ][0-9]", re.ASCII)
 # Characters of a time; longer than any that has a meaning.
 _MOST_TIME = 64
-# Bytes of dimensions that are remembered; what a producer pads with spaces would fill the memory.
-_MOST_REMEMBERED = 1024
-# As many as Azure lets be active, and some: each takes some 600 bytes.
-_MOST_KNOWN = 65_536
 _OBJECT = msgspec.json.Decoder(dict[str, Any])
 _NAMED = msgspec.json.Decoder(dict[Name, Name])
 
@@ -77,25 +70,6 @@ class Times(dict[str | UnsetType, datetime]):
         check_window(time, self._now, self._window)
         self[given] = time
         return time
-
-
-class KnownSeries(dict[tuple[str, str, bytes], Series]):
-    """Series by namespace, metric and dimensions as they are written: a JSON object, or nothing.
-
-    While it is known it is the same one again. Raises RefusedError for what are no dimensions.
-    """
-
-    def __missing__(self, key: tuple[str, str, bytes]) -> Series:
-        namespace, metric, raw = key
-        series = Series.of(namespace, metric, dimensions(raw))
-        if len(raw) <= _MOST_REMEMBERED:
-            if len(self) >= _MOST_KNOWN:
-                self.clear()  # To know which was used last would cost at every look-up.
-            self[key] = series
-        return series
-
-
-known_series = KnownSeries()
 
 
 def dimensions(raw: bytes) -> Dimensions:

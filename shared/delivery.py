@@ -124,7 +124,7 @@ class Delivery:
                 judged.append(_deferred(work, "not reached in time"))
                 break
             body = work.pop()
-            members = body.positions()
+            members = _members(body, batch)
             route = self._detours.route(lane)
             answer, ruling, elsewhere = await self._attempt(route, body, deadline, rerouted)
             match ruling.action:
@@ -247,6 +247,11 @@ class _Slots:
             slots, users = self._used.pop(name)
             if users > 1:
                 self._used[name] = (slots, users - 1)
+
+
+def _members(body: Body, batch: Batch) -> Sequence[int]:
+    """Where the body's points are; mostly it holds all, which nobody has to list."""
+    return range(len(batch)) if body.points == len(batch) else body.positions()
 
 
 def _deferred(bodies: Iterable[Body], why: str) -> Judged:

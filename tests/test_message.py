@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from builders import ADDRESS, DEFAULTS, NOW, REGION, RESOURCE, SEED, at, document, message, read
 
-from shared.checks import KnownSeries
 from shared.message import Address
 from shared.model import Lane, Point, Reason, Series, utc_text
 
@@ -793,31 +792,6 @@ def test_what_json_has_no_word_for_spoils_its_own_point_alone() -> None:
         f"points[2].values[0]: {NOT_FINITE}",
     ]
     assert b'"NaN and \\"Infinity"' in parsed.rejections[0].content
-
-
-def test_series_that_come_back_are_read_once() -> None:
-    raw = json.dumps({"Queue": "orders", "Kind": "jpeg"}).encode()
-    known = KnownSeries()
-    assert known["n", "m", raw] is known["n", "m", bytes(bytearray(raw))]
-
-
-def test_padding_is_not_remembered() -> None:
-    known = KnownSeries()
-    longest = b'{"Queue": "orders"}'.ljust(1024)
-    assert known["n", "m", longest] is known["n", "m", longest]
-    padded = longest + b" "
-    assert known["n", "m", padded] == Series.of("n", "m", (("Queue", "orders"),))
-    assert known["n", "m", padded] is not known["n", "m", padded]
-
-
-def test_only_so_many_series_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.checks._MOST_KNOWN", 2)
-    known = KnownSeries()
-    names = [b'{"Queue": "%d"}' % number for number in range(5)]
-    for raw in names:
-        assert known["n", "m", raw].dimensions == (("Queue", raw.decode().split('"')[3]),)
-        assert len(known) <= 2
-    assert known["n", "m", names[-1]] is known["n", "m", names[-1]]
 
 
 def test_defaults_stand_in_for_nothing_but_the_namespace() -> None:

@@ -1,0 +1,68 @@
+"""What is remembered of series: which, how many, and for how long."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from shared.known_series import KnownSeries
+from shared.model import Series
+from shared.refusal import RefusedError
+
+
+def remembered(known: KnownSeries) -> int:
+    """Namespaces, metrics and series."""
+    metrics = [one for namespace in known.values() for one in namespace.values()]
+    return len(known) + len(metrics) + sum(map(len, metrics))
+
+
+def test_series_that_come_back_are_read_once() -> None:
+    raw = json.dumps({"Queue": "orders", "Kind": "jpeg"}).encode()
+    known = KnownSeries()
+    assert known["n"]["m"][raw] is known["n"]["m"][bytes(bytearray(raw))]
+
+
+def test_namespaces_and_metrics_are_told_apart() -> None:
+    known = KnownSeries()
+    for namespace in ("n", "o"):
+        for metric in ("m", "n"):
+            assert known[namespace][metric][b"{}"] == Series.of(namespace, metric, ())
+
+
+def test_padding_is_not_remembered() -> None:
+    known = KnownSeries()
+    longest = b'{"Queue": "orders"}'.ljust(1024)
+    assert known["n"]["m"][longest] is known["n"]["m"][longest]
+    padded = longest + b" "
+    assert known["n"]["m"][padded] == Series.of("n", "m", (("Queue", "orders"),))
+    assert known["n"]["m"][padded] is not known["n"]["m"][padded]
+
+
+@pytest.mark.parametrize("fresh", ["series", "metric", "namespace"])
+def test_only_so_many_are_remembered(fresh: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.known_series._MOST_KNOWN", 4)
+    known = KnownSeries()
+    for number in range(20):
+        namespace = f"n{number}" if fresh == "namespace" else "n"
+        metric = f"m{number}" if fresh == "metric" else "m"
+        raw = b'{"Queue": "%d"}' % number
+        series = known[namespace][metric][raw]
+        assert series == Series.of(namespace, metric, (("Queue", str(number)),))
+        assert remembered(known) <= 4
+    assert known[namespace][metric][raw] is known[namespace][metric][raw]
+
+
+def test_what_is_in_use_goes_on_when_all_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.known_series._MOST_KNOWN", 4)
+    metrics = KnownSeries()["n"]
+    for number in range(20):
+        dimensions = (("Queue", str(number)),)
+        assert metrics["m"][b'{"Queue": "%d"}' % number] == Series.of("n", "m", dimensions)
+
+
+def test_what_are_no_dimensions_is_refused_each_time() -> None:
+    known = KnownSeries()
+    for _ in range(2):
+        with pytest.raises(RefusedError, match="found 5, expected text"):
+            known["n"]["m"][b'{"Queue": 5}']
