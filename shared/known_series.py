@@ -23,7 +23,7 @@ class KnownSeries(dict[str, "_Metrics"]):
 
     def __init__(self) -> None:
         super().__init__()
-        self.held = 0
+        self._held = 0
 
     def __missing__(self, namespace: str) -> _Metrics:
         self.make_room()
@@ -32,10 +32,10 @@ class KnownSeries(dict[str, "_Metrics"]):
 
     def make_room(self) -> None:
         """Count one more. Forgets all when there are too many, but what is in use goes on."""
-        if self.held >= _MOST_KNOWN:
+        if self._held >= _MOST_KNOWN:
             self.clear()  # To know which was used last would cost at every look-up.
-            self.held = 0
-        self.held += 1
+            self._held = 0
+        self._held += 1
 
 
 class _Metrics(dict[str, "_Written"]):
