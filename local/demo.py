@@ -108,10 +108,10 @@ def _demonstrate(backend: Backend, host: Child) -> int:
 def _keep(backend: Backend, host: Child) -> int:
     """Send traffic until Ctrl-C, or until the host or the emulator ends."""
     page = f"{backend.page}?{urlencode(LIVE)}"
-    print(f"\nMetrics explorer, with live traffic until Ctrl-C: {page}", flush=True)
     watched = [each for each in (backend.monitor, host) if each is not None]
-    traffic = Traffic(backend, random.Random())  # noqa: S311 - chance, not secrets.
     try:
+        print(f"\nMetrics explorer, with live traffic until Ctrl-C: {page}", flush=True)
+        traffic = Traffic(backend, random.Random())  # noqa: S311 - chance, not secrets.
         while not (ended := [each for each in watched if each.status is not None]):
             traffic.turn()
             time.sleep(PERIOD)

@@ -250,7 +250,10 @@ class _Slots:
 
 
 def _members(body: Body, batch: Batch) -> Sequence[int]:
-    """Where the body's points are; mostly it holds all, which nobody has to list."""
+    """Where the body's points are; mostly it holds all, which nobody has to list.
+
+    A roll-up has each position once, so that as many as there are points are all of them.
+    """
     return range(len(batch)) if body.points == len(batch) else body.positions()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from shared.checks import dimensions
 from shared.model import Series
 
@@ -9,37 +11,40 @@ __all__ = ["KnownSeries", "known_series"]
 
 # Bytes of dimensions that are remembered; what a producer pads with spaces would fill the memory.
 _MOST_REMEMBERED = 1024
-# Series, metrics and namespaces: as many series as Azure lets be active, and some. Each takes some
-# 600 bytes.
+# Of series, as many as Azure lets be active, and some; of metrics and namespaces as many, so that a
+# producer that makes them up does not fill the memory. Each takes 500 to 900 bytes.
 _MOST_KNOWN = 65_536
 
 
 class KnownSeries(dict[str, "_Metrics"]):
     """`known[namespace][metric][dimensions]`, dimensions being a JSON object as bytes, or nothing.
 
-    In three steps, of which the points of a message take the first together. While a series is
-    known it is the same one again. Raises RefusedError for what are no dimensions.
+    In three steps, the first of which the plain points of a message take together. While a series
+    is known it is the same one again. Raises RefusedError for what are no dimensions.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._held = 0
+        self._counts: Counter[str] = Counter()
 
     def __missing__(self, namespace: str) -> _Metrics:
-        self.make_room()
+        self.count_one("namespace")
         metrics = self[namespace] = _Metrics(self, namespace)
         return metrics
 
-    def make_room(self) -> None:
-        """Count one more. Forgets all when there are too many, but what is in use goes on."""
-        if self._held >= _MOST_KNOWN:
+    def count_one(self, kind: str) -> None:
+        """Count one more. All are forgotten when there are too many of a kind.
+
+        A message that is just being read goes on with what it holds, which nobody else finds.
+        """
+        if self._counts[kind] >= _MOST_KNOWN:
             self.clear()  # To know which was used last would cost at every look-up.
-            self._held = 0
-        self._held += 1
+            self._counts.clear()
+        self._counts[kind] += 1
 
 
 class _Metrics(dict[str, "_Written"]):
-    """Those of a namespace."""
+    """The metrics of a namespace."""
 
     def __init__(self, known: KnownSeries, namespace: str) -> None:
         super().__init__()
@@ -47,13 +52,13 @@ class _Metrics(dict[str, "_Written"]):
         self._namespace = namespace
 
     def __missing__(self, metric: str) -> _Written:
-        self._known.make_room()
+        self._known.count_one("metric")
         written = self[metric] = _Written(self._known, self._namespace, metric)
         return written
 
 
 class _Written(dict[bytes, Series]):
-    """Those of a metric."""
+    """The series of a metric, by their dimensions as they are written."""
 
     def __init__(self, known: KnownSeries, namespace: str, metric: str) -> None:
         super().__init__()
@@ -64,7 +69,7 @@ class _Written(dict[bytes, Series]):
     def __missing__(self, raw: bytes) -> Series:
         series = Series.of(self._namespace, self._metric, dimensions(raw))
         if len(raw) <= _MOST_REMEMBERED:
-            self._known.make_room()
+            self._known.count_one("series")
             self[raw] = series
         return series
 

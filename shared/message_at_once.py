@@ -76,9 +76,10 @@ def _any(text: bytes, times: Times, defaults: Address) -> list[Batch] | None:
 
 
 def _lost(text: bytes, dimensions: list[bytes], arrays: int = 0) -> bool:
-    """Whether points, dimensions or values may have been lost to others of the same name.
+    """Whether points or dimensions may have been lost to others of the same name.
 
-    Of two such members a decoder keeps the last; there were more brackets than are left.
+    Of two such members a decoder keeps the last; there were more brackets than are left. One that
+    was a number or a text had none to lose, and is passed over.
     """
     objects = 1 + 2 * len(dimensions) - dimensions.count(b"")
     if text.count(b"{") != objects:

@@ -183,7 +183,8 @@ def _each_once(judged: Sequence[Judged], total: int) -> bool:
     """Whether each position is judged, and none twice."""
     if [one.positions for one in judged] == [range(total)]:
         return True  # As nearly always, without a look at each.
-    return sorted(chain.from_iterable(one.positions for one in judged)) == list(range(total))
+    positions = list(chain.from_iterable(one.positions for one in judged))
+    return len(positions) == total and set(positions) == set(range(total))
 
 
 def _resolve(parcel: _Parcel, verdicts: list[Verdict]) -> None:

@@ -74,6 +74,20 @@ def test_the_demo_notices_that_the_host_ended(capsys: pytest.CaptureFixture[str]
     )
 
 
+def test_the_demo_may_be_interrupted_as_soon_as_it_says_so(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with run_backend() as backend, Child("Functions host", WAITING) as host:
+        monkeypatch.setattr(demo, "Traffic", interrupted)
+        assert demo._keep(backend, host) == 0
+    said = capsys.readouterr()
+    assert "live traffic until Ctrl-C" in said.out
+    assert said.err == "\nStopped.\n"
+
+
 @contextmanager
 def without_emulator() -> Iterator[Backend]:
     """A backend whose emulator has just died."""

@@ -41,9 +41,9 @@ def only(body: Any, **how: Any) -> Point:
     return point
 
 
-def refusal(body: Any) -> str:
+def refusal(body: Any, defaults: Address = DEFAULTS) -> str:
     """The words about a body in which there is one thing, and that is refused."""
-    parsed = read(body)
+    parsed = read(body, defaults=defaults)
     assert parsed.points == []
     (rejection,) = parsed.rejections
     assert rejection.reason is Reason.INVALID
@@ -738,6 +738,8 @@ REPEATED = {
 @pytest.mark.parametrize(("text", "detail"), REPEATED.values(), ids=REPEATED)
 def test_a_json_key_given_twice_loses_nothing_in_silence(text: str, detail: str) -> None:
     assert refusal(text) == detail
+    # With an address it may be read at once.
+    assert refusal(text, Address("n", RESOURCE, REGION)) == detail
 
 
 def test_words_that_are_keys_may_be_values() -> None:

@@ -89,6 +89,7 @@ def test_every_point_is_accounted_for_exactly_once(marked: tuple[list[str], byte
 @example(b'{"points": [{"metric": "m", "value": 1, "dimensions": {"a": "1", "a": "2"}}]}')
 @example(b'{"points": [{"metric": "m {[", "values": [2, 1], "time": "2026-11-23T07:25:00Z"}]}')
 @example(b'{"points": [{"metric": "m", "value": 1, "dimensions": ["a"], "dimensions": {}}]}')
+@example(b'{"points": [{"metric": "m", "values": [1], "dimensions": ["a"], "dimensions": {}}]}')
 @example(
     b'{"points": [{"metric": "m", "value": 1, "dimensions": {}}, {"metric": "m", "value": 2}]}'
 )

@@ -309,6 +309,32 @@ async def test_a_delivery_that_forgets_a_point_leaves_nobody_waiting(
     await after
 
 
+@pytest.mark.parametrize(
+    ("judged", "good"),
+    [
+        ([range(2)], True),
+        ([[1, 0]], True),
+        ([[1], [0]], True),
+        ([range(1)], False),
+        ([range(3)], False),
+        ([range(1, 3)], False),
+        ([[0, 2]], False),
+        ([[0], [2]], False),
+        ([range(2), [1]], False),
+    ],
+    ids=str,
+)
+async def test_each_position_has_to_be_judged_once(judged: list[Sequence[int]], good: bool) -> None:
+    async def deliver(batch: Batch) -> list[Judged]:
+        assert len(batch) == 2
+        return [Judged(Status.PUBLISHED, positions) for positions in judged]
+
+    verdicts = await submit(Relay(deliver), [point(1.0), point(2.0)])
+    statuses = {verdict.status for verdict in verdicts}
+    assert statuses == {Status.PUBLISHED if good else Status.DEFERRED}
+    assert sum(len(verdict.points) for verdict in verdicts) == 2
+
+
 async def test_a_delivery_that_is_cancelled_leaves_nobody_waiting(
     relay: Relay, deliveries: Deliveries, start: Start
 ) -> None:

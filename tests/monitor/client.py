@@ -72,7 +72,7 @@ class Client:
     def __init__(self, url: str) -> None:
         self.url = url
         self.http = requests.Session()
-        # What is published for one minute stays in it, though the next begins meanwhile.
+        # When the test began: what it publishes for one minute stays in it, though the next begins.
         self.began = time.time()
         self._token: str | None = None
         self._arm_token: str | None = None

@@ -65,6 +65,7 @@ def frozen_emulator() -> Iterator[Client]:
 def frozen(frozen_emulator: Client) -> Client:
     """A client of an emulator as it is at the start, whose clock stands still at NOW."""
     frozen_emulator.set("DELETE", "state")
+    frozen_emulator.began = NOW
     return frozen_emulator
 
 
