@@ -82,3 +82,14 @@ def test_what_are_no_dimensions_is_refused_each_time() -> None:
     for _ in range(2):
         with pytest.raises(RefusedError, match="found 5, expected text"):
             known["n"]["m"][b'{"Queue": 5}']
+
+
+def test_names_without_a_series_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.known_series._MOST_KNOWN", 4)
+    known = KnownSeries()
+    for number in range(20):
+        assert known["n"][f"m{number}"] == {}
+        assert most_of_a_kind(known) <= 4
+    for number in range(20):
+        assert known[f"n{number}"] == {}
+        assert most_of_a_kind(known) <= 4
