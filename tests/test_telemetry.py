@@ -135,7 +135,7 @@ records = st.lists(
     st.tuples(
         st.integers(0, 200),  # Seconds from NOW.
         st.sampled_from(["Posts", "BatchSize"]),
-        st.floats(-1e9, 1e9),
+        st.integers(-(10**9), 10**9).map(lambda quarters: quarters / 4),  # Add up exactly.
         st.sampled_from([(), (("Status", "200"),), (("A", "1"), ("B", "2")), (("A", "2"),)]),
         st.booleans(),  # Whether the dimensions are given the other way round.
     ),
