@@ -17,6 +17,13 @@ def most_of_a_kind(known: KnownSeries) -> int:
     return max(len(known), len(metrics), sum(map(len, metrics)))
 
 
+def written(fresh: str, number: int) -> tuple[str, str, bytes]:
+    """Namespace, metric and dimensions of a new series, in a metric or namespace as new if so."""
+    namespace = f"n{number}" if fresh == "namespace" else "n"
+    metric = f"m{number}" if fresh == "metric" else "m"
+    return namespace, metric, b'{"Queue": "%d"}' % number
+
+
 def test_series_that_come_back_are_read_once() -> None:
     raw = json.dumps({"Queue": "orders", "Kind": "jpeg"}).encode()
     known = KnownSeries()
@@ -44,9 +51,7 @@ def test_only_so_many_are_remembered(fresh: str, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("shared.known_series._MOST_KNOWN", 4)
     known = KnownSeries()
     for number in range(20):
-        namespace = f"n{number}" if fresh == "namespace" else "n"
-        metric = f"m{number}" if fresh == "metric" else "m"
-        raw = b'{"Queue": "%d"}' % number
+        namespace, metric, raw = written(fresh, number)
         series = known[namespace][metric][raw]
         assert series == Series.of(namespace, metric, (("Queue", str(number)),))
         assert most_of_a_kind(known) <= 4
@@ -59,12 +64,8 @@ def test_as_many_are_remembered_for_good(fresh: str, monkeypatch: pytest.MonkeyP
     known = KnownSeries()
 
     def read() -> list[Series]:
-        return [
-            known[f"n{number}" if fresh == "namespace" else "n"][
-                f"m{number}" if fresh == "metric" else "m"
-            ][b'{"Queue": "%d"}' % number]
-            for number in range(4)
-        ]
+        four = (written(fresh, number) for number in range(4))
+        return [known[namespace][metric][raw] for namespace, metric, raw in four]
 
     assert [id(series) for series in read()] == [id(series) for series in read()]
 

@@ -34,9 +34,10 @@ HEADER = "local-identity-header"
 TIMEOUT = 30
 
 
-def iso(offset_seconds: float = 0) -> str:
-    """Now plus an offset, as the seed writes a time."""
-    moment = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=offset_seconds)
+def iso(offset_seconds: float = 0, since: float | None = None) -> str:
+    """Now, or another moment, plus an offset, as the seed writes a time."""
+    began = time.time() if since is None else since
+    moment = dt.datetime.fromtimestamp(began + offset_seconds, dt.UTC)
     return moment.strftime("%Y-%m-%dT%H:%M:%S")
 
 

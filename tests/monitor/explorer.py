@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import TYPE_CHECKING, Any
 
-from .client import Client, document, series
+from .client import Client, document, iso, series
 from .conftest import NOW
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ def publish(client: Client, queue: str, *values: float, minutes: int = 0, **base
     """One value set of a queue, some minutes before the test began."""
     whole = {"min": min(values), "max": max(values), "sum": sum(values), "count": len(values)}
     entry = series(queue, "JPEG", **whole)
-    assert client.post(document(entry, time=_iso(client.began - 60 * minutes), **base)).ok
+    assert client.post(document(entry, time=iso(-60 * minutes, client.began), **base)).ok
 
 
 def publish_at(client: Client, minutes: int, **values: float) -> None:
@@ -42,11 +41,7 @@ def publish_at(client: Client, minutes: int, **values: float) -> None:
 
 def at(minutes: float) -> str:
     """A time so many minutes before NOW, as documents have it."""
-    return _iso(NOW - 60 * minutes)
-
-
-def _iso(moment: float) -> str:
-    return dt.datetime.fromtimestamp(moment, dt.UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return iso(-60 * minutes, NOW)
 
 
 def rows(page: Page) -> list[list[str]]:
