@@ -38,7 +38,6 @@ class Outcome:
     put: dict[int, Put] = field(default_factory=dict)
     in_doubt: set[int] = field(default_factory=set)  # Failed, and may be in the queue even so.
     failure: str = ""
-    stopped: bool = False
 
     def resume(self, spool: Spool, start: int) -> int:
         """The entry from which on nothing was sent, and before which everything was; 0 for none.
@@ -116,7 +115,6 @@ def dispatch(
         for index, stored in enumerate(spool.messages):
             good_place = index == 0 or spool.messages[index - 1].resume
             if brake.pulled > 1 or (brake.pulled and good_place):
-                outcome.stopped = True
                 break
             slots.acquire()
             if failed.is_set():

@@ -32,6 +32,7 @@ from tools.spool import Spool
 __all__ = ["send"]
 
 _TIMEOUT = 300.0  # Seconds, of --watch.
+_NOT_WAITED = "stopped waiting; what was sent stays sent"
 
 _EXAMPLE = """\b
 Examples:
@@ -112,19 +113,16 @@ def send(  # noqa: PLR0917 (options come by name)
             hint = "; --skip-invalid sends what is right" if spool.messages else ""
             raise RelayError(f"nothing was sent{hint}")
         watcher = Watcher(queues) if watch else None
-        outcome = _send(spool, queues, threads)
-        click.echo(sent(spool, outcome, checked - begun, time.monotonic() - checked))
-        if len(outcome.put) < len(spool.messages):
-            wrong = True
-            command = again(click.get_current_context())
-            if file is None:  # A point is where it was: on the command line.
-                lines = failed(outcome)
-            else:
-                lines = left_over(spool, outcome, _path(file), from_line, command)
-            for line in lines:
-                click.echo(line, err=True)
-        if watcher is not None and outcome.put and not outcome.stopped:
-            wrong |= _watch(watcher, outcome, timeout or _TIMEOUT)
+        brake = Brake(err.print)
+        with brake.watched():
+            outcome = _send(spool, queues, threads, brake)
+            click.echo(sent(spool, outcome, checked - begun, time.monotonic() - checked))
+            wrong |= _left(spool, outcome, file, from_line)
+        if watcher is not None and outcome.put:
+            if not brake.pulled:
+                wrong |= _watch(watcher, outcome, timeout or _TIMEOUT)
+            elif len(outcome.put) == len(spool.messages):  # Pulled too late to hold anything back.
+                raise RelayError(_NOT_WAITED)
     sys.exit(int(wrong))
 
 
@@ -198,12 +196,25 @@ def _wrong(tally: Tally, spool: Spool) -> bool:
     return bool(tally.refused) or not spool.points
 
 
-def _send(spool: Spool, queues: Queues, threads: int) -> Outcome:
+def _send(spool: Spool, queues: Queues, threads: int, brake: Brake) -> Outcome:
     client = queues.open(queues.ingress)
-    brake = Brake(err.print)
-    with client, progress() as bar, brake.watched():
+    with client, progress() as bar:
         task = bar.add_task("Sending", total=len(spool.messages))
         return dispatch(spool, client, threads=threads, brake=brake, sent=lambda: bar.advance(task))
+
+
+def _left(spool: Spool, outcome: Outcome, file: BinaryIO | None, from_line: int) -> bool:
+    """Say what was not sent, and how to go on; whether there is such."""
+    if len(outcome.put) == len(spool.messages):
+        return False
+    if file is None:  # A point is where it was: on the command line.
+        lines = failed(outcome)
+    else:
+        command = again(click.get_current_context())
+        lines = left_over(spool, outcome, _path(file), from_line, command)
+    for line in lines:
+        click.echo(line, err=True)
+    return True
 
 
 def _watch(watcher: Watcher, outcome: Outcome, timeout: float) -> bool:
@@ -218,7 +229,7 @@ def _watch(watcher: Watcher, outcome: Outcome, timeout: float) -> bool:
                 lambda left: bar.update(task, completed=messages - left),
             )
         except KeyboardInterrupt:
-            raise RelayError("stopped waiting; what was sent stays sent") from None
+            raise RelayError(_NOT_WAITED) from None
     for line in settled(found, messages):
         click.echo(line)
     return bool(found.waiting or found.refusals or found.hidden or found.poisoned)

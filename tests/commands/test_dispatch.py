@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -32,6 +33,8 @@ from tools.dispatch import Brake, Outcome, Put, dispatch, explained
 from tools.packer import Address
 from tools.send_report import failed, left_over
 from tools.spool import Spool
+
+from .toll import Answer, Passage, toll
 
 LIMIT = 300
 
@@ -122,7 +125,6 @@ def test_what_is_stopped_goes_on_where_it_says(
         resume = outcome.resume(spool, 1)
         rest = [spool.read(stored).decode() for stored in outcome.unsent(spool)]
     assert sorted(numbers(shelf.texts) + numbers(rest)) == everything
-    assert outcome.stopped
     if pulls == 1:
         assert resume > 1
     if resume:
@@ -174,6 +176,19 @@ def test_the_point_at_which_to_go_on_is_named_with_the_file() -> None:
         assert list(said) == [f"Go on with: send -x 'my points.jsonl' --from-line {following}"]
 
 
+@pytest.fixture
+def points(tmp_path: Path) -> Callable[[int], Path]:
+    """Writes a file of so many points, numbered from 0, one on each line."""
+
+    def write(count: int) -> Path:
+        file = tmp_path / "points.jsonl"
+        every = ({"points": [{"metric": "x", "value": number}]} for number in range(count))
+        file.write_text("".join(f"{json.dumps(one)}\n" for one in every), encoding="utf-8")
+        return file
+
+    return write
+
+
 def test_ctrl_c_while_reading_sends_nothing(backend: Backend, queue: str, tmp_path: Path) -> None:
     client = backend.storage.create_queue(queue)
     fifo = tmp_path / "points"
@@ -193,34 +208,82 @@ def test_ctrl_c_while_reading_sends_nothing(backend: Backend, queue: str, tmp_pa
     assert client.peek_messages() == []
 
 
-def test_ctrl_c_while_sending_says_where_to_go_on(
-    backend: Backend, queue: str, tmp_path: Path, eventually: Any
-) -> None:
-    count = 60_000
-    file = tmp_path / "points.jsonl"
-    with file.open("w", encoding="utf-8") as out:
-        for number in range(count):
-            out.write(json.dumps({"points": [{"metric": "x", "value": number}]}) + "\n")
-    client = backend.storage.create_queue(queue)
-    env = {**os.environ, "MetricsStorage": backend.azurite.connection_string}
-    command = [sys.executable, "-m", "tools", "send", str(file), "--queue", queue, "--threads", "1"]
-    watched = [*command, "--watch"]  # What was stopped is not waited for: nobody empties the queue.
-    options: dict[str, Any] = {"cwd": ROOT, "env": env, "stdout": -1, "stderr": -1, "text": True}
-    with subprocess.Popen(watched, **options) as process:
-        eventually(lambda: client.get_queue_properties().approximate_message_count, bool)
-        process.send_signal(signal.SIGINT)
-        sent, said = process.communicate(timeout=60)
-    if "stopped waiting" not in said:  # Else it was done before the signal came.
-        resume = re.search(r"Go on with: .*points\.jsonl --from-line (\d+)$", said)
-        assert resume, said
-        stopped = int(resume[1]) - 1
-        assert sent.startswith(f"Sent {stopped:,} of {count:,} points, ")
-        again = subprocess.run(
-            [*command, "--from-line", resume[1]], check=True, timeout=120, **options
+class Held:
+    """Holds back one of the messages that are put, until it is let go."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self.there = threading.Event()
+        self.let_go = threading.Event()
+
+    def __call__(self, passage: Passage) -> Answer:
+        if (passage.kind, passage.number) == ("put", self._number):
+            self.there.set()
+            self.let_go.wait(60)
+        return passage.forward()
+
+
+def stopped_at(number: int, file: Path, queue: str, backend: Backend) -> tuple[int, str, str]:
+    """Send a file, with Ctrl-C while message `number` is put: exit code, output and errors.
+
+    What was sent is to be waited for, and nobody empties the queue.
+    """
+    held = Held(number)
+    command = [sys.executable, "-m", "tools", "send", str(file), "--queue", queue]
+    with toll(backend.azurite.connection_string, held) as string:
+        process = subprocess.Popen(
+            [*command, "--threads", "1", "--watch"],
+            cwd=ROOT,
+            env={**os.environ, "MetricsStorage": string},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
-        assert again.stdout.startswith(f"Sent {count - stopped:,} points in ")
+        try:
+            assert held.there.wait(60)
+            process.send_signal(signal.SIGINT)
+            assert process.stderr is not None
+            assert any(line.startswith("Stopping") for line in process.stderr)
+            held.let_go.set()
+            out, errors = process.communicate(timeout=60)
+        finally:
+            held.let_go.set()
+            process.kill()
+            process.communicate()
+    return process.returncode, out, errors
+
+
+def test_ctrl_c_while_sending_says_where_to_go_on(
+    backend: Backend, queue: str, points: Callable[[int], Path]
+) -> None:
+    count = 10_000
+    file = points(count)
+    client = backend.storage.create_queue(queue)
+    code, out, errors = stopped_at(2, file, queue, backend)
+    resume = re.search(r"Go on with: (.*points\.jsonl) --from-line (\d+)$", errors)
+    assert resume, errors
+    sent = int(resume[2]) - 1
+    assert (code, out.startswith(f"Sent {sent:,} of {count:,} points, ")) == (1, True)
+    words = shlex.split(resume[1])
+    words[words.index("python")] = sys.executable
+    words.remove("--watch")
+    env = {**os.environ, "MetricsStorage": backend.azurite.connection_string}
+    again = subprocess.check_output(
+        [*words, "--from-line", resume[2]], cwd=ROOT, env=env, text=True, timeout=60
+    )
+    assert again.startswith(f"Sent {count - sent:,} points in ")
     found = [message.content for message in client.receive_messages(messages_per_page=32)]
     assert numbers(found) == list(range(count))
+
+
+def test_ctrl_c_while_the_last_is_sent_does_not_wait_for_what_was_sent(
+    backend: Backend, queue: str, points: Callable[[int], Path]
+) -> None:
+    client = backend.storage.create_queue(queue)
+    code, out, errors = stopped_at(1, points(3), queue, backend)
+    assert (code, out.startswith("Sent 3 points in 1 message")) == (1, True)
+    assert errors == "Error: stopped waiting; what was sent stays sent\n"
+    assert numbers([message.content for message in client.receive_messages()]) == [0, 1, 2]
 
 
 def test_what_the_queue_says_is_explained() -> None:
