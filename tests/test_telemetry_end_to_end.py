@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -44,6 +45,12 @@ def send(backend: Backend, queue: str, site: str) -> None:
         client.send_message(json.dumps({**address, "points": points}))
 
 
+def rarely() -> str:
+    """A time between samples; the next one is due hours later, though midnight may be near."""
+    now = time.time()
+    return f"{max((23, 24), key=lambda hours: -now % (hours * 3600))}h"
+
+
 def settings(backend: Backend, queue: str, site: str, own: str) -> dict[str, str]:
     """The app's own resource, and a source that is sampled once."""
     source = {
@@ -52,7 +59,7 @@ def settings(backend: Backend, queue: str, site: str, own: str) -> dict[str, str
         "region": "westeurope",
         "connection": "MetricsStorage",
         "queues": [queue, f"{queue}-missing"],
-        "every": "24h",
+        "every": rarely(),
     }
     return {
         "METRICS_RESOURCE_ID": own,
