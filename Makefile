@@ -36,17 +36,20 @@ demo: setup ## Run the whole thing on this machine and show what lands in Azure 
 run: setup ## Run the app and the stand-ins for Azure until Ctrl-C
 	@.venv/bin/python -m local.run
 
+# Several at once: tests mostly wait. Each process has an Azurite and an emulator of its own.
+PYTEST := -m pytest -n auto --maxprocesses 4 --dist worksteal
+
 # What never runs in Azure is not tested on a second Python.
 NOT_DEPLOYED := commands docs infra monitor official test_bench.py test_demo.py
 
 test: setup ## Run all tests; those of the app on Python 3.13 too, where it is found
-	.venv/bin/python -m pytest
+	.venv/bin/python $(PYTEST)
 	@$(MAKE) --no-print-directory test-3.13
 
 test-3.13: setup
 ifneq ($(PYTHON_3_13),)
 	@$(MAKE) --no-print-directory .venv-3.13/installed
-	.venv-3.13/bin/python -m pytest -p no:cacheprovider -m "not slow" $(NOT_DEPLOYED:%=--ignore=tests/%)
+	.venv-3.13/bin/python $(PYTEST) -p no:cacheprovider -m "not slow" $(NOT_DEPLOYED:%=--ignore=tests/%)
 else
 	@echo "python3.13 was not found: the tests ran on $$(.venv/bin/python -V) alone."
 endif

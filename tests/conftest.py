@@ -21,6 +21,11 @@ T = TypeVar("T")
 PATIENCE = 60.0
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long, lest it run alone at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _interruptible() -> Iterator[None]:
     """What tests start can be interrupted, though a shell lets its background jobs ignore that."""
