@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from shared.errors import RelayError
@@ -16,11 +13,12 @@ from shared.queues import FOR_EVER, message_text
 from tools.doubt import Doubt
 from tools.ingress import Queues
 from tools.spool import Spool, Stored
+from tools.stopping import Stop
 
 if TYPE_CHECKING:
     from azure.storage.queue import QueueClient
 
-__all__ = ["Brake", "Outcome", "Put", "check_queue", "dispatch", "explained"]
+__all__ = ["Outcome", "Put", "check_queue", "dispatch", "explained"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,41 +52,13 @@ class Outcome:
         return [stored for index, stored in enumerate(spool.messages) if index not in self.put]
 
 
-class Brake:
-    """Counts Ctrl-C and SIGTERM: the first ends at the next good place, the second at once."""
-
-    def __init__(self, say: Callable[[str], object]) -> None:
-        self.pulled = 0
-        self._say = say
-
-    def _pull(self, _: int, __: FrameType | None) -> None:
-        self.pulled += 1
-        if self.pulled == 1:
-            self._say("Stopping at the end of a line; once more to stop at once …")
-
-    @contextmanager
-    def watched(self) -> Iterator[None]:
-        """Count the signals that come meanwhile, where this is the main thread."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = {number: signal.signal(number, self._pull) for number in _SIGNALS}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-
 def dispatch(
-    spool: Spool, queue: QueueClient, *, threads: int, brake: Brake, sent: Callable[[], object]
+    spool: Spool, queue: QueueClient, *, threads: int, stop: Stop, sent: Callable[[], object]
 ) -> Outcome:
     """Put all messages into the queue, at most `threads` at once; `sent` is called for each.
 
-    Ends early, with what is under way done, when one cannot be put or the brake is pulled.
+    Ends early, with what is under way done: when one cannot be put, at the end of an entry when it
+    is asked to, and anywhere when it is asked twice.
     """
     outcome = Outcome()
     failed = threading.Event()
@@ -113,12 +83,9 @@ def dispatch(
 
     with ThreadPoolExecutor(threads) as pool:
         for index, stored in enumerate(spool.messages):
+            slots.acquire()  # Where it waits; what is asked meanwhile is heeded.
             good_place = index == 0 or spool.messages[index - 1].resume
-            if brake.pulled > 1 or (brake.pulled and good_place):
-                break
-            slots.acquire()
-            if failed.is_set():
-                slots.release()
+            if failed.is_set() or stop.asked(2) or (stop.asked() and good_place):
                 break
             pool.submit(put, index, spool.read(stored))
     return outcome

@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,7 +19,7 @@ from shared.message import Address
 from shared.model import Window
 from tools.app_settings import read_app_settings
 from tools.console import err, progress
-from tools.dispatch import Brake, Outcome, check_queue, dispatch
+from tools.dispatch import Outcome, check_queue, dispatch
 from tools.ingress import Queues, find_queues, queue_options
 from tools.point_entry import PointEntry, PointError
 from tools.send_again import again
@@ -28,6 +29,7 @@ from tools.send_reading import Tally, read_into, window_of
 from tools.send_report import amount, failed, left_over, sent, settled
 from tools.settle import Watcher
 from tools.spool import Spool
+from tools.stopping import Stop, stoppable
 
 __all__ = ["send"]
 
@@ -99,29 +101,33 @@ def send(  # noqa: PLR0917 (options come by name)
         raise click.UsageError("--dry-run sends nothing to --watch")
     window = window_of(read_app_settings(settings_file))
     queues = None if dry_run else find_queues(settings_file, connection, account, queue)
-    if queues is not None:
-        check_queue(queues)
-    begun = time.monotonic()
     with Spool(MAX_BODY_BYTES) as spool:
-        tally = _read(spool, file, given, defaults, window)
-        checked = time.monotonic()
-        wrong = _wrong(tally, spool)
-        if queues is None:
-            click.echo(f"{amount(spool)}; nothing was sent.")
-            sys.exit(int(wrong))
-        if not spool.messages or (wrong and not skip_invalid):
-            hint = "; --skip-invalid sends what is right" if spool.messages else ""
-            raise RelayError(f"nothing was sent{hint}")
-        watcher = Watcher(queues) if watch else None
-        brake = Brake(err.print)
-        with brake.watched():
-            outcome = _send(spool, queues, threads, brake)
+        with _interruptible("stopped: nothing was sent"):
+            if queues is not None:
+                check_queue(queues)
+            begun = time.monotonic()
+            tally = _read(spool, file, given, defaults, window)
+            checked = time.monotonic()
+            wrong = _wrong(tally, spool)
+            if queues is None:
+                click.echo(f"{amount(spool)}; nothing was sent.")
+                sys.exit(int(wrong))
+            if not spool.messages or (wrong and not skip_invalid):
+                hint = "; --skip-invalid sends what is right" if spool.messages else ""
+                raise RelayError(f"nothing was sent{hint}")
+            watcher = Watcher(queues) if watch else None
+        with stoppable("Stopping at the end of a line; again: without that.", times=None) as stop:
+            outcome = _send(spool, queues, threads, stop)
+            left = _left(spool, outcome, file, from_line)
             click.echo(sent(spool, outcome, checked - begun, time.monotonic() - checked))
-            wrong |= _left(spool, outcome, file, from_line)
+            for line in left:
+                click.echo(line, err=True)
+        wrong |= bool(left)
         if watcher is not None and outcome.put:
-            if not brake.pulled:
-                wrong |= _watch(watcher, outcome, timeout or _TIMEOUT)
-            elif len(outcome.put) == len(spool.messages):  # Pulled too late to hold anything back.
+            if not stop.asked():
+                with _interruptible(_NOT_WAITED):
+                    wrong |= _watch(watcher, outcome, timeout or _TIMEOUT)
+            elif not left:  # Asked too late to hold anything back.
                 raise RelayError(_NOT_WAITED)
     sys.exit(int(wrong))
 
@@ -158,7 +164,7 @@ def _read(
     defaults: Address,
     window: Window,
 ) -> Tally:
-    """Check and pack everything; Ctrl-C stops that, with nothing sent."""
+    """Check and pack everything."""
     size = file.seek(0, os.SEEK_END) if file is not None and file.seekable() else None
     if file is not None and file.seekable():
         file.seek(0)
@@ -169,17 +175,14 @@ def _read(
             if file is not None and size is not None:
                 bar.update(task, completed=file.tell() // 1000)
 
-        try:
-            return read_into(
-                spool,
-                given,
-                defaults=defaults,
-                window=window,
-                refuse=lambda text: click.echo(text, err=True),
-                progress=move,
-            )
-        except KeyboardInterrupt:
-            raise RelayError("stopped while reading: nothing was sent") from None
+        return read_into(
+            spool,
+            given,
+            defaults=defaults,
+            window=window,
+            refuse=lambda text: click.echo(text, err=True),
+            progress=move,
+        )
 
 
 def _wrong(tally: Tally, spool: Spool) -> bool:
@@ -196,25 +199,21 @@ def _wrong(tally: Tally, spool: Spool) -> bool:
     return bool(tally.refused) or not spool.points
 
 
-def _send(spool: Spool, queues: Queues, threads: int, brake: Brake) -> Outcome:
+def _send(spool: Spool, queues: Queues, threads: int, stop: Stop) -> Outcome:
     client = queues.open(queues.ingress)
     with client, progress() as bar:
         task = bar.add_task("Sending", total=len(spool.messages))
-        return dispatch(spool, client, threads=threads, brake=brake, sent=lambda: bar.advance(task))
+        return dispatch(spool, client, threads=threads, stop=stop, sent=lambda: bar.advance(task))
 
 
-def _left(spool: Spool, outcome: Outcome, file: BinaryIO | None, from_line: int) -> bool:
-    """Say what was not sent, and how to go on; whether there is such."""
+def _left(spool: Spool, outcome: Outcome, file: BinaryIO | None, from_line: int) -> tuple[str, ...]:
+    """What to say of what was not sent, and how to go on; nothing where all was sent."""
     if len(outcome.put) == len(spool.messages):
-        return False
+        return ()
     if file is None:  # A point is where it was: on the command line.
-        lines = failed(outcome)
-    else:
-        command = again(click.get_current_context())
-        lines = left_over(spool, outcome, _path(file), from_line, command)
-    for line in lines:
-        click.echo(line, err=True)
-    return True
+        return tuple(failed(outcome))
+    command = again(click.get_current_context())
+    return tuple(left_over(spool, outcome, _path(file), from_line, command))
 
 
 def _watch(watcher: Watcher, outcome: Outcome, timeout: float) -> bool:
@@ -222,14 +221,20 @@ def _watch(watcher: Watcher, outcome: Outcome, timeout: float) -> bool:
     messages = len(outcome.put)
     with progress() as bar:
         task = bar.add_task("Waiting until they are settled", total=messages)
-        try:
-            found = watcher.wait(
-                outcome.put.values(),
-                timeout,
-                lambda left: bar.update(task, completed=messages - left),
-            )
-        except KeyboardInterrupt:
-            raise RelayError(_NOT_WAITED) from None
+        found = watcher.wait(
+            outcome.put.values(),
+            timeout,
+            lambda left: bar.update(task, completed=messages - left),
+        )
     for line in settled(found, messages):
         click.echo(line)
     return bool(found.waiting or found.refusals or found.hidden or found.poisoned)
+
+
+@contextmanager
+def _interruptible(said: str) -> Iterator[None]:
+    """Raise RelayError with what is `said` at Ctrl-C."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise RelayError(said) from None

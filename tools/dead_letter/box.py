@@ -15,11 +15,13 @@ from tools.app_settings import read_app_settings
 from tools.console import err, progress
 from tools.dead_letter.finding import Found, Held, find
 from tools.dead_letter.holding import MOST_TAKEN, Holder, holding
-from tools.dead_letter.stopping import Stop
 from tools.ingress import Queues, find_queues, queue_options
+from tools.stopping import Stop
 from tools.wording import things
 
-__all__ = ["Box", "box_options", "walk"]
+__all__ = ["ENDING", "Box", "box_options", "walk"]
+
+ENDING = "Ending once what is under way is done, and letters are given back; again: at once."
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

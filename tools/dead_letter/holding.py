@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from shared.errors import RelayError
 from tools.console import err, progress
 from tools.dead_letter.finding import Held
-from tools.dead_letter.stopping import Stop
+from tools.stopping import Stop
 
 if TYPE_CHECKING:
     from azure.storage.queue import QueueClient
