@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import pytest
+from hypothesis import HealthCheck, settings
 from secrets_in_logs import watch, watched
 
 from local.stack import Backend, run_backend
@@ -19,6 +20,10 @@ T = TypeVar("T")
 
 # Seconds; nothing that is awaited takes more than a few, but the machine may be busy.
 PATIENCE = 60.0
+
+# For the same reason no property test is judged by its time.
+settings.register_profile("timeless", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("timeless")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

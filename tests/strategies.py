@@ -8,15 +8,11 @@ from datetime import timedelta
 from typing import Any
 
 from builders import NOW, REGION, RESOURCE, as_base64, at
-from hypothesis import settings
 from hypothesis import strategies as st
 
 from shared.model import MAX_COUNT, Lane, Point, Series
 
-__all__ = ["bodies", "marked_points", "names", "points", "quick", "resources"]
-
-# No deadline: machines that run tests are busy.
-quick = settings(max_examples=100, deadline=None)
+__all__ = ["bodies", "marked_points", "names", "points", "resources"]
 
 # Every character that JSON can carry; what is longest when it is escaped comes up often.
 characters = st.characters(codec="utf-8") | st.sampled_from(

@@ -8,7 +8,7 @@ from builders import LANE, point
 from by_points import batch_of, points_of
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import points, quick
+from strategies import points
 
 from shared.batch import Batch, batches
 from shared.model import Lane, Point
@@ -16,7 +16,6 @@ from shared.model import Lane, Point
 MANY = [point(1.0), point(min=1, max=3, sum=4, count=2), point(3.0, "Age")]
 
 
-@quick
 @given(st.lists(points(), max_size=30))
 def test_a_batch_for_each_lane_holds_its_points_in_their_order(given_points: list[Point]) -> None:
     found = batches(given_points)

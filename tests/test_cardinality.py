@@ -15,7 +15,6 @@ from by_points import admit
 from hypothesis import given
 from hypothesis import strategies as st
 from resource_list import Clock
-from strategies import quick
 
 from shared.cardinality import Guard
 from shared.model import Lane, Point
@@ -350,7 +349,6 @@ _ADMISSIONS = st.lists(
 )
 
 
-@quick
 @given(_ADMISSIONS, st.integers(1, 5))
 def test_known_series_pass_and_new_ones_while_there_is_room(
     admissions: list[tuple[float, Lane, list[int]]], most: int

@@ -12,7 +12,6 @@ import pytest
 from builders import NOW, at, message, point, read
 from hypothesis import example, given
 from hypothesis import strategies as st
-from strategies import quick
 
 from shared.dead_letter import Origin, rejections_of, write_dead_letters
 from shared.model import Reason, Rejection, Status, Verdict
@@ -221,7 +220,6 @@ details = texts | st.builds(lambda unit, size: unit * size, texts, st.integers(0
 rejected = st.builds(Rejection, st.sampled_from(Reason), details, pieces)
 
 
-@quick
 @given(st.lists(rejected, max_size=12), st.text(), st.none() | st.just(NOW))
 @example([refused(b"\x00" * 65_536, "\x00" * 3000)], "\x00" * 3000, NOW)
 @example([refused(b"\xff" * 65_536, "\U0001f600" * 3000)], "\uffff" * 3000, NOW)

@@ -29,7 +29,7 @@ from by_points import points_of
 from hypothesis import given
 from hypothesis import strategies as st
 from sourcing import open_gate
-from strategies import marked_points, quick
+from strategies import marked_points
 from transport import Reply, Transport, session_with
 
 from shared.batch import Batch
@@ -645,7 +645,6 @@ def test_what_is_harmless_does_leave() -> None:
     assert setup.letters.sent == setup.ingress.sent == []
 
 
-@quick
 @given(marked_points(), st.sampled_from([200, 400]))
 def test_every_point_ends_in_a_request_or_a_dead_letter(
     marked: tuple[list[str], bytes], status: int

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from strategies import quick
 
 from shared.address import checked_resource_id
 from shared.fence import Fence
@@ -126,7 +125,6 @@ def test_a_list_of_nothing_does_not_allow_everything(text: str) -> None:
 _SEGMENTS = st.lists(st.sampled_from(["a", "A", "ab", "b", "1", "12"]), min_size=1, max_size=5)
 
 
-@quick
 @given(st.lists(_SEGMENTS, min_size=1, max_size=3), _SEGMENTS)
 @example([["1"]], ["12"])
 @example([["a", "B"]], ["A", "b", "c"])

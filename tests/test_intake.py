@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from resource_list import Finder, finding, resource
 from sourcing import open_gate
 from strategies import points as any_points
-from strategies import quick
 from transport import Reply, Transport, session_with
 
 from shared.batch import Batch
@@ -223,7 +222,6 @@ def _plans(draw: st.DrawFn) -> tuple[list[Point], list[Status], int]:
     return points, statuses, draw(st.integers(1, 8))
 
 
-@quick
 @given(_plans(), st.booleans())
 def test_every_point_comes_back_in_exactly_one_verdict(
     plan: tuple[list[Point], list[Status], int], found: bool

@@ -13,7 +13,7 @@ from builders import DEFAULTS, NOW, REGION, RESOURCE, WINDOW, message, read
 from by_points import points_of
 from hypothesis import example, given
 from hypothesis import strategies as st
-from strategies import bodies, marked_points, points, quick
+from strategies import bodies, marked_points, points
 
 from shared.checks import Times
 from shared.message import Address, parse
@@ -26,7 +26,6 @@ ADDRESSED = Address("n", RESOURCE, REGION)
 MARKER = re.compile(r"<\d+>")
 
 
-@quick
 @given(bodies)
 @example(b'{"points": [' + b"[" * 30_000 + b"]" * 30_000 + b"]}")
 @example(b"[" * 60_000)
@@ -65,7 +64,6 @@ def check(point: Point) -> None:
     assert 1 <= point.count <= MAX_COUNT
 
 
-@quick
 @given(marked_points())
 def test_every_point_is_accounted_for_exactly_once(marked: tuple[list[str], bytes]) -> None:
     markers, body = marked
@@ -78,7 +76,6 @@ def test_every_point_is_accounted_for_exactly_once(marked: tuple[list[str], byte
     assert found == Counter(markers)
 
 
-@quick
 @given(bodies | marked_points().map(lambda marked: marked[1]))
 @example(b'{"points": [{"metric": "m", "value": 1, "dimensions": {"a": "1"}, "dimensions": {}}]}')
 @example(b'{"points": [{"metric": "m", "values": [1], "values": [2]}]}')
@@ -124,7 +121,6 @@ def test_points_of_several_resources_are_read_at_once() -> None:
     }
 
 
-@quick
 @given(st.lists(points(), min_size=1, max_size=30))
 def test_messages_of_good_points_are_read_at_once(given_points: list[Point]) -> None:
     for one in given_points:  # One of each lane and namespace: a message of one document.
@@ -134,7 +130,6 @@ def test_messages_of_good_points_are_read_at_once(given_points: list[Point]) -> 
         assert points_of(read_back or []) == [one] or any(set(text) & set("{[") for text in written)
 
 
-@quick
 @given(marked_points())
 def test_what_was_refused_is_refused_again_for_the_same_reason(
     marked: tuple[list[str], bytes],
@@ -148,7 +143,6 @@ def test_what_was_refused_is_refused_again_for_the_same_reason(
         assert rejection.detail.endswith(again.rejections[0].detail.rpartition("]")[2])
 
 
-@quick
 @given(st.lists(points(), max_size=30))
 def test_written_messages_read_back_as_the_same_points(given_points: list[Point]) -> None:
     messages = list(write_messages(given_points))

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from resource_list import ACCOUNTS, Finder, finding, resource
 from scripted import Asked, Said, said
 from sourcing import open_gate
-from strategies import quick
 from transport import Reply, Transport, session_with
 
 from shared.errors import RegionError
@@ -608,7 +607,6 @@ _PAGES = st.builds(
 )
 
 
-@quick
 @given(st.lists(_PAGES | _RESOURCES | _ANYTHING, min_size=1, max_size=3))
 @example([{"value": [{"id": ONE, "location": "West Europe"}], "nextLink": "?page=2"}])
 @example([{"value": [{"id": ONE, "location": "westeurope"}, {"id": ONE, "location": ""}]}])

@@ -16,7 +16,6 @@ from builders import LANE, REGION, RESOURCE, point
 from by_points import judged, submit
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import quick
 
 from shared.batch import Batch
 from shared.model import Judged, Lane, Point, Reason, Status, Verdict
@@ -491,7 +490,6 @@ submissions = st.lists(st.lists(st.sampled_from(LANES), max_size=4), max_size=6)
 events = st.lists(st.sampled_from(["submit", "answer", "fail", "cancel"]), max_size=40)
 
 
-@quick
 @given(submissions, events)
 def test_every_submission_ends_once_with_all_its_points(
     plan: list[list[Lane]], script: list[str]

@@ -12,7 +12,7 @@ from builders import LANE, NOW, point
 from by_points import batch_of, roll_up
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import points, quick
+from strategies import points
 
 from shared.model import MAX_COUNT, Family, Point, Series
 from shared.rollup import Aggregate, rollup
@@ -91,7 +91,6 @@ few = st.builds(
 many = st.lists(few, min_size=20, max_size=60) | st.lists(few | points(st.just(LANE)), max_size=60)
 
 
-@quick
 @given(many)
 def test_min_max_sum_and_count_are_those_of_a_naive_model(given_points: list[Point]) -> None:
     model: dict[tuple[object, ...], list[Point]] = {}
@@ -116,7 +115,6 @@ def test_min_max_sum_and_count_are_those_of_a_naive_model(given_points: list[Poi
         assert math.fsum(part.sum for part in parts) == pytest.approx(total, abs=slack, rel=1e-12)
 
 
-@quick
 @given(many)
 def test_every_point_is_in_exactly_one_series(given_points: list[Point]) -> None:
     kept = Counter[int]()
@@ -130,7 +128,6 @@ def test_every_point_is_in_exactly_one_series(given_points: list[Point]) -> None
     assert kept == Counter(range(len(given_points)))
 
 
-@quick
 @given(many, st.data())
 def test_some_of_the_points_roll_up_as_if_they_were_all(
     given_points: list[Point], data: st.DataObject

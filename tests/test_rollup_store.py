@@ -68,7 +68,7 @@ def _points(draw: st.DrawFn, counts: Sequence[int] = (1, 2, 3, MAX_COUNT)) -> Po
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(_points(), min_size=1, max_size=40) | st.lists(_points([1]), min_size=20))
 def test_the_store_holds_the_same(
     store: str, session: requests.Session, points: list[Point]

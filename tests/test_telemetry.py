@@ -15,7 +15,6 @@ from builders import LANE, NOW, point
 from by_points import points_of
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import quick
 
 from local.stack import ROOT
 from shared.batch import Batch
@@ -143,7 +142,6 @@ records = st.lists(
 )
 
 
-@quick
 @given(records)
 def test_what_is_merged_is_what_each_value_alone_adds_up_to(
     given_records: list[tuple[int, str, float, tuple[tuple[str, str], ...], bool]],

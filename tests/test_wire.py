@@ -12,7 +12,7 @@ from builders import LANE, NOW, point
 from by_points import roll_up
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import points, quick
+from strategies import points
 
 from shared.model import MAX_COUNT, Point, Series
 from shared.wire import Body, halved, write_bodies
@@ -172,7 +172,6 @@ def series_in(data: bytes) -> Counter[tuple[Any, ...]]:
     return found
 
 
-@quick
 @given(
     st.lists(points(st.just(LANE)), max_size=40),
     st.sampled_from([1000, 5000, 20_000, LIMIT, 1_000_000]),
@@ -198,7 +197,6 @@ def test_bodies_hold_every_series_within_the_limit(given_points: list[Point], li
     assert found == expected
 
 
-@quick
 @given(st.lists(points(st.just(LANE)), max_size=40), st.sampled_from([1000, 5000, LIMIT]))
 def test_every_point_is_in_exactly_one_body(given_points: list[Point], limit: int) -> None:
     bodies = write(given_points, limit)

@@ -14,7 +14,6 @@ import pytest
 from builders import NOW, at
 from hypothesis import example, given
 from hypothesis import strategies as st
-from strategies import quick
 from test_dead_letter import canonical, rejected, texts
 
 from shared.dead_letter import Origin, write_dead_letters
@@ -69,7 +68,6 @@ LONG = Rejection(Reason.INVALID, "why", b"\xff" * 65_536)
 OTHER = Rejection(Reason.INVALID, "why", b"\xfe" * 65_536)
 
 
-@quick
 @given(brought, st.randoms(use_true_random=False))
 @example([([LONG, OTHER], Origin("5c1f", NOW))], random.Random(1))
 @example([([LONG, LONG], Origin("5c1f", NOW)), ([LONG], Origin())], random.Random(1))
@@ -98,7 +96,6 @@ def test_what_was_refused_is_read_back_in_any_order(
     assert things(found) == expected
 
 
-@quick
 @given(brought)
 @example(
     [([Rejection(Reason.INVALID, "\x00" * 3000, b"x" * 900)] * 99, Origin("\uffff" * 100, NOW))]
@@ -204,7 +201,6 @@ def test_what_is_no_dead_letter_is_found_as_such(text: str) -> None:
     assert found.broken.startswith("no dead letter: ")
 
 
-@quick
 @given(texts)
 def test_nothing_in_a_queue_stops_the_reading(text: str) -> None:
     (found,) = find(held([text]))

@@ -10,7 +10,7 @@ import pytest
 from builders import ADDRESS, DEFAULTS, NOW, RESOURCE, WINDOW, as_base64, at, document, message
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import bodies, marked_points, quick
+from strategies import bodies, marked_points
 
 from shared.body import MAX_BODY_BYTES
 from shared.dead_letter import Origin, write_dead_letters
@@ -49,7 +49,6 @@ def points_of(body: bytes, defaults: Address = DEFAULTS, enqueued: Any = NOW) ->
     return parse(body, enqueued=enqueued, now=NOW, defaults=defaults, window=WINDOW).points
 
 
-@quick
 @given(bodies | marked_points().map(lambda one: one[1]))
 def test_what_is_good_goes_back_once_and_the_rest_stays(body: bytes) -> None:
     try:
@@ -72,7 +71,6 @@ def test_what_is_good_goes_back_once_and_the_rest_stays(body: bytes) -> None:
     assert made.stay.total() >= sum(rejection.parts for rejection in refused)
 
 
-@quick
 @given(st.lists(marked_points(), max_size=8))
 def test_messages_are_packed_and_small_enough(given_: list[tuple[list[str], bytes]]) -> None:
     plans = [plan(body * 1) for _, body in given_]

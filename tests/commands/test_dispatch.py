@@ -26,7 +26,6 @@ from azure.core.exceptions import (
 from azure.storage.queue import QueueClient
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import quick
 
 from local.stack import ROOT, Backend
 from shared.connections import Connection, Patience, open_connection
@@ -108,7 +107,6 @@ lines_of_points = st.lists(st.integers(0, 4), min_size=40, max_size=200).map(
 )
 
 
-@quick
 @given(lines_of_points, st.integers(1, 5), st.integers(1, 6), st.sampled_from([1, 2]))
 def test_what_is_stopped_goes_on_where_it_says(
     lines: list[list[int]], addresses: int, stop_at: int, times: int
@@ -135,7 +133,6 @@ def test_what_is_stopped_goes_on_where_it_says(
         assert numbers(rest) == [point for line in lines[resume - 1 :] for point in line]
 
 
-@quick
 @given(lines_of_points, st.integers(1, 5), st.integers(1, 40))
 def test_what_breaks_goes_on_where_it_says(
     lines: list[list[int]], addresses: int, breaks_at: int

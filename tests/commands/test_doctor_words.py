@@ -14,7 +14,6 @@ from azure.storage.queue import QueueServiceClient
 from hypothesis import example, given
 from hypothesis import strategies as st
 from secrets_in_logs import kinds_of
-from strategies import quick
 
 from local.azurite import ACCOUNT_KEY, Azurite
 from local.monitor.tokens import SYSTEM_ASSIGNED, TENANT_ID, Tokens
@@ -58,7 +57,6 @@ json_values = st.recursive(
 claim_names = st.sampled_from(["aud", "oid", "appid", "azp", "tid", "iat", "exp", "idtyp", "scp"])
 
 
-@quick
 @given(st.dictionaries(claim_names, json_values) | json_values)
 def test_whatever_a_token_holds_is_read(payload: Any) -> None:
     claims = read_claims(jwt(payload))
@@ -66,7 +64,6 @@ def test_whatever_a_token_holds_is_read(payload: Any) -> None:
     assert claims.bearer
 
 
-@quick
 @given(st.text() | st.binary().map(lambda data: "." + base64.b64encode(data).decode() + "."))
 def test_what_is_no_token_says_nothing(text: str) -> None:
     assert isinstance(read_claims(text), Claims)
@@ -91,7 +88,6 @@ def test_what_looks_like_a_secret_is_taken_out(text: str) -> None:
     assert shown.endswith("after")
 
 
-@quick
 @given(st.text(st.characters(codec="ascii"), min_size=8), st.text())
 def test_the_value_of_a_secret_setting_is_taken_out(value: str, text: str) -> None:
     shown = redact(f"{text}{value}{text}", {"AZURE_CLIENT_SECRET": value})
@@ -122,7 +118,6 @@ def said_by_bash(words: str) -> str:
     return subprocess.run(echo, check=True, capture_output=True, timeout=60).stdout.decode()
 
 
-@quick
 @given(values)
 @example('[{"path": "$.items", "name": "$(touch x)`touch y`"}]')
 @example("two\nlines\x1b[2J and \\ and '")
@@ -131,7 +126,6 @@ def test_a_value_comes_through_the_shell(value: str) -> None:
     assert quoted(value).isprintable()
 
 
-@quick
 @given(values)
 @example('$(touch x)`touch y`"!\\')
 def test_a_value_within_what_is_open_stands_for_itself(value: str) -> None:

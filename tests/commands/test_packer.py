@@ -9,7 +9,7 @@ import pytest
 from azure.storage.queue import QueueClient, TextBase64EncodePolicy
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import points, quick
+from strategies import points
 
 from local.azurite import ACCOUNT_KEY
 from shared.body import MAX_BODY_BYTES
@@ -66,7 +66,6 @@ def sizes(limit: int) -> st.SearchStrategy[list[Encoded]]:
     )
 
 
-@quick
 @given(st.lists(points(), max_size=60), st.sampled_from([48 * 1024, MAX_BODY_BYTES]))
 def test_every_point_is_in_one_message_and_none_is_too_long(given: list[Point], limit: int) -> None:
     encoded = [encode(point) for point in given]
@@ -78,7 +77,6 @@ def test_every_point_is_in_one_message_and_none_is_too_long(given: list[Point], 
     assert found == sorted(repr((where, json.loads(raw))) for where, raw in encoded)
 
 
-@quick
 @given(sizes(2000))
 def test_hardly_more_messages_than_there_must_be(encoded: list[Encoded]) -> None:
     messages = pack(encoded, 2000)
@@ -90,7 +88,6 @@ def test_hardly_more_messages_than_there_must_be(encoded: list[Encoded]) -> None
     assert least.messages() <= len(messages) <= least.messages() * 2000 / (1900 - 2 * envelope) + 1
 
 
-@quick
 @given(sizes(2000))
 def test_messages_hold_the_points_in_their_order_and_are_full(encoded: list[Encoded]) -> None:
     messages = pack(encoded, 2000)

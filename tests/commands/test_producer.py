@@ -19,7 +19,6 @@ from builders import NOW, REGION, RESOURCE, at
 from crank import cranked
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import quick
 
 from local.azurite import Azurite
 from local.stack import Backend
@@ -304,7 +303,6 @@ def test_numbers_of_other_libraries_are_numbers(ingress: QueueClient) -> None:
     assert [point.get("value", point.get("sum")) for point in points] == [1.5, 0.25, 3.0]
 
 
-@quick
 @given(
     st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(10**18), 10**18),
     st.dictionaries(st.text(min_size=1, max_size=5), st.text(min_size=1), max_size=3),

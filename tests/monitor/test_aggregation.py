@@ -26,7 +26,7 @@ def value_sets(draw: st.DrawFn) -> dict[str, Any]:
     return {"min": low, "max": high, "sum": draw(NUMBER), "count": draw(st.integers(1, 1000))}
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(sets=st.lists(value_sets(), min_size=1, max_size=12), data=st.data())
 def test_batching_makes_no_difference(
     emulator: Client, sets: list[dict[str, Any]], data: st.DataObject
