@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 ARM = "https://management.azure.com"
-SOON = 30.0  # Seconds that nothing in a test takes.
+SOON = 120.0  # Seconds that nothing in a test takes.
 
 
 class Nobody:

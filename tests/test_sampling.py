@@ -29,7 +29,7 @@ from shared.sampling import CUT_OFF_AFTER, DEADLINE, MAX_POINTS, Sampler
 from shared.sources import Finding, Problem, Source
 from shared.sources.base import Target
 
-PATIENCE = 10
+PATIENCE = 60
 TICK = timedelta(minutes=1)
 FIGURES = ("SampleDuration", "SamplePoints", "SampleErrors")
 
@@ -390,10 +390,10 @@ async def test_a_source_that_hangs_is_cut_off_and_recovers(
     published = Published()
     held = Held("slow")
     sources: list[Source] = [held, Given("a", [point(1.0)])]
-    sampler = sampler_of(sources, published, executor, deadline=0.4, cut_off_after=0.1)
+    sampler = sampler_of(sources, published, executor, deadline=1.8, cut_off_after=0.2)
 
     await sampler.sample(NOW)
-    assert errors(caplog) == ["Not sampled: slow: cut off after 0.5 s"]
+    assert errors(caplog) == ["Not sampled: slow: cut off after 2 s"]
     caplog.clear()
 
     await sampler.sample(NOW + TICK)
@@ -412,14 +412,14 @@ async def test_a_source_that_hangs_is_cut_off_and_recovers(
         ["QueueDepth", "Before2", "After2"],
     ]
     assert [tick["slow"][1:] for tick in published.figures] == [(1, 1), (0, 1), (2, 0)]
-    assert published.figures[0]["slow"][0] >= 0.5
+    assert published.figures[0]["slow"][0] >= 2
 
 
 async def test_a_late_failure_is_dropped_too(
     executor: ThreadPoolExecutor, caplog: pytest.LogCaptureFixture
 ) -> None:
     held = Held("slow", OSError("too late"))
-    sampler = sampler_of([held], Published(), executor, deadline=0.0, cut_off_after=0.01)
+    sampler = sampler_of([held], Published(), executor, deadline=0.0, cut_off_after=1.0)
     await sampler.sample(NOW)
     held.go.set()
     assert held.gone.wait(PATIENCE)
@@ -428,12 +428,12 @@ async def test_a_late_failure_is_dropped_too(
     await asyncio.sleep(0)
     del sampler  # It holds the failure, which the loop would report once nothing does.
     gc.collect()
-    assert errors(caplog) == ["Not sampled: slow: cut off after 0.01 s"]
+    assert errors(caplog) == ["Not sampled: slow: cut off after 1 s"]
 
 
 async def test_a_source_that_is_cut_off_is_not_read_on(executor: ThreadPoolExecutor) -> None:
     held = Held("slow")
-    sampler = sampler_of([held], Published(), executor, deadline=0.0, cut_off_after=0.01)
+    sampler = sampler_of([held], Published(), executor, deadline=0.0, cut_off_after=1.0)
     await sampler.sample(NOW)
     held.go.set()
     sampler._running["slow"].result(PATIENCE)
@@ -600,7 +600,7 @@ async def test_whatever_breaks_the_others_are_published_in_the_same_tick(
             "METRICS_SOURCES[4].metrics.Depth"
         ]
         published = Published()
-        await sampler_of(sources, published, executor, deadline=3.0).sample(NOW)
+        await sampler_of(sources, published, executor, deadline=10.0).sample(NOW)
 
     found = {(one.metric, one.sum) for one in published.calls[0]}
     assert found >= {("Depth", 7.0), ("QueueDepth", 1.0), ("QueueVisibleDepth", 1.0)}

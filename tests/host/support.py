@@ -16,7 +16,7 @@ from local.processes import Child
 __all__ = ["APP", "FAST", "READY", "ROOT", "RunHost", "eventually"]
 
 ROOT = Path(__file__).parents[2]
-DEADLINE = 30.0  # Seconds; never reached when all is well.
+DEADLINE = 90.0  # Seconds; never reached when all is well.
 READY = "Functions host ready: .*"
 
 # The queue options of a test that does not care.

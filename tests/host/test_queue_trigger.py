@@ -234,7 +234,7 @@ both = threading.Barrier(2)
 
 @app.queue_trigger(arg_name="text", queue_name="%QUEUE%", connection="STORAGE")
 def work(text: str, context: func.Context) -> None:
-    both.wait(10)
+    both.wait(60)
     print("together", repr(text), context.function_name, len(context.invocation_id), flush=True)
 """
     queue.send_message("ü")

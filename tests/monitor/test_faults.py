@@ -130,16 +130,16 @@ def test_latency_delays_and_combines(client: Client) -> None:
 
 
 def test_a_request_delayed_beyond_a_reset_leaves_no_trace(client: Client) -> None:
-    client.fault(latency=0.2, next=1)
+    client.fault(latency=1, next=1)
     with pytest.raises(requests.ReadTimeout):
         client.http.post(
             client.metrics_url(),
             json=document(),
             headers={"Authorization": f"Bearer {client.token}"},
-            timeout=0.05,
+            timeout=0.3,
         )
     client.set("DELETE", "state")
-    client.fault(latency=0.4, next=1)  # Its answer comes after the other's turn.
+    client.fault(latency=1.5, next=1)  # Its answer comes after the other's turn.
     assert statuses(client, 1) == [200]
     assert client.values()[0]["count"] == 3
     assert client.requests()["totals"] == {"200": 1}
