@@ -128,7 +128,9 @@ def test_resources_of_one_name_can_be_told_apart(page: Page, client: Client) -> 
         assert client.post(document(), resource=resource).ok
     page.goto(client.url)
     name = "ordersqueues · Microsoft.Storage/storageAccounts"
-    assert sorted(page.locator("#resource option").all_inner_texts()) == [
+    options = page.locator("#resource option")
+    expect(options).to_have_count(4)
+    assert sorted(options.all_inner_texts()) == [
         f"{name} · orders · 5b2f8c1d-1111-4222-8333-944455566677",
         f"{name} · orders · 6c3f8c1d-1111-4222-8333-944455566677",
         f"{name} · spare",
