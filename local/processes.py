@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Child", "ChildError"]
 
 KEPT_LINES = 2000  # The end of the output, for error messages and for whoever awaits a line.
-START_TIMEOUT = 30.0  # Seconds; Azurite needs two on a slow machine.
+PATIENCE = 60.0  # Seconds; Azurite starts in two, but stands still for many now and then.
 STOP_TIMEOUT = 10.0  # Seconds between the polite signal and the other one.
 
 # Replaces itself by the program, keeping its process id. The kernel ties the request to the
@@ -99,7 +99,7 @@ class Child:
         """The exit status, negative for a signal; None while the child runs."""
         return self._process.poll()
 
-    def wait_for(self, pattern: str, timeout: float = START_TIMEOUT) -> re.Match[str]:
+    def wait_for(self, pattern: str, timeout: float = PATIENCE) -> re.Match[str]:
         """The match in the first line, old or new, in which `pattern` is found.
 
         Raises ChildError when the child ends first or `timeout` seconds pass.
@@ -120,7 +120,7 @@ class Child:
                     raise self._error(f"did not print {pattern!r} within {timeout:g} s")
                 self._news.wait(remaining)
 
-    def wait(self, timeout: float = STOP_TIMEOUT) -> int:
+    def wait(self, timeout: float = PATIENCE) -> int:
         """The exit status, once the child has ended by itself. Raises ChildError when late."""
         try:
             status = self._process.wait(timeout)

@@ -54,7 +54,7 @@ async def work(message: func.QueueMessage) -> None:
         if what == "cancel":
             raise asyncio.CancelledError
         if what == "slow":
-            await asyncio.sleep(2.5)
+            await asyncio.sleep(7)
         while what == "hold" and not Path("go").exists():
             await asyncio.sleep(0.01)
     finally:
