@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,12 +16,15 @@ from tools.console import err, progress
 from tools.dead_letter.finding import Found, Held, find
 from tools.dead_letter.holding import MOST_TAKEN, Holder, holding
 from tools.ingress import Queues, find_queues, queue_options
-from tools.stopping import Stop
+from tools.stopping import Stop, stoppable
 from tools.wording import things
 
-__all__ = ["ENDING", "Box", "box_options", "walk"]
+__all__ = ["Box", "box_options", "stoppable_walk", "walk"]
 
-ENDING = "Ending once what is under way is done, and letters are given back; again: at once."
+# What may be stopped between two letters; the second signal ends the process as ever.
+stoppable_walk = partial(
+    stoppable, "Ending once what is under way is done, and letters are given back; again: at once."
+)
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from tools.console import err, out
-from tools.dead_letter.box import ENDING, Box, box_options, walk
+from tools.dead_letter.box import Box, box_options, stoppable_walk, walk
 from tools.dead_letter.finding import Found
 from tools.dead_letter.holding import Holder
 from tools.dead_letter.purging import purge_letters
@@ -18,7 +18,6 @@ from tools.dead_letter.replay_command import replay_letters
 from tools.dead_letter.selection import Selection, selection_options
 from tools.dead_letter.showing import as_pretty
 from tools.dead_letter.tally import Tally
-from tools.stopping import stoppable
 from tools.wording import things
 
 __all__ = ["dead_letter"]
@@ -54,7 +53,7 @@ def list_letters(box: Box, as_json: bool, **filters: Any) -> None:
     def count(found: Found, _: Holder) -> None:
         tally.add(found, selection.of(found, now))
 
-    with stoppable(ENDING) as stop:
+    with stoppable_walk() as stop:
         holder = walk(box, stop, "Counting letters", count, only_look=True)
     if as_json:
         whole = {
@@ -96,7 +95,7 @@ def show_letters(box: Box, limit: int | None, **filters: Any) -> None:
             click.echo(as_pretty(found, entries))
         return limit is None or shown < limit
 
-    with stoppable(ENDING) as stop:
+    with stoppable_walk() as stop:
         walk(box, stop, "Reading letters", show, only_look=True)
     if not shown:
         err.print("No such letter.")

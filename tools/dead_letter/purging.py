@@ -12,14 +12,13 @@ from typing import IO, Any
 import click
 
 from tools.console import err, out
-from tools.dead_letter.box import ENDING, Box, box_options, walk
+from tools.dead_letter.box import Box, box_options, stoppable_walk, walk
 from tools.dead_letter.finding import UNREADABLE, Found
 from tools.dead_letter.holding import Holder
 from tools.dead_letter.letters import Entry, write_letter
 from tools.dead_letter.selection import Selection, selection_options
 from tools.dead_letter.showing import as_line
 from tools.dead_letter.tally import Tally
-from tools.stopping import stoppable
 from tools.wording import things
 
 __all__ = ["purge_letters"]
@@ -61,7 +60,7 @@ def purge_letters(box: Box, export: Path | None, yes: bool, **filters: Any) -> N
         def count(found: Found, _: Holder) -> None:
             tally.add(found, chosen(found))
 
-        with stoppable(ENDING) as stop:
+        with stoppable_walk() as stop:
             counted = walk(box, stop, "Counting letters", count, only_look=True)
             as_of = counted.as_of
         if stop.asked():
@@ -80,7 +79,7 @@ def purge_letters(box: Box, export: Path | None, yes: bool, **filters: Any) -> N
         purge.add(found, chosen(found), holder)
 
     try:
-        with stoppable(ENDING) as stop:
+        with stoppable_walk() as stop:
             walked = walk(box, stop, "Deleting letters", delete, as_of=as_of, finish=purge.flush)
     finally:  # After an error too: what was done until then is done.
         taken = purge.say(export)

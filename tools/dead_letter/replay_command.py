@@ -12,13 +12,13 @@ import click
 from shared.connections import Patience, open_connection
 from shared.model import utc_text
 from tools.console import err, out
-from tools.dead_letter.box import ENDING, Box, box_options, walk
+from tools.dead_letter.box import Box, box_options, stoppable_walk, walk
 from tools.dead_letter.finding import Found
 from tools.dead_letter.holding import Holder, queue_errors
 from tools.dead_letter.judging import Plan, Rules, rules_of
 from tools.dead_letter.replaying import Replay, Totals
 from tools.dead_letter.selection import Selection, selection_options
-from tools.stopping import Stop, stoppable
+from tools.stopping import Stop
 from tools.wording import printable, things
 
 __all__ = ["replay_letters"]
@@ -48,7 +48,7 @@ def replay_letters(
     not seen.
     """
     run = _Run(box, Selection(**filters), rules_of(box.settings, box.queues), restamp, limit)
-    with stoppable(ENDING) as stop:
+    with stoppable_walk() as stop:
         totals, as_of = Totals(), None
         if dry_run or not yes:
             totals, as_of = run.rehearse(stop)
@@ -63,7 +63,7 @@ def replay_letters(
         click.confirm(text, abort=True, err=True)
     totals = Totals()
     try:
-        with stoppable(ENDING) as stop:
+        with stoppable_walk() as stop:
             run.perform(stop, as_of, totals)
     finally:  # After an error too: what was done until then is done.
         _say(totals, box, "put back")
