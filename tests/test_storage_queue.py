@@ -596,11 +596,17 @@ XML = {"Content-Type": "application/xml"}
 COUNT = XML | {"x-ms-approximate-messages-count": "1"}
 
 
+def listed(*names: str, more: str = "") -> bytes:
+    """A page of a list of queues, and where the next one begins."""
+    queues = "".join(f"<Queue><Name>{name}</Name></Queue>" for name in names)
+    return (
+        f"<EnumerationResults><Queues>{queues}</Queues><NextMarker>{more}</NextMarker>"
+        "</EnumerationResults>"
+    ).encode()
+
+
 def test_a_list_without_end_is_left() -> None:
-    page = (
-        b"<EnumerationResults><Queues><Queue><Name>orders</Name></Queue></Queues>"
-        b"<NextMarker>again</NextMarker></EnumerationResults>"
-    )
+    page = listed("orders", more="again")
     with serving(lambda _: Said(200, page, XML)) as server:
         context = make_context({"Orders": connection_string(server.url)})
         sample = take(open_one(entry("*"), context), NOW, 0.5)
@@ -610,15 +616,14 @@ def test_a_list_without_end_is_left() -> None:
 
 def test_a_queue_that_hangs_stops_no_other() -> None:
     """What was read until the deadline is kept; what was not is counted."""
-    names = "".join(f"<Queue><Name>{name}</Name></Queue>" for name in ("aaa", "bbb", "ccc"))
-    page = f"<EnumerationResults><Queues>{names}</Queues><NextMarker/></EnumerationResults>"
+    page = listed("aaa", "bbb", "ccc")
 
     # Not Azurite, which may itself be slow for as long as the others have.
     def answer(asked: Asked) -> Said | None:
         if asked.path.endswith("/bbb"):
             asked.ended.wait(60)
             return None
-        return Said(200, page.encode() if asked.query.get("comp") == "list" else b"", COUNT)
+        return Said(200, page if asked.query.get("comp") == "list" else b"", COUNT)
 
     with serving(answer) as server:
         context = make_context({"Orders": connection_string(server.url)})

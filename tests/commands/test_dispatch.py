@@ -190,14 +190,32 @@ def points(tmp_path: Path) -> Callable[[int], Path]:
     return write
 
 
+@contextmanager
+def sending(file: Path, queue: str, storage: str, *options: str) -> Iterator[subprocess.Popen[str]]:
+    """The command that sends a file to a queue of this storage; it is ended at the end."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tools", "send", str(file), "--queue", queue, *options],
+        cwd=ROOT,
+        env={**os.environ, "MetricsStorage": storage},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
 def test_ctrl_c_while_reading_sends_nothing(backend: Backend, queue: str, tmp_path: Path) -> None:
     client = backend.storage.create_queue(queue)
     fifo = tmp_path / "points"
     os.mkfifo(fifo)
-    env = {**os.environ, "MetricsStorage": backend.azurite.connection_string}
-    command = [sys.executable, "-m", "tools", "send", str(fifo), "--queue", queue]
-    process = subprocess.Popen(command, cwd=ROOT, env=env, stderr=subprocess.PIPE, text=True)
-    with process, fifo.open("w", encoding="utf-8") as out:
+    with (
+        sending(fifo, queue, backend.azurite.connection_string) as process,
+        fifo.open("w", encoding="utf-8") as out,
+    ):
         for number in range(2000):
             point = {"metric": "x", "value": number}
             out.write(json.dumps({"points": [point]}) + "\n")
@@ -232,16 +250,11 @@ def stopped_at(
     What was sent is to be waited for, and nobody empties the queue.
     """
     held = Held(number)
-    command = [sys.executable, "-m", "tools", "send", str(file), "--queue", queue]
-    with toll(backend.azurite.connection_string, held) as string:
-        process = subprocess.Popen(
-            [*command, "--threads", "1", "--watch"],
-            cwd=ROOT,
-            env={**os.environ, "MetricsStorage": string},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+    options = ("--threads", "1", "--watch")
+    with (
+        toll(backend.azurite.connection_string, held) as storage,
+        sending(file, queue, storage, *options) as process,
+    ):
         try:
             assert held.there.wait(60)
             process.send_signal(signal.SIGINT)
@@ -250,12 +263,9 @@ def stopped_at(
             for _ in range(times - 1):
                 process.send_signal(signal.SIGINT)
                 time.sleep(0.1)  # Else two of them may be taken for one.
-            held.let_go.set()
-            out, errors = process.communicate(timeout=60)
         finally:
             held.let_go.set()
-            process.kill()
-            process.communicate()
+        out, errors = process.communicate(timeout=60)
     return process.returncode, out, errors
 
 
@@ -297,19 +307,12 @@ def test_ctrl_c_while_it_waits_ends_that(
     backend: Backend, queue: str, points: Callable[[int], Path]
 ) -> None:
     backend.storage.create_queue(queue)
-    env = {**os.environ, "MetricsStorage": backend.azurite.connection_string}
-    command = [sys.executable, "-m", "tools", "send", str(points(3)), "--queue", queue, "--watch"]
-    process = subprocess.Popen(
-        command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    try:
+    storage = backend.azurite.connection_string
+    with sending(points(3), queue, storage, "--watch") as process:
         assert process.stdout is not None
         assert process.stdout.readline().startswith("Sent 3 points in 1 message")
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
-    finally:
-        process.kill()
-        process.communicate()
     assert process.returncode == 1
     assert errors.endswith("Error: stopped waiting; what was sent stays sent\n")
 
