@@ -12,26 +12,26 @@ from typing import NamedTuple
 
 import azure.functions as func
 
-from shared.cardinality import Guard
-from shared.connections import Patience, open_connection
-from shared.dead_letter import Origin
-from shared.delivery import Delivery
-from shared.detours import Detours
-from shared.drain import Drain
-from shared.fence import Fence
-from shared.gate import Gate
-from shared.http import open_session
-from shared.identity import Tokens, make_credential
-from shared.intake import Intake
-from shared.json_client import JsonClient
-from shared.message import Address
-from shared.publisher import Publisher
-from shared.queues import Queue
-from shared.regions import Regions
-from shared.relay import Relay
-from shared.sampling import Sampler
+from shared.clients.credentials import Tokens, make_credential
+from shared.clients.http import open_session
+from shared.clients.json_client import JsonClient
+from shared.clients.queues import Queue
+from shared.clients.rate_limiter import Gate
+from shared.clients.storage import Patience, open_connection
+from shared.messages.parser import Address
+from shared.pipeline.admission import Intake
+from shared.pipeline.dead_letters import Origin
+from shared.pipeline.detours import Detours
+from shared.pipeline.fence import Fence
+from shared.pipeline.processor import Drain
+from shared.pipeline.regions import Regions
+from shared.pipeline.series_limiter import Guard
+from shared.publisher.batcher import Relay
+from shared.publisher.client import Publisher
+from shared.publisher.sender import Delivery
 from shared.settings import Settings
 from shared.sources import Context, load_sources
+from shared.sources.sampler import Sampler
 from shared.telemetry import Record, Telemetry, unrecorded
 
 # POSTs under way at once, and connections kept to each region.

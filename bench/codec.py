@@ -17,11 +17,11 @@ import msgspec
 from bench.feeder import make_messages
 from bench.measuring import Goal, Row, Spread, conclude, interleaved, options, ratios, say
 from shared.batch import Batch
-from shared.message import Address, parse
-from shared.message_types import PlainMessage
+from shared.messages.parser import Address, parse
+from shared.messages.schema import PlainMessage
 from shared.model import Window
-from shared.rollup import rollup
-from shared.wire import write_bodies
+from shared.publisher.encoder import write_bodies
+from shared.publisher.rollup import rollup
 
 __all__ = ["main"]
 

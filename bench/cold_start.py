@@ -33,7 +33,7 @@ BODIES = {
     "import": "import function_app",
     "first point": """
 import asyncio, function_app
-from shared.dead_letter import Origin
+from shared.pipeline.dead_letters import Origin
 asyncio.run(function_app.parts().drain.message(sys.argv[1].encode(), Origin("1", None)))
 """,
 }

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from bench.store import Store
-from shared.dead_letter import Origin
-from shared.drain import Drain
 from shared.model import utc_text
+from shared.pipeline.dead_letters import Origin
+from shared.pipeline.processor import Drain
 
 __all__ = ["GROUP", "SITE", "App", "feed", "make_messages", "open_app", "settings_for"]
 

@@ -16,7 +16,7 @@ from statistics import median
 from bench.feeder import App, feed, make_messages, open_app
 from bench.measuring import MIB, Goal, Row, Spread, apart, conclude, options, resident, say
 from bench.store import run_store
-from shared.drain import Drain
+from shared.pipeline.processor import Drain
 
 __all__ = ["main"]
 

@@ -21,13 +21,13 @@ from bench.feeder import ORIGIN, make_messages, open_app
 from bench.measuring import Goal, Row, Spread, conclude, options, say
 from bench.store import Totals, run_store
 from shared.batch import batches
-from shared.dead_letter import Origin
-from shared.drain import Drain
-from shared.message import Address, parse
+from shared.messages.parser import Address, parse
 from shared.model import Point, Window
-from shared.publisher import LEVEL
-from shared.rollup import rollup
-from shared.wire import write_bodies
+from shared.pipeline.dead_letters import Origin
+from shared.pipeline.processor import Drain
+from shared.publisher.client import LEVEL
+from shared.publisher.encoder import write_bodies
+from shared.publisher.rollup import rollup
 
 __all__ = ["main"]
 

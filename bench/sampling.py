@@ -23,13 +23,13 @@ from azure.storage.queue import QueueServiceClient
 from bench.measuring import Goal, Row, Spread, conclude, interleaved, options, ratios, say
 from function_app import SOURCE_REQUESTS
 from local.azurite import Azurite
-from shared.connections import open_connection, resolve_connection
-from shared.deadline import Deadline
-from shared.gate import Gate
-from shared.http import open_session
-from shared.identity import Tokens, make_credential
-from shared.sampling import Sample, fill
+from shared.clients.credentials import Tokens, make_credential
+from shared.clients.deadline import Deadline
+from shared.clients.http import open_session
+from shared.clients.rate_limiter import Gate
+from shared.clients.storage import open_connection, resolve_connection
 from shared.sources import Context, Source, load_sources
+from shared.sources.sampler import Sample, fill
 
 __all__ = ["Result", "main", "measure"]
 

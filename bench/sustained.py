@@ -16,8 +16,8 @@ from statistics import median, quantiles
 from bench.feeder import ORIGIN, make_messages, open_app
 from bench.measuring import Goal, Row, Spread, conclude, options, resident, say
 from bench.store import Store, run_store
-from shared.dead_letter import Origin
-from shared.drain import Drain
+from shared.pipeline.dead_letters import Origin
+from shared.pipeline.processor import Drain
 
 __all__ = ["main"]
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from shared.address import checked_region, checked_resource_id
-from shared.connections import Connection, resolve_connection
+from shared.clients.credentials import CREDENTIALS
+from shared.clients.storage import Connection, resolve_connection
 from shared.errors import ConfigurationError
-from shared.fence import Fence
-from shared.identity import CREDENTIALS
 from shared.model import MAX_NAME_LENGTH, Lane, Window
+from shared.pipeline.fence import Fence
+from shared.resource_ids import checked_region, checked_resource_id
 
 __all__ = ["DEFAULTS", "Settings"]
 

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from shared.batch import batches
 from shared.log_limit import LogLimit
 from shared.model import Dimensions, Lane, Point, Series, Status, Verdict
-from shared.relay import Submit
+from shared.publisher.batcher import Submit
 
 __all__ = ["METRICS", "NAMESPACE", "Record", "Telemetry", "unrecorded"]
 

@@ -7,7 +7,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from shared.message import Address, Parsed, parse
+from shared.messages.parser import Address, Parsed, parse
 from shared.model import Lane, Point, Series, Window, utc_text
 
 __all__ = [

@@ -8,10 +8,10 @@ from typing import Protocol
 from builders import LANE
 
 from shared.batch import Batch, batches
-from shared.cardinality import Guard
-from shared.delivery import Delivery
 from shared.model import Judged, Lane, Point, Verdict
-from shared.rollup import Document, rollup
+from shared.pipeline.series_limiter import Guard
+from shared.publisher.rollup import Document, rollup
+from shared.publisher.sender import Delivery
 
 __all__ = ["ByPoints", "admit", "batch_of", "judged", "points_of", "roll_up", "submit"]
 

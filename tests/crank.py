@@ -20,23 +20,23 @@ from azure.core.exceptions import ResourceExistsError
 from azure.storage.queue import QueueMessage
 
 from local.stack import Backend
-from shared.cardinality import Guard
-from shared.connections import open_connection
-from shared.dead_letter import Origin
-from shared.delivery import Delivery, Timing
-from shared.detours import Detours
-from shared.drain import Drain
+from shared.clients.credentials import Tokens, make_credential
+from shared.clients.http import open_session
+from shared.clients.json_client import JsonClient
+from shared.clients.queues import Queue
+from shared.clients.rate_limiter import Gate
+from shared.clients.storage import open_connection
 from shared.errors import DeferredError
-from shared.gate import Gate
-from shared.http import open_session
-from shared.identity import Tokens, make_credential
-from shared.intake import Intake
-from shared.json_client import JsonClient
-from shared.message import Address
-from shared.publisher import Publisher
-from shared.queues import Queue
-from shared.regions import Regions
-from shared.relay import Relay
+from shared.messages.parser import Address
+from shared.pipeline.admission import Intake
+from shared.pipeline.dead_letters import Origin
+from shared.pipeline.detours import Detours
+from shared.pipeline.processor import Drain
+from shared.pipeline.regions import Regions
+from shared.pipeline.series_limiter import Guard
+from shared.publisher.batcher import Relay
+from shared.publisher.client import Publisher
+from shared.publisher.sender import Delivery, Timing
 from shared.settings import Settings
 
 __all__ = ["Crank", "cranked"]

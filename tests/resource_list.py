@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from scripted import Asked, Said, Server, said, serving
 from sourcing import Named, open_gate
 
-from shared.http import open_session
-from shared.json_client import JsonClient
-from shared.regions import Regions
+from shared.clients.http import open_session
+from shared.clients.json_client import JsonClient
+from shared.pipeline.regions import Regions
 
 __all__ = ["ACCOUNTS", "Arm", "Clock", "Finder", "finding", "resource"]
 

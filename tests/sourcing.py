@@ -10,12 +10,12 @@ from typing import Any
 import requests
 from azure.core.credentials import AccessToken
 
-from shared.connections import resolve_connection
-from shared.deadline import Deadline
-from shared.gate import Gate
-from shared.http import open_session
-from shared.sampling import Sample, fill
+from shared.clients.deadline import Deadline
+from shared.clients.http import open_session
+from shared.clients.rate_limiter import Gate
+from shared.clients.storage import resolve_connection
 from shared.sources import Context, Source, load_sources
+from shared.sources.sampler import Sample, fill
 
 __all__ = [
     "SOON",

@@ -8,7 +8,7 @@ from builders import RESOURCE
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from shared.address import Parent, checked_region, checked_resource_id, parent_of, shown
+from shared.resource_ids import Parent, checked_region, checked_resource_id, parent_of, shown
 
 GROUP = "/subscriptions/5b2f8c1d-1111-4222-8333-944455566677/resourceGroups/orders"
 LOOKS_LIKE = "/subscriptions/…/resourceGroups/…/providers/Microsoft.Storage/storageAccounts/…"

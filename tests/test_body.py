@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from builders import RESOURCE, as_base64, message, read
 
-from shared.body import MAX_BODY_BYTES, documents, json_text
+from shared.messages.body import MAX_BODY_BYTES, documents, json_text
+from shared.messages.refusal import RefusedError
 from shared.model import Reason
-from shared.refusal import RefusedError
 
 BOM = b"\xef\xbb\xbf"
 NEITHER = "is neither JSON, which starts with { or [, nor base64 of it"

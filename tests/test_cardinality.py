@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from resource_list import Clock
 
-from shared.cardinality import Guard
 from shared.model import Lane, Point
+from shared.pipeline.series_limiter import Guard
 
 MOST = 50_000  # In a subscription and region, as Azure has it.
 HALF_HOUR = 1800.0
@@ -37,7 +37,7 @@ def some(first: int, last: int, lane: Lane = LANE) -> list[Point]:
 
 @pytest.fixture(autouse=True)
 def _all_gauges(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.cardinality._MOST_GAUGES", 10_000)
+    monkeypatch.setattr("shared.pipeline.series_limiter._MOST_GAUGES", 10_000)
 
 
 def active(guard: Guard) -> dict[tuple[str, str], float]:
@@ -277,7 +277,7 @@ def test_one_scope_may_have_as_many_as_it_was_allowed() -> None:
 
 @pytest.mark.parametrize(("scopes", "kept"), [(3, True), (4, False)], ids=["limit", "beyond"])
 def test_scopes_are_bounded(scopes: int, kept: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.cardinality._MOST_SCOPES", 3)
+    monkeypatch.setattr("shared.pipeline.series_limiter._MOST_SCOPES", 3)
     guard = Guard(1)
     for lane in SIX[:scopes]:
         assert admitted(guard, some(0, 1, lane))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from azure.identity import DefaultAzureCredential, ManagedIdentityCredential
 
-from shared.connections import Connection, account_client, open_connection, resolve_connection
+from shared.clients.storage import Connection, account_client, open_connection, resolve_connection
 from shared.errors import ConfigurationError
 
 URI = "https://orders.queue.core.windows.net"

@@ -13,9 +13,9 @@ from builders import NOW, at, message, point, read
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from shared.dead_letter import Origin, rejections_of, write_dead_letters
+from shared.messages.packing import size_in_queue
 from shared.model import Reason, Rejection, Status, Verdict
-from shared.packing import size_in_queue
+from shared.pipeline.dead_letters import Origin, rejections_of, write_dead_letters
 
 ORIGIN = Origin("5c1f", NOW)
 LIMIT = 64 * 1024

@@ -12,10 +12,10 @@ from builders import NOW
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.dead_letter import Origin
-from shared.dead_letter_box import DeadLetterBox
 from shared.errors import DeferredError
 from shared.model import Reason, Rejection
+from shared.pipeline.dead_letter_box import DeadLetterBox
+from shared.pipeline.dead_letters import Origin
 
 
 class Queue:

@@ -15,11 +15,11 @@ from builders import LANE, NOW, RESOURCE, WINDOW, point
 from by_points import ByPoints
 from transport import Reply, Transport, session_with
 
-from shared import delivery as module
-from shared.delivery import Delivery, Timing
-from shared.detours import Detours
 from shared.model import Lane, Reason, Status, Verdict
-from shared.publisher import Answer, Publisher
+from shared.pipeline.detours import Detours
+from shared.publisher import sender as module
+from shared.publisher.client import Answer, Publisher
+from shared.publisher.sender import Delivery, Timing
 from shared.telemetry import Record, unrecorded
 
 LATE = "'time' should not be older than 30 minutes and not more than 4 minutes in the future"
@@ -315,7 +315,7 @@ async def test_a_region_is_looked_up_once_in_a_delivery(
 async def test_of_too_many_regions_the_oldest_is_forgotten(
     delivery: Deliver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.detours._MOST_REGIONS", 2)
+    monkeypatch.setattr("shared.pipeline.detours._MOST_REGIONS", 2)
     poster = Registry("northeurope")
     deliver = delivery(poster)
     lanes = [Lane(LANE.region, f"{RESOURCE}{number}") for number in range(3)]
@@ -576,7 +576,7 @@ async def test_a_line_tells_of_every_post(
     )
     points = [point(metric="a"), point(metric="b"), point(metric="b")]
     await delivery(publisher)(LANE, points)
-    (record,) = [one for one in caplog.records if one.name == "shared.delivery"]
+    (record,) = [one for one in caplog.records if one.name == "shared.publisher.sender"]
     assert record.levelname == level
     what = f"3 points in 2 documents, {len(transport.bodies()[0])} bytes"
     kind = "" if level == "INFO" else f"3 points not taken ({end[:3]}): "

@@ -33,19 +33,19 @@ from strategies import marked_points
 from transport import Reply, Transport, session_with
 
 from shared.batch import Batch
-from shared.cardinality import Guard
-from shared.dead_letter import Origin
-from shared.delivery import Delivery
-from shared.detours import Detours
-from shared.drain import Drain
+from shared.clients.json_client import JsonClient
 from shared.errors import DeferredError
-from shared.fence import Fence
-from shared.intake import Intake
-from shared.json_client import JsonClient
 from shared.model import Lane, Point, Reason, Status, Verdict
-from shared.publisher import Publisher
-from shared.regions import Regions
-from shared.relay import Relay
+from shared.pipeline.admission import Intake
+from shared.pipeline.dead_letters import Origin
+from shared.pipeline.detours import Detours
+from shared.pipeline.fence import Fence
+from shared.pipeline.processor import Drain
+from shared.pipeline.regions import Regions
+from shared.pipeline.series_limiter import Guard
+from shared.publisher.batcher import Relay
+from shared.publisher.client import Publisher
+from shared.publisher.sender import Delivery
 
 RETRY = timedelta(seconds=30)
 ORIGIN = Origin("5c1f", NOW - timedelta(minutes=2))
@@ -260,7 +260,7 @@ async def test_lines_tell_of_what_is_put_back_and_of_what_is_dead_lettered(
     setup = Setup(MIXED)
     await setup.message(message(GOOD, LATER, NEVER, BAD, {}))
     assert {(record.name, record.levelname) for record in caplog.records} == {
-        ("shared.drain", "WARNING")
+        ("shared.pipeline.processor", "WARNING")
     }
     assert caplog.messages == [
         "2 dead-lettered as invalid: message 5c1f: points[3].value: found text, expected a number",

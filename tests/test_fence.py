@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from shared.address import checked_resource_id
-from shared.fence import Fence
+from shared.pipeline.fence import Fence
+from shared.resource_ids import checked_resource_id
 
 GROUP = "/subscriptions/1/resourceGroups/shop"
 SITE = f"{GROUP}/providers/Microsoft.Web/sites/one"

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sourcing import Standing
 
-from shared.deadline import Deadline
+from shared.clients.deadline import Deadline
+from shared.clients.rate_limiter import Answer, Gate
 from shared.errors import LateError
-from shared.gate import Answer, Gate
 
 PATIENCE = 60
 LATER = Deadline(1e9)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from shared.message_types import DocumentMessage, PointsMessage
+from shared.messages.schema import DocumentMessage, PointsMessage
 from shared.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -78,7 +78,7 @@ by_name = pytest.mark.parametrize("path", SHARED, ids=name_of)
 def test_there_is_something_to_look_at() -> None:
     assert len(SHARED) > 20
     assert len(LOCAL) > 10
-    assert "shared.drain.Drain" in imports(APP)
+    assert "shared.pipeline.processor.Drain" in imports(APP)
 
 
 @by_name
@@ -112,42 +112,42 @@ MAY_IMPORT = {
     "packing": set(),
     "relay": set(),
     "rollup": set(),
-    "wire": {"shared.rollup"},
-    "publisher": {"shared.http"},
-    "http": {"shared.session"},
-    "session": {"shared.watchdog"},
-    "watchdog": {"shared.deadline"},
+    "wire": {"shared.publisher.rollup"},
+    "publisher": {"shared.clients.http"},
+    "http": {"shared.clients.session"},
+    "session": {"shared.clients.watchdog"},
+    "watchdog": {"shared.clients.deadline"},
     "deadline": set(),
-    "gate": {"shared.deadline"},
+    "gate": {"shared.clients.deadline"},
     "json_client": {
-        "shared.deadline",
-        "shared.gate",
-        "shared.http",
-        "shared.retry",
-        "shared.watchdog",
+        "shared.clients.deadline",
+        "shared.clients.rate_limiter",
+        "shared.clients.http",
+        "shared.publisher.retry",
+        "shared.clients.watchdog",
     },
     "fence": set(),
     "cardinality": set(),
-    "regions": {"shared.address", "shared.deadline", "shared.json_client"},
+    "regions": {"shared.resource_ids", "shared.clients.deadline", "shared.clients.json_client"},
     "detours": set(),
     "intake": {
-        "shared.cardinality",
-        "shared.detours",
-        "shared.fence",
-        "shared.regions",
-        "shared.relay",
+        "shared.pipeline.series_limiter",
+        "shared.pipeline.detours",
+        "shared.pipeline.fence",
+        "shared.pipeline.regions",
+        "shared.publisher.batcher",
     },
-    "telemetry": {"shared.log_limit", "shared.relay"},
+    "telemetry": {"shared.log_limit", "shared.publisher.batcher"},
     "log_limit": set(),
     "identity": set(),
-    "connections": {"shared.identity"},
+    "connections": {"shared.clients.credentials"},
     "queues": set(),
-    "refusal": {"shared.address"},
-    "message_types": {"shared.address"},
-    "body": {"shared.address", "shared.refusal"},
-    "message_writer": {"shared.message_types", "shared.packing"},
-    "dead_letter": {"shared.message_writer", "shared.packing"},
-    "dead_letter_box": {"shared.dead_letter"},
+    "refusal": {"shared.resource_ids"},
+    "message_types": {"shared.resource_ids"},
+    "body": {"shared.resource_ids", "shared.messages.refusal"},
+    "message_writer": {"shared.messages.schema", "shared.messages.packing"},
+    "dead_letter": {"shared.messages.writer", "shared.messages.packing"},
+    "dead_letter_box": {"shared.pipeline.dead_letters"},
 }
 
 

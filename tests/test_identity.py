@@ -17,8 +17,8 @@ from azure.identity import (
     ManagedIdentityCredential,
 )
 
+from shared.clients.credentials import CREDENTIALS, Tokens, make_credential
 from shared.errors import TokenError
-from shared.identity import CREDENTIALS, Tokens, make_credential
 
 AUDIENCE = "https://monitoring.azure.com/"
 HOUR = 3600

@@ -20,13 +20,13 @@ from strategies import points as any_points
 from transport import Reply, Transport, session_with
 
 from shared.batch import Batch
-from shared.cardinality import Guard
-from shared.detours import Detours
-from shared.fence import Fence
-from shared.intake import Intake
-from shared.json_client import JsonClient
+from shared.clients.json_client import JsonClient
 from shared.model import Lane, Point, Reason, Status, Verdict
-from shared.regions import Regions
+from shared.pipeline.admission import Intake
+from shared.pipeline.detours import Detours
+from shared.pipeline.fence import Fence
+from shared.pipeline.regions import Regions
+from shared.pipeline.series_limiter import Guard
 
 ONE, TWO = resource("one"), resource("two")
 OUTSIDE = resource("one", group="orders2")
@@ -374,7 +374,7 @@ async def test_a_look_up_that_breaks_defers_its_own_lane_alone(
 async def test_the_oldest_obstacle_is_forgotten_first(
     more: int, known: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.intake._MOST_REMEMBERED", 3)
+    monkeypatch.setattr("shared.pipeline.admission._MOST_REMEMBERED", 3)
     relay = ScriptedRelay(lambda points: [verdict for one in points for verdict in defer([one])])
     lanes = [Lane("westeurope", f"{RESOURCE}{number}") for number in range(more)]
     with finding({}) as finder:
@@ -386,7 +386,7 @@ async def test_the_oldest_obstacle_is_forgotten_first(
 
 
 async def test_an_obstacle_met_again_is_not_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.intake._MOST_REMEMBERED", 2)
+    monkeypatch.setattr("shared.pipeline.admission._MOST_REMEMBERED", 2)
     lanes = [Lane("westeurope", f"{RESOURCE}{number}") for number in range(3)]
     with finding({}) as finder:
         intake = intake_of(finder, ScriptedRelay(defer), fence=Fence())

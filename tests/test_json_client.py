@@ -20,11 +20,11 @@ from scripted import Asked, Said, Server, routes, said, serving
 from sourcing import SOON, Named, open_gate
 from transport import Reply, Transport, session_with
 
-from shared.deadline import Deadline
+from shared.clients.deadline import Deadline
+from shared.clients.http import open_session
+from shared.clients.json_client import Bounds, JsonClient
+from shared.clients.rate_limiter import Gate
 from shared.errors import SourceError, TokenError
-from shared.gate import Gate
-from shared.http import open_session
-from shared.json_client import Bounds, JsonClient
 
 HOST = "https://host.example"
 

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from shared.known_series import KnownSeries
+from shared.messages.known_series import KnownSeries
+from shared.messages.refusal import RefusedError
 from shared.model import Series
-from shared.refusal import RefusedError
 
 
 def most_of_a_kind(known: KnownSeries) -> int:
@@ -48,7 +48,7 @@ def test_padding_is_not_remembered() -> None:
 
 @pytest.mark.parametrize("fresh", ["series", "metric", "namespace"])
 def test_only_so_many_are_remembered(fresh: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.known_series._MOST_KNOWN", 4)
+    monkeypatch.setattr("shared.messages.known_series._MOST_KNOWN", 4)
     known = KnownSeries()
     for number in range(20):
         namespace, metric, raw = written(fresh, number)
@@ -60,7 +60,7 @@ def test_only_so_many_are_remembered(fresh: str, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize("fresh", ["series", "metric", "namespace"])
 def test_as_many_are_remembered_for_good(fresh: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.known_series._MOST_KNOWN", 4)
+    monkeypatch.setattr("shared.messages.known_series._MOST_KNOWN", 4)
     known = KnownSeries()
 
     def read() -> list[Series]:
@@ -71,7 +71,7 @@ def test_as_many_are_remembered_for_good(fresh: str, monkeypatch: pytest.MonkeyP
 
 
 def test_what_is_in_use_goes_on_when_all_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.known_series._MOST_KNOWN", 4)
+    monkeypatch.setattr("shared.messages.known_series._MOST_KNOWN", 4)
     metrics = KnownSeries()["n"]
     for number in range(20):
         dimensions = (("Queue", str(number)),)
@@ -86,7 +86,7 @@ def test_what_are_no_dimensions_is_refused_each_time() -> None:
 
 
 def test_names_without_a_series_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.known_series._MOST_KNOWN", 4)
+    monkeypatch.setattr("shared.messages.known_series._MOST_KNOWN", 4)
     known = KnownSeries()
     for number in range(20):
         assert known["n"][f"m{number}"] == {}

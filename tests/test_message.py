@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from builders import ADDRESS, DEFAULTS, NOW, REGION, RESOURCE, SEED, at, document, message, read
 
-from shared.message import Address
+from shared.messages.parser import Address
 from shared.model import Lane, Point, Reason, Series, utc_text
 
 LONGEST = "é" * 256

@@ -15,12 +15,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from strategies import bodies, marked_points, points
 
-from shared.checks import Times
-from shared.message import Address, parse
-from shared.message_at_once import read_at_once
-from shared.message_writer import MAX_MESSAGE_BYTES, write_messages
+from shared.messages.message_at_once import read_at_once
+from shared.messages.packing import size_in_queue
+from shared.messages.parser import Address, parse
+from shared.messages.validation import Times
+from shared.messages.writer import MAX_MESSAGE_BYTES, write_messages
 from shared.model import MAX_COUNT, MAX_DIMENSIONS, Lane, Point
-from shared.packing import size_in_queue
 
 ADDRESSED = Address("n", RESOURCE, REGION)
 MARKER = re.compile(r"<\d+>")
@@ -92,7 +92,7 @@ def test_every_point_is_accounted_for_exactly_once(marked: tuple[list[str], byte
 )
 def test_reading_at_once_changes_nothing(body: bytes) -> None:
     at_once = read(body, defaults=ADDRESSED)
-    with patch("shared.message.read_at_once", return_value=None):
+    with patch("shared.messages.parser.read_at_once", return_value=None):
         by_parts = read(body, defaults=ADDRESSED)
     assert (by_parts.points, by_parts.rejections) == (at_once.points, at_once.rejections)
 

@@ -9,15 +9,15 @@ import pytest
 from builders import DEFAULTS, LANE, NOW, REGION, RESOURCE, WINDOW, point
 from msgspec import Raw
 
-from shared.message import Address, parse
-from shared.message_writer import (
+from shared.messages.packing import packed, size_in_queue
+from shared.messages.parser import Address, parse
+from shared.messages.writer import (
     MAX_MESSAGE_BYTES,
     write_envelope,
     write_messages,
     write_point,
 )
 from shared.model import MAX_COUNT, Lane, Point
-from shared.packing import packed, size_in_queue
 
 LONGEST_ID = f"{RESOURCE}/a/{'b' * 260}/c/{'d' * 260}/e/{'f' * 260}/g/{'h' * 260}/i/{'j' * 260}"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.refusal import RefusedError
+from shared.messages.refusal import RefusedError
 from shared.sources.patterns import Patterns
 
 CASES: dict[str, tuple[list[str], list[str]]] = {

@@ -19,10 +19,10 @@ from requests.utils import select_proxy
 from scripted import Said, serving
 from transport import Reply, Transport, session_with
 
+from shared.clients.http import open_session
 from shared.errors import TokenError
-from shared.http import open_session
 from shared.model import Lane
-from shared.publisher import Answer, Publisher
+from shared.publisher.client import Answer, Publisher
 
 ENDPOINT = "https://{region}.monitoring.azure.com"
 URL = f"https://westeurope.monitoring.azure.com{RESOURCE}/metrics"

@@ -17,9 +17,9 @@ from scripted import Asked, Said, said
 from sourcing import open_gate
 from transport import Reply, Transport, session_with
 
+from shared.clients.json_client import JsonClient
 from shared.errors import RegionError
-from shared.json_client import JsonClient
-from shared.regions import Regions
+from shared.pipeline.regions import Regions
 
 ONE, TWO = resource("one"), resource("two")
 SERVER = resource("db", kind="Microsoft.Sql/servers")
@@ -161,7 +161,7 @@ async def test_those_that_fail_are_asked_once_each_too() -> None:
 async def test_more_at_once_than_are_remembered_are_asked_once_each(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("shared.regions._MOST_LISTS", 2)
+    monkeypatch.setattr("shared.pipeline.regions._MOST_LISTS", 2)
     apart = {resource("a", group=f"g{number}"): f"region{number}" for number in range(10)}
     with finding(apart) as finder:
         assert await find_all(finder, list(apart) * 3) == list(apart.values()) * 3
@@ -223,7 +223,7 @@ async def test_a_look_up_that_nobody_waits_for_any_more_is_remembered() -> None:
 
 
 async def test_look_ups_that_hang_are_waited_for_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.regions._DEADLINE", 0.3)
+    monkeypatch.setattr("shared.pipeline.regions._DEADLINE", 0.3)
     apart = [resource("a", group=f"g{number}") for number in range(20)]
     with finding({}, threads=1) as finder:
         finder.arm.instead = silence
@@ -330,7 +330,7 @@ async def test_a_look_up_that_did_not_come_to_its_turn_is_no_answer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with finding({ONE: "westeurope"}) as finder:
-        monkeypatch.setattr("shared.regions._DEADLINE", 0.0)
+        monkeypatch.setattr("shared.pipeline.regions._DEADLINE", 0.0)
         text = await failure(finder)
         assert "is still to be looked up: at most " in text
         assert "Reader" not in text
@@ -363,7 +363,7 @@ async def known_after(finder: Finder, resource_ids: list[str]) -> int:
 async def test_the_oldest_region_is_forgotten_first(
     found: int, anew: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.regions._MOST_KNOWN", 3)
+    monkeypatch.setattr("shared.pipeline.regions._MOST_KNOWN", 3)
     apart = [resource("a", group=f"g{number}") for number in range(found)]
     with finding(dict.fromkeys(apart, "westeurope")) as finder:
         for each in apart:  # At once they would come in any order.
@@ -376,7 +376,7 @@ async def test_the_oldest_region_is_forgotten_first(
 async def test_the_oldest_failure_is_forgotten_first(
     failed: int, anew: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.regions._MOST_LISTS", 3)
+    monkeypatch.setattr("shared.pipeline.regions._MOST_LISTS", 3)
     apart = [resource("a", group=f"g{number}") for number in range(failed)]
     with finding({}) as finder:
         for resource_id in (*apart, *apart[1:]):
@@ -497,7 +497,7 @@ BROKEN: dict[str, tuple[Callable[[Asked], Said | None], str]] = {
 async def test_what_does_not_get_through_is_said(
     answer: Callable[[Asked], Said | None], text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.regions._DEADLINE", 0.3 if answer is silence else 30.0)
+    monkeypatch.setattr("shared.pipeline.regions._DEADLINE", 0.3 if answer is silence else 30.0)
     with finding({}) as finder:
         finder.arm.instead = answer
         found = await failure(finder)

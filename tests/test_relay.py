@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from shared.batch import Batch
 from shared.model import Judged, Lane, Point, Reason, Status, Verdict
-from shared.relay import Relay
+from shared.publisher.batcher import Relay
 
 OTHER = Lane(REGION, RESOURCE.replace("ordersqueues", "other"))
 EASTUS = Lane("eastus", RESOURCE)
@@ -271,7 +271,7 @@ async def test_what_a_broken_delivery_held_is_deferred_and_the_lane_goes_on(
     ]
     assert deliveries.values() == [[1.0, 2.0], [3.0]]
     (record,) = caplog.records
-    assert (record.name, record.levelname) == ("shared.relay", "ERROR")
+    assert (record.name, record.levelname) == ("shared.publisher.batcher", "ERROR")
     assert record.message == f"A delivery to {REGION} {RESOURCE} broke"
     assert record.exc_info
     deliveries.answer(1)

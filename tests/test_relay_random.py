@@ -14,7 +14,7 @@ from by_points import judged, submit
 
 from shared.batch import Batch
 from shared.model import Judged, Lane, Point, Series, Status, Verdict
-from shared.relay import Relay
+from shared.publisher.batcher import Relay
 
 SUBMISSIONS = 2000
 # Seconds; it takes about one. Not a measurement: what hangs would hang for ever.

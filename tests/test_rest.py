@@ -15,10 +15,10 @@ from scripted import Asked, Said, routes, said, serving
 from sourcing import make_context, open_gate, open_one, take, values
 from transport import Reply, Transport, session_with
 
-from shared.gate import Gate
-from shared.http import open_session
-from shared.sampling import Sample
+from shared.clients.http import open_session
+from shared.clients.rate_limiter import Gate
 from shared.sources import Source, load_sources
+from shared.sources.sampler import Sample
 
 URL = "https://host.example/stats"
 WHERE = "METRICS_SOURCES[0]"

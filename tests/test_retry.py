@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.retry import Policy, retry_after
+from shared.publisher.retry import Policy, retry_after
 
 NOW = datetime(2026, 11, 23, 7, 30, tzinfo=UTC)
 HEADERS = {

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from strategies import points
 
 from shared.model import MAX_COUNT, Family, Point, Series
-from shared.rollup import Aggregate, rollup
+from shared.publisher.rollup import Aggregate, rollup
 
 MINUTE = NOW.replace(second=0)
 ORDERS, INVOICES = (("Queue", "orders"),), (("Queue", "invoices"),)

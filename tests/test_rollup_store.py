@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from local.monitor.server import running
 from local.monitor.state import MonitorState
 from shared.model import MAX_COUNT, Lane, Point, Series
-from shared.wire import write_bodies
+from shared.publisher.encoder import write_bodies
 
 NOW = datetime(2026, 11, 23, 7, 30, tzinfo=UTC)
 LEAST_BODY = 65_536

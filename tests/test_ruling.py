@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from shared.model import Reason
-from shared.publisher import Answer
-from shared.ruling import Action, Ruling, judge
+from shared.publisher.client import Answer
+from shared.publisher.responses import Action, Ruling, judge
 
 TIME = "'time' should not be older than 30 minutes and not more than 4 minutes in the future\r\n"
 MISMATCH = (

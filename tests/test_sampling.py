@@ -20,14 +20,14 @@ from scripted import Asked, Said, routes, said, serving
 from sourcing import load, make_context
 
 from local.stack import Backend
-from shared.deadline import Deadline
+from shared.clients.deadline import Deadline
+from shared.clients.http import open_session
 from shared.errors import SourceError
-from shared.http import open_session
 from shared.model import MAX_DIMENSIONS, Lane, Point
-from shared.retry import Policy
-from shared.sampling import CUT_OFF_AFTER, DEADLINE, MAX_POINTS, Sampler
+from shared.publisher.retry import Policy
 from shared.sources import Finding, Problem, Source
 from shared.sources.base import Target
+from shared.sources.sampler import CUT_OFF_AFTER, DEADLINE, MAX_POINTS, Sampler
 
 PATIENCE = 60
 TICK = timedelta(minutes=1)

@@ -11,8 +11,10 @@ from builders import message, read
 from bench import scaling
 from bench.scaling import FORMS, MESSAGE_BYTES, Load, main, plan, points_that_fit, simulate, tables
 from local.stack import ROOT
-from shared import delivery, relay, sampling
+from shared.publisher import batcher as relay
+from shared.publisher import sender as delivery
 from shared.settings import DEFAULTS
+from shared.sources import sampler as sampling
 
 PAGE = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
 

@@ -12,12 +12,12 @@ from scripted import Asked, Said, Server, said, serving
 from sourcing import Standing, make_context, open_gate, open_one, take, values
 from transport import Reply, Transport, session_with
 
-from shared.deadline import Deadline
-from shared.gate import Gate
-from shared.http import open_session
+from shared.clients.deadline import Deadline
+from shared.clients.http import open_session
+from shared.clients.rate_limiter import Gate
 from shared.model import Lane
-from shared.sampling import Sample, fill
 from shared.sources import Context, Source
+from shared.sources.sampler import Sample, fill
 
 NAMESPACE = f"{GROUP}/providers/Microsoft.ServiceBus/namespaces/orders"
 API = "api-version=2021-11-01"

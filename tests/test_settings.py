@@ -8,10 +8,10 @@ from datetime import timedelta
 import pytest
 from builders import RESOURCE
 
-from shared.connections import Connection
+from shared.clients.storage import Connection
 from shared.errors import ConfigurationError
-from shared.fence import Fence
 from shared.model import Lane, Window
+from shared.pipeline.fence import Fence
 from shared.settings import DEFAULTS, Settings
 
 LEAST = {"METRICS_QUEUE": "metrics", "MetricsStorage__accountName": "orders"}

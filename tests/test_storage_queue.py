@@ -21,11 +21,11 @@ from sourcing import Standing, make_context, open_gate, open_one, take, values
 
 from local.azurite import ACCOUNT, ACCOUNT_KEY
 from local.stack import Backend
-from shared.deadline import Deadline
-from shared.gate import Gate
+from shared.clients.deadline import Deadline
+from shared.clients.rate_limiter import Gate
 from shared.model import Point, Series
-from shared.sampling import Sample, fill
 from shared.sources import Source
+from shared.sources.sampler import Sample, fill
 
 WHERE = "METRICS_SOURCES[0]"
 METRICS = ("QueueDepth", "QueueVisibleDepth", "QueueOldestMessageAge", "PoisonQueueDepth")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from strategies import points
 
 from shared.model import MAX_COUNT, Point, Series
-from shared.wire import Body, halved, write_bodies
+from shared.publisher.encoder import Body, halved, write_bodies
 
 LIMIT = 65_536
 

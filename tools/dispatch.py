@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from shared.clients.queues import FOR_EVER, message_text
 from shared.errors import RelayError
-from shared.queues import FOR_EVER, message_text
 from tools.doubt import Doubt
 from tools.ingress import Queues
 from tools.spool import Spool, Stored

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from shared.connections import Connection, may_be_secret, open_connection, resolve_connection
+from shared.clients.storage import Connection, may_be_secret, open_connection, resolve_connection
 from shared.errors import ConfigurationError
 from tools.app_settings import read_app_settings, settings_option
 

@@ -15,9 +15,9 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from shared.body import MAX_BODY_BYTES
+from shared.clients.queues import FOR_EVER, message_text
 from shared.errors import RelayError
-from shared.queues import FOR_EVER, message_text
+from shared.messages.body import MAX_BODY_BYTES
 from tools.packer import Address, Message, Packer, most_bytes
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from msgspec import Raw
 
-from shared.body import MAX_BODY_BYTES
-from shared.message_writer import write_envelope
-from shared.packing import size_in_queue
+from shared.messages.body import MAX_BODY_BYTES
+from shared.messages.packing import size_in_queue
+from shared.messages.writer import write_envelope
 
 __all__ = ["Address", "Message", "Minimum", "Packer", "most_bytes"]
 

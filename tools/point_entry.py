@@ -13,9 +13,9 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from shared import message
-from shared.message_types import PointIn
-from shared.message_writer import write_point
+from shared.messages import parser as message
+from shared.messages.schema import PointIn
+from shared.messages.writer import write_point
 from shared.model import Point, Window, utc_text
 from shared.settings import DEFAULTS
 from tools.packer import Address

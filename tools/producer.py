@@ -23,7 +23,7 @@ from datetime import datetime
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from shared.connections import Connection, open_connection
+from shared.clients.storage import Connection, open_connection
 from tools.outbox import LEAST_BYTES_HELD, NotSentError, Outbox, Wait
 from tools.point_entry import PointEntry, PointError
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 import msgspec
 
-from shared.message_types import DocumentMessage, PointsMessage
+from shared.messages.schema import DocumentMessage, PointsMessage
 from shared.sources import KINDS, kind_of
 
 __all__ = ["SCHEMAS", "main", "message_schema", "sources_schema", "write"]

@@ -13,9 +13,9 @@ from typing import Any, BinaryIO
 
 import click
 
-from shared.body import MAX_BODY_BYTES
 from shared.errors import RelayError
-from shared.message import Address
+from shared.messages.body import MAX_BODY_BYTES
+from shared.messages.parser import Address
 from shared.model import Window
 from tools.app_settings import read_app_settings
 from tools.console import err, progress

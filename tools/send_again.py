@@ -7,7 +7,7 @@ import shlex
 import click
 from click.core import ParameterSource
 
-from shared.connections import may_be_secret
+from shared.clients.storage import may_be_secret
 
 __all__ = ["again"]
 

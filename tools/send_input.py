@@ -12,8 +12,8 @@ from typing import BinaryIO, NamedTuple
 
 import msgspec
 
-from shared.body import documents, json_text
-from shared.refusal import RefusedError
+from shared.messages.body import documents, json_text
+from shared.messages.refusal import RefusedError
 
 __all__ = ["Entry", "entries"]
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from shared.errors import ConfigurationError
-from shared.message import Address as Defaults
-from shared.message import parse
-from shared.message_writer import write_point
+from shared.messages.parser import Address as Defaults
+from shared.messages.parser import parse
+from shared.messages.writer import write_point
 from shared.model import Window
 from shared.settings import DEFAULTS
 from tools.packer import Address

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from shared.deadline import Deadline
+from shared.clients.deadline import Deadline
 from shared.errors import RelayError
 from tools.dispatch import Put, explained
 from tools.ingress import Queues

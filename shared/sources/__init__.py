@@ -14,9 +14,9 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from shared.address import shown
 from shared.errors import RelayError
-from shared.refusal import RefusedError, decoded
+from shared.messages.refusal import RefusedError, decoded
+from shared.resource_ids import shown
 from shared.sources.base import Context, Finding, Kind, Problem, Source
 
 __all__ = ["KINDS", "Context", "Finding", "Problem", "Source", "kind_of", "load_sources"]

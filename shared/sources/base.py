@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Generic, Protocol, TypeVar
 import msgspec
 from msgspec import Meta
 
-from shared.address import checked_region, checked_resource_id, shown
-from shared.checks import check_dimension_names
-from shared.connections import Connection
-from shared.deadline import Deadline
-from shared.gate import Gate
-from shared.http import TokenSource
-from shared.message_types import Name, Region, ResourceId
+from shared.clients.deadline import Deadline
+from shared.clients.http import TokenSource
+from shared.clients.rate_limiter import Gate
+from shared.clients.storage import Connection
+from shared.messages.refusal import RefusedError
+from shared.messages.schema import Name, Region, ResourceId
+from shared.messages.validation import check_dimension_names
 from shared.model import MAX_DIMENSIONS, Dimensions, Lane, Point, Series
-from shared.refusal import RefusedError
+from shared.resource_ids import checked_region, checked_resource_id, shown
 
 if TYPE_CHECKING:
     import requests

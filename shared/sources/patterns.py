@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 
 import msgspec
 
-from shared.refusal import RefusedError
+from shared.messages.refusal import RefusedError
 
 __all__ = ["SOME_INCLUDED", "Patterns"]
 

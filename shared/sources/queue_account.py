@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from shared.deadline import Deadline
+from shared.clients.deadline import Deadline
+from shared.clients.rate_limiter import Gate
 from shared.errors import LateError, SourceError
-from shared.gate import Gate
 
 if TYPE_CHECKING:
     from azure.storage.queue import QueueServiceClient

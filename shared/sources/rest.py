@@ -19,14 +19,14 @@ from jmespath.exceptions import JMESPathError
 from jmespath.parser import ParsedResult
 from msgspec import Meta
 
-from shared.address import shown
-from shared.checks import check_dimension_names
-from shared.deadline import Deadline
+from shared.clients.deadline import Deadline
+from shared.clients.json_client import JsonClient
 from shared.errors import SourceError
-from shared.json_client import JsonClient
-from shared.message_types import Name
+from shared.messages.refusal import RefusedError
+from shared.messages.schema import Name
+from shared.messages.validation import check_dimension_names
 from shared.model import MAX_DIMENSIONS, MAX_NAME_LENGTH
-from shared.refusal import RefusedError
+from shared.resource_ids import shown
 from shared.sources.base import Context, Finding, Kind, Problem, Source, SourceConfig, Target
 
 __all__ = ["REST", "RestConfig"]

@@ -22,13 +22,13 @@ from urllib.parse import quote
 import msgspec
 from msgspec import Meta
 
-from shared.address import checked_resource_id, shown
-from shared.deadline import Deadline
+from shared.clients.deadline import Deadline
+from shared.clients.json_client import JsonClient
+from shared.clients.rate_limiter import Gate
 from shared.errors import LateError, SourceError
-from shared.gate import Gate
-from shared.json_client import JsonClient
+from shared.messages.refusal import RefusedError
 from shared.model import MAX_NAME_LENGTH
-from shared.refusal import RefusedError
+from shared.resource_ids import checked_resource_id, shown
 from shared.sources.base import Context, Finding, Kind, Problem, Source, SourceConfig, Target
 from shared.sources.patterns import SOME_INCLUDED, Patterns
 from shared.sources.rotation import Rotation

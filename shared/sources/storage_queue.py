@@ -27,13 +27,13 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
-from shared.address import shown
-from shared.connections import Patience, account_client, open_connection
-from shared.deadline import Deadline
+from shared.clients.deadline import Deadline
+from shared.clients.rate_limiter import Gate
+from shared.clients.storage import Patience, account_client, open_connection
 from shared.errors import LateError, SourceError
-from shared.gate import Gate
+from shared.messages.refusal import RefusedError
 from shared.model import Point
-from shared.refusal import RefusedError
+from shared.resource_ids import shown
 from shared.sources.base import Context, Finding, Kind, Problem, Source, SourceConfig, Target
 from shared.sources.patterns import SOME_INCLUDED, Patterns
 from shared.sources.queue_account import MOST_PEEKED, MissingError, QueueAccount

@@ -14,9 +14,9 @@ from azure.storage.queue import QueueClient
 from click.testing import CliRunner, Result
 
 from local.stack import OURS, ROOT, Backend
-from shared.dead_letter import Origin, write_dead_letters
+from shared.clients.queues import message_text
 from shared.model import Reason, Rejection
-from shared.queues import message_text
+from shared.pipeline.dead_letters import Origin, write_dead_letters
 from tools.__main__ import main
 
 __all__ = ["Shell", "letters", "points"]

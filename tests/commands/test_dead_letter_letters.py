@@ -1,4 +1,4 @@
-"""Whatever shared.dead_letter writes, the tools read back; and what they write, they read."""
+"""Whatever shared.pipeline.dead_letters writes, the tools read back; and what they write, they read."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from test_dead_letter import canonical, rejected, texts
 
-from shared.dead_letter import Origin, write_dead_letters
+from shared.clients.queues import message_text
+from shared.messages.packing import size_in_queue
 from shared.model import Reason, Rejection
-from shared.packing import size_in_queue
-from shared.queues import message_text
+from shared.pipeline.dead_letters import Origin, write_dead_letters
 from tools.dead_letter.finding import UNREADABLE, Found, Held, find
 from tools.dead_letter.letters import (
     Entry,

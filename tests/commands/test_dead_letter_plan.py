@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import bodies, marked_points
 
-from shared.body import MAX_BODY_BYTES
-from shared.dead_letter import Origin, write_dead_letters
-from shared.fence import Fence
-from shared.message import Address, parse
-from shared.message_writer import MAX_MESSAGE_BYTES
+from shared.messages.body import MAX_BODY_BYTES
+from shared.messages.packing import size_in_queue
+from shared.messages.parser import Address, parse
+from shared.messages.writer import MAX_MESSAGE_BYTES
 from shared.model import Point, Reason, Rejection
-from shared.packing import size_in_queue
+from shared.pipeline.dead_letters import Origin, write_dead_letters
+from shared.pipeline.fence import Fence
 from tools.dead_letter.finding import Held, find
 from tools.dead_letter.judging import Plan, Rules
 from tools.dead_letter.pieces import Bundle

@@ -35,9 +35,9 @@ from urllib3.exceptions import (
 
 from local.processes import Child
 from local.stack import OURS, ROOT, Backend
-from shared.dead_letter import Origin, write_dead_letters
+from shared.clients.queues import message_text
 from shared.model import Reason, Rejection
-from shared.queues import message_text
+from shared.pipeline.dead_letters import Origin, write_dead_letters
 from tools.dead_letter.holding import QueueError, queue_errors
 from tools.dead_letter.replaying import refused
 

@@ -17,9 +17,9 @@ from click.testing import CliRunner
 from crank import cranked
 
 from local.stack import Backend
-from shared.dead_letter import Origin, write_dead_letters
+from shared.clients.queues import message_text
 from shared.model import Reason, Rejection
-from shared.queues import message_text
+from shared.pipeline.dead_letters import Origin, write_dead_letters
 from tools.__main__ import main
 
 from .letter_shell import Shell, letters, points

@@ -28,7 +28,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from local.stack import ROOT, Backend
-from shared.connections import Connection, Patience, open_connection
+from shared.clients.storage import Connection, Patience, open_connection
 from tools.dispatch import Outcome, Put, dispatch, explained
 from tools.packer import Address
 from tools.send_report import failed, left_over

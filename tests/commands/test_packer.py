@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from strategies import points
 
 from local.azurite import ACCOUNT_KEY
-from shared.body import MAX_BODY_BYTES
-from shared.message_writer import write_point
+from shared.clients.queues import message_text
+from shared.messages.body import MAX_BODY_BYTES
+from shared.messages.packing import size_in_queue
+from shared.messages.writer import write_point
 from shared.model import Point
-from shared.packing import size_in_queue
-from shared.queues import message_text
 from tools.packer import Address, Message, Minimum, Packer, most_bytes
 
 # What packing looks at of a point: where it goes, and its bytes.

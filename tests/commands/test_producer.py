@@ -22,8 +22,8 @@ from hypothesis import strategies as st
 
 from local.azurite import Azurite
 from local.stack import Backend
-from shared.connections import Connection, Patience, open_connection
-from shared.message import Address, parse
+from shared.clients.storage import Connection, Patience, open_connection
+from shared.messages.parser import Address, parse
 from tools.outbox import LEAST_BYTES_HELD
 from tools.point_entry import DEFAULT_WINDOW, PointEntry
 from tools.producer import NotSentError, PointError, Producer

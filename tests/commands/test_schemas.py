@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 import source_entries
 
-from shared.message import Address, parse
+from shared.messages.parser import Address, parse
 from shared.model import Window
 from tools.schemas import SCHEMAS, write
 

@@ -12,8 +12,8 @@ from cronsim import CronSim
 from test_house import known_settings
 
 from local.stack import ROOT
+from shared.clients.credentials import CREDENTIALS
 from shared.errors import ConfigurationError
-from shared.identity import CREDENTIALS
 from shared.settings import DEFAULTS, Settings
 from tools.settings_page import FILE, GROUPS, Setting, page, write
 
@@ -44,7 +44,7 @@ def test_every_setting_that_the_code_asks_for_is_there() -> None:
 
 
 def test_no_setting_is_there_that_nothing_reads() -> None:
-    files = ("shared/settings.py", "shared/connections.py", "function_app.py", "host.json")
+    files = ("shared/settings.py", "shared/clients/storage.py", "function_app.py", "host.json")
     source = "".join((ROOT / name).read_text(encoding="utf-8") for name in files)
     for name in SETTINGS.keys() - {"AzureWebJobsStorage", "FUNCTIONS_WORKER_RUNTIME"}:
         assert name.replace("MetricsStorage__", "{name}__") in source, name

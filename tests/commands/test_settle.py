@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from local.processes import Child
 from local.stack import Backend, run_app
-from shared.connections import Connection
+from shared.clients.storage import Connection
 from tools.__main__ import main
 from tools.dispatch import Put
 from tools.ingress import Queues

@@ -11,9 +11,9 @@ import jsonschema
 from builders import NOW, WINDOW, message
 from sourcing import make_context
 
-from shared.dead_letter import Origin, write_dead_letters
-from shared.message import Address, parse
+from shared.messages.parser import Address, parse
 from shared.model import Point
+from shared.pipeline.dead_letters import Origin, write_dead_letters
 from shared.settings import Settings
 from shared.sources import load_sources
 from tools.doctor.findings import Finding, Status

@@ -53,10 +53,10 @@ def test_just_the_app_is_published() -> None:
 )
 def test_what_lies_beside_the_app_stays_behind(tmp_path: Path, stray: str) -> None:
     shutil.copy(ROOT / ".funcignore", tmp_path)
-    for name in (stray, "shared/wire.py", "function_app.py"):
+    for name in (stray, "shared/publisher/encoder.py", "function_app.py"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    assert published(tmp_path) == [Path("function_app.py"), Path("shared/wire.py")]
+    assert published(tmp_path) == [Path("function_app.py"), Path("shared/publisher/encoder.py")]
 
 
 def test_what_is_not_ignored_is_found(tmp_path: Path) -> None:

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from shared.body import MAX_BODY_BYTES
-from shared.fence import Fence
-from shared.message import Address, parse
+from shared.messages.body import MAX_BODY_BYTES
+from shared.messages.packing import size_in_queue
+from shared.messages.parser import Address, parse
+from shared.messages.refusal import RefusedError
 from shared.model import Reason, Window
-from shared.packing import size_in_queue
-from shared.refusal import RefusedError
+from shared.pipeline.fence import Fence
 from shared.settings import Settings
 from tools.dead_letter.finding import Found
 from tools.dead_letter.letters import Entry, entry_of, write_letter, write_part

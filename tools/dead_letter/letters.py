@@ -1,4 +1,4 @@
-"""Text of a dead-letter queue's message <-> what was refused; the other end of shared.dead_letter.
+"""Text of a dead-letter queue's message <-> what was refused; the other end of shared.pipeline.dead_letters.
 
 A replay marks a letter before it puts anything back, and removes the mark, or the letter, after:
 
@@ -19,8 +19,8 @@ from datetime import UTC, datetime
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
+from shared.clients.queues import message_text
 from shared.model import utc_text
-from shared.queues import message_text
 
 __all__ = [
     "Entry",
@@ -34,7 +34,7 @@ __all__ = [
     "write_part",
 ]
 
-# Characters of the detail of a letter, as shared.dead_letter cuts it.
+# Characters of the detail of a letter, as shared.pipeline.dead_letters cuts it.
 _MOST_DETAIL = 500
 
 _ENCODER = msgspec.json.Encoder()

@@ -13,12 +13,12 @@ from datetime import datetime
 import msgspec
 from msgspec import UNSET, Raw
 
-from shared.body import documents, json_text
-from shared.message import CONTAINERS
-from shared.message_types import DataParts, DocumentParts, PointIn, PointsParts
+from shared.messages.body import documents, json_text
+from shared.messages.packing import size_in_queue
+from shared.messages.parser import CONTAINERS
+from shared.messages.refusal import RefusedError, decoded, refuse_repeated
+from shared.messages.schema import DataParts, DocumentParts, PointIn, PointsParts
 from shared.model import utc_text
-from shared.packing import size_in_queue
-from shared.refusal import RefusedError, decoded, refuse_repeated
 
 __all__ = ["Bundle", "Piece", "take_apart"]
 

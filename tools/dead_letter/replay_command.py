@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from shared.connections import Patience, open_connection
+from shared.clients.storage import Patience, open_connection
 from shared.model import utc_text
 from tools.console import err, out
 from tools.dead_letter.box import Box, box_options, stoppable_walk, walk

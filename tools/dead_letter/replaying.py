@@ -19,8 +19,8 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from shared.message_writer import MAX_MESSAGE_BYTES
-from shared.queues import FOR_EVER, message_text
+from shared.clients.queues import FOR_EVER, message_text
+from shared.messages.writer import MAX_MESSAGE_BYTES
 from tools.dead_letter.holding import Holder, QueueError, queue_errors
 from tools.dead_letter.judging import Plan
 from tools.dead_letter.pieces import Bundle

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from shared.messages.refusal import RefusedError
 from shared.model import utc_text
-from shared.refusal import RefusedError
 from tools.console import out
 from tools.dead_letter.finding import UNREADABLE, Found
 from tools.dead_letter.letters import Entry

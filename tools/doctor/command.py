@@ -11,8 +11,8 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from shared.address import checked_region
-from shared.identity import CREDENTIALS
+from shared.clients.credentials import CREDENTIALS
+from shared.resource_ids import checked_region
 from tools.app_settings import LOCAL_SETTINGS, read_app_settings, settings_option
 from tools.console import out, progress
 from tools.doctor.commands import Commands, Home, Open

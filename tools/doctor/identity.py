@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
+from shared.clients.credentials import CREDENTIALS
 from shared.errors import TokenError
-from shared.identity import CREDENTIALS
 from shared.settings import DEFAULTS
 from tools.doctor.claims import read_claims
 from tools.doctor.commands import Commands, Home, Open, quoted

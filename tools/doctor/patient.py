@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from azure.storage.queue import QueueServiceClient
 
-from shared.connections import Connection
-from shared.gate import Gate
-from shared.http import open_session
-from shared.identity import Tokens, make_credential
+from shared.clients.credentials import Tokens, make_credential
+from shared.clients.http import open_session
+from shared.clients.rate_limiter import Gate
+from shared.clients.storage import Connection
 from shared.settings import Settings
 from shared.sources import Context, Source
 from tools.doctor.claims import Claims

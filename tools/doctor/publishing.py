@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import requests
 
 from shared.batch import batches
-from shared.http import Anonymous
+from shared.clients.http import Anonymous
 from shared.model import Lane, Point, Series
-from shared.publisher import Answer, Publisher
-from shared.rollup import rollup
-from shared.ruling import Action, judge
-from shared.wire import write_bodies
+from shared.publisher.client import Answer, Publisher
+from shared.publisher.encoder import write_bodies
+from shared.publisher.responses import Action, judge
+from shared.publisher.rollup import rollup
 from tools.doctor.commands import Open, quoted
 from tools.doctor.findings import Finding, failed, ok, skipped, warning
 from tools.doctor.patient import Patient, needed

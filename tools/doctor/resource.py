@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from shared.address import checked_region, checked_resource_id, parent_of
+from shared.clients.json_client import JsonClient
+from shared.clients.rate_limiter import Gate
 from shared.errors import RegionError
-from shared.gate import Gate
-from shared.json_client import JsonClient
-from shared.regions import Regions
+from shared.pipeline.regions import Regions
+from shared.resource_ids import checked_region, checked_resource_id, parent_of
 from shared.settings import DEFAULTS, Settings
 from tools.doctor.commands import Open, quoted
 from tools.doctor.findings import Finding, SkippedError, failed, ok, skipped, warning

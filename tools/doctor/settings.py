@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 
 from local.functions.ncrontab import Schedule
-from shared.address import checked_region
-from shared.connections import open_connection
+from shared.clients.storage import open_connection
 from shared.errors import ConfigurationError
+from shared.resource_ids import checked_region
 from shared.settings import DEFAULTS, Settings
 from shared.sources import load_sources
 from tools.app_settings import LOCAL_SETTINGS

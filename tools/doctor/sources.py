@@ -8,11 +8,11 @@ from typing import Any
 
 import msgspec
 
-from shared.connections import account_client, open_connection, resolve_connection
-from shared.deadline import Deadline
-from shared.sampling import Sample, fill
+from shared.clients.deadline import Deadline
+from shared.clients.storage import account_client, open_connection, resolve_connection
 from shared.settings import Settings
 from shared.sources import Source
+from shared.sources.sampler import Sample, fill
 from tools.doctor.commands import of_account, quoted
 from tools.doctor.findings import Finding, failed, ok, skipped, warning
 from tools.doctor.patient import Patient, needed

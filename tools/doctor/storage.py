@@ -9,8 +9,8 @@ from typing import Any
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 from azure.storage.queue import QueueClient, QueueServiceClient
 
-from shared.connections import Connection, Patience, account_client, open_connection
-from shared.identity import make_credential
+from shared.clients.credentials import make_credential
+from shared.clients.storage import Connection, Patience, account_client, open_connection
 from tools.doctor.claims import Claims, read_claims
 from tools.doctor.commands import Open, quoted
 from tools.doctor.findings import Finding, failed, ok, skipped

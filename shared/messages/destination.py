@@ -8,10 +8,10 @@ from functools import lru_cache
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from shared.address import checked_region, checked_resource_id
-from shared.message_types import Addressed
+from shared.messages.refusal import RefusedError
+from shared.messages.schema import Addressed
 from shared.model import Lane
-from shared.refusal import RefusedError
+from shared.resource_ids import checked_region, checked_resource_id
 
 __all__ = ["Address", "lane_of", "narrowed"]
 

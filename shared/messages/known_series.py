@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from shared.checks import dimensions
+from shared.messages.validation import dimensions
 from shared.model import Series
 
 __all__ = ["KnownSeries", "known_series"]

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from shared.clients.http import MOST_TEXT, Bearer, TokenSource, error_of
 from shared.errors import TokenError
-from shared.http import MOST_TEXT, Bearer, TokenSource, error_of
 from shared.model import Lane
 
 if TYPE_CHECKING:

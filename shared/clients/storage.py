@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from shared.clients.credentials import CREDENTIAL_OPTIONS
 from shared.errors import ConfigurationError
-from shared.identity import CREDENTIAL_OPTIONS
 
 if TYPE_CHECKING:  # The SDKs are slow to import and are loaded by the first connection opened.
     from azure.core.credentials import TokenCredential

@@ -10,12 +10,12 @@ from urllib.parse import urljoin, urlsplit
 
 import msgspec
 
-from shared.deadline import Deadline
+from shared.clients.deadline import Deadline
+from shared.clients.http import Anonymous, Bearer, TokenSource, error_of
+from shared.clients.rate_limiter import Gate
+from shared.clients.watchdog import ended_at
 from shared.errors import SourceError, TokenError
-from shared.gate import Gate
-from shared.http import Anonymous, Bearer, TokenSource, error_of
-from shared.retry import retry_after
-from shared.watchdog import ended_at
+from shared.publisher.retry import retry_after
 
 if TYPE_CHECKING:
     import requests

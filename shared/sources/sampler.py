@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor, Future
 from datetime import UTC, datetime, timedelta
 
-from shared.deadline import Deadline
+from shared.clients.deadline import Deadline
 from shared.errors import SourceError
 from shared.model import Lane, Point, Series
 from shared.sources import Problem, Source

@@ -10,14 +10,14 @@ from itertools import groupby
 import msgspec
 
 from shared.batch import batches
-from shared.dead_letter import Origin, rejections_of
-from shared.dead_letter_box import DeadLetterBox, Outbox
 from shared.errors import DeferredError
 from shared.log_limit import LogLimit
-from shared.message import Address, parse
-from shared.message_writer import write_messages
+from shared.messages.parser import Address, parse
+from shared.messages.writer import write_messages
 from shared.model import Lane, Point, Reason, Rejection, Status, Verdict, Window
-from shared.relay import Submit
+from shared.pipeline.dead_letter_box import DeadLetterBox, Outbox
+from shared.pipeline.dead_letters import Origin, rejections_of
+from shared.publisher.batcher import Submit
 from shared.telemetry import Record, unrecorded
 
 __all__ = ["Drain"]

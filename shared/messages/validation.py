@@ -18,8 +18,8 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from shared.address import shown
-from shared.message_types import Name, PointIn, SeriesIn
+from shared.messages.refusal import RefusedError, decoded
+from shared.messages.schema import Name, PointIn, SeriesIn
 from shared.model import (
     MAX_DIMENSIONS,
     MAX_NAME_LENGTH,
@@ -29,7 +29,7 @@ from shared.model import (
     Window,
     utc_text,
 )
-from shared.refusal import RefusedError, decoded
+from shared.resource_ids import shown
 
 __all__ = [
     "Times",

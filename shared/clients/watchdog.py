@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator
 from typing import Protocol
 
-from shared.deadline import Deadline
+from shared.clients.deadline import Deadline
 
 __all__ = ["Request", "current", "ended_at"]
 
@@ -67,7 +67,7 @@ _current = _Current()
 
 @contextlib.contextmanager
 def ended_at(until: Deadline) -> Iterator[None]:
-    """Watch the request that this thread makes through a session of shared.session."""
+    """Watch the request that this thread makes through a session of shared.clients.session."""
     request = _current.request = Request()
     timer = threading.Timer(until.left(), request.end)
     timer.daemon = True

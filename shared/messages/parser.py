@@ -9,20 +9,20 @@ import msgspec
 from msgspec import UNSET, Raw
 
 from shared.batch import Batch, batches
-from shared.body import MAX_BODY_BYTES, documents, json_text
-from shared.checks import Times, check_dimension_names, paired, value_set
-from shared.destination import Address, lane_of, narrowed
-from shared.known_series import known_series
-from shared.message_at_once import read_at_once
-from shared.message_types import (
+from shared.messages.body import MAX_BODY_BYTES, documents, json_text
+from shared.messages.destination import Address, lane_of, narrowed
+from shared.messages.known_series import known_series
+from shared.messages.message_at_once import read_at_once
+from shared.messages.refusal import RefusedError, decoded, joined, refuse_repeated
+from shared.messages.schema import (
     DataParts,
     DocumentParts,
     PointIn,
     PointsParts,
     SeriesIn,
 )
+from shared.messages.validation import Times, check_dimension_names, paired, value_set
 from shared.model import Point, Rejection, Series, Window
-from shared.refusal import RefusedError, decoded, joined, refuse_repeated
 
 __all__ = ["CONTAINERS", "Address", "Parsed", "parse"]
 

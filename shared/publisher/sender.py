@@ -21,15 +21,15 @@ from typing import Protocol
 import msgspec
 
 from shared.batch import Batch
-from shared.detours import Detours
 from shared.log_limit import LogLimit
 from shared.model import Judged, Lane, Status, Window
-from shared.publisher import Answer
-from shared.retry import Policy, retry_after
-from shared.rollup import rollup
-from shared.ruling import Action, Ruling, judge
+from shared.pipeline.detours import Detours
+from shared.publisher.client import Answer
+from shared.publisher.encoder import Body, halved, write_bodies
+from shared.publisher.responses import Action, Ruling, judge
+from shared.publisher.retry import Policy, retry_after
+from shared.publisher.rollup import rollup
 from shared.telemetry import Record, unrecorded
-from shared.wire import Body, halved, write_bodies
 
 __all__ = ["Delivery", "Poster", "Timing"]
 

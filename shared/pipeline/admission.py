@@ -7,13 +7,13 @@ import logging
 from collections.abc import Sequence
 
 from shared.batch import Batch
-from shared.cardinality import Guard
-from shared.detours import Detours
 from shared.errors import RegionError
-from shared.fence import Fence
 from shared.model import Lane, Reason, Status, Verdict
-from shared.regions import Regions
-from shared.relay import Submit
+from shared.pipeline.detours import Detours
+from shared.pipeline.fence import Fence
+from shared.pipeline.regions import Regions
+from shared.pipeline.series_limiter import Guard
+from shared.publisher.batcher import Submit
 
 __all__ = ["Intake"]
 

@@ -2,7 +2,7 @@
 
 How fast this is decides how much one instance can carry. All points are decoded by one call, and
 then read column by column, so that a point costs little more than to look up its series and its
-time. Whatever is out of the ordinary is left to `shared.message`, which reads part by part and
+time. Whatever is out of the ordinary is left to `shared.messages.parser`, which reads part by part and
 says what is wrong.
 """
 
@@ -12,12 +12,12 @@ import msgspec
 from msgspec import UNSET
 
 from shared.batch import Batch
-from shared.checks import Times, value_set
-from shared.destination import Address, lane_of, narrowed
-from shared.known_series import known_series
-from shared.message_types import PlainMessage, PointsMessage
+from shared.messages.destination import Address, lane_of, narrowed
+from shared.messages.known_series import known_series
+from shared.messages.refusal import RefusedError
+from shared.messages.schema import PlainMessage, PointsMessage
+from shared.messages.validation import Times, value_set
 from shared.model import Lane, Value
-from shared.refusal import RefusedError
 
 __all__ = ["read_at_once"]
 

@@ -8,9 +8,9 @@ from itertools import groupby
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from shared.message_types import PointIn, PointsParts
+from shared.messages.packing import packed, size_in_queue
+from shared.messages.schema import PointIn, PointsParts
 from shared.model import Point, utc_text
-from shared.packing import packed, size_in_queue
 
 __all__ = ["MAX_MESSAGE_BYTES", "write_envelope", "write_messages", "write_point"]
 

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Generic, NamedTuple, TypeVar
 
-from shared.deadline import Deadline
+from shared.clients.deadline import Deadline
 from shared.errors import LateError
 
 __all__ = ["Answer", "Gate"]

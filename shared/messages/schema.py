@@ -15,8 +15,8 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
-from shared.address import REGION_PATTERN
 from shared.model import MAX_COUNT, MAX_DIMENSIONS, MAX_NAME_LENGTH
+from shared.resource_ids import REGION_PATTERN
 
 __all__ = [
     "Addressed",
@@ -36,13 +36,13 @@ __all__ = [
 ]
 
 Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME_LENGTH)]
-# Counted by shared.message, which says by how many dimensions there are too many.
+# Counted by shared.messages.parser, which says by how many dimensions there are too many.
 Names = Annotated[list[Name], Meta(extra_json_schema={"maxItems": MAX_DIMENSIONS})]
 Count = Annotated[
     int, Meta(ge=1, le=MAX_COUNT, description="How many samples the value set stands for.")
 ]
 Values = Annotated[list[float], Meta(min_length=1, description="Samples, aggregated to one set.")]
-# Held to its pattern by shared.address, not by msgspec, whose search would let "x\n" pass.
+# Held to its pattern by shared.resource_ids, not by msgspec, whose search would let "x\n" pass.
 Region = Annotated[
     str,
     Meta(
@@ -66,7 +66,7 @@ Time = Annotated[
         examples=["2026-11-23T07:25:00Z"],
     ),
 ]
-# Raw: read by shared.message, which sees a name that is given twice and remembers what it read.
+# Raw: read by shared.messages.parser, which sees a name that is given twice and remembers what it read.
 DimensionsIn = Annotated[
     Raw,
     Meta(

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 import msgspec
 from msgspec import Raw
 
-from shared.address import shown
-from shared.refusal import RefusedError, decoded
+from shared.messages.refusal import RefusedError, decoded
+from shared.resource_ids import shown
 
 __all__ = ["MAX_BODY_BYTES", "documents", "json_text"]
 

@@ -7,10 +7,10 @@ from enum import Enum, auto
 
 import msgspec
 
-from shared.address import checked_region
 from shared.model import Reason
-from shared.publisher import Answer
-from shared.retry import RETRIED
+from shared.publisher.client import Answer
+from shared.publisher.retry import RETRIED
+from shared.resource_ids import checked_region
 
 __all__ = ["Action", "Ruling", "judge"]
 

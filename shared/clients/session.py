@@ -15,7 +15,7 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from shared.watchdog import Request, current
+from shared.clients.watchdog import Request, current
 
 __all__ = ["WatchedSession"]
 

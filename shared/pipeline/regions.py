@@ -16,10 +16,10 @@ from urllib.parse import quote
 
 import msgspec
 
-from shared.address import Parent, checked_region, parent_of
-from shared.deadline import Deadline
+from shared.clients.deadline import Deadline
+from shared.clients.json_client import JsonClient
 from shared.errors import LateError, RegionError, SourceError
-from shared.json_client import JsonClient
+from shared.resource_ids import Parent, checked_region, parent_of
 
 __all__ = ["Regions"]
 

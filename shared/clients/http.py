@@ -54,7 +54,7 @@ def open_session(connections: int) -> requests.Session:
 
     A redirect is an answer like any other to it; a body is never read without being asked for.
     """
-    from shared.session import WatchedSession
+    from shared.clients.session import WatchedSession
 
     return WatchedSession(connections)
 

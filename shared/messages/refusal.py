@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from shared.address import shown
 from shared.model import MAX_NAME_LENGTH, Reason
+from shared.resource_ids import shown
 
 __all__ = ["RefusedError", "decoded", "joined", "refuse_repeated"]
 

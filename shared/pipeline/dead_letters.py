@@ -29,9 +29,9 @@ from itertools import groupby
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from shared.message_writer import write_messages
+from shared.messages.packing import packed, size_in_queue
+from shared.messages.writer import write_messages
 from shared.model import Reason, Rejection, Verdict
-from shared.packing import packed, size_in_queue
 
 __all__ = ["Origin", "rejections_of", "write_dead_letters"]
 

@@ -8,7 +8,7 @@ from itertools import chain
 import msgspec
 
 from shared.model import utc_text
-from shared.rollup import Aggregate, Document
+from shared.publisher.rollup import Aggregate, Document
 
 __all__ = ["Body", "halved", "write_bodies"]
 

@@ -13,9 +13,9 @@ from typing import Protocol
 
 import msgspec
 
-from shared.dead_letter import Origin, write_dead_letters
 from shared.errors import DeferredError
 from shared.model import Rejection
+from shared.pipeline.dead_letters import Origin, write_dead_letters
 
 __all__ = ["DeadLetterBox", "Outbox"]
 

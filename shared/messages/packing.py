@@ -10,7 +10,7 @@ __all__ = ["packed", "size_in_queue"]
 
 
 def size_in_queue(value: bytes) -> int:
-    """Bytes of an encoded value in a message: two characters take six there, see shared.queues."""
+    """Bytes of an encoded value in a message: two characters take six there, see shared.clients.queues."""
     return len(value) + 3 * (value.count(b"\xef\xbf\xbe") + value.count(b"\xef\xbf\xbf"))
 
 

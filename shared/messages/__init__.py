@@ -1,0 +1,1 @@
+"""Queue bodies <-> what flows through the relay."""

@@ -1,0 +1,1 @@
+"""What the triggers share: publishing to Azure Monitor."""
