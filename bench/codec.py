@@ -1,7 +1,8 @@
-"""What a point costs on its way from message to request body: `python -m bench.codec`.
+"""Measure what a point costs from message to request body: `python -m bench.codec`.
 
-Decode, validate, roll up and encode, on one core, beside the floor: msgspec decoding the same
+Parse, merge, aggregate and encode, on one core, beside the floor: msgspec decoding the same
 bytes into the same structs, and nothing else. Both take turns; a figure is the median of rounds.
+Each point has a time of its own, as from a producer; in the last rows the points share 20 times.
 """
 
 from __future__ import annotations
@@ -16,46 +17,43 @@ import msgspec
 
 from bench.feeder import make_messages
 from bench.measuring import Goal, Row, Spread, conclude, interleaved, options, ratios, say
-from shared.batch import Batch
-from shared.messages.parser import Address, parse
-from shared.messages.schema import PlainMessage
-from shared.model import Window
-from shared.publisher.encoder import write_bodies
-from shared.publisher.rollup import rollup
+from shared.messages.parser import MessageParser
+from shared.messages.schema import TimedPointsMessage
+from shared.messages.validation import Defaults
+from shared.model import Rollup, TimeWindow, merge
+from shared.publisher.encoder import encode_bodies
 
 __all__ = ["main"]
 
-DEFAULTS = Address("QueueProcessing")
-WINDOW = Window(timedelta(minutes=20), timedelta(minutes=4))
-BODY_LIMIT = 1_000_000
+WINDOW = TimeWindow(timedelta(minutes=20), timedelta(minutes=4))
+MAX_BODY_BYTES = 1_000_000
 POINTS = 60_000
-PER_MESSAGE = (1, 30, 300)
 SERIES = (50, 5_000, 50_000)
+# Points in a message and whether each has a time of its own.
+INPUTS = ((1, True), (30, True), (300, True), (300, False))
 ROUNDS = 7
 # Times the floor, for messages of 300 points.
 GOAL = 2.5
 
-FLOOR = msgspec.json.Decoder(PlainMessage)
+FLOOR = msgspec.json.Decoder(TimedPointsMessage)
 
 
 def floor(bodies: Sequence[bytes]) -> int:
-    """Decode and nothing else; the number of points."""
+    """Decode and nothing else; return the number of points."""
     return sum([len(FLOOR.decode(body).points) for body in bodies])
 
 
-def relay(bodies: Sequence[bytes], now: datetime) -> int:
-    """All that a point goes through but the network; the number of points in the bodies."""
-    read = []
+def relay(parser: MessageParser, bodies: Sequence[bytes], now: datetime) -> int:
+    """Do everything but the network; return the number of points in the request bodies."""
+    rollups: list[Rollup] = []
     for body in bodies:
-        read += parse(body, enqueued=now, now=now, defaults=DEFAULTS, window=WINDOW).batches
-    written = write_bodies(rollup(Batch.joined(read)), BODY_LIMIT)
-    return sum(
-        one.count for body in written for document in body.documents for one in document.series
-    )
+        rollups += parser.parse(body, enqueued=now, now=now).rollups
+    encoded = encode_bodies(merge(rollups).aggregate(), MAX_BODY_BYTES)
+    return sum(body.samples for body in encoded)
 
 
 def _timed(work: Callable[[], int], points: int) -> float:
-    """Microseconds a point."""
+    """Return microseconds a point."""
     started = time.perf_counter()
     count = work()
     spent = time.perf_counter() - started
@@ -63,48 +61,55 @@ def _timed(work: Callable[[], int], points: int) -> float:
     return spent / points * 1e6
 
 
-def measure(per_message: int, series: int, points: int, rounds: int) -> dict[str, list[float]]:
-    """Microseconds a point of each round: the floor's and ours."""
+def measure(
+    per_message: int, series: int, points: int, rounds: int, *, stamped: bool = True
+) -> dict[str, list[float]]:
+    """Return microseconds a point of each round: the floor's and ours."""
     now = datetime.now(UTC)
-    bodies = make_messages(points // per_message, per_message, series=series, now=now)
+    bodies = make_messages(
+        points // per_message, per_message, series=series, now=now, stamped=stamped
+    )
+    parser = MessageParser(Defaults("QueueProcessing"), WINDOW)
     contenders: dict[str, Callable[[], float]] = {
         "floor": lambda: _timed(lambda: floor(bodies), points),
-        "ours": lambda: _timed(lambda: relay(bodies, now), points),
+        "ours": lambda: _timed(lambda: relay(parser, bodies, now), points),
     }
     return interleaved(contenders, rounds)
 
 
 def run(rounds: int, quick: bool) -> Row:
-    """Measure all sizes, and say a line of each."""
-    say("points/message  series    floor µs   ours µs   points/s   ratio (median, least–most)")
+    """Measure all sizes, and print a line for each."""
+    say("points/message  times    series    floor µs   ours µs   points/s   ratio (least–most)")
     points = 3_000 if quick else POINTS
     figures, goals = [], []
-    for per_message in PER_MESSAGE:
+    for per_message, stamped in INPUTS:
+        times = "own" if stamped else "shared"
         for series in SERIES:
-            taken = measure(per_message, series, points, rounds)
+            taken = measure(per_message, series, points, rounds, stamped=stamped)
             ratio = ratios(taken["ours"], taken["floor"])
             ours = median(taken["ours"])
             say(
-                f"{per_message:14} {series:7,} {median(taken['floor']):11.2f} {ours:9.2f} "
-                f"{1e6 / ours:10,.0f}   {ratio}"
+                f"{per_message:14}  {times:<6} {series:8,} {median(taken['floor']):11.2f} "
+                f"{ours:9.2f} {1e6 / ours:10,.0f}   {ratio}"
             )
             figures.append(
                 {
                     "points_a_message": per_message,
+                    "times": times,
                     "series": series,
                     "floor µs a point": Spread.of(taken["floor"]),
                     "µs a point": Spread.of(taken["ours"]),
                     "ratio": ratio,
                 }
             )
-            if per_message == max(PER_MESSAGE):
-                what = f"time ÷ the floor, {per_message} points, {series:,} series"
+            if per_message == 300:
+                what = f"time ÷ the floor, {series:,} series, {times} times"
                 goals.append(Goal(what, ratio, GOAL))
     return Row("codec", tuple(goals), tuple(figures), quick)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print a line for each size; the exit status."""
+    """Print a line for each size; return the exit status."""
     parser = options(__doc__)
     parser.add_argument("--rounds", type=int, help=f"default: {ROUNDS}; 1 with --quick")
     given = parser.parse_args(arguments)

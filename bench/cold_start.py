@@ -32,9 +32,12 @@ BODIES = {
     "functions": "import azure.functions",
     "import": "import function_app",
     "first point": """
-import asyncio, function_app
+import asyncio, os, function_app
+from shared.app import build_app
 from shared.pipeline.dead_letters import Origin
-asyncio.run(function_app.parts().drain.message(sys.argv[1].encode(), Origin("1", None)))
+from shared.settings import Settings
+processor = build_app(Settings.from_env(os.environ)).processor
+asyncio.run(processor.process(sys.argv[1].encode(), Origin("1", None)))
 """,
 }
 

@@ -1,54 +1,55 @@
-"""The app with a feeder in the place of its queue: its own wiring, one loop, a store next door."""
+"""The app with a feeder in place of its queue: its own wiring, one loop, a local store."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import os
+import random
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from bench.store import Store
-from shared.model import utc_text
 from shared.pipeline.dead_letters import Origin
-from shared.pipeline.processor import Drain
+from shared.pipeline.processor import Processor
+from shared.settings import Settings
 
-__all__ = ["GROUP", "SITE", "App", "feed", "make_messages", "open_app", "settings_for"]
+__all__ = ["GROUP", "SITE", "Feeder", "feed", "make_messages", "open_app", "settings_for"]
 
 GROUP = "/subscriptions/1/resourceGroups/shop/providers/Microsoft.Web/sites"
 SITE = f"{GROUP}/shop-api"
 ORIGIN = "00000000-0000-4000-8000-000000000000"
 
 
-class App:
-    """The parts of `function_app` on a loop that goes on from one call of `run` to the next."""
+class Feeder:
+    """Feeds an app on a loop that goes on from one call of `run` to the next."""
 
-    def __init__(self, drain: Drain, runner: asyncio.Runner) -> None:
-        self.drain = drain
+    def __init__(self, processor: Processor, runner: asyncio.Runner) -> None:
+        self.processor = processor
         self._runner = runner
 
-    def run(self, work: Callable[[Drain], Awaitable[float]]) -> float:
-        """What the work with the drain gives."""
+    def run(self, work: Callable[[Processor], Awaitable[float]]) -> float:
+        """Return what the work with the processor returns."""
 
-        async def given() -> float:
-            return await work(self.drain)
+        async def result() -> float:
+            return await work(self.processor)
 
-        return self._runner.run(given())
+        return self._runner.run(result())
 
     def feed(self, messages: Sequence[bytes], in_flight: int) -> float:
-        """Seconds until all messages are settled, with so many in flight."""
-        return self.run(lambda drain: feed(drain, messages, in_flight))
+        """Process all messages, `in_flight` at a time; return the seconds."""
+        return self.run(lambda processor: feed(processor, messages, in_flight))
 
 
 def settings_for(store: Store) -> dict[str, str]:
-    """App settings that lead to the store; the queues are not there, and nothing asks them."""
+    """Return app settings that lead to the store; nothing uses the queues."""
     return {
         "MetricsStorage": "UseDevelopmentStorage=true",
         "METRICS_QUEUE": "metrics",
         "METRICS_SAMPLE_SCHEDULE": "0 0 0 1 1 *",
         "METRICS_ENDPOINT": f"{store.url}/{{region}}",
-        # As deployed: what the app says of itself costs too.
+        # As deployed: the relay's own metrics cost time too.
         "METRICS_RESOURCE_ID": f"{GROUP}/own",
         "METRICS_REGION": "westeurope",
         "IDENTITY_ENDPOINT": f"{store.url}/msi/token",
@@ -57,26 +58,26 @@ def settings_for(store: Store) -> dict[str, str]:
 
 
 @contextmanager
-def open_app(store: Store, **settings: str) -> Iterator[App]:
-    """The app, wired up as its first invocation does; once in a process."""
+def open_app(store: Store, **settings: str) -> Iterator[Feeder]:
+    """Build the app as its first invocation does; once in a process."""
     for name in [name for name in os.environ if name.startswith(("METRICS_", "WEBSITE_"))]:
         del os.environ[name]
     os.environ.update({**settings_for(store), **settings})
-    from function_app import parts  # noqa: PLC0415 (what it imports is not to be measured before)
+    from shared.app import build_app  # noqa: PLC0415 (its imports should not be measured before)
 
     with asyncio.Runner() as runner:
-        yield App(parts().drain, runner)
+        yield Feeder(build_app(Settings.from_env(os.environ)).processor, runner)
 
 
-async def feed(drain: Drain, messages: Iterable[bytes], in_flight: int) -> float:
-    """Settle messages, so many at a time; the seconds that it took."""
+async def feed(processor: Processor, messages: Iterable[bytes], in_flight: int) -> float:
+    """Process messages, `in_flight` at a time; return the seconds."""
     loop = asyncio.get_running_loop()
     rest = iter(messages)
     started = loop.time()
 
     async def work() -> None:
         for message in rest:
-            await drain.message(message, Origin(ORIGIN, datetime.now(UTC)))
+            await processor.process(message, Origin(ORIGIN, datetime.now(UTC)))
 
     await asyncio.gather(*(work() for _ in range(in_flight)))
     return loop.time() - started
@@ -90,31 +91,58 @@ def make_messages(
     in_a_row: int = 1,
     resources: int = 1,
     now: datetime | None = None,
+    stamped: bool = True,
 ) -> list[bytes]:
-    """Messages of points with a time and three dimensions, of so many series in turn.
+    """Return messages of points with a time and three dimensions, all of the 20 seconds before now.
 
-    The series are those of each resource, with so many points in a row; the messages go to so
-    many resources in turn, the points over the last 20 seconds.
+    The resources take turns, a message each. As from a producer, each point has a time of its own:
+    a message holds five seconds, in milliseconds. The series of a resource come in a random order,
+    the same in each run, each with `in_a_row` points in a row.
+
+    If `stamped` is false, all points share 20 texts of times and the series take turns, which
+    flatters whatever caches by text.
     """
     now = now or datetime.now(UTC)
+    chance = random.Random(20261123)  # noqa: S311 (nothing secret)
+    order = [number // in_a_row % series for number in range(-(-count // resources) * per_message)]
+    if stamped:
+        order = _shuffled(order, in_a_row, chance)
     total = count * per_message
-    times = [utc_text(now - timedelta(seconds=second)) for second in range(20)]
     messages = []
     for which in range(count):
-        points = []
-        for index in range(per_message):
-            number = which * per_message + index
-            of_resource = which // resources * per_message + index
-            one = of_resource // in_a_row % series
-            dimensions = {"Country": "NL", "Store": f"store-{one}", "Channel": f"c{one % 5}"}
-            point = {
+        first = which // resources * per_message
+        if stamped:
+            times = _times(now, per_message, chance)
+        else:
+            seconds = ((which * per_message + index) * 20 // total for index in range(per_message))
+            times = [_text(now - timedelta(seconds=second)) for second in seconds]
+        points = [
+            {
                 "metric": "Orders",
-                "value": number % 97 + 0.5,
-                "time": times[number * 20 // total],
-                "dimensions": dimensions,
+                "value": (which * per_message + index) % 97 + 0.5,
+                "time": times[index],
+                "dimensions": {"Country": "NL", "Store": f"store-{one}", "Channel": f"c{one % 5}"},
             }
-            points.append(point)
+            for index, one in enumerate(order[first : first + per_message])
+        ]
         resource = SITE if resources == 1 else f"{SITE}-{which % resources}"
         document = {"resourceId": resource, "region": "westeurope", "points": points}
         messages.append(json.dumps(document).encode())
     return messages
+
+
+def _shuffled(order: list[int], in_a_row: int, chance: random.Random) -> list[int]:
+    runs = [order[first : first + in_a_row] for first in range(0, len(order), in_a_row)]
+    chance.shuffle(runs)
+    return [one for run in runs for one in run]
+
+
+def _times(now: datetime, count: int, chance: random.Random) -> list[str]:
+    """Return different times of five of the 20 seconds before now, in ascending order."""
+    start = now - timedelta(milliseconds=chance.randint(5_000, 20_000))
+    times = sorted(chance.sample(range(5_000), count))
+    return [_text(start + timedelta(milliseconds=time), "milliseconds") for time in times]
+
+
+def _text(time: datetime, timespec: str = "auto") -> str:
+    return time.isoformat(timespec=timespec).replace("+00:00", "Z")

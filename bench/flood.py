@@ -104,7 +104,7 @@ def _measure(backend: Backend, good: int, invalid: int, rounds: int) -> dict[str
         chance.shuffle(mixed)
         before = len(lines)
         rate = _settle(queue, letters, mixed)
-        said.append(sum("dead-lettered" in line for line in lines[before:]))
+        said.append(sum("Dead-lettering as" in line for line in lines[before:]))
         return rate
 
     with run_app(backend, SETTINGS, queue=QUEUE, on_line=lines.append):

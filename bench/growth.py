@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from math import inf
 from statistics import median
 
-from bench.feeder import App, feed, make_messages, open_app
+from bench.feeder import Feeder, feed, make_messages, open_app
 from bench.measuring import MIB, Goal, Row, Spread, apart, conclude, options, resident, say
 from bench.store import run_store
-from shared.pipeline.processor import Drain
+from shared.pipeline.processor import Processor
 
 __all__ = ["main"]
 
@@ -34,7 +34,7 @@ ROUNDS = 3
 LEAST_SECONDS = 0.5
 
 
-def _micros(app: App, messages: Sequence[bytes], points: int) -> float:
+def _micros(app: Feeder, messages: Sequence[bytes], points: int) -> float:
     """Microseconds of the processor a point, all messages in flight; the median of some rounds."""
     taken: list[float] = []
     while len(taken) < ROUNDS or sum(taken) < LEAST_SECONDS:
@@ -50,10 +50,10 @@ def waiting(points: int) -> dict[str, float]:
     with run_store() as store, open_app(store) as app:
         app.feed(messages[:2], 1)
 
-        async def held(drain: Drain) -> float:
+        async def held(processor: Processor) -> float:
             store.delay(inf)
             before = resident()
-            tasks = [asyncio.create_task(feed(drain, [message], 1)) for message in messages]
+            tasks = [asyncio.create_task(feed(processor, [message], 1)) for message in messages]
             for _ in range(100):  # Each comes as far as it can.
                 await asyncio.sleep(0)
             more = resident() - before

@@ -1,8 +1,8 @@
-"""What messages in work take of memory: `python -m bench.memory`.
+"""Measure the memory that messages in flight take: `python -m bench.memory`.
 
-288 messages of 300 points each, all in work at once; the most that the process holds until they
-are settled, beside what it holds when it has settled a few. With a series for each point, which
-is printed too, most of it is what stays: what is remembered of each series.
+288 messages of 300 points each, all in flight at once; the peak of the process until they are
+settled, beside what it holds after it has settled a few. With a series for each point, which is
+printed too, most of it stays: it is what is remembered of each series.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ JUDGED = 5_000
 
 
 def measure(series: int, messages: int) -> dict[str, float]:
-    """MiB when idle, and at most while all messages are in work; in this process, a fresh one."""
+    """Return MiB when idle, the peak and afterwards; in this process, a fresh one."""
     # Held before, as the host would hold them.
     given = make_messages(messages, PER_MESSAGE, series=series)
     with run_store() as store, open_app(store, METRICS_MAX_ACTIVE_SERIES="200000") as app:
         store.delay(LATENCY)
         app.feed(make_messages(3, PER_MESSAGE, series=50), 3)
         idle = resident()
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # The peak is forgotten.
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # Reset the peak.
         app.feed(given, messages)
         peak, after = resident(peak=True), resident()
         came = store.totals().points
@@ -58,7 +58,7 @@ def run(quick: bool) -> Row:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure and print; the exit status."""
+    """Measure and print; return the exit status."""
     given = options(__doc__).parse_args(arguments)
     return conclude(run(given.quick), given)
 

@@ -1,9 +1,9 @@
-"""How many POSTs and bytes 100,000 points take: `python -m bench.posts`.
+"""Count the POSTs and bytes that 100,000 points take: `python -m bench.posts`.
 
-Ten resources with 50 series each, points of one minute, drained with 288 messages in flight, as
-when they had waited in the queue; and as they come in the course of that minute. Beside one
-document a POST, and beside full bodies of documents without a roll-up, all in gzip. Goals are of
-the first: messages of 250 points that waited.
+Ten resources with 50 series each, points of one minute, processed with 288 messages in flight, as
+if they had waited in the queue; and as they come in the course of that minute. Beside one document
+a POST, and beside full bodies of documents without a roll-up, all in gzip. Goals are of the first:
+messages of 250 points that waited.
 """
 
 from __future__ import annotations
@@ -20,14 +20,13 @@ from typing import Any
 from bench.feeder import ORIGIN, make_messages, open_app
 from bench.measuring import Goal, Row, Spread, conclude, options, say
 from bench.store import Totals, run_store
-from shared.batch import batches
-from shared.messages.parser import Address, parse
-from shared.model import Point, Window
+from shared.messages.parser import MessageParser
+from shared.messages.validation import Defaults
+from shared.model import Rollup, TimeWindow
 from shared.pipeline.dead_letters import Origin
-from shared.pipeline.processor import Drain
-from shared.publisher.client import LEVEL
-from shared.publisher.encoder import write_bodies
-from shared.publisher.rollup import rollup
+from shared.pipeline.processor import Processor
+from shared.publisher.client import GZIP_LEVEL
+from shared.publisher.encoder import encode_bodies
 
 __all__ = ["main"]
 
@@ -37,57 +36,59 @@ PER_MESSAGE = (250, 25)
 RESOURCES = 10
 SERIES = 50
 IN_FLIGHT = 288
-BODY_LIMIT = 1_000_000
+MAX_BODY_BYTES = 1_000_000
 FEWER_POSTS, FEWER_BYTES = 100, 20
-WINDOW = Window(timedelta(minutes=20), timedelta(minutes=4))
+WINDOW = TimeWindow(timedelta(minutes=20), timedelta(minutes=4))
 
 
 def _documents(messages: list[bytes], now: datetime) -> Iterator[tuple[str, bytes]]:
-    """A document for each point, as the seed wrote it, and the resource it is of."""
+    """Yield a document for each point, and the resource that it is of."""
+    parser = MessageParser(Defaults("QueueProcessing"), WINDOW)
     for message in messages:
-        read = parse(
-            message, enqueued=now, now=now, defaults=Address("QueueProcessing"), window=WINDOW
-        )
-        for point in read.points:
-            yield point.lane.resource_id, _alone(point)
+        for rollup in parser.parse(message, enqueued=now, now=now).rollups:
+            for document in _single_values(rollup):
+                yield rollup.target.resource_id, document
 
 
-def _alone(point: Point) -> bytes:
-    (batch,) = batches([point])
-    (body,) = write_bodies(rollup(batch), BODY_LIMIT)
-    return body.data
+def _single_values(rollup: Rollup) -> Iterator[bytes]:
+    for minute, group in rollup.minutes.items():
+        for series, values in group.items():
+            for value in values:
+                single = Rollup(rollup.target, {minute: {series: [value]}})
+                (body,) = encode_bodies(single.aggregate(), MAX_BODY_BYTES)
+                yield body.data
 
 
 def one_document_a_post(messages: list[bytes], now: datetime) -> Totals:
-    """Posts and bytes of a POST for each document."""
-    sizes = [len(gzip.compress(document, LEVEL)) for _, document in _documents(messages, now)]
+    """Return posts and bytes of a POST for each document."""
+    sizes = [len(gzip.compress(document, GZIP_LEVEL)) for _, document in _documents(messages, now)]
     return Totals(len(sizes), sum(sizes), len(sizes))
 
 
 def without_rollup(messages: list[bytes], now: datetime) -> Totals:
-    """Posts and bytes of bodies that are as full as they may be, documents of one point each."""
+    """Return posts and bytes of bodies that are as full as possible, a point a document."""
     waiting: dict[str, list[bytes]] = {}
     sizes: list[int] = []
     points = 0
     for resource, document in _documents(messages, now):
         points += 1
         lines = waiting.setdefault(resource, [])
-        if sum(map(len, lines[-1:])) * (len(lines) + 2) > BODY_LIMIT:
-            sizes.append(len(gzip.compress(b"".join(lines), LEVEL)))
+        if sum(map(len, lines[-1:])) * (len(lines) + 2) > MAX_BODY_BYTES:
+            sizes.append(len(gzip.compress(b"".join(lines), GZIP_LEVEL)))
             lines.clear()
         lines.append(document)
-    sizes += [len(gzip.compress(b"".join(lines), LEVEL)) for lines in waiting.values()]
+    sizes += [len(gzip.compress(b"".join(lines), GZIP_LEVEL)) for lines in waiting.values()]
     return Totals(len(sizes), sum(sizes), points)
 
 
-async def paced(drain: Drain, messages: list[bytes], seconds: float) -> float:
-    """Settle messages that come evenly over so many seconds; those seconds."""
+async def paced(processor: Processor, messages: list[bytes], seconds: float) -> float:
+    """Process messages that come evenly over a time; return the seconds it took."""
     loop = asyncio.get_running_loop()
     started = loop.time()
     async with asyncio.TaskGroup() as tasks:
         for number, message in enumerate(messages):
             await asyncio.sleep(started + seconds * number / len(messages) - loop.time())
-            tasks.create_task(drain.message(message, Origin(ORIGIN, datetime.now(UTC))))
+            tasks.create_task(processor.process(message, Origin(ORIGIN, datetime.now(UTC))))
     return loop.time() - started
 
 
@@ -135,7 +136,7 @@ def _once(value: float) -> Spread:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Count and print; the exit status."""
+    """Count and print; return the exit status."""
     given = options(__doc__).parse_args(arguments)
     return conclude(run(given.quick), given)
 

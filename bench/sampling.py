@@ -1,4 +1,4 @@
-"""What it costs to sample storage queues by pattern: `python -m bench.sampling`.
+"""Measure what it costs to sample storage queues by pattern: `python -m bench.sampling`.
 
 A sample of all queues of a real Azurite, beside the same calls of the SDK (one listing, then the
 properties and a peek of each queue) made by the same number of threads with nothing around them.
@@ -18,18 +18,18 @@ from datetime import UTC, datetime
 from functools import partial
 from statistics import median
 
+import msgspec
 from azure.storage.queue import QueueServiceClient
 
 from bench.measuring import Goal, Row, Spread, conclude, interleaved, options, ratios, say
-from function_app import SOURCE_REQUESTS
 from local.azurite import Azurite
-from shared.clients.credentials import Tokens, make_credential
+from shared.app import MAX_SOURCE_REQUESTS, build_context
 from shared.clients.deadline import Deadline
-from shared.clients.http import open_session
-from shared.clients.rate_limiter import Gate
-from shared.clients.storage import open_connection, resolve_connection
-from shared.sources import Context, Source, load_sources
-from shared.sources.sampler import Sample, fill
+from shared.clients.rate_limiter import RateLimiter
+from shared.clients.storage import open_queue_service, resolve_connection
+from shared.settings import Settings
+from shared.sources import Source, load_sources
+from shared.sources.sampler import Sample
 
 __all__ = ["Result", "main", "measure"]
 
@@ -58,28 +58,28 @@ class Result:
     requests_per_queue: float
 
 
-class _Counted(Gate):
-    """The gate of the account; every request of the source goes through it."""
+class _CountingRateLimiter(RateLimiter):
+    """The rate limiter of the account; counts the requests of the source."""
 
     def __init__(self, per_second: float) -> None:
-        super().__init__(at_once=SOURCE_REQUESTS, per_second=per_second)
+        super().__init__(max_concurrent=MAX_SOURCE_REQUESTS, per_second=per_second)
         self.requests: list[None] = []  # Appending is safe in threads, adding is not.
 
     @contextmanager
-    def turn(self, until: Deadline) -> Iterator[None]:
+    def acquire(self, deadline: Deadline) -> Iterator[None]:
         self.requests.append(None)
-        with super().turn(until):
+        with super().acquire(deadline):
             yield
 
 
 def measure(connection_string: str, queues: int, rounds: int) -> Result:
-    """Sample so many queues, which are there, so many times."""
-    gates: list[_Counted] = []
-    source = _open_source(connection_string, gates)
-    (gate,) = gates
+    """Sample existing queues for some rounds."""
+    limiters: list[_CountingRateLimiter] = []
+    source = _open_source(connection_string, limiters)
+    (limiter,) = limiters
     with (
         QueueServiceClient.from_connection_string(connection_string) as service,
-        ThreadPoolExecutor(SOURCE_REQUESTS) as threads,
+        ThreadPoolExecutor(MAX_SOURCE_REQUESTS) as threads,
     ):
         contenders: dict[str, Callable[[], None]] = {
             "sample": lambda: _sample(source, queues),
@@ -87,14 +87,14 @@ def measure(connection_string: str, queues: int, rounds: int) -> Result:
         }
         for contender in contenders.values():  # Connections are opened, modules loaded.
             contender()
-        gate.requests.clear()
+        limiter.requests.clear()
         seconds = interleaved(
             {name: partial(_seconds, contender) for name, contender in contenders.items()},
             rounds,
             warm_up=0,
         )
     sample, bare = median(seconds["sample"]), median(seconds["bare"])
-    per_queue = len(gate.requests) / rounds / queues
+    per_queue = len(limiter.requests) / rounds / queues
     ratio = ratios(seconds["sample"], seconds["bare"])
     return Result(queues, rounds, sample, bare, ratio, per_queue)
 
@@ -105,23 +105,22 @@ def _seconds(work: Callable[[], None]) -> float:
     return time.perf_counter() - started
 
 
-def _open_source(connection_string: str, gates: list[_Counted]) -> Source:
-    """A source of all queues with all its metrics, put together as the app does."""
+def _open_source(connection_string: str, limiters: list[_CountingRateLimiter]) -> Source:
+    """Return a source of all queues with all its metrics, opened as the app does."""
 
-    def gate(name: str, per_second: float) -> Gate:  # noqa: ARG001 (there is one account)
-        gates.append(_Counted(per_second))
-        return gates[-1]
+    def rate_limiter(name: str, per_second: float) -> RateLimiter:  # noqa: ARG001 (one account)
+        limiters.append(_CountingRateLimiter(per_second))
+        return limiters[-1]
 
-    new_credential = partial(make_credential, "managed_identity", None)
-    context = Context(
-        connection=partial(resolve_connection, {"Bench": connection_string}),
-        credential=new_credential,
-        tokens=partial(Tokens, new_credential),
-        gate=gate,
-        session=open_session(SOURCE_REQUESTS),
-        arm_endpoint="https://management.azure.com",
-        arm_audience="https://management.azure.com/",
-        namespace="Bench",
+    settings = {
+        "MetricsStorage": connection_string,
+        "METRICS_QUEUE": "metrics",
+        "METRICS_SAMPLE_SCHEDULE": "0 0 0 1 1 *",
+        "METRICS_NAMESPACE": "Bench",
+        "Bench": connection_string,
+    }
+    context = msgspec.structs.replace(
+        build_context(Settings.from_env(settings)), rate_limiter=rate_limiter
     )
     entry = {
         "kind": "storage_queue",
@@ -135,11 +134,11 @@ def _open_source(connection_string: str, gates: list[_Counted]) -> Source:
 
 
 def _sample(source: Source, queues: int) -> None:
-    sample = Sample()
+    sample = Sample(source, datetime.now(UTC))
     # As long as it takes: what thousands of queues cost is the question.
-    fill(sample, source, datetime.now(UTC), Deadline(600))
-    if len(sample.points) != queues * METRICS or sample.problems:
-        raise SystemExit(f"{len(sample.points)} points of {queues} queues: {sample.problems[:3]}")
+    sample.take(Deadline(600))
+    if sample.points != queues * METRICS or sample.errors:
+        raise SystemExit(f"{sample.points} points of {queues} queues: {sample.errors[:3]}")
 
 
 def _bare(service: QueueServiceClient, threads: ThreadPoolExecutor, queues: int) -> None:
@@ -156,8 +155,8 @@ def _bare(service: QueueServiceClient, threads: ThreadPoolExecutor, queues: int)
 def _make_queues(connection_string: str, first: int, end: int) -> None:
     """New queues, a message in each tenth of them."""
     with (
-        open_connection(resolve_connection({"Bench": connection_string}, "Bench")) as service,
-        ThreadPoolExecutor(SOURCE_REQUESTS) as threads,
+        open_queue_service(resolve_connection({"Bench": connection_string}, "Bench")) as service,
+        ThreadPoolExecutor(MAX_SOURCE_REQUESTS) as threads,
     ):
 
         def make(number: int) -> None:
@@ -170,7 +169,7 @@ def _make_queues(connection_string: str, first: int, end: int) -> None:
 
 def run(sizes: Sequence[int], rounds: int | None, quick: bool) -> Row:
     """Measure all sizes, and say a line of each."""
-    say(f"{SOURCE_REQUESTS} threads")
+    say(f"{MAX_SOURCE_REQUESTS} threads")
     say(f"{'queues':>7} {'rounds':>7} {'sample':>10} {'bare':>10} {'ratio':>6} {'requests':>9}")
     results: list[Result] = []
     made = 0
@@ -194,7 +193,7 @@ def run(sizes: Sequence[int], rounds: int | None, quick: bool) -> Row:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure and print; the exit status."""
+    """Measure and print; return the exit status."""
     parser = options(__doc__)
     parser.add_argument("--queues", type=int, nargs="+", help="how many, at least 1")
     parser.add_argument("--rounds", type=int, help="for each number of queues; odd is best")

@@ -17,7 +17,7 @@ from bench.feeder import ORIGIN, make_messages, open_app
 from bench.measuring import Goal, Row, Spread, conclude, options, resident, say
 from bench.store import Store, run_store
 from shared.pipeline.dead_letters import Origin
-from shared.pipeline.processor import Drain
+from shared.pipeline.processor import Processor
 
 __all__ = ["main"]
 
@@ -34,8 +34,8 @@ SAMPLES = 50
 class _Load:
     """Messages that come evenly, and what each waited."""
 
-    def __init__(self, drain: Drain, store: Store, rate: float, seconds: float) -> None:
-        self._drain, self._store = drain, store
+    def __init__(self, processor: Processor, store: Store, rate: float, seconds: float) -> None:
+        self._processor, self._store = processor, store
         self._rate, self._seconds = rate, seconds
         self._slots = asyncio.Semaphore(IN_FLIGHT)
         self.waited = array("d")  # As little as can be of what grows.
@@ -65,7 +65,7 @@ class _Load:
 
     async def _one(self, message: bytes, due: float) -> None:
         async with self._slots:
-            await self._drain.message(message, Origin(ORIGIN, datetime.now(UTC)))
+            await self._processor.process(message, Origin(ORIGIN, datetime.now(UTC)))
         self.waited.append(asyncio.get_running_loop().time() - due)
 
 
@@ -81,8 +81,8 @@ def run(seconds: float, quick: bool) -> Row:
         say(f"top rate {top:,.0f} messages/s of {PER_MESSAGE} points; {seconds:g} s at half of it")
         load: list[_Load] = []
 
-        async def half(drain: Drain) -> float:
-            load.append(_Load(drain, store, top / 2, seconds))
+        async def half(processor: Processor) -> float:
+            load.append(_Load(processor, store, top / 2, seconds))
             return await load[0].run()
 
         count = app.run(half)

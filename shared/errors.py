@@ -1,53 +1,83 @@
-"""What can go wrong, by what the caller does about it.
+"""Errors, by what the caller does about them.
 
-    RelayError
-    ├── ConfigurationError   fix the setting that the message names
-    ├── RegionError          the region of a resource is not known; its points wait
-    ├── SourceError          the source gives no more at this tick; the others go on
-    │   └── LateError        there was no time left to ask it
-    ├── TokenError           the identity gave no token; try again later
-    └── DeferredError        let the invocation fail: the host shows the message again
-
-What a producer sent wrong is no exception but a `Rejection` (see model): it goes to the
-dead-letter queue beside the points that are right.
+RelayError
+├── ConfigurationError   fix the setting that the text names
+├── ValidationError      dead-letter what is invalid, publish the rest
+│   └── ExpiredError     the same, for a time that the store no longer accepts
+├── DeferredError        fail the invocation: the host shows the message again
+├── TokenError           retry later: the credential returned no token
+├── RegionError          retry later: the region of a resource is unknown
+└── SourceError          report it, and sample the rest of the source
+    └── DeadlineError    the same, for what the deadline left no time for
 """
 
 from __future__ import annotations
 
 __all__ = [
     "ConfigurationError",
+    "DeadlineError",
     "DeferredError",
-    "LateError",
+    "ExpiredError",
     "RegionError",
     "RelayError",
     "SourceError",
     "TokenError",
+    "ValidationError",
 ]
 
 
 class RelayError(Exception):
-    """Whatever Metric Relay raises on purpose."""
+    """Base of every error that Metric Relay raises on purpose."""
 
 
 class ConfigurationError(RelayError):
-    """An app setting is missing or wrong; the text names it, its value and what was expected."""
+    """An app setting is missing or invalid; the text names setting, value and expectation."""
 
 
-class RegionError(RelayError):
-    """Where a resource is could not be found out; the text says why and what helps."""
+class ValidationError(RelayError):
+    """A part of a document is invalid.
+
+    `path` locates the part (`points[3].dimensions`), `text` says what was found and the limit.
+    """
+
+    def __init__(self, path: str, text: str) -> None:
+        super().__init__(f"{path.rstrip(':')}: {text}" if path else text)
+        self.path = path
+        self.text = text
+
+    def within(self, path: str) -> ValidationError:
+        """Return the same error seen from an enclosing part: `metric` within `points[3]`."""
+        return type(self)(join_paths(path, self.path), self.text)
 
 
-class SourceError(RelayError):
-    """A source could not be sampled, or not to its end; the text says what and why."""
-
-
-class LateError(SourceError):
-    """A source was not asked, for its turn would have come after the tick's deadline."""
-
-
-class TokenError(RelayError):
-    """The app's identity gave no token; the text says which credential and why."""
+class ExpiredError(ValidationError):
+    """A time is older than the store accepts."""
 
 
 class DeferredError(RelayError):
-    """Nothing of a message could be settled now; it stays in the ingress queue."""
+    """No part of a message can be settled now; it stays in the ingress queue."""
+
+
+class TokenError(RelayError):
+    """The credential returned no token; the text names the credential and the cause."""
+
+
+class RegionError(RelayError):
+    """The region of a resource cannot be determined; the text says why and what helps."""
+
+
+class SourceError(RelayError):
+    """A source cannot be sampled, or only in part; the text says what failed and why."""
+
+
+class DeadlineError(SourceError):
+    """A request was not started because the deadline of the tick would pass first."""
+
+
+def join_paths(outer: str, inner: str) -> str:
+    """Join two paths: `[2]` and `points[0]` make `[2].points[0]`; either may be empty."""
+    if not outer or not inner:
+        return outer or inner
+    if outer.endswith(":"):
+        return f"{outer} {inner}"
+    return f"{outer}{inner}" if inner.startswith("[") else f"{outer}.{inner}"

@@ -1,11 +1,16 @@
-"""What flows through the relay, and the limits of the store that it flows to."""
+"""What flows through the relay, and the limits of the store.
+
+A `Rollup` holds what one target is to receive, by minute and series. A message, a sample and the
+relay's own telemetry all become roll-ups; a point shares the outcome of its series and minute.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
-from functools import lru_cache
 
 import msgspec
 
@@ -13,20 +18,21 @@ __all__ = [
     "MAX_COUNT",
     "MAX_DIMENSIONS",
     "MAX_NAME_LENGTH",
+    "PUBLISHED",
+    "Aggregates",
     "Dimensions",
-    "Family",
-    "Judged",
-    "Lane",
-    "Point",
+    "Outcome",
+    "Outcomes",
     "Reason",
     "Rejection",
+    "Rollup",
     "Series",
     "Status",
-    "Value",
+    "Target",
+    "TimeWindow",
     "ValueSet",
-    "Verdict",
-    "Window",
-    "utc_text",
+    "merge",
+    "minute_of",
 ]
 
 # Characters of a namespace, metric, dimension name or dimension value.
@@ -34,157 +40,230 @@ __all__ = [
 MAX_NAME_LENGTH = 256
 # Dimensions of a metric. Source: the same; the service answers 400 to the eleventh.
 MAX_DIMENSIONS = 10
-# Samples behind one value set: `count` is an int32.
-# Source: the ingestion API's OpenAPI document, 2018-09-01-preview.
+# Samples in one value set: `count` is an int32.
+# Source: OpenAPI document of the ingestion API, 2018-09-01-preview.
 MAX_COUNT = 2**31 - 1
 
-# (name, value) pairs sorted by name without case, so that the same set always compares equal.
+# Pairs of name and value, sorted by name without case, so that equal sets compare equal.
 Dimensions = tuple[tuple[str, str], ...]
 
-# min, max, sum, count
-ValueSet = tuple[float, float, float, int]
-# One that stands alone is its own min, max and sum, of one sample.
-Value = float | ValueSet
 
+class Target(msgspec.Struct, frozen=True):
+    """A resource and the region that it is published to."""
 
-class Lane(msgspec.Struct, frozen=True):
-    """What one POST can carry: the points of one resource, sent to the region it is in."""
-
-    region: str  # Empty until it is looked up.
+    region: str  # Empty until it is resolved.
     resource_id: str
 
     @property
     def key(self) -> tuple[str, str]:
-        """What tells lanes apart: resource IDs compare without case."""
+        """What identifies the target: resource IDs compare without case."""
         return self.region, self.resource_id.lower()
 
 
-class Family(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
-    """What the series of one document share."""
+class Series(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
+    """A metric with its dimensions; names and values have the same order."""
 
     namespace: str
     metric: str
-    dimension_names: tuple[str, ...]
-
-
-# One is the same again, as many series share it.
-_known_family = lru_cache(maxsize=4096)(Family)
-
-
-class Series(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
-    """What tells the series of one resource apart; points mostly share theirs with others."""
-
-    family: Family
-    dimension_values: tuple[str, ...]
+    dimension_names: tuple[str, ...] = ()
+    dimension_values: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, namespace: str, metric: str, dimensions: Dimensions) -> Series:
-        """The series with these dimensions."""
+        """Return the series with these dimensions."""
         names, values = zip(*dimensions, strict=True) if dimensions else ((), ())
-        return cls(_known_family(namespace, metric, names), values)
+        return cls(namespace, metric, names, values)
 
     @property
     def dimensions(self) -> Dimensions:
-        """Names and values in pairs."""
-        return tuple(zip(self.family.dimension_names, self.dimension_values, strict=True))
+        """Pairs of name and value."""
+        return tuple(zip(self.dimension_names, self.dimension_values, strict=True))
 
 
-class Point(msgspec.Struct, frozen=True, gc=False):
-    """One value set of one series at one moment, checked against every limit."""
+class ValueSet(msgspec.Struct, frozen=True, gc=False):
+    """Samples of one series, aggregated as the store keeps them."""
 
-    lane: Lane
-    series: Series
-    time: datetime  # UTC
     min: float
     max: float
     sum: float
     count: int
 
-    @classmethod
-    def of_one(cls, lane: Lane, series: Series, time: datetime, value: float) -> Point:
-        """A point of a single value."""
-        return cls(lane, series, time, value, value, value, 1)
 
-    @property
-    def value(self) -> Value:
-        """Its value where it is of a single one, else its value set."""
-        if self.count == 1 and self.min == self.max == self.sum:
-            return self.sum
-        return self.min, self.max, self.sum, self.count
-
-    @property
-    def namespace(self) -> str:
-        """The namespace of its series."""
-        return self.series.family.namespace
-
-    @property
-    def metric(self) -> str:
-        """The metric of its series."""
-        return self.series.family.metric
-
-    @property
-    def dimensions(self) -> Dimensions:
-        """The dimensions of its series."""
-        return self.series.dimensions
-
-
-class Reason(StrEnum):
-    """Why points are in the dead-letter queue."""
-
-    INVALID = "invalid"  # The message breaks its format or a limit of the store.
-    EXPIRED = "expired"  # Older than the store accepts.
-    REJECTED_BY_AZURE = "rejected_by_azure"  # The store refused it, in its own words.
-    TOO_LARGE = "too_large"  # A series that the store finds too long by itself.
-    FORBIDDEN_SCOPE = "forbidden_scope"  # Of a resource outside METRICS_ALLOWED_SCOPES.
-    CARDINALITY = "cardinality"  # A new series where METRICS_MAX_ACTIVE_SERIES are active.
+Aggregates = dict[datetime, dict[Series, ValueSet]]
+"""Minute (UTC) -> series -> value set."""
 
 
 class Status(StrEnum):
-    """How far a point has come."""
+    """What happened to a series and minute."""
 
-    PUBLISHED = "published"  # In the store.
-    REJECTED = "rejected"  # Will never be: belongs into the dead-letter queue.
-    DEFERRED = "deferred"  # Not now: belongs back into the ingress queue.
+    PUBLISHED = "published"  # The store has it.
+    DEFERRED = "deferred"  # It may be published later: it goes back to the ingress queue.
+    REJECTED = "rejected"  # It will never be published: it goes to the dead-letter queue.
 
 
-class Verdict(msgspec.Struct, frozen=True):
-    """What became of points that went out together."""
+class Reason(StrEnum):
+    """Why something is in the dead-letter queue."""
+
+    INVALID = "invalid"  # It breaks the message format or a limit of the store.
+    EXPIRED = "expired"  # It is older than the store accepts.
+    REJECTED_BY_AZURE = "rejected_by_azure"  # The store rejected it, in its own words.
+    TOO_LARGE = "too_large"  # The store answers 413 to a single series.
+    FORBIDDEN_SCOPE = "forbidden_scope"  # Its resource is outside METRICS_ALLOWED_SCOPES.
+    CARDINALITY = "cardinality"  # A new series beyond METRICS_MAX_ACTIVE_SERIES.
+
+
+class Outcome(msgspec.Struct, frozen=True, cache_hash=True):
+    """What happened to a series and minute, and why."""
 
     status: Status
-    points: Sequence[Point]
-    detail: str = ""  # In the service's own words where it had any.
-    reason: Reason | None = None  # Of a rejection.
+    detail: str = ""  # In the service's words, if it gave any.
+    reason: Reason | None = None  # Set if it was rejected.
 
 
-class Judged(msgspec.Struct, frozen=True):
-    """What became of some points of a delivery, told by their positions in it."""
+PUBLISHED = Outcome(Status.PUBLISHED)
 
-    status: Status
-    positions: Sequence[int]
-    detail: str = ""
-    reason: Reason | None = None
-
-    def on(self, points: Sequence[Point]) -> Verdict:
-        """The same said of points themselves."""
-        return Verdict(self.status, points, self.detail, self.reason)
+Outcomes = Mapping[tuple[datetime, Series], Outcome]
+"""The exceptions of a delivery, by minute and series; everything else was published."""
 
 
 class Rejection(msgspec.Struct, frozen=True):
     """What will never be published, and why."""
 
     reason: Reason
-    detail: str  # Path, what was found, what is allowed.
-    content: bytes  # A message with only what was refused, or the body when it is no message.
-    parts: int = 1  # Of the message it came with: points, or what is no point.
+    detail: str  # Path, what was found, the limit.
+    content: bytes  # A message with only the rejected points, or the body if it is not a message.
+    points: int = 1  # How many points, or parts that are not points, it holds.
+    resource_id: str | None = None  # Set if it is known.
 
 
-class Window(msgspec.Struct, frozen=True):
-    """How far from now a point's time may be for the store to accept it."""
+class TimeWindow(msgspec.Struct, frozen=True):
+    """The accepted age of a value."""
 
     past: timedelta
     future: timedelta
 
 
-def utc_text(time: datetime) -> str:
-    """ISO 8601 with a Z, no fraction unless there is one: 2026-11-23T07:25:00Z."""
-    return time.isoformat().replace("+00:00", "Z")
+class Rollup:
+    """What one target is to receive: minute (UTC) -> series -> values.
+
+    Values stay lists until `aggregate`. Do not change a roll-up after handing it on.
+    """
+
+    __slots__ = ("minutes", "target")
+
+    def __init__(
+        self,
+        target: Target,
+        minutes: dict[datetime, dict[Series, list[float | ValueSet]]] | None = None,
+    ) -> None:
+        self.target = target
+        self.minutes = {} if minutes is None else minutes
+
+    def __repr__(self) -> str:
+        return f"Rollup({self.target!r}, {self.minutes!r})"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Rollup):
+            return NotImplemented
+        return self.target == other.target and self.minutes == other.minutes
+
+    __hash__ = None  # type: ignore[assignment]  # Mutable while it is built.
+
+    @property
+    def points(self) -> int:
+        """How many values it holds."""
+        return sum(sum(map(len, group.values())) for group in self.minutes.values())
+
+    def add(self, time: datetime, series: Series, value: float | ValueSet) -> None:
+        """Add a value to the minute of `time` (UTC)."""
+        group = self.minutes.setdefault(minute_of(time), {})
+        group.setdefault(series, []).append(value)
+
+    def aggregate(self) -> Aggregates:
+        """Return one value set for each minute and series.
+
+        Raises OverflowError if a sum is not a finite double or a count not an int32.
+        """
+        return {
+            minute: {series: _aggregate(values) for series, values in group.items()}
+            for minute, group in self.minutes.items()
+        }
+
+    def aggregate_all(self) -> Iterator[Aggregates]:
+        """Yield the value sets of all values: once, unless some of them cannot be added up."""
+        rest = self
+        while rest.minutes:
+            try:
+                yield rest.aggregate()
+            except OverflowError:
+                first, rest = rest.split_overflow()
+                yield first.aggregate()
+            else:
+                return
+
+    def split_overflow(self) -> tuple[Rollup, Rollup]:
+        """Return the first values of each series that add up, and the values after them."""
+        first, rest = Rollup(self.target), Rollup(self.target)
+        for minute, group in self.minutes.items():
+            for series, values in group.items():
+                total = values[0]
+                for index, value in enumerate(values):
+                    try:
+                        total = _aggregate([total, value]) if index else value
+                    except OverflowError:
+                        rest.minutes.setdefault(minute, {})[series] = values[index:]
+                        values = values[:index]  # noqa: PLW2901
+                        break
+                first.minutes.setdefault(minute, {})[series] = values
+        return first, rest
+
+    def by_outcome(self, outcomes: Outcomes) -> list[tuple[Rollup, Outcome]]:
+        """Return a roll-up for each different outcome."""
+        if not outcomes:
+            return [(self, PUBLISHED)]
+        parts: dict[Outcome, Rollup] = {}
+        for minute, group in self.minutes.items():
+            for series, values in group.items():
+                outcome = outcomes.get((minute, series), PUBLISHED)
+                part = parts.setdefault(outcome, Rollup(self.target))
+                part.minutes.setdefault(minute, {})[series] = values
+        return [(part, outcome) for outcome, part in parts.items()]
+
+
+def merge(rollups: Iterable[Rollup]) -> Rollup:
+    """Return the values of one or more roll-ups of one target; the roll-ups do not change."""
+    first, *others = rollups
+    if not others:
+        return first
+    minutes: dict[datetime, dict[Series, list[float | ValueSet]]] = {}
+    for rollup in (first, *others):
+        for minute, group in rollup.minutes.items():
+            merged = minutes.setdefault(minute, defaultdict(list))
+            for series, values in group.items():
+                merged[series] += values
+    return Rollup(first.target, minutes)
+
+
+def minute_of(time: datetime) -> datetime:
+    """Return the beginning of the minute."""
+    return time.replace(second=0, microsecond=0)
+
+
+def _aggregate(values: list[float | ValueSet]) -> ValueSet:
+    if len(values) == 1:
+        value = values[0]
+        return value if isinstance(value, ValueSet) else ValueSet(value, value, value, 1)
+    try:
+        # fsum raises OverflowError rather than return infinity.
+        return ValueSet(min(values), max(values), math.fsum(values), len(values))  # type: ignore[type-var,arg-type]
+    except TypeError:  # There is a value set among them.
+        sets = [_aggregate([value]) for value in values]
+    count = sum(one.count for one in sets)
+    if count > MAX_COUNT:
+        raise OverflowError(f"count {count} is more than {MAX_COUNT}")
+    return ValueSet(
+        min(one.min for one in sets),
+        max(one.max for one in sets),
+        math.fsum(one.sum for one in sets),
+        count,
+    )

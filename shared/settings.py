@@ -1,6 +1,6 @@
 """The app settings, read once into one frozen object.
 
-Their names are a contract; the defaults stand in `DEFAULTS` and nowhere else.
+The names of the settings are a contract; the defaults are in `DEFAULTS` and nowhere else.
 """
 
 from __future__ import annotations
@@ -9,19 +9,21 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from urllib.parse import urlsplit
+from typing import TypeVar
 
 from shared.clients.credentials import CREDENTIALS
-from shared.clients.storage import Connection, resolve_connection
+from shared.clients.http import validate_url
+from shared.clients.storage import QUEUE_NAME, QUEUE_NAME_RULE, Connection, resolve_connection
 from shared.errors import ConfigurationError
-from shared.model import MAX_NAME_LENGTH, Lane, Window
-from shared.pipeline.fence import Fence
-from shared.resource_ids import checked_region, checked_resource_id
+from shared.model import MAX_NAME_LENGTH, Target, TimeWindow
+from shared.resource_ids import validate_region, validate_resource_id
 
 __all__ = ["DEFAULTS", "Settings"]
 
-# What is used where a setting is missing or empty; a setting that is not here has to be set
-# or does nothing while it is missing.
+_T = TypeVar("_T")
+
+# The values of settings that are missing or empty. A setting without a default is required, or
+# has no effect while it is missing.
 DEFAULTS: Mapping[str, str] = {
     "METRICS_SOURCES": "[]",
     "METRICS_NAMESPACE": "QueueProcessing",
@@ -35,25 +37,25 @@ DEFAULTS: Mapping[str, str] = {
     "METRICS_MAX_ACTIVE_SERIES": "50000",
 }
 
-# How Azure Functions lets an app setting replace the visibilityTimeout of host.json, and the
-# value that is there.
+# The app setting that replaces the visibilityTimeout of host.json, and the value in host.json.
+# Source: "App settings reference for Azure Functions".
 _VISIBILITY_TIMEOUT = "AzureFunctionsJobHost__extensions__queues__visibilityTimeout"
-_VISIBILITY_DEFAULT = "00:00:30"
+_DEFAULT_VISIBILITY_TIMEOUT = "00:00:30"
 
-# A series of the ten longest names and values, all escaped, must fit a body by itself.
-_LEAST_BODY_BYTES = 65_536
-# Of memory: twenty times what Azure allows, for who was allowed more.
-_MOST_ACTIVE_SERIES = 1_000_000
-# Telegraf sends up to this; what the service does beyond is not documented.
-_MOST_BODY_BYTES = 4_000_000
-# Source: "Naming Queues and Metadata".
-_QUEUE_NAME = re.compile(r"(?=.{3,63}\Z)[a-z0-9]+(?:-[a-z0-9]+)*")
-_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+# Bytes of a body. At least: a series of the ten longest names and values, all escaped. At most:
+# what Telegraf sends; the limit of the service is not documented.
+_MIN_BODY_BYTES, _MAX_BODY_BYTES = 65_536, 4_000_000
+# Series of a subscription and region: 20 times the default quota of Azure; limits the memory.
+_MAX_ACTIVE_SERIES = 1_000_000
+# Minutes. Source: an error of the service names 30 back, the documentation 5 ahead.
+_MAX_PAST_MINUTES, _MAX_FUTURE_MINUTES = 30, 5
+
+_SCOPE = re.compile(r"/subscriptions/[^/\s]+(?:/[^/\s]+)*", re.ASCII | re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What an operator decides."""
+    """The decisions of an operator."""
 
     queue: str
     dead_letter_queue: str
@@ -67,175 +69,173 @@ class Settings:
     arm_endpoint: str
     credential: str
     client_id: str | None
-    fence: Fence
-    window: Window
+    allowed_scopes: tuple[str, ...]  # Lower-case prefixes that end in a slash; none allow all.
+    time_window: TimeWindow
     max_body_bytes: int
     max_active_series: int  # Of a subscription and region.
-    own: Lane | None  # The app's own resource, where what it measures of itself belongs.
-    retry_delay: timedelta  # How long what could not be published now stays unseen.
-    environ: Mapping[str, str] = field(repr=False)  # For connections; may hold secrets.
+    own_target: Target | None  # The resource that gets the relay's metrics on itself.
+    retry_delay: timedelta  # The visibility timeout of what could not be published.
+    environ: Mapping[str, str] = field(repr=False)  # For connections; may contain secrets.
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Settings:
-        """Read the app settings. Raises ConfigurationError with name, value and what is expected.
+        """Read the app settings.
 
-        Whether METRICS_SOURCES holds good sources is for `shared.sources` to say, so that a bad
-        one does not stop the others.
+        Raises ConfigurationError with name, value and what is expected. `shared.sources` parses
+        METRICS_SOURCES, so that an invalid source does not stop the others.
         """
         read = _Reader(environ)
-        queue = read.checked("METRICS_QUEUE", _queue_name)
+        queue = read.required("METRICS_QUEUE", _parse_queue_name)
 
-        def other_queue(text: str) -> str:
-            if text == queue:  # A dead letter would be refused there, and again, for ever.
+        def parse_dead_letter_queue(text: str) -> str:
+            if text == queue:  # A dead letter would be dead-lettered again and again.
                 raise ValueError("expected another queue than METRICS_QUEUE")
-            return _queue_name(text)
+            return _parse_queue_name(text)
 
-        resource_id = read.optional("METRICS_RESOURCE_ID", checked_resource_id)
-        region = read.optional("METRICS_REGION", checked_region)
+        resource_id = read.optional("METRICS_RESOURCE_ID", validate_resource_id)
+        region = read.optional("METRICS_REGION", validate_region)
+        default_target = Target(region or "", resource_id) if resource_id else None
         return cls(
             queue=queue,
-            dead_letter_queue=read.checked(
-                "METRICS_DEAD_LETTER_QUEUE", other_queue, f"{queue}-dead-letter"
+            dead_letter_queue=read.required(
+                "METRICS_DEAD_LETTER_QUEUE", parse_dead_letter_queue, f"{queue}-dead-letter"
             ),
             storage=resolve_connection(environ, "MetricsStorage"),
-            sources=read.checked("METRICS_SOURCES", str),
+            sources=read.required("METRICS_SOURCES", str),
             resource_id=resource_id,
             region=region,
-            namespace=read.checked("METRICS_NAMESPACE", _namespace),
-            endpoint=read.checked("METRICS_ENDPOINT", _endpoint),
-            audience=read.checked("METRICS_AUDIENCE", str),
-            arm_endpoint=read.checked("METRICS_ARM_ENDPOINT", _arm_endpoint),
-            credential=read.checked("METRICS_CREDENTIAL", _credential),
+            namespace=read.required("METRICS_NAMESPACE", _parse_namespace),
+            endpoint=read.required("METRICS_ENDPOINT", _parse_endpoint),
+            audience=read.required("METRICS_AUDIENCE", str),
+            arm_endpoint=read.required("METRICS_ARM_ENDPOINT", _parse_arm_endpoint),
+            credential=read.required("METRICS_CREDENTIAL", _parse_credential),
             client_id=read.optional("AZURE_CLIENT_ID", str),
-            fence=Fence.of(read.optional("METRICS_ALLOWED_SCOPES", _scopes) or ""),
-            window=Window(
-                timedelta(minutes=read.number("METRICS_PAST_MINUTES", 1, 30)),
-                timedelta(minutes=read.number("METRICS_FUTURE_MINUTES", 0, 5)),
+            allowed_scopes=read.optional("METRICS_ALLOWED_SCOPES", _parse_scopes) or (),
+            time_window=TimeWindow(
+                timedelta(minutes=read.number("METRICS_PAST_MINUTES", 1, _MAX_PAST_MINUTES)),
+                timedelta(minutes=read.number("METRICS_FUTURE_MINUTES", 0, _MAX_FUTURE_MINUTES)),
             ),
-            max_body_bytes=read.number(
-                "METRICS_MAX_BODY_BYTES", _LEAST_BODY_BYTES, _MOST_BODY_BYTES
+            max_body_bytes=read.number("METRICS_MAX_BODY_BYTES", _MIN_BODY_BYTES, _MAX_BODY_BYTES),
+            max_active_series=read.number("METRICS_MAX_ACTIVE_SERIES", 1, _MAX_ACTIVE_SERIES),
+            own_target=_function_app(environ) or default_target,
+            retry_delay=read.required(
+                _VISIBILITY_TIMEOUT, _parse_duration, _DEFAULT_VISIBILITY_TIMEOUT
             ),
-            max_active_series=read.number("METRICS_MAX_ACTIVE_SERIES", 1, _MOST_ACTIVE_SERIES),
-            own=_function_app(environ)
-            or (Lane(region or "", resource_id) if resource_id else None),
-            retry_delay=read.duration(_VISIBILITY_TIMEOUT, _VISIBILITY_DEFAULT),
             environ=environ,
         )
 
     @property
     def arm_audience(self) -> str:
-        """The audience of tokens for ARM: its own address, or Azure's for a stand-in."""
+        """The audience of tokens for Azure Resource Manager: its URL, or Azure's locally."""
         endpoint = self.arm_endpoint
         return f"{endpoint if endpoint.startswith('https:') else DEFAULTS['METRICS_ARM_ENDPOINT']}/"
 
     def connection(self, name: str) -> Connection:
-        """The storage connection of that name. Raises ConfigurationError."""
+        """Return the storage connection of that name. Raises ConfigurationError."""
         return resolve_connection(self.environ, name)
 
 
 class _Reader:
-    """Takes settings from the environment; its errors name setting, value and what is expected."""
+    """Reads settings; its errors name setting, value and what is expected."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
 
-    def optional(self, name: str, check: Callable[[str], str], default: str = "") -> str | None:
+    def optional(self, name: str, parse: Callable[[str], _T], default: str = "") -> _T | None:
         text = self._environ.get(name, "").strip() or default or DEFAULTS.get(name, "")
         if not text:
             return None
         try:
-            return check(text)
+            return parse(text)
         except ValueError as exc:
             raise ConfigurationError(f"{name} is {text!r}: {exc}") from exc
 
-    def checked(self, name: str, check: Callable[[str], str], default: str = "") -> str:
-        value = self.optional(name, check, default)
+    def required(self, name: str, parse: Callable[[str], _T], default: str = "") -> _T:
+        value = self.optional(name, parse, default)
         if value is None:
             raise ConfigurationError(f"{name} is not set")
         return value
 
-    def number(self, name: str, least: int, most: int) -> int:
-        def check(text: str) -> str:
-            if not re.fullmatch("[0-9]{1,9}", text) or not least <= int(text) <= most:
-                raise ValueError(f"expected a whole number from {least} to {most}")
-            return text
+    def number(self, name: str, minimum: int, maximum: int) -> int:
+        def parse(text: str) -> int:
+            if re.fullmatch("[0-9]{1,9}", text) and minimum <= int(text) <= maximum:
+                return int(text)
+            raise ValueError(f"expected a whole number from {minimum} to {maximum}")
 
-        return int(self.checked(name, check))
-
-    def duration(self, name: str, default: str) -> timedelta:
-        text = self._environ.get(name, "").strip() or default
-        match = re.fullmatch("([0-9]{1,2}):([0-5][0-9]):([0-5][0-9])", text)
-        if not match:
-            raise ConfigurationError(f"{name} is {text!r}: expected hh:mm:ss")
-        hours, minutes, seconds = map(int, match.groups())
-        return timedelta(hours=hours, minutes=minutes, seconds=seconds)
+        return self.required(name, parse)
 
 
-def _function_app(environ: Mapping[str, str]) -> Lane | None:
-    """The function app as the platform describes it; not every plan names its resource group.
+def _function_app(environ: Mapping[str, str]) -> Target | None:
+    """Return the function app as the platform describes it; some plans name no resource group.
 
     Source: "Environment variables and app settings in Azure App Service".
     """
     subscription = environ.get("WEBSITE_OWNER_NAME", "").partition("+")[0]
     group, site = environ.get("WEBSITE_RESOURCE_GROUP", ""), environ.get("WEBSITE_SITE_NAME", "")
-    region = environ.get("REGION_NAME", "").replace(" ", "").lower()
+    app = f"resourceGroups/{group}/providers/Microsoft.Web/sites/{site}"
     try:
-        return Lane(
-            checked_region(region),
-            checked_resource_id(
-                f"/subscriptions/{subscription}/resourceGroups/{group}"
-                f"/providers/Microsoft.Web/sites/{site}"
-            ),
+        return Target(
+            validate_region(environ.get("REGION_NAME", "")),
+            validate_resource_id(f"/subscriptions/{subscription}/{app}"),
         )
     except ValueError:
         return None
 
 
-def _scopes(text: str) -> str:
-    Fence.of(text)
+def _parse_scopes(text: str) -> tuple[str, ...]:
+    scopes = [scope.strip().rstrip("/") for scope in text.split(",") if scope.strip()]
+    if not scopes:  # Commas alone were not meant to allow everything.
+        raise ValueError("expected prefixes of resource IDs, separated by commas")
+    for scope in scopes:
+        if not _SCOPE.fullmatch(scope):
+            raise ValueError(
+                f"{scope!a} is not a prefix of a resource ID, such as /subscriptions/… or "
+                "/subscriptions/…/resourceGroups/…"
+            )
+    return tuple(f"{scope.lower()}/" for scope in scopes)
+
+
+def _parse_queue_name(text: str) -> str:
+    if not QUEUE_NAME.fullmatch(text):
+        raise ValueError(f"expected a queue name: {QUEUE_NAME_RULE}")
     return text
 
 
-def _queue_name(text: str) -> str:
-    if not _QUEUE_NAME.fullmatch(text):
-        raise ValueError(
-            "expected a queue name: 3 to 63 lower-case letters, digits and single hyphens between"
-        )
-    return text
-
-
-def _namespace(text: str) -> str:
+def _parse_namespace(text: str) -> str:
     if len(text) > MAX_NAME_LENGTH:
         raise ValueError(f"{len(text)} characters, at most {MAX_NAME_LENGTH}")
     return text
 
 
-def _endpoint(text: str) -> str:
+def _parse_endpoint(text: str) -> str:
+    example = DEFAULTS["METRICS_ENDPOINT"]
     if "{region}" not in text:
-        raise ValueError(f"expected a URL such as {DEFAULTS['METRICS_ENDPOINT']}")
-    _check_address(text.replace("{region}", "region"), DEFAULTS["METRICS_ENDPOINT"])
-    return text.rstrip("/")
-
-
-def _arm_endpoint(text: str) -> str:
-    _check_address(text, DEFAULTS["METRICS_ARM_ENDPOINT"])
-    return text.rstrip("/")
-
-
-def _check_address(text: str, example: str) -> None:
-    """A bearer token goes there: over TLS, or to this machine."""
-    try:
-        url = urlsplit(text)
-        port = url.port
-    except ValueError as exc:
-        raise ValueError(f"expected a URL such as {example}") from exc
-    if re.search(r"[^!-~]|[?#@\\{}]", text) or port == 0 or not url.hostname:
         raise ValueError(f"expected a URL such as {example}")
-    if url.scheme != "https" and not (url.scheme == "http" and url.hostname in _LOOPBACK):
-        raise ValueError("expected https:// (http:// on the loopback interface only)")
+    _validate_base_url(text.replace("{region}", "region"), example)
+    return text.rstrip("/")
 
 
-def _credential(text: str) -> str:
+def _parse_arm_endpoint(text: str) -> str:
+    _validate_base_url(text, DEFAULTS["METRICS_ARM_ENDPOINT"])
+    return text.rstrip("/")
+
+
+def _validate_base_url(url: str, example: str) -> None:
+    """Check that a path can be appended to the URL, which then gets a token."""
+    if re.search(r"[^!-~]|[?#@\\{}]", url):
+        raise ValueError(f"expected a URL such as {example}")
+    validate_url(url, example)
+
+
+def _parse_credential(text: str) -> str:
     if text not in CREDENTIALS:
         raise ValueError(f"expected one of {', '.join(CREDENTIALS)}")
     return text
+
+
+def _parse_duration(text: str) -> timedelta:
+    match = re.fullmatch("([0-9]{1,2}):([0-5][0-9]):([0-5][0-9])", text)
+    if not match:
+        raise ValueError("expected hh:mm:ss")
+    hours, minutes, seconds = map(int, match.groups())
+    return timedelta(hours=hours, minutes=minutes, seconds=seconds)

@@ -1,61 +1,73 @@
-"""The relay's metrics on itself: a value set of each series and minute, on the app's own resource.
+"""The relay's metrics on itself, and log warnings that a flood cannot multiply.
 
-In the namespace MetricRelay; `METRICS` says what there is. They are sent past fence and guard,
-once their minute is over, and again while the store would take them. They are counted nowhere,
-and whatever becomes of them is no failure of what they measure.
+The metrics are value sets by series and minute, on the app's own resource, in the namespace
+MetricRelay. They are sent when their minute is over, and again while the store would take them.
+They count nowhere, and are not subject to allowed scopes and series limit.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from shared.batch import batches
-from shared.log_limit import LogLimit
-from shared.model import Dimensions, Lane, Point, Series, Status, Verdict
-from shared.publisher.batcher import Submit
+from shared.model import (
+    Dimensions,
+    Outcome,
+    Rollup,
+    Series,
+    Status,
+    Target,
+    ValueSet,
+    minute_of,
+)
+from shared.text import plural
 
-__all__ = ["METRICS", "NAMESPACE", "Record", "Telemetry", "unrecorded"]
+__all__ = ["METRICS", "NAMESPACE", "LogLimiter", "Record", "Telemetry", "ignore"]
 
 LOG = logging.getLogger(__name__)
 
 NAMESPACE = "MetricRelay"
 
-# Metric -> what it is, its unit, and its dimensions.
+# Metric -> description, unit, dimensions.
 METRICS: Mapping[str, str] = {
     "MessagesDrained": "messages settled",
     "PointsPublished": "points that the store accepted",
-    "PointsDeferred": "points that have to wait, each time they have to",
+    "PointsDeferred": "points that are retried later, each time they are",
     "PointsRejected": "points and unreadable parts of messages that were dead-lettered, by Reason",
     "PublishLatency": "seconds from enqueueing a message to its publication",
     "Posts": "requests to the store, by Status",
     "PostDuration": "seconds that a request took, by Status",
-    "BatchSize": "points in a request",
+    "BatchSize": "samples in a request",
     "ActiveSeries": "active series, by Subscription and Region",
     "SampleDuration": "seconds that a sample took, by Source",
-    "SamplePoints": "points that it gave, by Source",
-    "SampleErrors": "what of it could not be had, by Source",
+    "SamplePoints": "points of a sample, by Source",
+    "SampleErrors": "errors of a sample, by Source",
 }
 
 Record = Callable[..., None]
 """record(metric, value, **dimensions): adds a value to the metric's current minute."""
 
 Gauges = Callable[[], Iterable[tuple[str, float, dict[str, str]]]]
+"""Returns metric, value and dimensions of what is measured once a minute."""
 
 _MINUTE = timedelta(minutes=1)
-# Points that wait to be sent again; those of a minute are some tens.
-_MOST_KEPT = 5_000
-
-_Key = tuple[datetime, str, Dimensions]
-
-
-def unrecorded(metric: str, value: float, **dimensions: str) -> None:
-    """What records where nothing is to be recorded."""
+# Roll-ups that wait to be sent again: one a minute, and those of sources.
+MAX_KEPT = 1_000
+# Seconds, and lines of each kind that are logged in them.
+LOG_INTERVAL = 60.0
+MAX_LOG_LINES = 10
 
 
-class _ValueSet:
+def ignore(metric: str, value: float, **dimensions: str) -> None:
+    """Record nothing."""
+
+
+class _Accumulator:
+    """The samples of one series and minute so far."""
+
     __slots__ = ("count", "max", "min", "sum")
 
     def __init__(self, value: float) -> None:
@@ -69,103 +81,168 @@ class _ValueSet:
 
 
 class Telemetry:
-    """Records on the event loop that it is used on; without a lane it records nothing."""
+    """Records on the event loop that uses it; without a target it records nothing."""
 
     def __init__(
         self,
-        lane: Lane | None,
-        submit: Submit,
+        target: Target | None,
+        submit: Callable[[Sequence[Rollup]], Awaitable[list[tuple[Rollup, Outcome]]]],
         *,
         gauges: Gauges = tuple,
-        keep: timedelta = timedelta(minutes=20),
+        past: timedelta = timedelta(minutes=20),
         clock: Callable[[], datetime],
     ) -> None:
-        """`keep` is how old a value may become while it cannot be sent."""
-        self._lane = lane
+        """`past` is how old a value may become before it is dropped."""
+        self._target = target
         self._submit = submit
         self._gauges = gauges
-        self._keep = keep
+        self._past = past
         self._clock = clock
-        self._values: dict[_Key, _ValueSet] = {}
-        self._kept: list[Point] = []
+        self._values: dict[tuple[datetime, str, Dimensions], _Accumulator] = {}
+        self._kept: list[Rollup] = []
         self._timer: asyncio.TimerHandle | None = None
         self._running: set[asyncio.Task[None]] = set()
-        self._warnings = LogLimit(LOG)
+        self._warnings = LogLimiter(LOG)
 
     def record(self, metric: str, value: float, **dimensions: str) -> None:
         """Add a value to the metric's current minute; it is sent within a minute."""
-        if self._lane is None:
+        if self._target is None:
             return
         now = self._clock()
-        minute = now.replace(second=0, microsecond=0)
-        pairs = tuple(sorted(dimensions.items()))
-        held = self._values.get((minute, metric, pairs))
-        if held is None:
-            self._values[minute, metric, pairs] = _ValueSet(value)
-            self._send_at(minute + _MINUTE, now)
+        key = minute_of(now), metric, tuple(sorted(dimensions.items()))
+        known = self._values.get(key)
+        if known is None:
+            self._values[key] = _Accumulator(value)
+            self._send_at(key[0] + _MINUTE, now)
         else:
-            held.add(value)
+            known.add(value)
 
-    def report(self, points: Sequence[Point]) -> None:
-        """Send these points soon, whatever becomes of them: nobody waits for that."""
-        self._start(points)
+    def report(self, rollup: Rollup) -> None:
+        """Send a roll-up in the background."""
+        self._start(rollup)
 
-    async def send(self, points: Sequence[Point] = ()) -> None:
-        """Send these points, what was recorded in minutes that are over, and what was kept."""
+    async def send(self, *rollups: Rollup) -> None:
+        """Send these roll-ups, the minutes that are over, and what was deferred. Never raises."""
         try:
-            points = [*self._kept, *points, *self._over()]
+            waiting = [*self._kept, *rollups, *self._finished_minutes()]
             self._kept = []
-            verdicts = await self._submit(batches(points)) if points else []
+            results = await self._submit(waiting) if waiting else []
         except Exception:
-            LOG.exception("Self-metrics were not sent")
-            verdicts = []
-        self._keep_deferred(verdicts)
+            LOG.exception("Unexpected error while sending the relay's own metrics")
+            results = []
+        for rollup, outcome in results:
+            if outcome.status is not Status.PUBLISHED:
+                text = f"{plural(rollup.points, 'value')}: {outcome.detail}"
+                kind = f"own metrics {outcome.status}"
+                self._warnings.warn(kind, rollup.points, text)
+            if outcome.status is Status.DEFERRED:
+                self._keep(rollup)
+        if self._kept:
+            now = self._clock()
+            self._send_at(now + _MINUTE, now)
 
-    def _over(self) -> list[Point]:
-        """Take out what was recorded in minutes that are over, with the gauges as they are now."""
-        if self._lane is None or not self._values:
+    def _keep(self, rollup: Rollup) -> None:
+        """Keep what is deferred, without the minutes that the store would no longer take."""
+        oldest = self._clock() - self._past
+        minutes = {minute: one for minute, one in rollup.minutes.items() if minute > oldest}
+        if minutes:
+            self._kept.append(Rollup(rollup.target, minutes))
+        del self._kept[:-MAX_KEPT]
+
+    def _finished_minutes(self) -> list[Rollup]:
+        """Take out the minutes that are over, with the gauges as they are now."""
+        if self._target is None or not self._values:
             return []
         now = self._clock()
-        over = [key for key in self._values if key[0] < now.replace(second=0, microsecond=0)]
-        if over:
-            newest = max(minute for minute, _, _ in over)
-            for metric, value, dimensions in self._gauges():
-                key = (newest, metric, tuple(sorted(dimensions.items())))
-                self._values[key] = _ValueSet(value)
-                over.append(key)
-        points = [self._point(self._lane, key, self._values.pop(key)) for key in over]
+        finished = [key for key in self._values if key[0] < minute_of(now)]
+        rollup = Rollup(self._target)
+        for minute, metric, dimensions in finished:
+            found = self._values.pop((minute, metric, dimensions))
+            values = ValueSet(found.min, found.max, found.sum, found.count)
+            rollup.add(minute, Series.of(NAMESPACE, metric, dimensions), values)
+        if finished:
+            newest = max(minute for minute, _, _ in finished)
+            for metric, value, given in self._gauges():
+                series = Series.of(NAMESPACE, metric, tuple(sorted(given.items())))
+                rollup.add(newest, series, value)
         if self._values:
             self._send_at(min(minute for minute, _, _ in self._values) + _MINUTE, now)
-        return points
-
-    def _point(self, lane: Lane, key: _Key, held: _ValueSet) -> Point:
-        minute, metric, pairs = key
-        series = Series.of(NAMESPACE, metric, pairs)
-        return Point(lane, series, minute, held.min, held.max, held.sum, held.count)
-
-    def _keep_deferred(self, verdicts: Iterable[Verdict]) -> None:
-        now = self._clock()
-        for verdict in verdicts:
-            if verdict.status is Status.REJECTED:
-                self._warnings.warn("self-metrics refused", len(verdict.points), verdict.detail)
-            elif verdict.status is Status.DEFERRED:
-                self._warnings.warn("self-metrics deferred", len(verdict.points), verdict.detail)
-                self._kept += [one for one in verdict.points if now - one.time < self._keep]
-        del self._kept[:-_MOST_KEPT]
-        if self._kept:
-            self._send_at(now + _MINUTE, now)
+        return [rollup] if finished else []
 
     def _send_at(self, moment: datetime, now: datetime) -> None:
         if self._timer is None:
             seconds = max(0.0, (moment - now).total_seconds())
-            self._timer = asyncio.get_running_loop().call_later(seconds, self._due)
+            self._timer = asyncio.get_running_loop().call_later(seconds, self._on_timer)
 
-    def _due(self) -> None:
+    def _on_timer(self) -> None:
         self._timer = None
         self._start()
 
-    def _start(self, points: Sequence[Point] = ()) -> None:
-        # The loop holds its tasks weakly: one that nobody else holds may vanish.
-        task = asyncio.get_running_loop().create_task(self.send(points))
+    def _start(self, *rollups: Rollup) -> None:
+        # The loop holds its tasks weakly: one that nothing else holds may vanish.
+        task = asyncio.get_running_loop().create_task(self.send(*rollups))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
+
+
+class _Interval:
+    """The lines of one kind since a moment."""
+
+    def __init__(self, end: float) -> None:
+        self.end = end
+        self.lines = 0
+        self.held_lines = 0
+        self.held_count = 0
+
+
+class LogLimiter:
+    """Logs the first warnings of each kind in a minute, then how many more there were."""
+
+    def __init__(
+        self,
+        log: logging.Logger,
+        *,
+        interval: float = LOG_INTERVAL,
+        max_lines: int = MAX_LOG_LINES,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._log = log
+        self._length = interval
+        self._max_lines = max_lines
+        self._clock = clock
+        self._intervals: dict[str, _Interval] = {}
+
+    def warn(self, kind: str, count: int, text: str) -> None:
+        """Log a warning of a kind that concerns `count` points; there are few kinds."""
+        interval = self._intervals.get(kind)
+        if interval is None or self._clock() >= interval.end:
+            self._close(kind)
+            interval = self._intervals[kind] = _Interval(self._clock() + self._length)
+        if interval.lines < self._max_lines:
+            interval.lines += 1
+            self._log.warning("%s: %s", _sentence_case(kind), text)
+            return
+        if not interval.held_lines:
+            wait = max(0.0, interval.end - self._clock())
+            asyncio.get_running_loop().call_later(wait, self._close, kind, interval)
+        interval.held_lines += 1
+        interval.held_count += count
+
+    def _close(self, kind: str, interval: _Interval | None = None) -> None:
+        """Log what was held back, unless a newer interval has begun."""
+        current = self._intervals.get(kind)
+        if current is None or interval not in (None, current):
+            return
+        del self._intervals[kind]
+        if current.held_lines:
+            self._log.warning(
+                "%s: %d more warnings in the last %g s, about %d points",
+                _sentence_case(kind),
+                current.held_lines,
+                self._length,
+                current.held_count,
+            )
+
+
+def _sentence_case(text: str) -> str:
+    return text[:1].upper() + text[1:]

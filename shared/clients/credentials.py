@@ -1,4 +1,4 @@
-"""The app's identity and the tokens it gets, through the real azure-identity."""
+"""The identity of the app, through azure-identity, and a cache of its tokens."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shared.errors import TokenError
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken, TokenCredential
 
-__all__ = ["CREDENTIALS", "CREDENTIAL_OPTIONS", "Tokens", "make_credential"]
+__all__ = ["CREDENTIALS", "CREDENTIAL_OPTIONS", "TokenCache", "make_credential", "request_token"]
 
 # METRICS_CREDENTIAL -> class of azure.identity.
 CREDENTIALS = {
@@ -21,23 +21,23 @@ CREDENTIALS = {
     "environment": "EnvironmentCredential",
     "azure_cli": "AzureCliCredential",
 }
-# Seconds before its end at which a token is replaced; azure-core's policy has the same.
-_REFRESH_BEFORE = 300
-# Seconds until a replacement that was not to be had is asked for again; and a first token.
-_REFRESH_PAUSE = 30
-_FAILURE_PAUSE = 15
-# Seconds, and tries after the first: the identity endpoint is next door, or not there at all, and
-# a sample has half a minute.
+# Seconds, and retries: the identity endpoint is on the same host, and a sample has 35 s.
 CREDENTIAL_OPTIONS: dict[str, Any] = {
     "connection_timeout": 5,
     "read_timeout": 10,
     "retry_total": 1,
 }
-_SENDABLE = re.compile(r"[!-~]+")
+# Seconds before its expiry at which a token is replaced; the same as in azure-core.
+_REFRESH_BEFORE = 300
+# Seconds after a failure until the next request: with a token that is still valid, and without.
+_REFRESH_RETRY = 30
+_FAILURE_RETRY = 15
+# What a header can hold.
+_TOKEN = re.compile(r"[!-~]+")
 
 
 def make_credential(kind: str, client_id: str | None) -> TokenCredential:
-    """A new credential, with nothing remembered; `kind` is a key of CREDENTIALS."""
+    """Return a new credential without cached tokens; `kind` is a key of CREDENTIALS."""
     import azure.identity
 
     if kind == "managed_identity":
@@ -46,67 +46,95 @@ def make_credential(kind: str, client_id: str | None) -> TokenCredential:
     return credential
 
 
-class Tokens:
-    """Bearer tokens for one audience, asked for once and used until shortly before their end.
+def request_token(credential: TokenCredential, scope: str) -> AccessToken:
+    """Return a token of a credential. Raises TokenError, whatever the credential raises."""
+    name = type(credential).__name__
+    try:
+        token = credential.get_token(scope)
+        valid = _TOKEN.fullmatch(token.token)
+    except Exception as exc:
+        raise TokenError(f"{name}: {_text_of(exc)}") from exc
+    if not valid:  # The text of requests would contain it.
+        raise TokenError(f"{name}: the token has characters that a header cannot hold")
+    return token
 
-    Safe to use from several threads; they wait for one request instead of making one each.
+
+class TokenCache:
+    """Bearer tokens for one audience, requested once and kept until shortly before their expiry.
+
+    Safe to use from several threads; they wait for one request instead of sending one each.
     """
 
     def __init__(
         self,
-        credential: Callable[[], TokenCredential],
+        make_credential: Callable[[], TokenCredential],
         audience: str,
+        *,
         clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._make = credential
+        """`clock` returns seconds since 1970, as `expires_on` does; `monotonic` is for waits."""
+        self._make_credential = make_credential
         self._clock = clock
+        self._monotonic = monotonic
         # The audience keeps its trailing slash: https://monitoring.azure.com//.default.
         self._scope = f"{audience}/.default"
         self._lock = threading.Lock()
         self._credential: TokenCredential | None = None
         self._token: AccessToken | None = None
-        self._refresh_at = 0.0  # By the clock.
-        self._failure: tuple[float, str] | None = None  # Until when it is remembered.
+        self._failure = ""
+        self._retry_at = monotonic()  # No request before, after a failure.
 
     def get(self) -> str:
-        """The current token. Raises TokenError when there is none to be had."""
+        """Return the current token. Raises TokenError."""
         with self._lock:
-            token = self._token
-            if self._failure is not None and self._clock() < self._failure[0]:
-                raise TokenError(self._failure[1])
-            if token is None or self._clock() >= self._refresh_at:
-                token = self._token = self._ask(token)
-            return token.token
+            may_request = self._monotonic() >= self._retry_at
+            if self._token is None and not may_request:
+                raise TokenError(self._failure)
+            if self._token is None or (may_request and self._lifetime(self._token) <= 0):
+                self._token = self._request()
+            return self._token.token
 
     def discard(self, refused: str) -> None:
-        """Forget a token that was refused, so that the next one is new.
+        """Forget a token that a service refused, so that the next one is new.
 
-        azure-identity keeps tokens too and would give the same one again, so the credential goes
-        with it. A token that was replaced meanwhile stays.
+        azure-identity would return the same token from its own cache, so the credential is
+        replaced too. A token that has replaced the refused one stays.
         """
         with self._lock:
             if self._token is not None and self._token.token == refused:
                 self._token = self._credential = None
+                self._retry_at = self._monotonic()
 
-    def _ask(self, current: AccessToken | None) -> AccessToken:
-        from azure.core.exceptions import AzureError
-
+    def _request(self) -> AccessToken:
+        """Return a new token, or the current one if there is no new one and it is still valid."""
         try:
             if self._credential is None:
-                self._credential = self._make()
-            token = self._credential.get_token(self._scope)
-            if not _SENDABLE.fullmatch(token.token):
-                # The header would be refused with a text that quotes it.
-                raise ValueError("it gave a token that no header can hold")  # noqa: TRY301
-        except (AzureError, ValueError) as exc:
-            if current is not None and current.expires_on > self._clock():
-                self._refresh_at = min(self._clock() + _REFRESH_PAUSE, current.expires_on)
+                self._credential = self._new_credential()
+            return request_token(self._credential, self._scope)
+        except TokenError as exc:
+            now, current = self._monotonic(), self._token
+            if current is not None and (left := self._lifetime(current, 0)) > 0:
+                self._retry_at = now + min(_REFRESH_RETRY, left)
                 return current
-            name = "no credential" if self._credential is None else type(self._credential).__name__
-            why = f"{name}: {exc}"
-            self._token = None
-            self._failure = (self._clock() + _FAILURE_PAUSE, why)
-            raise TokenError(why) from exc
-        self._failure = None
-        self._refresh_at = token.expires_on - _REFRESH_BEFORE
-        return token
+            self._token, self._failure = None, str(exc)
+            self._retry_at = now + _FAILURE_RETRY
+            raise
+
+    def _new_credential(self) -> TokenCredential:
+        try:
+            return self._make_credential()
+        except Exception as exc:
+            raise TokenError(f"the credential cannot be created: {_text_of(exc)}") from exc
+
+    def _lifetime(self, token: AccessToken, margin: float = _REFRESH_BEFORE) -> float:
+        return token.expires_on - margin - self._clock()
+
+
+def _text_of(exc: Exception) -> str:
+    """Return what azure-identity says; for an odd answer it raises whatever its parsing does."""
+    from azure.core.exceptions import AzureError
+
+    if isinstance(exc, AzureError | OSError | ValueError):
+        return str(exc)
+    return f"the identity endpoint returned an unexpected answer ({type(exc).__name__}: {exc})"

@@ -1,4 +1,4 @@
-"""Until when something may take, handed down to whatever is waited for on the way."""
+"""A deadline that is handed down to everything that waits."""
 
 from __future__ import annotations
 
@@ -16,5 +16,5 @@ class Deadline:
         self._end = clock() + seconds
 
     def left(self) -> float:
-        """Seconds until then; 0 once it has passed."""
+        """Return the seconds that are left; 0 once the deadline has passed."""
         return max(0.0, self._end - self._clock())

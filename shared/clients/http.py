@@ -1,38 +1,67 @@
-"""What every request to Azure has in common: sessions, bearer tokens, the shape of errors."""
+"""What all HTTP requests share: sessions, bearer tokens, bodies, and the shape of errors."""
 
 from __future__ import annotations
 
 import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
-if TYPE_CHECKING:
+from shared.clients.deadline import Deadline
+from shared.errors import RelayError
+
+if TYPE_CHECKING:  # Slow to import: loaded when the first session is opened.
     import requests
 
-__all__ = ["MOST_TEXT", "Anonymous", "Bearer", "TokenSource", "error_of", "open_session"]
+__all__ = [
+    "MAX_ERROR_TEXT",
+    "BearerAuth",
+    "HttpError",
+    "NoAuth",
+    "TokenSource",
+    "open_session",
+    "parse_error",
+    "parse_retry_after",
+    "read_body",
+    "translate_errors",
+    "validate_url",
+]
 
-# urllib3 warns of a header that it cannot read with the whole address, keys in its query included;
-# and the SDKs of what is an error here as well.
+# Characters that are kept of an error's text; those of Azure are shorter.
+MAX_ERROR_TEXT = 1000
+# Bytes that are read at once.
+_CHUNK_SIZE = 65_536
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+
+# urllib3 logs a warning with the whole URL, keys included, for a header that it cannot parse; the
+# SDKs of Azure log warnings for what is an error here as well.
 for _name in ("urllib3", "azure"):
     logging.getLogger(_name).setLevel(logging.ERROR)
 
-# Characters of an error's text that are kept; the service's own are shorter.
-MOST_TEXT = 1000
+
+class HttpError(RelayError):
+    """A request got no usable response; the text says why and contains no query string."""
 
 
 class TokenSource(Protocol):
-    """Where bearer tokens come from; raises TokenError."""
+    """Returns bearer tokens for one audience."""
 
     def get(self) -> str:
-        """The current token."""
+        """Return the current token. Raises TokenError."""
 
     def discard(self, refused: str) -> None:
-        """Forget a token that was refused."""
+        """Forget a token that a service refused."""
 
 
-class Bearer:
-    """Sets the header itself: requests would let a .netrc replace one given in `headers`."""
+class BearerAuth:
+    """Set the Authorization header; one in `headers` would lose against a .netrc file."""
 
     def __init__(self, token: str) -> None:
         self._token = token
@@ -42,36 +71,117 @@ class Bearer:
         return request
 
 
-class Anonymous:
-    """Sends no credential: requests would look for one in a .netrc."""
+class NoAuth:
+    """Send no credential; without it, requests looks for one in a .netrc file."""
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         return request
 
 
 def open_session(connections: int) -> requests.Session:
-    """A session that keeps up to `connections` connections to each host open.
+    """Return a session that keeps up to `connections` connections to each host open.
 
-    A redirect is an answer like any other to it; a body is never read without being asked for.
+    It keeps no cookies, follows no redirects, and sends plain http:// past every proxy.
     """
-    from shared.clients.session import WatchedSession
+    import requests
+    from requests.adapters import HTTPAdapter
 
-    return WatchedSession(connections)
+    class Session(requests.Session):
+        def get_redirect_target(self, resp: requests.Response) -> None:
+            """Return None: for a target, requests reads the whole body, even if not followed."""
+
+        def merge_environment_settings(
+            self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any
+        ) -> Any:
+            """Use no proxy for plain http://, which is for the loopback interface only."""
+            settings = super().merge_environment_settings(url, proxies, stream, verify, cert)
+            if urlsplit(url).scheme == "http":
+                settings["proxies"] = {}
+            return settings
+
+    session = Session()
+    adapter = HTTPAdapter(pool_connections=64, pool_maxsize=connections)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    # A cookie of one host must not return to it with the token of another identity.
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    return session
 
 
-def error_of(body: bytes) -> tuple[str, str]:
-    """Code and message of a refusal, in whichever of its shapes a service of Azure sent it."""
+@contextmanager
+def translate_errors() -> Iterator[None]:
+    """Raise HttpError for everything that requests and urllib3 raise.
+
+    RequestException is an OSError, as is the error for a missing CA bundle; a UnicodeError for
+    the password of a proxy is a ValueError.
+    """
+    import urllib3
+
+    try:
+        yield
+    except (OSError, ValueError, urllib3.exceptions.HTTPError) as exc:
+        text = re.sub(r"\?\S+", "?…", str(exc))
+        raise HttpError(f"{type(exc).__name__}: {text}"[:MAX_ERROR_TEXT]) from exc
+
+
+@translate_errors()
+def read_body(response: requests.Response, max_bytes: int, deadline: Deadline) -> bytes:
+    """Return the decompressed body of a response that was requested with `stream=True`.
+
+    Raises HttpError if it has more than `max_bytes`, if the deadline passes between two chunks,
+    or if the connection or the compression breaks.
+    """
+    body = bytearray()
+    # read1 returns what has arrived: a body that is too long or too slow is noticed early.
+    while chunk := response.raw.read1(_CHUNK_SIZE, decode_content=True):
+        body += chunk
+        if len(body) > max_bytes:
+            raise HttpError(f"the response has more than {max_bytes:,} bytes")
+        if not deadline.left():
+            raise HttpError("the response was not complete before the deadline")
+    return bytes(body)
+
+
+def parse_error(body: bytes) -> tuple[str, str]:
+    """Return code and message of an error response of Azure, or no code and the body as text."""
     try:
         document: Any = msgspec.json.decode(body)
         error = document["error"]
         code, message = str(error.get("code") or ""), str(error.get("message") or "")
-        return code[:MOST_TEXT], message.strip()[:MOST_TEXT]
-    except (
-        msgspec.DecodeError,
-        ValueError,
-        LookupError,
-        TypeError,
-        AttributeError,
-        RecursionError,
-    ):
-        return "", body.decode(errors="replace").strip()[:MOST_TEXT]
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        code, message = "", body.decode(errors="replace")
+    return code[:MAX_ERROR_TEXT], message.strip()[:MAX_ERROR_TEXT]
+
+
+def parse_retry_after(header: str | None, now: datetime) -> float | None:
+    """Return the seconds of a Retry-After header: a number, or until a date (RFC 9110, 10.2.3).
+
+    Return None if the header is missing or invalid; the result is never negative.
+    """
+    if header is None:
+        return None
+    text = header.strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:9])
+    try:
+        date = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    return None if date.tzinfo is None else max(0.0, (date - now).total_seconds())
+
+
+def validate_url(url: str, example: str = "https://host.example") -> SplitResult:
+    """Return the parts of a URL that may get a token: https://, or http:// on this machine.
+
+    Raises ValueError with what is expected.
+    """
+    try:
+        parts = urlsplit(url)
+        valid = parts.hostname and parts.port != 0 and parts.username is None
+    except ValueError:
+        valid = False
+    if not valid:
+        raise ValueError(f"expected a URL such as {example}")
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+        raise ValueError("expected https:// (http:// on the loopback interface only)")
+    return parts

@@ -1,4 +1,4 @@
-"""A limit on what the relay asks of one account: so many requests at once, and a second."""
+"""Limit the concurrent requests, and the requests per second, to one account."""
 
 from __future__ import annotations
 
@@ -10,125 +10,134 @@ from contextlib import contextmanager
 from typing import Generic, NamedTuple, TypeVar
 
 from shared.clients.deadline import Deadline
-from shared.errors import LateError
+from shared.errors import DeadlineError
 
-__all__ = ["Answer", "Gate"]
+__all__ = ["ItemResult", "RateLimiter"]
 
-_T = TypeVar("_T")
+_Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
-# Seconds that a service may keep the gate closed; a wrong Retry-After must not end a source.
-_LONGEST_CLOSED = 600.0
+# Seconds that a service may ask to wait; a wrong Retry-After must not stop a source for long.
+MAX_PAUSE = 600.0
 
 
-class Answer(NamedTuple, Generic[_T, _Result]):
-    """What was there of one item in time."""
+class ItemResult(NamedTuple, Generic[_Item, _Result]):
+    """The results of one item that came before the deadline."""
 
-    item: _T
+    item: _Item
     results: list[_Result]
-    whole: bool
+    complete: bool
 
 
-class Gate:
-    """Shared by all that asks one account, from whatever thread."""
+class RateLimiter:
+    """Shared by everything that sends requests to one account, from any thread."""
 
     def __init__(
         self,
         *,
-        at_once: int,
+        max_concurrent: int,
         per_second: float,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._at_once = at_once
-        self._slots = threading.BoundedSemaphore(at_once)
+        self._max_concurrent = max_concurrent
+        self._slots = threading.BoundedSemaphore(max_concurrent)
         self._interval = 1 / per_second
-        # What was not asked for while it was idle may be asked for at once.
+        # After idle time, the requests of one second may start at once.
         self._burst = max(per_second, 1.0) * self._interval
         self._clock = clock
         self._sleep = sleep
         self._lock = threading.Lock()
         self._next = clock()
-        self._closed_until = clock()
-        self._limits = f"at most {at_once} requests at once and {per_second:g} a second"
-        self._why_closed = ""
+        self._paused_until = clock()
+        self._pause_reason = ""
+        self._limits = (
+            f"the rate limit is {per_second:g} requests per second, {max_concurrent} at a time"
+        )
 
     @contextmanager
-    def turn(self, until: Deadline) -> Iterator[None]:
-        """One request's turn, waited for. Raises LateError once it is known to come too late."""
-        self._pace(until)
-        if not self._slots.acquire(timeout=until.left()):
-            raise LateError(self._limits)
+    def acquire(self, deadline: Deadline) -> Iterator[None]:
+        """Wait until a request may start, and count it as running in the block.
+
+        Raises DeadlineError as soon as it is known that the deadline would pass first.
+        """
+        self._wait_for_rate(deadline)
+        if not self._slots.acquire(timeout=deadline.left()):
+            raise DeadlineError(self._limits)
         try:
             yield
         finally:
             self._slots.release()
 
-    def close(self, seconds: float, why: str) -> None:
-        """Let nothing through for so long: the service asked for that."""
+    def pause(self, seconds: float, why: str) -> None:
+        """Start no request for some seconds; `why` is the text of the errors until then."""
         with self._lock:
-            end = self._clock() + min(seconds, _LONGEST_CLOSED)
-            if end > self._closed_until:
-                self._closed_until, self._why_closed = end, why
+            end = self._clock() + min(seconds, MAX_PAUSE)
+            if end > self._paused_until:
+                self._paused_until, self._pause_reason = end, why
 
-    def each(
+    def map(
         self,
-        function: Callable[[_T], Iterable[_Result]],
-        items: Sequence[_T],
-        until: Deadline,
+        function: Callable[[_Item], Iterable[_Result]],
+        items: Sequence[_Item],
+        deadline: Deadline,
         what: str,
-    ) -> Iterator[Answer[_T, _Result]]:
-        """Yield what the function gives for each item, in order; it takes its turns by itself.
+    ) -> Iterator[ItemResult[_Item, _Result]]:
+        """Yield the results of the function for each item, in order, until the deadline.
 
-        What an item gave before the deadline is yielded even if it did not come to its end. What
-        hangs is left to its own time-outs. Raises, after the last item, what the function raised,
-        or LateError when items are missing; `what` names them in it.
+        The function calls `acquire` itself. Results that came before the deadline count even if
+        the item is not complete; a call that hangs is left to its own time-outs. After the last
+        item, raises what the function raised, or DeadlineError if items are not complete; `what`
+        is their noun in its text.
         """
-        # Threads of its own: what hangs in those of one caller holds up no other.
-        threads = ThreadPoolExecutor(self._at_once, thread_name_prefix="gate")
+        # Threads of its own: calls of one caller that hang do not hold up another.
+        threads = ThreadPoolExecutor(self._max_concurrent, thread_name_prefix="rate-limiter")
         found: list[list[_Result]] = [[] for _ in items]
-        running = [
+        calls = [
             threads.submit(_collect, function, item, results)
             for item, results in zip(items, found, strict=True)
         ]
-        wait(running, timeout=until.left())
+        wait(calls, timeout=deadline.left())
         threads.shutdown(wait=False, cancel_futures=True)
-        missing, why, broke = 0, "no answer yet", None
-        for item, results, future in zip(items, found, running, strict=True):
+        missing, why, error = 0, "no response yet", None
+        for item, results, call in zip(items, found, calls, strict=True):
             # A future that was cancelled is done.
-            whole = future.done() and not future.cancelled()
-            failure = future.exception() if whole else None
-            if isinstance(failure, LateError):
-                whole, why = False, str(failure)
-            elif failure is not None:
-                broke = broke or failure
-            missing += not whole
-            yield Answer(item, list(results), whole)
-        if broke is not None:
-            raise broke
+            complete = call.done() and not call.cancelled()
+            raised = call.exception() if complete else None
+            if isinstance(raised, DeadlineError):
+                complete, why = False, str(raised)
+            elif raised is not None:
+                error = error or raised
+            missing += not complete
+            yield ItemResult(item, list(results), complete)
+        if error is not None:
+            raise error
         if missing:
-            raise LateError(f"{missing} of {len(items)} {what} not read in time: {why}")
+            raise DeadlineError(
+                f"{missing} of {len(items)} {what} not read before the deadline: {why}"
+            )
 
-    def _pace(self, until: Deadline) -> None:
-        """Wait for what the rate allows, and until the gate is open."""
+    def _wait_for_rate(self, deadline: Deadline) -> None:
         while True:
             with self._lock:
-                now, left = self._clock(), until.left()
-                turn = max(self._next, now - self._burst) + self._interval
-                closed = self._closed_until > now
-                if closed:
-                    turn = max(turn, self._closed_until)
-                if not left or turn - now > left:
-                    raise LateError(self._why_closed if closed else self._limits)
-                self._next = turn
-            if turn > now:
-                self._sleep(turn - now)
+                now, left = self._clock(), deadline.left()
+                start = max(self._next, now - self._burst) + self._interval
+                paused = self._paused_until > now
+                if paused:
+                    start = max(start, self._paused_until)
+                if not left or start - now > left:
+                    raise DeadlineError(self._pause_reason if paused else self._limits)
+                self._next = start
+            if start > now:
+                self._sleep(start - now)
             with self._lock:
-                if self._closed_until <= self._clock():
+                if self._paused_until <= self._clock():
                     return
-            # It was closed meanwhile: this turn has passed.
+            # A pause began during the wait: try again after it.
 
 
-def _collect(function: Callable[[_T], Iterable[_Result]], item: _T, results: list[_Result]) -> None:
+def _collect(
+    function: Callable[[_Item], Iterable[_Result]], item: _Item, results: list[_Result]
+) -> None:
     for result in function(item):
-        results.append(result)  # noqa: PERF402 (what came before a failure is kept)
+        results.append(result)  # noqa: PERF402 (results before an error are kept)

@@ -1,56 +1,75 @@
-"""Storage connections by the Functions convention: a name stands for one or several settings.
+"""Storage queues: connections by the Functions convention, and sending to a queue.
 
-`NAME` is a connection string; or `NAME__queueServiceUri` (or `NAME__accountName`) with
-`NAME__credential` and `NAME__clientId` is an identity.
+A connection `NAME` is a connection string; or `NAME__queueServiceUri` (or `NAME__accountName`)
+with `NAME__credential` and `NAME__clientId` names an account and an identity.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+import contextlib
+import re
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from shared.clients.credentials import CREDENTIAL_OPTIONS
 from shared.errors import ConfigurationError
 
-if TYPE_CHECKING:  # The SDKs are slow to import and are loaded by the first connection opened.
+if TYPE_CHECKING:  # Slow to import: loaded when the first connection is opened.
     from azure.core.credentials import TokenCredential
-    from azure.storage.queue import QueueServiceClient
+    from azure.storage.queue import QueueClient, QueueServiceClient
 
 __all__ = [
+    "NO_EXPIRY",
+    "QUEUE_NAME",
+    "QUEUE_NAME_RULE",
     "Connection",
-    "Patience",
+    "Queue",
+    "StorageRetry",
     "account_client",
     "may_be_secret",
-    "open_connection",
+    "message_text",
+    "open_queue_service",
     "resolve_connection",
 ]
 
-# Source: "Use the Azurite emulator", well-known storage account and key; no secret.
+# Source: "Naming Queues and Metadata".
+QUEUE_NAME = re.compile(r"(?=.{3,63}\Z)[a-z0-9]+(?:-[a-z0-9]+)*")
+QUEUE_NAME_RULE = "3 to 63 lower-case letters, digits and single hyphens between"
+# Time to live of a message; the default is seven days.
+NO_EXPIRY = -1
+# Seconds.
+_CONNECT_TIMEOUT = 5
+# Source: "Use the Azurite emulator", well-known storage account and key; not a secret.
 _AZURITE = (
     "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;"
     "AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==;"
     "QueueEndpoint=http://127.0.0.1:10001/devstoreaccount1;"
 )
-# Seconds. The SDK's own default waits 15 s before its first retry, which is half of what an
-# invocation has before its message is better seen again.
-_CONNECT_TIMEOUT = 5
+# XML 1.0, in which a message is sent, cannot hold these two; JSON has escapes for them.
+_NOT_IN_XML = re.compile("[\ufffe\uffff]")
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """How long a request to storage is waited for, and tried again."""
+class StorageRetry:
+    """How long a request to storage may take, and how often it is retried."""
 
-    retries: int = 3  # The waits grow: 1, 3, 5, 9, 17 s, each up to 3 s more or less.
+    # The waits grow: 1, 3, 5, 9, 17 s, each up to 3 s more or less. The SDK waits 15 s first,
+    # which is half of the visibility timeout of a message.
+    retries: int = 3
     read_timeout: float = 20.0  # Seconds.
 
 
-_PATIENCE = Patience()
+_DEFAULT_RETRY = StorageRetry()
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """Where a storage account's queues are and how to sign in to them."""
+    """The queues of a storage account, and how to authenticate."""
 
     name: str
     connection_string: str | None = field(default=None, repr=False)
@@ -60,15 +79,16 @@ class Connection:
 
 
 def may_be_secret(text: str) -> bool:
-    """Whether it looks like a connection string or an address with a signature, not to be shown."""
+    """Return whether a text looks like a connection string or a URL with a signature."""
     return ";" in text or "=" in text
 
 
 def resolve_connection(settings: Mapping[str, str], name: str) -> Connection:
-    """Find a connection in the app settings. Raises ConfigurationError naming what is missing."""
+    """Return the connection of that name. Raises ConfigurationError with what is missing."""
     if may_be_secret(name):
         raise ConfigurationError(
-            "a connection string stands where the name of the setting that holds it is expected"
+            "expected the name of the setting that holds a connection string, "
+            "found a connection string"
         )
     if value := settings.get(name, "").strip():
         development = value.lower() == "usedevelopmentstorage=true"
@@ -79,49 +99,85 @@ def resolve_connection(settings: Mapping[str, str], name: str) -> Connection:
     if not uri:
         raise ConfigurationError(
             f"{name} is not set, nor {name}__queueServiceUri, nor {name}__accountName: "
-            "expected a storage connection string or the address of an account's queues"
+            "expected a storage connection string or the URL of an account's queue service"
         )
     kind = settings.get(f"{name}__credential", "").strip().lower()
     if kind not in ("", "managedidentity"):
         raise ConfigurationError(
-            f"{name}__credential is {kind!r}: expected managedidentity, or nothing on a laptop"
+            f"{name}__credential is {kind!r}: expected managedidentity, or no value on a laptop"
         )
     client_id = settings.get(f"{name}__clientId", "").strip() or None
     return Connection(name, queue_service_uri=uri, managed_identity=bool(kind), client_id=client_id)
 
 
-def open_connection(connection: Connection, patience: Patience = _PATIENCE) -> QueueServiceClient:
-    """A client for the connection's queues. Raises ConfigurationError for a wrong string."""
+def open_queue_service(
+    connection: Connection, retry: StorageRetry = _DEFAULT_RETRY
+) -> QueueServiceClient:
+    """Return a client for the queues of a connection. Raises ConfigurationError."""
     from azure.storage.queue import QueueServiceClient
 
     if connection.connection_string is None:
-        assert connection.queue_service_uri is not None  # noqa: S101 (one of the two is there)
+        assert connection.queue_service_uri is not None  # noqa: S101 (one of the two is set)
         try:
-            return account_client(connection.queue_service_uri, _credential(connection), patience)
+            return account_client(connection.queue_service_uri, _credential(connection), retry)
         except ValueError as exc:
             raise ConfigurationError(
-                f"{connection.name} is no address of an account's queues: {exc}"
+                f"{connection.name} is not a valid URL of a queue service: {exc}"
             ) from exc
     try:
         return QueueServiceClient.from_connection_string(
-            connection.connection_string, **_options(patience)
+            connection.connection_string, **_options(retry)
         )
     except ValueError as exc:
-        # The text of the SDK's error never holds the string itself.
-        raise ConfigurationError(f"{connection.name} is no connection string: {exc}") from exc
+        # The text of the SDK never contains the string itself.
+        raise ConfigurationError(
+            f"{connection.name} is not a valid connection string: {exc}"
+        ) from exc
 
 
 def account_client(
-    url: str, credential: TokenCredential, patience: Patience = _PATIENCE
+    url: str, credential: TokenCredential, retry: StorageRetry = _DEFAULT_RETRY
 ) -> QueueServiceClient:
-    """A client for the queues of the account at that address, signed in with an identity."""
+    """Return a client for the queues of the account at a URL, authenticated by an identity."""
     from azure.storage.queue import QueueServiceClient
 
-    return QueueServiceClient(url, credential=credential, **_options(patience))
+    return QueueServiceClient(url, credential=credential, **_options(retry))
+
+
+def message_text(message: bytes) -> str:
+    """Return a JSON message as text that a queue can hold and that parses to the same."""
+    return _NOT_IN_XML.sub(lambda found: f"\\u{ord(found[0]):04x}", message.decode())
+
+
+class Queue:
+    """Sends messages to a queue without blocking the event loop; creates it if it is missing."""
+
+    def __init__(self, open_client: Callable[[], QueueClient], executor: Executor) -> None:
+        """The client is opened for the first message: most instances never send one."""
+        self._client = cache(open_client)
+        self._executor = executor
+
+    async def send(self, message: bytes, delay: timedelta = timedelta()) -> None:
+        """Enqueue a JSON message that is visible after `delay`. Raises AzureError."""
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._executor, self._send, message, delay)
+
+    def _send(self, message: bytes, delay: timedelta) -> None:
+        from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+
+        text = message_text(message)
+        options = {"visibility_timeout": int(delay.total_seconds()), "time_to_live": NO_EXPIRY}
+        client = self._client()
+        try:
+            client.send_message(text, **options)
+        except ResourceNotFoundError:
+            with contextlib.suppress(ResourceExistsError):  # Another instance created it.
+                client.create_queue()
+            client.send_message(text, **options)
 
 
 def _credential(connection: Connection) -> TokenCredential:
-    """What the Functions host itself would sign in with."""
+    """Return the credential that the Functions host uses for the connection."""
     from azure.identity import DefaultAzureCredential, ManagedIdentityCredential
 
     if connection.managed_identity:
@@ -129,13 +185,13 @@ def _credential(connection: Connection) -> TokenCredential:
     return DefaultAzureCredential(managed_identity_client_id=connection.client_id)
 
 
-def _options(patience: Patience) -> dict[str, Any]:
+def _options(retry: StorageRetry) -> dict[str, Any]:
     from azure.storage.queue import ExponentialRetry
 
     return {
         "retry_policy": ExponentialRetry(
-            initial_backoff=1, increment_base=2, retry_total=patience.retries
+            initial_backoff=1, increment_base=2, retry_total=retry.retries
         ),
         "connection_timeout": _CONNECT_TIMEOUT,
-        "read_timeout": patience.read_timeout,
+        "read_timeout": retry.read_timeout,
     }

@@ -1,7 +1,7 @@
 """Queue body -> the JSON documents in it.
 
-A body is one document, a JSON array of them, or one per line; plain text or base64, whichever
-the producer's SDK sends. JSON of a document starts with { or [, which base64 never does.
+A body holds one document, a JSON array of documents, or one document per line; in plain text or
+in base64, whichever the producer's SDK sends. JSON starts with { or [, which base64 never does.
 """
 
 from __future__ import annotations
@@ -14,96 +14,114 @@ from collections.abc import Iterator
 import msgspec
 from msgspec import Raw
 
-from shared.messages.refusal import RefusedError, decoded
-from shared.resource_ids import shown
+from shared.errors import ValidationError
+from shared.text import quoted
 
-__all__ = ["MAX_BODY_BYTES", "documents", "json_text"]
+__all__ = ["MAX_BODY_BYTES", "decode_body", "split_documents"]
 
 # Source: "Scalability and performance targets for Queue Storage": a message is 64 KiB at most.
 MAX_BODY_BYTES = 64 * 1024
+# Documents in a body, and parts of a document. The shortest valid part is a point of 24 bytes,
+# so this many valid ones do not fit into a body.
+MAX_PARTS = 3_000
 
 _BOM = b"\xef\xbb\xbf"
-# What many a JSON writer puts where a number is not finite, though JSON has no word for it.
+# What many JSON writers print for a number that is not finite; a string is skipped.
 _NOT_FINITE = re.compile(rb'("(?:[^"\\]++|\\.)*+"?)|-?(?:NaN|Infinity)', re.DOTALL)
+_JSON = msgspec.json.Decoder(Raw)
 _ARRAY = msgspec.json.Decoder(list[Raw])
-_ANY = msgspec.json.Decoder(Raw)
 
 
-def documents(text: bytes) -> Iterator[tuple[str, bytes]]:
-    """Yield where each document of a JSON text stands (`""`, `[2]`, `line 3:`) and its bytes.
-
-    Raises RefusedError when there is no telling what the text is.
-    """
-    text = _finite(text)
-    if text.startswith(b"["):
-        try:
-            parts = decoded(_ARRAY, text)
-        except RefusedError as refused:
-            raise refused.within("body") from refused
-        if not parts:
-            raise RefusedError("body", "an array with nothing in it")
-        for index, part in enumerate(parts):
-            yield f"[{index}]", bytes(part)
-        return
-    lines = [(number, line) for number, line in enumerate(text.split(b"\n"), 1) if line.strip()]
-    # Pretty-printed JSON has lines too, but its first one is no document by itself, nor do all
-    # of them begin as one.
-    alone = len(lines) > 1 and (
-        _is_json(lines[0][1]) or all(line.lstrip().startswith(b"{") for _, line in lines)
-    )
-    if alone:
-        for number, line in lines:
-            yield f"line {number}:", line
-    else:
-        yield "", text
-
-
-def json_text(body: bytes, most: int = MAX_BODY_BYTES) -> bytes:
-    """The body's JSON, unread, out of its base64 if it is in one. Raises RefusedError."""
-    if len(body) > most:
-        raise RefusedError("body", f"{len(body)} bytes, at most {most}")
-    text = _utf8("body", body)
+def decode_body(body: bytes, max_bytes: int = MAX_BODY_BYTES) -> bytes:
+    """Return the JSON text of a body, base64 decoded. Raises ValidationError."""
+    if len(body) > max_bytes:
+        raise ValidationError("body", f"{len(body)} bytes, at most {max_bytes}")
+    text = _strip(body)
     if not text:
-        raise RefusedError("body", "empty")
+        raise ValidationError("body", "empty")
     if text.startswith((b"{", b"[")):
         return text
     try:
-        document = _utf8("", base64.b64decode(b"".join(text.split()), validate=True))
-    except (binascii.Error, RefusedError):
-        found = shown(text.decode(), 40)
-        raise RefusedError(
+        decoded = _strip(base64.b64decode(b"".join(text.split()), validate=True))
+    except (binascii.Error, ValidationError):
+        found = quoted(text.decode(), 40)
+        raise ValidationError(
             "body", f"{found} is neither JSON, which starts with {{ or [, nor base64 of it"
         ) from None
-    if not document.startswith((b"{", b"[")):
-        found = shown(document.decode(), 40)
-        sentence = f"{found} is not JSON, which starts with {{ or ["
-        raise RefusedError("body, base64 decoded", sentence)
-    return document
+    if not decoded.startswith((b"{", b"[")):
+        found = quoted(decoded.decode(), 40)
+        raise ValidationError(
+            "body, base64 decoded", f"{found} is not JSON, which starts with {{ or ["
+        )
+    return decoded
 
 
-def _finite(text: bytes) -> bytes:
-    """The JSON with a number out of range for NaN and Infinity.
+def split_documents(text: bytes) -> Iterator[tuple[str, bytes]]:
+    """Yield the location (`""`, `[2]`, `line 3:`) and the bytes of each document of a JSON text.
 
-    So only the point that holds one is refused, not everything beside it that no longer is JSON.
+    A text that is not JSON as a whole is read line by line, if that helps. Raises
+    ValidationError.
+    """
+    text = _replace_not_finite(text)
+    if text.startswith(b"["):
+        yield from _split_array(text)
+    elif _is_json(text):
+        yield "", text
+    else:
+        lines = [(number, line) for number, line in enumerate(text.split(b"\n"), 1) if line.strip()]
+        # A pretty-printed document has lines too, but none of them is a document.
+        documents = [line for _, line in lines if line.lstrip().startswith(b"{")]
+        if len(lines) > 1 and (len(documents) == len(lines) or any(map(_is_json, documents))):
+            check_parts("body", len(lines), "lines")
+            for number, line in lines:
+                yield f"line {number}:", line
+        else:
+            yield "", text
+
+
+def check_parts(path: str, count: int, noun: str) -> None:
+    """Raise ValidationError for more parts than a valid message can hold."""
+    if count > MAX_PARTS:
+        raise ValidationError(path, f"{count} {noun}, at most {MAX_PARTS}")
+
+
+def _split_array(text: bytes) -> Iterator[tuple[str, bytes]]:
+    try:
+        documents = _ARRAY.decode(text)
+    except (msgspec.DecodeError, RecursionError) as exc:
+        raise ValidationError("body", f"not valid JSON: {exc}") from exc
+    if not documents:
+        raise ValidationError("body", "an empty array")
+    check_parts("body", len(documents), "documents")
+    for index, document in enumerate(documents):
+        yield f"[{index}]", bytes(document)
+
+
+def _replace_not_finite(text: bytes) -> bytes:
+    """Replace NaN and Infinity by a number out of range.
+
+    Then only the point with that value is invalid, not the whole text.
     """
     if b"NaN" not in text and b"Infinity" not in text:
         return text
     return _NOT_FINITE.sub(lambda found: found[1] or b"1e999", text)
 
 
-def _utf8(where: str, data: bytes) -> bytes:
-    """The data without white space and byte order mark around it, once it is known as UTF-8."""
+def _strip(data: bytes) -> bytes:
+    """Return UTF-8 text without the white space and byte order mark around it."""
     try:
         data.decode()
     except UnicodeDecodeError as exc:
         byte = data[exc.start]
-        raise RefusedError(where, f"not UTF-8: byte 0x{byte:02x} at offset {exc.start}") from None
+        raise ValidationError(
+            "body", f"not UTF-8: byte 0x{byte:02x} at offset {exc.start}"
+        ) from None
     return data.removeprefix(_BOM).strip()
 
 
 def _is_json(text: bytes) -> bool:
     try:
-        decoded(_ANY, text)
-    except RefusedError:
+        _JSON.decode(text)
+    except (msgspec.DecodeError, RecursionError):
         return False
     return True

@@ -1,164 +1,141 @@
-"""Queue body -> points and rejections: every point that was sent ends as one of the two."""
+"""Queue body -> roll-ups and rejections: every point of a body ends in one of the two.
+
+A message of points is decoded at once and added up without an object for each point. What cannot
+be read so, or is invalid, is read part by part.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 
 import msgspec
-from msgspec import UNSET, Raw
 
-from shared.batch import Batch, batches
-from shared.messages.body import MAX_BODY_BYTES, documents, json_text
-from shared.messages.destination import Address, lane_of, narrowed
-from shared.messages.known_series import known_series
-from shared.messages.message_at_once import read_at_once
-from shared.messages.refusal import RefusedError, decoded, joined, refuse_repeated
-from shared.messages.schema import (
-    DataParts,
-    DocumentParts,
-    PointIn,
-    PointsParts,
-    SeriesIn,
-)
-from shared.messages.validation import Times, check_dimension_names, paired, value_set
-from shared.model import Point, Rejection, Series, Window
+from shared.errors import ValidationError
+from shared.messages.body import MAX_BODY_BYTES, decode_body, split_documents
+from shared.messages.part_parser import PartParser, reason_of
+from shared.messages.schema import TimedPoint, TimedPointsMessage
+from shared.messages.series_cache import SeriesCache
+from shared.messages.validation import Defaults, parse_values
+from shared.model import Rejection, Rollup, Series, Target, TimeWindow, ValueSet, minute_of
 
-__all__ = ["CONTAINERS", "Address", "Parsed", "parse"]
+__all__ = ["MessageParser", "Parsed"]
 
-_MEMBERS = msgspec.json.Decoder(dict[str, Raw])
-_POINTS = msgspec.json.Decoder(PointsParts)
-_POINT = msgspec.json.Decoder(PointIn)
-_DOCUMENT = msgspec.json.Decoder(DocumentParts)
-_SERIES = msgspec.json.Decoder(SeriesIn)
-# Members that hold points, or dimensions of many: given twice, the document is refused.
-CONTAINERS = (b'"data"', b'"baseData"', b'"series"', b'"dimNames"', b'"points"')
-_ENCODER = msgspec.json.Encoder()
-# Parts of a document that are rejected each by itself.
-_MOST_ALONE = 50
+_WHOLE = msgspec.json.Decoder(TimedPointsMessage)
+_MINUTE = timedelta(minutes=1)
+
+_Group = dict[Series, list[float | ValueSet]]
 
 
 class Parsed(msgspec.Struct):
-    """Where the contents of a message go."""
+    """The contents of a body."""
 
-    batches: list[Batch]
+    rollups: list[Rollup]  # One for each target.
     rejections: list[Rejection]
 
-    @property
-    def points(self) -> list[Point]:
-        """The points of all lanes, one by one."""
-        return [point for batch in self.batches for point in batch]
 
+class MessageParser:
+    """Parses bodies; remembers the series that it has seen. Not for several threads."""
 
-def parse(
-    body: bytes,
-    *,
-    enqueued: datetime,
-    now: datetime,
-    defaults: Address,
-    window: Window,
-    most: int = MAX_BODY_BYTES,
-) -> Parsed:
-    """Read a queue message's body. Never raises for what the body holds.
-
-    `enqueued` (UTC) is the time of points that name none, the very object; `now` (UTC) is what
-    the window of accepted times is measured from. A body may have `most` bytes.
-    """
-    times = Times(enqueued, now, window)
-    try:
-        text = json_text(body, most)
-        at_once = read_at_once(text, times, defaults)
-        if at_once is not None:
-            return Parsed(at_once, [])
-        reader = _Reader(times, defaults)
-        for where, document in documents(text):
-            reader.read(where, document)
-    except RefusedError as refused:
-        return Parsed([], [Rejection(refused.reason, str(refused), body)])
-    return Parsed(batches(reader.points), reader.rejections)
-
-
-class _Reader:
-    """Reads documents part by part, so that one part that is refused holds back no other."""
-
-    def __init__(self, times: Times, defaults: Address) -> None:
-        self._times = times
-        self._defaults = defaults
-        self.points: list[Point] = []
-        self.rejections: list[Rejection] = []
-
-    def read(self, where: str, raw: bytes) -> None:
-        """Add the points of one document, and a rejection for each that is refused."""
-        try:
-            refuse_repeated(raw, *CONTAINERS)
-            # Looking at the bytes first saves the common shape a second decoding.
-            if b'"data"' in raw and "data" in decoded(_MEMBERS, raw):
-                self._read_document(where, decoded(_DOCUMENT, raw))
-            else:
-                self._read_points(where, decoded(_POINTS, raw))
-        except RefusedError as refused:
-            self._reject(refused.within(where), raw)
-
-    def _read_points(self, where: str, message: PointsParts) -> None:
-        address = narrowed(self._defaults, message, message.namespace)
-        refusals: list[tuple[RefusedError, Raw]] = []
-        for index, raw in enumerate(message.points):
-            try:
-                refuse_repeated(bytes(raw), b'"dimensions"')
-                self.points.append(self._point(decoded(_POINT, raw), address))
-            except RefusedError as refused:
-                refusals.append((refused.within(joined(where, f"points[{index}]")), raw))
-        self._reject_parts(refusals, lambda raws: msgspec.structs.replace(message, points=raws))
-
-    def _point(self, given: PointIn, address: Address) -> Point:
-        address = narrowed(address, given, given.namespace)
-        raw = b"" if given.dimensions is UNSET else bytes(given.dimensions)
-        series = known_series[address.namespace][given.metric][raw]
-        return Point(lane_of(address), series, self._times[given.time], *value_set(given))
-
-    def _read_document(self, where: str, message: DocumentParts) -> None:
-        base = message.data.base_data
-        address = narrowed(self._defaults, message, base.namespace)
-        names = tuple(base.dim_names or ())
-        check_dimension_names("data.baseData.dimNames", names)
-        refusals: list[tuple[RefusedError, Raw]] = []
-        for index, raw in enumerate(base.series):
-            try:
-                refuse_repeated(bytes(raw), b'"dimValues"')
-                series = decoded(_SERIES, raw)
-                pairs = paired(names, tuple(series.dim_values or ()))
-                values = value_set(series)
-                time = self._times[message.time]
-                of = Series.of(address.namespace, base.metric, pairs)
-                self.points.append(Point(lane_of(address), of, time, *values))
-            except RefusedError as refused:
-                at = joined(where, f"data.baseData.series[{index}]")
-                refusals.append((refused.within(at), raw))
-        self._reject_parts(refusals, lambda raws: _with_series(message, raws))
-
-    def _reject_parts(
-        self,
-        refusals: Sequence[tuple[RefusedError, Raw]],
-        whole: Callable[[list[Raw]], PointsParts | DocumentParts],
+    def __init__(
+        self, defaults: Defaults, window: TimeWindow, *, max_bytes: int = MAX_BODY_BYTES
     ) -> None:
-        """Reject parts of a document, each as a document of its own: the first ones.
+        self._defaults = defaults
+        self._window = window
+        self._max_bytes = max_bytes
+        self._cache = SeriesCache()
 
-        The rest share one for each reason. A document with its address around every one of
-        thousands of parts would be many times what was sent.
+    def parse(self, body: bytes, *, enqueued: datetime, now: datetime) -> Parsed:
+        """Parse a body. Never raises for what it holds.
+
+        `enqueued` (UTC) is the time of points without one; the age of a point is measured from
+        `now` (UTC).
         """
-        for refused, raw in refusals[:_MOST_ALONE]:
-            self._reject(refused, _ENCODER.encode(whole([raw])))
-        rest = refusals[_MOST_ALONE:]
-        for reason in sorted({refused.reason for refused, _ in rest}):
-            alike = [(refused, raw) for refused, raw in rest if refused.reason is reason]
-            content = _ENCODER.encode(whole([raw for _, raw in alike]))
-            text = f"{alike[0][0]} (and {len(alike) - 1} more)" if alike[1:] else str(alike[0][0])
-            self.rejections.append(Rejection(reason, text, content, len(alike)))
+        self._cache.shrink()
+        try:
+            text = decode_body(body, self._max_bytes)
+            rollups = self._parse_whole(text, enqueued, now)
+            if rollups is not None:
+                return Parsed(rollups, [])
+            parts = PartParser(self._cache, self._defaults, self._window, enqueued, now)
+            for where, document in split_documents(text):
+                parts.parse(where, document)
+        except ValidationError as exc:
+            return Parsed([], [Rejection(reason_of(exc), str(exc), body)])
+        return Parsed(list(parts.rollups.values()), parts.rejections())
 
-    def _reject(self, refused: RefusedError, content: bytes) -> None:
-        self.rejections.append(Rejection(refused.reason, str(refused), content))
+    def _parse_whole(self, text: bytes, enqueued: datetime, now: datetime) -> list[Rollup] | None:
+        """Return the roll-ups of a message of points, None if it has to be read part by part."""
+        # Decoding rounds a time to the microsecond, which would move this one by a minute.
+        if b"59.999999" in text:
+            return None
+        try:
+            message = _WHOLE.decode(text)
+            times = _utc_times(message.points, enqueued)
+            first, last = min(times), max(times)
+            # At the very edge of the window that rounding decides: left to `parse_time`.
+            if now - self._window.past < first and last < now + self._window.future:
+                return self._group(message, times, first, last)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValidationError):
+            pass
+        return None
+
+    def _group(
+        self, message: TimedPointsMessage, times: list[datetime], first: datetime, last: datetime
+    ) -> list[Rollup] | None:
+        common = self._defaults.override(message, message.namespace)
+        # Without a target of the message, each point has to have its own.
+        target = None if common.resource_id is None else common.target
+        minute = minute_of(first.astimezone(UTC))
+        end = minute + _MINUTE
+        one_minute = last < end
+        groups: dict[tuple[Target | None, datetime], _Group] = defaultdict(_new_group)
+        common_metrics, common_group = self._cache[common.namespace], groups[target, minute]
+        # Every line of this loop costs at each point.
+        for point, time in zip(message.points, times, strict=True):
+            if not one_minute and not minute <= time < end:
+                minute = minute_of(time.astimezone(UTC))
+                end = minute + _MINUTE
+                common_group = groups[target, minute]
+            if point.namespace is None and point.resource_id is None and point.region is None:
+                metrics, group = common_metrics, common_group
+            else:
+                own = common.override(point, point.namespace)
+                metrics, group = self._cache[own.namespace], groups[own.target, minute]
+            value: float | ValueSet | None = point.value
+            if (
+                value is None
+                or point.values is not None
+                or point.count is not None
+                or point.min is not None
+                or point.max is not None
+                or point.sum is not None
+            ):
+                value = parse_values(point)
+            group[metrics[point.metric][bytes(point.dimensions)]].append(value)
+        rollups: dict[Target, Rollup] = {}
+        for (found, minute), group in groups.items():
+            if group:
+                if found is None:
+                    return None
+                rollups.setdefault(found, Rollup(found)).minutes[minute] = group
+        return list(rollups.values())
 
 
-def _with_series(message: DocumentParts, series: list[Raw]) -> DocumentParts:
-    base = msgspec.structs.replace(message.data.base_data, series=series)
-    return msgspec.structs.replace(message, data=DataParts(base))
+def _utc_times(points: Sequence[TimedPoint], enqueued: datetime) -> list[datetime]:
+    """Return the times of points, with an offset each; they compare as moments."""
+    times = [point.time for point in points]
+    try:
+        if min(times).tzinfo is not None:  # type: ignore[type-var,union-attr]
+            return times  # type: ignore[return-value]
+    except (TypeError, AttributeError):  # A time is missing, or some have no offset.
+        pass
+    return [
+        enqueued if time is None else time if time.tzinfo else time.replace(tzinfo=UTC)
+        for time in times
+    ]
+
+
+def _new_group() -> _Group:
+    return defaultdict(list)

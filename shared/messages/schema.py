@@ -1,53 +1,52 @@
-"""The two shapes of a metric message, as types: decoder and JSON Schema are made from them.
+"""The two shapes of a metric message, as types; the JSON Schema is made from them.
 
-1. `DocumentMessage`: a document of the ingestion API plus the address it goes to.
-2. `PointsMessage`: points that share an address.
+1. `DocumentMessage`: a document of the ingestion API with the resource that it goes to.
+2. `PointsMessage`: points with what they have in common.
 
-Members named as the queue trigger's own metadata (id, dequeueCount, insertionTime,
-expirationTime, nextVisibleTime, popReceipt) must never be added: the Functions host copies such
-members of a body over the metadata.
+An optional member that is null counts as missing.
 """
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
 import msgspec
-from msgspec import UNSET, Meta, Raw, UnsetType
+from msgspec import Meta, Raw
 
 from shared.model import MAX_COUNT, MAX_DIMENSIONS, MAX_NAME_LENGTH
-from shared.resource_ids import REGION_PATTERN
 
 __all__ = [
     "Addressed",
     "BaseData",
-    "BaseParts",
+    "BaseDataParts",
     "Data",
     "DataParts",
     "DocumentMessage",
     "DocumentParts",
     "Name",
-    "PlainMessage",
-    "PlainPoint",
     "PointIn",
     "PointsMessage",
     "PointsParts",
+    "Region",
+    "ResourceId",
     "SeriesIn",
+    "TimedPoint",
+    "TimedPointsMessage",
 ]
 
 Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME_LENGTH)]
-# Counted by shared.messages.parser, which says by how many dimensions there are too many.
+# The parser counts them, and says how many there are too many.
 Names = Annotated[list[Name], Meta(extra_json_schema={"maxItems": MAX_DIMENSIONS})]
-Count = Annotated[
-    int, Meta(ge=1, le=MAX_COUNT, description="How many samples the value set stands for.")
-]
-Values = Annotated[list[float], Meta(min_length=1, description="Samples, aggregated to one set.")]
-# Held to its pattern by shared.resource_ids, not by msgspec, whose search would let "x\n" pass.
+Count = Annotated[int, Meta(ge=1, le=MAX_COUNT, description="Number of samples in the value set.")]
+Values = Annotated[list[float], Meta(min_length=1, description="Samples of one value set.")]
+# Patterns are for the JSON Schema; `shared.resource_ids` validates. msgspec would search the
+# text, and accept "x\n".
 Region = Annotated[
     str,
     Meta(
-        description="Where the resource is, such as westeurope.",
-        extra_json_schema={"pattern": REGION_PATTERN},
+        description="Region of the resource, such as westeurope.",
+        extra_json_schema={"pattern": "^[A-Za-z0-9 ]{2,60}$"},
     ),
 ]
 ResourceId = Annotated[
@@ -61,12 +60,12 @@ ResourceId = Annotated[
 Time = Annotated[
     str,
     Meta(
-        description="ISO 8601, UTC unless it has an offset; when the message was enqueued "
-        "if it is missing.",
+        description="ISO 8601; UTC unless it has an offset. If missing, when the message was "
+        "enqueued.",
         examples=["2026-11-23T07:25:00Z"],
     ),
 ]
-# Raw: read by shared.messages.parser, which sees a name that is given twice and remembers what it read.
+# Raw, so that the parser can look up the bytes before it decodes them.
 DimensionsIn = Annotated[
     Raw,
     Meta(
@@ -79,106 +78,107 @@ DimensionsIn = Annotated[
 
 
 class _Strict(msgspec.Struct, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
-    """A member that is not known is an error: a misspelt one would lose data in silence."""
+    """An unknown member is an error, so that a typing error never loses data in silence."""
 
 
 class Addressed(_Strict, kw_only=True):
-    """What may say where points go."""
+    """The members that say where points go."""
 
-    resource_id: ResourceId | UnsetType = UNSET
-    region: Region | UnsetType = UNSET
+    resource_id: ResourceId | None = None
+    region: Region | None = None
 
 
-class PointIn(Addressed, gc=False):
+class PointIn(Addressed, gc=False, kw_only=True):
     """One point: exactly one of value, values, or min with max, sum and count."""
 
     metric: Name
-    namespace: Name | UnsetType = UNSET
-    dimensions: DimensionsIn | UnsetType = UNSET
-    time: Time | UnsetType = UNSET
-    value: float | UnsetType = UNSET
-    values: Values | UnsetType = UNSET
-    min: float | UnsetType = UNSET
-    max: float | UnsetType = UNSET
-    sum: float | UnsetType = UNSET
-    count: Count | UnsetType = UNSET
+    namespace: Name | None = None
+    dimensions: DimensionsIn = Raw(b"")  # Empty if missing, which no document can say.
+    time: Time | None = None
+    value: float | None = None
+    values: Values | None = None
+    min: float | None = None
+    max: float | None = None
+    sum: float | None = None
+    count: Count | None = None
 
 
-class PlainPoint(_Strict, gc=False):
-    """A `PointIn` as most are: decoding the others' members would cost all of them."""
-
-    metric: Name
-    value: float
-    dimensions: DimensionsIn = Raw(b"")  # Nothing, which is not what anybody can write.
-    time: Time | UnsetType = UNSET
-
-
-class PlainMessage(Addressed):
-    """A `PointsMessage` of such points."""
-
-    points: Annotated[list[PlainPoint], Meta(min_length=1)]
-    namespace: Name | UnsetType = UNSET
-
-
-class PointsMessage(Addressed):
+class PointsMessage(Addressed, kw_only=True):
     """Points with what they have in common; a point's own members win."""
 
     points: Annotated[list[PointIn], Meta(min_length=1)]
-    namespace: Name | UnsetType = UNSET
+    namespace: Name | None = None
 
 
-class PointsParts(Addressed):
-    """The same with its points still unread, so that one bad point stands alone."""
+class TimedPoint(PointIn, gc=False, kw_only=True):
+    """A point whose time is decoded with it, which is fast."""
+
+    time: datetime | None = None  # type: ignore[assignment]
+
+
+class TimedPointsMessage(Addressed, kw_only=True):
+    """A `PointsMessage` of such points."""
+
+    points: Annotated[list[TimedPoint], Meta(min_length=1)]
+    namespace: Name | None = None
+
+
+class PointsParts(Addressed, kw_only=True):
+    """A `PointsMessage` with undecoded points, so that an invalid one stands alone."""
 
     points: Annotated[list[Raw], Meta(min_length=1)]
-    namespace: Name | UnsetType = UNSET
+    namespace: Name | None = None
 
 
-class SeriesIn(_Strict):
+class SeriesIn(_Strict, kw_only=True):
     """One value set of a document; dimValues in the order of the document's dimNames."""
 
     min: float
     max: float
     sum: float
     count: Count
-    dim_values: Names | UnsetType = UNSET
+    dim_values: Names | None = None
 
 
-class BaseData(_Strict):
+class BaseData(_Strict, kw_only=True):
     """The metric and its series."""
 
     metric: Name
     series: Annotated[list[SeriesIn], Meta(min_length=1)]
-    namespace: Name | UnsetType = UNSET
-    dim_names: Names | UnsetType = UNSET
+    namespace: Name | None = None
+    dim_names: Names | None = None
 
 
 class Data(_Strict):
-    """The envelope that the ingestion API puts around a document."""
+    """The envelope of the ingestion API."""
 
     base_data: BaseData
 
 
-class DocumentMessage(Addressed):
-    """A document as one would POST it to the ingestion API."""
+class DocumentMessage(Addressed, kw_only=True):
+    """A document as the ingestion API takes it."""
 
     data: Data
-    time: Time | UnsetType = UNSET
+    time: Time | None = None
 
 
-class BaseParts(_Strict):
+class BaseDataParts(_Strict, kw_only=True):
+    """A `BaseData` with undecoded series."""
+
     metric: Name
     series: Annotated[list[Raw], Meta(min_length=1)]
-    namespace: Name | UnsetType = UNSET
-    dim_names: Names | UnsetType = UNSET
+    namespace: Name | None = None
+    dim_names: Names | None = None
 
 
 class DataParts(_Strict):
-    base_data: BaseParts
+    """A `Data` with undecoded series."""
+
+    base_data: BaseDataParts
 
 
-class DocumentParts(Addressed):
-    """The same with its series still unread."""
+class DocumentParts(Addressed, kw_only=True):
+    """A `DocumentMessage` with undecoded series."""
 
     data: DataParts
-    time: Time | UnsetType = UNSET
+    time: Time | None = None

@@ -1,7 +1,7 @@
 """What types cannot say of a point: its dimensions, its value set, its time.
 
-Each function takes what a producer wrote and returns what the model holds, or raises
-RefusedError with a path relative to the point.
+Each function returns what the model holds, or raises ValidationError with a path relative to the
+point.
 """
 
 from __future__ import annotations
@@ -10,205 +10,209 @@ import contextlib
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
 import msgspec
-from msgspec import UNSET, UnsetType
 
-from shared.messages.refusal import RefusedError, decoded
-from shared.messages.schema import Name, PointIn, SeriesIn
-from shared.model import (
-    MAX_DIMENSIONS,
-    MAX_NAME_LENGTH,
-    Dimensions,
-    Reason,
-    ValueSet,
-    Window,
-    utc_text,
-)
-from shared.resource_ids import shown
+from shared.errors import ExpiredError, ValidationError
+from shared.messages.decoding import decode
+from shared.messages.schema import Addressed, Name, PointIn, SeriesIn
+from shared.model import MAX_DIMENSIONS, MAX_NAME_LENGTH, Dimensions, Target, TimeWindow, ValueSet
+from shared.resource_ids import validate_region, validate_resource_id
+from shared.text import quoted, utc_text
 
 __all__ = [
-    "Times",
-    "check_dimension_names",
-    "check_window",
-    "dimensions",
-    "paired",
+    "Defaults",
+    "pair_dimensions",
+    "parse_dimensions",
     "parse_time",
-    "value_set",
+    "parse_values",
+    "validate_dimension_names",
+    "validate_time",
 ]
 
-# What adding up in single precision may lose, relative to the largest possible sum.
+# What a sum in single precision may lose, relative to the largest possible sum.
 _SUM_TOLERANCE = 1e-6
 _FORMS = "give exactly one of value, values, or min with max, sum and count"
 _PARTS = ("min", "max", "sum", "count")
 # datetime.fromisoformat takes a date alone, and any character between date and time.
 _TIME_OF_DAY = re.compile(r"[0-9][T ][0-9]", re.ASCII)
-# Characters of a time; longer than any that has a meaning.
-_MOST_TIME = 64
+# Characters; longer than any time that means something.
+MAX_TIME_LENGTH = 64
 _OBJECT = msgspec.json.Decoder(dict[str, Any])
-_NAMED = msgspec.json.Decoder(dict[Name, Name])
+_DIMENSIONS = msgspec.json.Decoder(dict[Name, Name])
 
 
-class Times(dict[str | UnsetType, datetime]):
-    """The times of one message's points: as written -> in UTC, when it was enqueued for none.
+class Defaults(msgspec.Struct, frozen=True):
+    """Where points go that do not say it themselves."""
 
-    Raises RefusedError for what is no time, or is outside the window.
-    """
+    namespace: str
+    resource_id: str | None = None
+    region: str = ""  # Empty if it is to be looked up.
 
-    def __init__(self, enqueued: datetime, now: datetime, window: Window) -> None:
-        super().__init__()
-        self._enqueued = enqueued
-        self._now = now
-        self._window = window
+    def override(self, given: Addressed, namespace: str | None) -> Defaults:
+        """Return these defaults with what a document or a point says. Raises ValidationError."""
+        if given.resource_id is None and given.region is None and namespace is None:
+            return self
+        return Defaults(
+            namespace or self.namespace,
+            _validated("resourceId", validate_resource_id, given.resource_id) or self.resource_id,
+            _validated("region", validate_region, given.region) or self.region,
+        )
 
-    def __missing__(self, given: str | UnsetType) -> datetime:
-        time = self._enqueued if given is UNSET else parse_time(given)
-        check_window(time, self._now, self._window)
-        self[given] = time
-        return time
+    @property
+    def target(self) -> Target:
+        """The target of a point. Raises ValidationError if no resource ID is known."""
+        if self.resource_id is None:
+            raise ValidationError("resourceId", "missing, and METRICS_RESOURCE_ID is not set")
+        return Target(self.region, self.resource_id)
 
 
-def dimensions(raw: bytes) -> Dimensions:
-    """Read a JSON object of names and values; nothing at all is none."""
-    if not raw:
+def parse_dimensions(raw: bytes) -> Dimensions:
+    """Return the dimensions of a JSON object; empty or null is none."""
+    if raw in (b"", b"null"):
         return ()
     try:
-        named = _NAMED.decode(raw)
+        found = _DIMENSIONS.decode(raw)
     except (msgspec.DecodeError, RecursionError):
-        return _examined(raw)
-    # A name that is given twice is lost in a dict; quotes tell, unless some stand in a text.
-    if b"\\" in raw or raw.count(b'"') != 4 * len(named):
-        return _examined(raw)
-    return tuple([(name, named[name]) for name in _in_order(tuple(named))])
+        raise _invalid_dimensions(raw) from None
+    return tuple([(name, found[name]) for name in _sort_names(tuple(found))])
 
 
-@lru_cache(maxsize=1024)
-def _in_order(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Names of dimensions, checked and sorted; remembered, as many series share them."""
-    check_dimension_names("dimensions", names)
-    return tuple(sorted(names, key=str.casefold))
-
-
-def _examined(raw: bytes) -> Dimensions:
-    """The same, slowly: says what is wrong."""
-    try:
-        decoded(_OBJECT, raw)
-        # A decoder that makes a dict cannot see a name that is given twice.
-        pairs: tuple[tuple[str, Any], ...] = json.loads(raw, object_pairs_hook=tuple)
-    except RefusedError as refused:
-        raise refused.within("dimensions") from refused
-    except RecursionError as exc:
-        raise RefusedError("dimensions", "nested too deeply") from exc
-    check_dimension_names("dimensions", (name for name, _ in pairs))
-    for name, value in pairs:
-        path = f"dimensions.{shown(name)[1:-1]}"
-        if not isinstance(value, str):
-            raise RefusedError(path, f"found {_kind(value)}, expected text")
-        _check_length(path, value)
-    return _sorted(pairs)
-
-
-@lru_cache(maxsize=4096)
-def paired(names: tuple[str, ...], values: tuple[str, ...]) -> Dimensions:
-    """The names of a document with the values of one of its series."""
+def pair_dimensions(names: tuple[str, ...], values: tuple[str, ...]) -> Dimensions:
+    """Return the dimensions of a series from a document's dimNames and its dimValues."""
     if len(names) != len(values):
-        raise RefusedError("dimValues", f"{len(values)} values for {len(names)} dimNames")
-    return _sorted(zip(names, values, strict=True))
+        raise ValidationError("dimValues", f"{len(values)} values for {len(names)} dimNames")
+    found = dict(zip(names, values, strict=True))
+    return tuple([(name, found[name]) for name in _sort_names(names)])
 
 
-def check_dimension_names(path: str, names: Iterable[str]) -> None:
-    """Raise RefusedError for too many names, an empty or long one, one given twice."""
+def validate_dimension_names(path: str, names: Iterable[str]) -> None:
+    """Raise ValidationError for too many names, an empty or long one, or one given twice."""
     first: dict[str, str] = {}
     count = 0
     for name in names:
         count += 1
         _check_length(path, name, "a name of ")
         if (twin := first.get(name.casefold())) is not None:
-            again = "" if twin == name else f", as {shown(name)} too"
-            raise RefusedError(path, f"{shown(twin)} is given twice{again}")
+            again = "" if twin == name else f", as {quoted(name)} too"
+            raise ValidationError(path, f"{quoted(twin)} is given twice{again}")
         first[name.casefold()] = name
     if count > MAX_DIMENSIONS:
-        raise RefusedError(path, f"{count} dimensions, at most {MAX_DIMENSIONS}")
+        raise ValidationError(path, f"{count} dimensions, at most {MAX_DIMENSIONS}")
 
 
-def value_set(given: PointIn | SeriesIn) -> ValueSet:
-    """The value set of a point or a series, whichever way it is given."""
+def parse_values(given: PointIn | SeriesIn) -> float | ValueSet:
+    """Return the value of a point, or the value set of a point or series."""
     if isinstance(given, SeriesIn):
-        return _checked(given.min, given.max, given.sum, given.count)
+        return _value_set(given.min, given.max, given.sum, given.count)
     parts = (given.min, given.max, given.sum, given.count)
-    present = [part is not UNSET for part in parts]
-    if (given.value is not UNSET) + (given.values is not UNSET) + any(present) != 1:
-        forms = [name for name in ("value", "values", *_PARTS) if getattr(given, name) is not UNSET]
-        found = f"{' and '.join(forms)} are given" if forms else "no value is given"
-        raise RefusedError("", f"{found}; {_FORMS}")
-    if given.value is not UNSET:
-        return given.value, given.value, given.value, 1
-    if given.values is not UNSET:
-        return min(given.values), max(given.values), _sum(given.values), len(given.values)
-    if not all(present):
-        missing = _PARTS[present.index(False)]
-        raise RefusedError(missing, "missing; min, max, sum and count go together")
-    return _checked(*parts)  # type: ignore[arg-type]  # None of them is UNSET any more.
+    forms = [given.value is not None, given.values is not None, parts != (None,) * 4]
+    if sum(forms) != 1:
+        found = [name for name in ("value", "values", *_PARTS) if getattr(given, name) is not None]
+        text = f"{' and '.join(found)} are given" if found else "no value is given"
+        raise ValidationError("", f"{text}; {_FORMS}")
+    if given.value is not None:
+        return given.value
+    if given.values is not None:
+        return ValueSet(min(given.values), max(given.values), _sum(given.values), len(given.values))
+    if None in parts:
+        missing = _PARTS[parts.index(None)]
+        raise ValidationError(missing, "missing; min, max, sum and count go together")
+    return _value_set(*parts)  # type: ignore[arg-type]
 
 
 @lru_cache(maxsize=4096)
 def parse_time(text: str) -> datetime:
-    """A time in ISO 8601, in UTC; one without an offset is UTC already."""
+    """Return a time in ISO 8601 in UTC; one without an offset is UTC.
+
+    Digits after the microsecond are cut, so that a time stays in its minute.
+    """
     upper = text.upper()
-    if len(text) <= _MOST_TIME and _TIME_OF_DAY.search(upper):
+    if len(text) <= MAX_TIME_LENGTH and _TIME_OF_DAY.search(upper):
         with contextlib.suppress(ValueError, OverflowError):
             time = datetime.fromisoformat(upper)
             return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
-    sentence = f"{shown(text)} is not a time in ISO 8601, such as 2026-11-23T07:25:00Z"
-    raise RefusedError("time", sentence)
+    raise ValidationError(
+        "time", f"{quoted(text)} is not a time in ISO 8601, such as 2026-11-23T07:25:00Z"
+    )
 
 
-def check_window(time: datetime, now: datetime, window: Window) -> None:
-    """Raise RefusedError when the store would not accept a value of that time any more, or yet."""
+def validate_time(time: datetime, now: datetime, window: TimeWindow) -> None:
+    """Raise ExpiredError for a time before the window, ValidationError for one after it."""
     age = now - time
     if age > window.past:
         seconds, limit = math.ceil(age.total_seconds()), window.past.total_seconds()
-        text = f"{utc_text(time)} is {seconds} s old, at most {limit:.0f} s"
-        raise RefusedError("time", text, Reason.EXPIRED)
+        raise ExpiredError("time", f"{utc_text(time)} is {seconds} s old, at most {limit:.0f} s")
     if -age > window.future:
         seconds, limit = math.ceil(-age.total_seconds()), window.future.total_seconds()
-        raise RefusedError("time", f"{utc_text(time)} is {seconds} s ahead, at most {limit:.0f} s")
+        raise ValidationError(
+            "time", f"{utc_text(time)} is {seconds} s ahead, at most {limit:.0f} s"
+        )
 
 
-def _checked(least: float, most: float, total: float, count: int) -> ValueSet:
+@lru_cache(maxsize=1024)
+def _sort_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Validate and sort the names of dimensions; many series share them."""
+    validate_dimension_names("dimensions", names)
+    return tuple(sorted(names, key=str.casefold))
+
+
+def _invalid_dimensions(raw: bytes) -> ValidationError:
+    """Return what is wrong with dimensions that do not decode."""
+    try:
+        found = decode(_OBJECT, raw)
+        validate_dimension_names("dimensions", found)
+    except ValidationError as exc:
+        return exc if exc.path == "dimensions" else exc.within("dimensions")
+    for name, value in found.items():
+        path = f"dimensions.{quoted(name)[1:-1]}"
+        if not isinstance(value, str):
+            return ValidationError(path, f"found {_kind(value)}, expected text")
+        try:
+            _check_length(path, value)
+        except ValidationError as exc:
+            return exc
+    return ValidationError("dimensions", "invalid")
+
+
+def _value_set(least: float, most: float, total: float, count: int) -> ValueSet:
     if least > most:
-        raise RefusedError("min", f"{least} is above max {most}")
-    # The mean, not the sum, is compared: count × max may be more than a double holds.
+        raise ValidationError("min", f"{least} is above max {most}")
+    # The mean is compared, not the sum: count × max may be more than a double holds.
     slack = _SUM_TOLERANCE * max(abs(least), abs(most))
     if not least - slack <= total / count <= most + slack:
         low, high = count * least, count * most
-        raise RefusedError("sum", f"{total} is outside count × [min, max] = [{low}, {high}]")
-    return least, most, total, count
+        raise ValidationError("sum", f"{total} is outside count × [min, max] = [{low}, {high}]")
+    return ValueSet(least, most, total, count)
 
 
 def _sum(values: list[float]) -> float:
     try:
         return math.fsum(values)
     except OverflowError:
-        text = "their sum is not a finite number of double precision"
-        raise RefusedError("values", text) from None
+        raise ValidationError("values", "their sum is not a finite double") from None
 
 
 def _check_length(path: str, text: str, what: str = "") -> None:
     if not 1 <= len(text) <= MAX_NAME_LENGTH:
-        bound = f"at most {MAX_NAME_LENGTH}" if text else "at least 1"
-        raise RefusedError(path, f"{what}{len(text)} characters, {bound}")
-
-
-def _sorted(pairs: Iterable[tuple[str, str]]) -> Dimensions:
-    return tuple(sorted(pairs, key=lambda pair: pair[0].casefold()))
+        limit = f"at most {MAX_NAME_LENGTH}" if text else "at least 1"
+        raise ValidationError(path, f"{what}{len(text)} characters, {limit}")
 
 
 def _kind(value: object) -> str:
     if value is None or isinstance(value, bool | int | float):
         return json.dumps(value)
     return "an array" if isinstance(value, list) else "an object"
+
+
+def _validated(path: str, validate: Callable[[str], str], given: str | None) -> str | None:
+    if given is None:
+        return None
+    try:
+        return validate(given)
+    except ValueError as exc:
+        raise ValidationError(path, str(exc)) from exc

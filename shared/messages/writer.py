@@ -1,79 +1,122 @@
-"""Points -> queue messages: what is put back into the ingress queue, or dead-lettered."""
+"""Roll-ups -> queue messages: what is put back into the ingress queue, or dead-lettered."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from itertools import groupby
 
 import msgspec
-from msgspec import UNSET, Raw, UnsetType
+from msgspec import Raw
 
-from shared.messages.packing import packed, size_in_queue
 from shared.messages.schema import PointIn, PointsParts
-from shared.model import Point, utc_text
+from shared.model import Rollup, Series, ValueSet
+from shared.text import utc_text
 
-__all__ = ["MAX_MESSAGE_BYTES", "write_envelope", "write_messages", "write_point"]
+__all__ = [
+    "MAX_MESSAGE_BYTES",
+    "encode_point",
+    "encode_points_message",
+    "pack",
+    "queued_size",
+    "write_messages",
+]
 
 # Well under the 64 KiB of a queue message, to leave room for what may go around it.
 MAX_MESSAGE_BYTES = 48 * 1024
 
 _ENCODER = msgspec.json.Encoder()
 
+# Region, resource ID, namespace.
+_Header = tuple[str, str, str]
 
-def write_messages(points: Iterable[Point], limit: int = MAX_MESSAGE_BYTES) -> Iterator[bytes]:
-    """Yield messages that read back as these points, as few as hold them under `limit` bytes.
 
-    Every point carries its time, so that it is not taken for the time of the new message.
+def write_messages(rollups: Iterable[Rollup], limit: int = MAX_MESSAGE_BYTES) -> Iterator[bytes]:
+    """Yield messages that hold the value sets of roll-ups, as few as keep under `limit` bytes.
+
+    Each point carries its minute, so that it does not get the time of the new message.
     """
-    for run in packed(_documents(points, limit - 2), limit - 2):
+    for run in pack(_documents(rollups, limit - 2), limit - 2):
         yield bytes(run[0]) if len(run) == 1 else _ENCODER.encode(run)
 
 
-def write_envelope(region: str, resource_id: str, namespace: str, points: list[Raw]) -> bytes:
-    """A document around points of one address; what is empty is for the reader to fill in."""
-    return _ENCODER.encode(_envelope(region, resource_id, namespace, points))
+def encode_points_message(
+    region: str, resource_id: str, namespace: str, points: list[Raw]
+) -> bytes:
+    """Return a message of points with one target; what is empty is left to the defaults."""
+    return _ENCODER.encode(_message(region, resource_id, namespace, points))
 
 
-def write_point(point: Point, *, timed: bool = True) -> bytes:
-    """What a document holds of a point; without its time it is of when it is enqueued."""
-    return _ENCODER.encode(_written(point, utc_text(point.time) if timed else UNSET))
+def encode_point(series: Series, value: float | ValueSet, time: datetime | None) -> bytes:
+    """Return a point of a message; without a time it gets that of its message."""
+    point = PointIn(metric=series.metric, time=None if time is None else utc_text(time))
+    if series.dimensions:
+        point.dimensions = Raw(_ENCODER.encode(dict(series.dimensions)))
+    if isinstance(value, ValueSet):
+        if value.count == 1 and value.min == value.max == value.sum:
+            point.value = value.sum
+        else:
+            point.min, point.max = value.min, value.max
+            point.sum, point.count = value.sum, value.count
+    else:
+        point.value = value
+    return _ENCODER.encode(point)
 
 
-def _documents(points: Iterable[Point], limit: int) -> Iterator[bytes]:
-    """A document for each address, or several where one would be too long."""
-    ordered = sorted(points, key=_address)
-    for (region, resource_id, namespace), group in groupby(ordered, key=_address):
-        envelope = _envelope(region, resource_id, namespace)
-        room = limit - size_in_queue(_ENCODER.encode(envelope))
-        for batch in packed(map(write_point, group), room):
-            yield _ENCODER.encode(msgspec.structs.replace(envelope, points=batch))
+def pack(values: Iterable[bytes], limit: int) -> Iterator[list[Raw]]:
+    """Yield runs of encoded values that fill at most `limit` bytes, commas included.
+
+    The order is kept. A value that is too long by itself is a run of its own.
+    """
+    run: list[Raw] = []
+    used = 0
+    for value in values:
+        size = queued_size(value) + 1
+        if run and used + size > limit:
+            yield run
+            run, used = [], 0
+        run.append(Raw(value))
+        used += size
+    if run:
+        yield run
 
 
-def _address(point: Point) -> tuple[str, str, str]:
-    return point.lane.region, point.lane.resource_id, point.namespace
+def queued_size(value: bytes) -> int:
+    """Return the bytes of an encoded value in a queue: XML 1.0 cannot hold U+FFFE and U+FFFF.
+
+    `shared.clients.storage` writes these two as JSON escapes, of six bytes instead of three.
+    """
+    return len(value) + 3 * (value.count(b"\xef\xbf\xbe") + value.count(b"\xef\xbf\xbf"))
 
 
-def _envelope(
-    region: str, resource_id: str, namespace: str, points: list[Raw] | None = None
-) -> PointsParts:
+def _documents(rollups: Iterable[Rollup], limit: int) -> Iterator[bytes]:
+    """Yield a document for each target and namespace, or several if one would be too long."""
+    entries = sorted(_entries(rollups), key=_header)
+    for (region, resource_id, namespace), group in groupby(entries, key=_header):
+        message = _message(region, resource_id, namespace, [])
+        room = limit - queued_size(_ENCODER.encode(message))
+        for points in pack((point for _, point in group), room):
+            yield _ENCODER.encode(msgspec.structs.replace(message, points=points))
+
+
+def _entries(rollups: Iterable[Rollup]) -> Iterator[tuple[_Header, bytes]]:
+    for rollup in rollups:
+        target = rollup.target
+        for aggregates in rollup.aggregate_all():
+            for minute, group in aggregates.items():
+                for series, values in group.items():
+                    header = target.region, target.resource_id, series.namespace
+                    yield header, encode_point(series, values, minute)
+
+
+def _header(entry: tuple[_Header, bytes]) -> _Header:
+    return entry[0]
+
+
+def _message(region: str, resource_id: str, namespace: str, points: list[Raw]) -> PointsParts:
     return PointsParts(
-        points or [],
-        namespace or UNSET,
-        resource_id=resource_id or UNSET,
-        region=region or UNSET,
-    )
-
-
-def _written(point: Point, time: str | UnsetType) -> PointIn:
-    dimensions = point.dimensions
-    one = not isinstance(point.value, tuple)
-    return PointIn(
-        point.metric,
-        dimensions=Raw(_ENCODER.encode(dict(dimensions))) if dimensions else UNSET,
-        time=time,
-        value=point.sum if one else UNSET,
-        min=UNSET if one else point.min,
-        max=UNSET if one else point.max,
-        sum=UNSET if one else point.sum,
-        count=UNSET if one else point.count,
+        points=points,
+        namespace=namespace or None,
+        resource_id=resource_id or None,
+        region=region or None,
     )

@@ -1,4 +1,4 @@
-"""What points go through on their way to the relay: the fence, their region, the guard."""
+"""What a roll-up passes before it is published: allowed scopes, its region, the series limit."""
 
 from __future__ import annotations
 
@@ -6,112 +6,92 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
-from shared.batch import Batch
 from shared.errors import RegionError
-from shared.model import Lane, Reason, Status, Verdict
-from shared.pipeline.detours import Detours
-from shared.pipeline.fence import Fence
+from shared.model import Outcome, Reason, Rollup, Status, Target
 from shared.pipeline.regions import Regions
-from shared.pipeline.series_limiter import Guard
-from shared.publisher.batcher import Submit
+from shared.pipeline.series_limiter import SeriesLimiter
+from shared.publisher.batcher import Results, Submit
 
-__all__ = ["Intake"]
+__all__ = ["Admission"]
 
 LOG = logging.getLogger(__name__)
 
-# Resources of which it is remembered what held up their points.
-_MOST_REMEMBERED = 10_000
 
-
-class Intake:
-    """Submits points; shared by all invocations on one event loop."""
+class Admission:
+    """Admits roll-ups; shared by all invocations on one event loop."""
 
     def __init__(
         self,
-        relay: Submit,
-        *,
-        fence: Fence,
         regions: Regions,
-        detours: Detours,
-        guard: Guard | None,
+        *,
+        allowed_scopes: tuple[str, ...] = (),
+        series_limiter: SeriesLimiter | None = None,
     ) -> None:
-        """Without a guard every series passes. `detours` are what deliveries learn."""
-        self._relay = relay
-        self._fence = fence
-        self._regions = regions
-        self._detours = detours
-        self._guard = guard
-        self._obstacles: dict[str, str] = {}
-
-    async def submit(self, batches: Sequence[Batch]) -> list[Verdict]:
-        """Wait until every point is judged.
-
-        A resource outside the fence is rejected before anything is asked about it. Points whose
-        region is not known are deferred; those of a series that is one too many are rejected.
+        """`allowed_scopes` are beginnings of resource IDs, in lower case and with a slash at the
+        end; none allow every resource. Without a limiter every series is admitted.
         """
-        verdicts: list[Verdict] = []
-        inside: list[Batch] = []
-        for batch in batches:
-            resource_id = batch.lane.resource_id
-            if self._fence.allows(resource_id):
-                inside.append(batch)
+        self._regions = regions
+        self._allowed_scopes = allowed_scopes
+        self._series_limiter = series_limiter
+
+    async def admit(self, rollups: Sequence[Rollup]) -> tuple[list[Rollup], Results]:
+        """Return the roll-ups to publish, with their regions, and the outcome of the others.
+
+        A resource outside the allowed scopes is rejected before anything is asked about it. Without
+        a region a roll-up is deferred. New series beyond the limit are rejected.
+        """
+        admitted: list[Rollup] = []
+        results: Results = []
+        allowed: list[Rollup] = []
+        for rollup in rollups:
+            if self._is_allowed(rollup.target):
+                allowed.append(rollup)
             else:
-                why = f"{resource_id} is outside METRICS_ALLOWED_SCOPES"
-                verdicts.append(Verdict(Status.REJECTED, batch, why, Reason.FORBIDDEN_SCOPE))
-        admitted: list[Batch] = []
-        for batch in await self._located(inside, verdicts):
-            if self._guard is None:
-                admitted.append(batch)
-                continue
-            passed, refused = self._guard.admit(batch)
-            if passed:
-                admitted.append(passed)
-            if refused:
-                why = self._guard.why(batch.lane)
-                verdicts.append(Verdict(Status.REJECTED, refused, why, Reason.CARDINALITY))
-        if admitted:
-            verdicts += await self._relay(admitted)
-        self._remember(verdicts)
-        return verdicts
+                detail = f"{rollup.target.resource_id} is outside METRICS_ALLOWED_SCOPES"
+                outcome = Outcome(Status.REJECTED, detail, Reason.FORBIDDEN_SCOPE)
+                results.append((rollup, outcome))
+        # Look-ups of one message run at the same time.
+        targets = await asyncio.gather(*(self._resolve(rollup.target) for rollup in allowed))
+        for rollup, target in zip(allowed, targets, strict=True):
+            if isinstance(target, Outcome):
+                results.append((rollup, target))
+            else:
+                self._limit(Rollup(target, rollup.minutes), admitted, results)
+        return admitted, results
 
-    def obstacle(self, lane: Lane) -> str | None:
-        """What kept the points of a resource from the store, if that is remembered."""
-        return self._obstacles.get(lane.resource_id.lower())
+    async def publish(self, rollups: Sequence[Rollup], *, submit: Submit) -> Results:
+        """Submit what is admitted; return the outcome of everything."""
+        admitted, results = await self.admit(rollups)
+        return results + await submit(admitted)
 
-    async def _located(self, batches: Sequence[Batch], verdicts: list[Verdict]) -> list[Batch]:
-        """Those whose region is known, or found; the others get a verdict."""
-        missing = [batch.lane for batch in batches if not batch.lane.region]
-        look_ups = (self._regions.find(lane.resource_id) for lane in missing)
-        # Mostly none is missing.
-        answers = await asyncio.gather(*look_ups, return_exceptions=True) if missing else []
-        regions = dict(zip(missing, answers, strict=True))
-        found: list[Batch] = []
-        for batch in batches:
-            lane = batch.lane
-            region = regions.get(lane, lane.region)
-            if isinstance(region, BaseException):
-                if not isinstance(region, RegionError):
-                    LOG.error("A look-up broke: %s", lane.resource_id, exc_info=region)
-                why = str(region) or repr(region)
-                verdicts.append(Verdict(Status.DEFERRED, batch, why))
-                continue
-            # A series is counted where it is stored, whatever region a producer names.
-            found.append(batch.moved(self._detours.route(Lane(region, lane.resource_id))))
-        return found
+    def _is_allowed(self, target: Target) -> bool:
+        scopes = self._allowed_scopes
+        return not scopes or f"{target.resource_id.lower()}/".startswith(scopes)
 
-    def _remember(self, verdicts: Sequence[Verdict]) -> None:
-        """Note what holds up the points of a resource; what was rejected says nothing of it."""
-        for verdict in verdicts:
-            if verdict.status is Status.PUBLISHED:
-                self._obstacles.pop(_resource_of(verdict), None)
-        # After what was published: of one resource there may be both.
-        for verdict in verdicts:
-            if verdict.status is Status.DEFERRED:
-                self._obstacles.pop(_resource_of(verdict), None)  # The newest is the last.
-                self._obstacles[_resource_of(verdict)] = verdict.detail
-        while len(self._obstacles) > _MOST_REMEMBERED:
-            del self._obstacles[next(iter(self._obstacles))]
+    async def _resolve(self, target: Target) -> Target | Outcome:
+        try:
+            return await self._regions.resolve(target)
+        except RegionError as exc:
+            return Outcome(Status.DEFERRED, str(exc))
+        except Exception as exc:
+            LOG.exception("Unexpected error while looking up the region of %s", target.resource_id)
+            return Outcome(Status.DEFERRED, repr(exc))
 
-
-def _resource_of(verdict: Verdict) -> str:
-    return verdict.points[0].lane.resource_id.lower()
+    def _limit(self, rollup: Rollup, admitted: list[Rollup], results: Results) -> None:
+        """Admit the series of a roll-up up to the limit of its subscription and region."""
+        limiter = self._series_limiter
+        if limiter is None:
+            admitted.append(rollup)
+            return
+        series = set().union(*rollup.minutes.values())
+        excess = limiter.excess(rollup.target, series)
+        if not excess:
+            admitted.append(rollup)
+            return
+        rejected = Outcome(Status.REJECTED, limiter.describe(rollup.target), Reason.CARDINALITY)
+        outcomes = {(minute, one): rejected for minute in rollup.minutes for one in excess}
+        for part, outcome in rollup.by_outcome(outcomes):
+            if outcome is rejected:
+                results.append((part, outcome))
+            else:
+                admitted.append(part)

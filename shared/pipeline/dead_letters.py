@@ -2,49 +2,51 @@
 
 A dead letter is a JSON object:
 
-    reason            code of the reason, see model.Reason
-    detail            what is wrong with the first thing refused, and how many more there are
+    reason            a code, see model.Reason
+    detail            what is wrong with the first entry, and how many more there are
     deadLetteredTime  ISO 8601
-    messageId         of the message that was refused (absent for samples)
+    messageId         of the rejected message (missing for samples)
     enqueuedTime      of that message, ISO 8601
-    refused           [{"detail", "message"}]: each a message of the ingress queue's format with
-                      only what was refused in it, or {"detail", "body"} for what is no JSON
+    refused           entries of {"detail", "message"}: each a message of the ingress queue's
+                      format with only what was rejected. Content that is not JSON is in `body`, or
+                      in `bodyBase64` if it is not text. JSON that does not fit is in
+                      `bodyGzipBase64`. What does not fit so either is cut: then `bodyBytes` and
+                      `bodySha256` (hexadecimal) tell its length and hash before the cut.
 
-Where a letter holds what several messages brought at the same moment, each thing refused has the
-messageId and enqueuedTime of its own.
-
-What does not fit one message of 64 KiB becomes several; a thing that does not fit by itself is
-cut into letters with `part`, `parts` and a `bodyBase64` each, to be joined before decoding; the
-`bodySha256` (hexadecimal) of the whole says which belong together.
+There is one dead letter for each message and reason, or several if one would exceed 64 KiB.
 """
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import gzip
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from shared.messages.packing import packed, size_in_queue
-from shared.messages.writer import write_messages
-from shared.model import Reason, Rejection, Verdict
+from shared.clients.storage import Queue
+from shared.messages.writer import pack, queued_size, write_messages
+from shared.model import Reason, Rejection, Status
+from shared.publisher.batcher import Results
 
-__all__ = ["Origin", "rejections_of", "write_dead_letters"]
+__all__ = ["DeadLetters", "Origin", "rejections_of", "write_dead_letters"]
 
-# Bytes of the entries of a letter; a queue message is 65,536 at most, and there is an envelope.
-_MOST_BYTES = 60_000
-# Bytes of a part; its base64 is a third longer.
-_PART_BYTES = 40_000
-# Characters of a detail; one that is longer repeats what it found. Six bytes each at the most.
-_MOST_DETAIL = 2000
-_MOST_DETAIL_OF_LETTER = 500
-# A message ID is a GUID; but the host lets a member `id` of a body pass for it.
-_MOST_MESSAGE_ID = 100
-# Levels of nesting left to the letter around a message, and to whoever reads it.
+# Bytes of the entries of a dead letter; a queue message is 65,536 at most, with an envelope of up
+# to 4 KB.
+MAX_ENTRIES_BYTES = 61_000
+# Bytes of cut content, before base64.
+MAX_CUT_BYTES = 40_000
+# Characters of a detail, which may quote what it found. Six bytes each at most.
+MAX_ENTRY_DETAIL = 2000
+MAX_DETAIL = 500
+# Characters; a message ID is a GUID, but the host takes a member `id` of a body for it.
+MAX_MESSAGE_ID = 100
+# Levels of nesting that the dead letter adds, and room for what its readers add.
 _SPARE_LEVELS = 100
 
 _ENCODER = msgspec.json.Encoder()
@@ -54,107 +56,106 @@ class Origin(msgspec.Struct, frozen=True):
     """The queue message that something came with."""
 
     message_id: str | None = None
-    enqueued: datetime | None = None  # UTC
+    enqueued: datetime | None = None  # UTC.
 
 
-class _Refused(msgspec.Struct, omit_defaults=True, rename="camel"):
+class _Entry(msgspec.Struct, omit_defaults=True, rename="camel"):
     detail: str
-    message_id: str | None = None
-    enqueued_time: datetime | None = None
     message: Raw | UnsetType = UNSET
     body: str | UnsetType = UNSET
     body_base64: str | UnsetType = UNSET
-
-
-class _Letter(msgspec.Struct, omit_defaults=True, rename="camel"):
-    reason: Reason
-    detail: str
-    dead_lettered_time: datetime
-    message_id: str | None = None
-    enqueued_time: datetime | None = None
-    refused: list[Raw] | UnsetType = UNSET
-    part: int | UnsetType = UNSET
-    parts: int | UnsetType = UNSET
-    body_base64: str | UnsetType = UNSET
+    body_gzip_base64: str | UnsetType = UNSET
+    body_bytes: int | UnsetType = UNSET
     body_sha256: str | UnsetType = UNSET
 
 
-def rejections_of(verdict: Verdict) -> Iterator[Rejection]:
-    """A verdict on points as rejections of messages that hold them."""
-    assert verdict.reason is not None  # noqa: S101 (a rejected verdict has one)
-    for content in write_messages(verdict.points):
-        yield Rejection(verdict.reason, verdict.detail, content)
+class _DeadLetter(msgspec.Struct, omit_defaults=True, rename="camel"):
+    reason: Reason
+    detail: str
+    dead_lettered_time: datetime
+    message_id: str | None
+    enqueued_time: datetime | None
+    refused: list[Raw]
+
+
+class DeadLetters:
+    """Puts rejections into the dead-letter queue."""
+
+    def __init__(self, queue: Queue, clock: Callable[[], datetime]) -> None:
+        self._queue = queue
+        self._clock = clock
+
+    async def put(self, rejections: Sequence[Rejection], origin: Origin) -> None:
+        """Wait until the rejections of a message are in the queue. Raises what the queue raises."""
+        if rejections:
+            letters = write_dead_letters(rejections, origin, self._clock())
+            await asyncio.gather(*map(self._queue.send, letters))
+
+
+def rejections_of(results: Results) -> Iterator[Rejection]:
+    """Yield the rejected roll-ups as rejections, with messages that hold them."""
+    for rollup, outcome in results:
+        if outcome.status is Status.REJECTED:
+            assert outcome.reason is not None  # noqa: S101 (every rejection has one)
+            for content in write_messages([rollup]):
+                yield Rejection(
+                    outcome.reason, outcome.detail, content, resource_id=rollup.target.resource_id
+                )
 
 
 def write_dead_letters(
-    given: Sequence[tuple[Sequence[Rejection], Origin]], now: datetime
+    rejections: Iterable[Rejection], origin: Origin, now: datetime
 ) -> Iterator[bytes]:
-    """Yield the dead letters of what some messages brought, each under 64 KiB."""
-    alone = given[0][1] if len(given) == 1 else None
-    brought = [(rejection, origin) for rejections, origin in given for rejection in rejections]
-    brought.sort(key=_reason)
-    for reason, group in groupby(brought, key=_reason):
-        entries: list[bytes] = []
-        for rejection, origin in group:
-            entry = _ENCODER.encode(_entry(rejection, None if alone else origin))
-            if size_in_queue(entry) <= _MOST_BYTES:
-                entries.append(entry)
-            else:
-                yield from _parts(rejection, origin, now)
-        for run in packed(entries, _MOST_BYTES):
-            first: str = msgspec.json.decode(run[0])["detail"]
-            more = len(run) - 1
+    """Yield the dead letters of a message, each under 64 KiB."""
+    for reason, group in groupby(sorted(rejections, key=_reason), key=_reason):
+        entries = [_ENCODER.encode(_entry(rejection)) for rejection in group]
+        for run in pack(entries, MAX_ENTRIES_BYTES):
+            detail: str = msgspec.json.decode(run[0])["detail"][:MAX_DETAIL]
+            more = f" (and {len(run) - 1} more)" if len(run) > 1 else ""
+            message_id = origin.message_id and origin.message_id[:MAX_MESSAGE_ID]
             yield _ENCODER.encode(
-                _letter(Reason(reason), first, alone or Origin(), now, more=more, refused=run)
+                _DeadLetter(Reason(reason), detail + more, now, message_id, origin.enqueued, run)
             )
 
 
-def _reason(brought: tuple[Rejection, Origin]) -> str:
-    return brought[0].reason
+def _reason(rejection: Rejection) -> str:
+    return rejection.reason
 
 
-def _entry(rejection: Rejection, origin: Origin | None) -> _Refused:
-    """A thing refused, with its origin where the letter has none."""
-    detail, content = rejection.detail[:_MOST_DETAIL], rejection.content
-    entry = _Refused(detail, *(_message(origin) if origin else ()))
+def _entry(rejection: Rejection) -> _Entry:
+    content = rejection.content
+    entry = _Entry(rejection.detail[:MAX_ENTRY_DETAIL])
+    is_json = _is_embeddable(content)
     try:
-        entry.body = content.decode()
-        msgspec.json.decode(content)
-        msgspec.json.decode(b"[" * _SPARE_LEVELS + content + b"]" * _SPARE_LEVELS)
+        if is_json:
+            entry.message = Raw(content)
+        else:
+            entry.body = content.decode()
     except UnicodeDecodeError:
         entry.body_base64 = base64.b64encode(content).decode()
-    except (msgspec.DecodeError, RecursionError):
-        pass  # Not JSON: its text is all there is to show.
-    else:
-        entry.body, entry.message = UNSET, Raw(content)
+    if _fits(entry):
+        return entry
+    entry = _Entry(entry.detail)
+    if is_json:
+        entry.body_gzip_base64 = base64.b64encode(gzip.compress(content, mtime=0)).decode()
+        if _fits(entry):
+            return entry
+        entry.body_gzip_base64 = UNSET
+    entry.body_base64 = base64.b64encode(content[:MAX_CUT_BYTES]).decode()
+    entry.body_bytes = len(content)
+    entry.body_sha256 = hashlib.sha256(content).hexdigest()
     return entry
 
 
-def _message(origin: Origin) -> tuple[str | None, datetime | None]:
-    """ID and enqueued time as a letter has them."""
-    return origin.message_id and origin.message_id[:_MOST_MESSAGE_ID], origin.enqueued
+def _fits(entry: _Entry) -> bool:
+    return queued_size(_ENCODER.encode(entry)) < MAX_ENTRIES_BYTES
 
 
-def _parts(rejection: Rejection, origin: Origin, now: datetime) -> Iterator[bytes]:
-    content = rejection.content
-    pieces = [content[at : at + _PART_BYTES] for at in range(0, len(content), _PART_BYTES)]
-    digest = hashlib.sha256(content).hexdigest()
-    for number, piece in enumerate(pieces, 1):
-        letter = _letter(
-            rejection.reason,
-            rejection.detail,
-            origin,
-            now,
-            part=number,
-            parts=len(pieces),
-            body_base64=base64.b64encode(piece).decode(),
-            body_sha256=digest,
-        )
-        yield _ENCODER.encode(letter)
-
-
-def _letter(
-    reason: Reason, detail: str, origin: Origin, now: datetime, more: int = 0, **content: object
-) -> _Letter:
-    text = detail[:_MOST_DETAIL_OF_LETTER] + (f" (and {more} more)" if more else "")
-    return _Letter(reason, text, now, *_message(origin), **content)  # type: ignore[arg-type]
+def _is_embeddable(content: bytes) -> bool:
+    """Whether it is JSON, and not nested too deeply for a reader of the dead letter."""
+    try:
+        msgspec.json.decode(content)
+        msgspec.json.decode(b"[" * _SPARE_LEVELS + content + b"]" * _SPARE_LEVELS)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True

@@ -1,4 +1,4 @@
-"""Resource ID -> region: what the operator says, or what Azure Resource Manager knows.
+"""Resource -> region: named by a message or a setting, looked up in ARM, corrected by an answer.
 
 One look-up lists all resources of one type in one resource group. Needs Reader on the resources.
 Source: "Resources - List By Resource Group", version 2021-04-01.
@@ -15,47 +15,43 @@ from typing import Any
 from urllib.parse import quote
 
 import msgspec
+from cachetools import LRUCache, TTLCache
 
 from shared.clients.deadline import Deadline
 from shared.clients.json_client import JsonClient
-from shared.errors import LateError, RegionError, SourceError
-from shared.resource_ids import Parent, checked_region, parent_of
+from shared.errors import DeadlineError, RegionError, SourceError
+from shared.model import Target
+from shared.resource_ids import ParentResource, parent_of, validate_region
 
 __all__ = ["Regions"]
 
 _API_VERSION = "2021-04-01"
-# Seconds for one look-up, its wait for a thread included, and for which its outcome is kept: a
-# resource that was not there a minute ago may be there now.
-_DEADLINE = 15.0
-_BRIEFLY = 60.0
-_MOMENT = 5.0
-# Seconds for which a region is kept: hardly any resource can be moved to another one.
-_LONG = 24 * 3600.0
-# Resources whose region is kept, and look-ups whose outcome is; the oldest are forgotten first.
-_MOST_KNOWN = 10_000
-_MOST_LISTS = 200
-# The location of what is in no region, such as Traffic Manager.
-_NOWHERE = "global"
+# Seconds for one look-up, its wait for a thread included.
+LOOKUP_DEADLINE = 15.0
+# Seconds for which a look-up is kept: a resource that is missing may be there a minute later.
+LOOKUP_TTL = 60.0
+# Seconds after which a look-up is made again when the store says that its region is wrong.
+MIN_LOOKUP_AGE = 5.0
+# Resources whose region is kept, and look-ups; those used least recently are forgotten.
+MAX_REGIONS = 10_000
+MAX_LOOKUPS = 200
+# The location of resources without a region, such as Traffic Manager.
+_GLOBAL = "global"
+
+_Locations = dict[str, str]  # Resource ID in lower case -> location.
 
 
 class _BusyError(RegionError):
-    """The look-up did not come to its turn; no answer, and so not kept."""
+    """The look-up had no turn before its deadline; there is no answer to keep."""
 
 
-class _Known(msgspec.Struct, frozen=True):
-    region: str
-    until: float  # By the clock.
-
-
-class _List(msgspec.Struct, frozen=True):
-    """A look-up that has ended."""
-
-    task: asyncio.Task[dict[str, str]]
-    until: float  # By the clock.
+class _Lookup(msgspec.Struct, frozen=True):
+    task: asyncio.Task[_Locations]
+    finished: float  # By the clock.
 
 
 class Regions:
-    """Finds regions and remembers them; for one event loop."""
+    """Knows the region of each resource; for one event loop."""
 
     def __init__(
         self,
@@ -67,139 +63,130 @@ class Regions:
         region: str | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`region` is that of `resource_id`, and of what ARM does not tell."""
+        """`region` is that of `resource_id`, and of every resource that ARM does not show."""
         self._client = client
         self._arm_endpoint = arm_endpoint
         self._executor = executor
         self._default_parent = parent_of(resource_id).resource_id if resource_id else None
         self._default = region
         self._clock = clock
-        self._known: dict[str, _Known] = {}
-        self._lists: dict[tuple[str, str], _List] = {}
-        # Never forgotten: what waits for them would ask again.
-        self._under_way: dict[tuple[str, str], asyncio.Task[dict[str, str]]] = {}
+        # What an answer of the store has corrected wins over what a producer names.
+        self._corrected: LRUCache[str, str] = LRUCache(MAX_REGIONS)
+        self._found: LRUCache[str, str] = LRUCache(MAX_REGIONS)
+        self._lookups: TTLCache[tuple[str, str], _Lookup] = TTLCache(
+            MAX_LOOKUPS, LOOKUP_TTL, timer=clock
+        )
+        self._running: dict[tuple[str, str], asyncio.Task[_Locations]] = {}
 
-    async def find(self, resource_id: str) -> str:
-        """The region of a resource. Raises RegionError."""
-        parent = parent_of(resource_id)
-        if self._default and parent.resource_id == self._default_parent:
-            return self._default
-        known = self._known.get(parent.resource_id)
-        if known is not None and known.until > self._clock():
-            return known.region
-        try:
-            region = await self._look_up(parent)
-        except RegionError:
-            # What was true a day ago is a better guess than none.
-            if known is not None:
-                return known.region
-            if self._default:
-                return self._default
-            raise
-        self._remember(parent.resource_id, region)
-        return region
+    async def resolve(self, target: Target) -> Target:
+        """Return the target with the region to publish to. Raises RegionError."""
+        if target.region and not self._corrected:
+            return target
+        parent = parent_of(target.resource_id)
+        region = self._corrected.get(parent.resource_id) or target.region
+        return Target(region or await self._find(parent), target.resource_id)
 
-    async def find_again(self, resource_id: str) -> str | None:
-        """The region as ARM has it now, None where it does not tell: the one known was wrong."""
-        parent = parent_of(resource_id)
-        self._known.pop(parent.resource_id, None)
-        key = (parent.group, parent.kind)
-        listed = self._lists.get(key)
-        # What was listed a moment ago is what many ask for at once.
-        if listed is not None and listed.until - self._clock() < _BRIEFLY - _MOMENT:
-            del self._lists[key]
+    async def correct(self, target: Target, named: str | None) -> Target | None:
+        """Return the target in another region after a RegionMismatch, None if there is none.
+
+        `named` is the region that the answer names; without it, the region is looked up again.
+        """
+        parent = parent_of(target.resource_id)
+        self._found.pop(parent.resource_id, None)
+        self._corrected.pop(parent.resource_id, None)
         try:
-            region = await self._look_up(parent)
+            region = named or await self._look_up(parent, MIN_LOOKUP_AGE)
         except RegionError:
             return None
-        self._remember(parent.resource_id, region)
+        if region == target.region:
+            return None
+        self._corrected[parent.resource_id] = region
+        return Target(region, target.resource_id)
+
+    async def _find(self, parent: ParentResource) -> str:
+        if self._default and parent.resource_id == self._default_parent:
+            return self._default
+        region = self._found.get(parent.resource_id)
+        if region is None:
+            try:
+                region = await self._look_up(parent, LOOKUP_TTL)
+            except RegionError:
+                if self._default:
+                    return self._default
+                raise
+            self._found[parent.resource_id] = region
         return region
 
-    async def _look_up(self, parent: Parent) -> str:
-        key = (parent.group, parent.kind)
-        listed = self._lists.get(key)
-        if listed is not None and listed.until > self._clock():
-            task = listed.task
+    async def _look_up(self, parent: ParentResource, max_age: float) -> str:
+        key = (parent.group, parent.type)
+        lookup = self._lookups.get(key)
+        if lookup is not None and self._clock() - lookup.finished < max_age:
+            task = lookup.task
         else:
-            task = self._under_way.get(key) or self._begin(key)
-        # An invocation that is cancelled must not end the look-up of the others.
-        found = await asyncio.shield(task)
-        location = found.get(parent.resource_id)
+            task = self._running.get(key) or self._start(key)
+        # A cancelled invocation must not end the look-up of the others.
+        location = (await asyncio.shield(task)).get(parent.resource_id)
         if location is None:
             raise RegionError(
-                f"{parent.resource_id} is not among what Azure Resource Manager shows of "
-                f"{parent.kind} in its resource group: it is not there, or the app's identity "
-                f"lacks Reader on it; or name the region"
+                f"{parent.resource_id} is not among the {parent.type} that Azure Resource Manager "
+                "lists in its resource group: it does not exist, or the app's identity lacks "
+                "Reader on it; or name the region"
             )
-        if location == _NOWHERE:
+        if location.lower() == _GLOBAL:
             raise RegionError(
-                f"{parent.resource_id} is in no region: its location is global; name the region "
-                "that its metrics go to"
+                f"the location of {parent.resource_id} is global; name the region that its "
+                "metrics go to"
             )
         try:
-            return checked_region(location)
+            return validate_region(location)
         except ValueError as exc:
             raise RegionError(f"the location of {parent.resource_id}: {exc}; name one") from exc
 
-    def _begin(self, key: tuple[str, str]) -> asyncio.Task[dict[str, str]]:
-        task = self._under_way[key] = asyncio.create_task(self._list(*key))
-        task.add_done_callback(partial(self._ended, key))
+    def _start(self, key: tuple[str, str]) -> asyncio.Task[_Locations]:
+        task = self._running[key] = asyncio.create_task(self._list(*key))
+        task.add_done_callback(partial(self._finish, key))
         return task
 
-    def _ended(self, key: tuple[str, str], task: asyncio.Task[dict[str, str]]) -> None:
-        del self._under_way[key]
-        # What failed is told to whoever waits; nobody may.
-        if task.cancelled() or isinstance(task.exception(), _BusyError):
-            return
-        self._lists.pop(key, None)
-        _make_room(self._lists, _MOST_LISTS)
-        self._lists[key] = _List(task, self._clock() + _BRIEFLY)
+    def _finish(self, key: tuple[str, str], task: asyncio.Task[_Locations]) -> None:
+        del self._running[key]
+        # A failure is kept too; retrieving it here keeps asyncio from logging it as unhandled.
+        if not task.cancelled() and not isinstance(task.exception(), _BusyError):
+            self._lookups[key] = _Lookup(task, self._clock())
 
-    async def _list(self, group: str, kind: str) -> dict[str, str]:
-        """Resource ID in lower case -> location of all resources of a type in a group."""
+    async def _list(self, group: str, resource_type: str) -> _Locations:
         loop = asyncio.get_running_loop()
-        until = Deadline(_DEADLINE)
+        deadline = Deadline(LOOKUP_DEADLINE)
         try:
-            pairs = await loop.run_in_executor(self._executor, self._ask, group, kind, until)
-        except LateError as exc:
-            raise _BusyError(
-                f"the region of {kind} in {group} is still to be looked up: {exc}"
-            ) from exc
+            return await loop.run_in_executor(
+                self._executor, self._request, group, resource_type, deadline
+            )
+        except DeadlineError as exc:
+            raise _BusyError(f"the look-up of {resource_type} in {group} must wait: {exc}") from exc
         except SourceError as exc:
             raise RegionError(
-                f"the region of {kind} in {group} cannot be looked up: {exc}; name it, or grant "
-                "the app's identity Reader there"
+                f"the region of {resource_type} in {group} cannot be looked up: {exc}; name the "
+                "region, or grant the app's identity Reader there"
             ) from exc
-        return pairs
 
-    def _ask(self, group: str, kind: str, until: Deadline) -> dict[str, str]:
-        chosen = quote(f"resourceType eq '{kind}'", safe="")
-        url = f"{self._arm_endpoint}{group}/resources?$filter={chosen}&api-version={_API_VERSION}"
-        pages = self._client.pages(url, _next_link, until)
-        return dict(pair for page in pages for pair in _located(page))
-
-    def _remember(self, resource_id: str, region: str) -> None:
-        self._known.pop(resource_id, None)
-        _make_room(self._known, _MOST_KNOWN)
-        self._known[resource_id] = _Known(region, self._clock() + _LONG)
-
-
-def _make_room(remembered: dict[Any, Any], most: int) -> None:
-    while len(remembered) >= most:
-        del remembered[next(iter(remembered))]
+    def _request(self, group: str, resource_type: str, deadline: Deadline) -> _Locations:
+        condition = quote(f"resourceType eq '{resource_type}'", safe="")
+        url = (
+            f"{self._arm_endpoint}{group}/resources?$filter={condition}&api-version={_API_VERSION}"
+        )
+        pages = self._client.pages(url, _next_link, deadline)
+        return dict(pair for page in pages for pair in _locations(page))
 
 
 def _next_link(page: Any) -> Any:
     return page.get("nextLink") if isinstance(page, dict) else None
 
 
-def _located(page: Any) -> Iterator[tuple[str, str]]:
-    """Resource ID and location, as a region is written, of each resource of a page."""
+def _locations(page: Any) -> Iterator[tuple[str, str]]:
+    """Yield resource ID (lower case) and location of each resource of a page."""
     resources = page.get("value") if isinstance(page, dict) else None
     if not isinstance(resources, list):
-        raise SourceError("not a page of resources")
+        raise SourceError("the response is not a page of resources")
     for resource in resources:
         match resource:
             case {"id": str(resource_id), "location": str(location)}:
-                # ARM itself writes "westeurope", some of its providers "West Europe".
-                yield resource_id.lower(), location.replace(" ", "").lower()
+                yield resource_id.lower(), location

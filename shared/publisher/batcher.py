@@ -1,7 +1,7 @@
-"""Group commit: many invocations submit points, few POSTs carry them.
+"""Group commit: many invocations submit roll-ups, few POSTs carry them.
 
-One lane for each region and resource. While a lane's delivery is under way, newcomers gather;
-when it is answered they go out together. No timer: an idle lane sends at once, a busy one in
+Each target has one delivery in flight. What comes in the meantime is merged, and goes out together
+when the delivery has its answer. There is no timer: an idle target sends at once, a busy one in
 batches that grow with the load.
 """
 
@@ -11,187 +11,134 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from itertools import chain
 
-import msgspec
+from shared.model import Aggregates, Outcome, Outcomes, Rollup, Status, Target, merge
 
-from shared.batch import Batch
-from shared.errors import RelayError
-from shared.model import Judged, Lane, Status, Verdict
-
-__all__ = ["Deliver", "Relay", "Submit"]
+__all__ = ["Batcher", "Results", "Send", "Submit"]
 
 LOG = logging.getLogger(__name__)
 
-Deliver = Callable[[Batch], Awaitable[list[Judged]]]
-"""Sends points and judges them: every position comes back exactly once."""
-
-Submit = Callable[[Sequence[Batch]], Awaitable[list[Verdict]]]
-"""The same for points of any lanes: every point comes back in exactly one verdict."""
-
-# Points. Most messages in work hold far less; 288 full of the shortest points would hold more.
-_MOST_HELD = 250_000
 # Points that go out in one delivery; the next one takes the rest.
-_MOST_AT_ONCE = 50_000
+MAX_DELIVERY_POINTS = 50_000
+
+Send = Callable[[Target, Aggregates], Awaitable[Outcomes]]
+"""Sends value sets to a target; returns the outcome of all that was not published."""
+
+Results = list[tuple[Rollup, Outcome]]
+"""Roll-ups, each with the outcome of everything in it."""
 
 
-class _Parcel(msgspec.Struct, eq=False):
-    """The points of one submission for one lane, and who waits for them."""
-
-    points: Batch
-    answered: asyncio.Future[list[Verdict]]
+Submit = Callable[[Sequence[Rollup]], Awaitable[Results]]
+"""Publishes roll-ups; returns them with their outcomes."""
 
 
-class _Room:
-    """A bounded number of points; who comes when it is full waits for its turn."""
+class _Submission:
+    """A roll-up, and who waits for its outcome."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._held = 0
-        self._queue: deque[tuple[int, asyncio.Future[None]]] = deque()
+    def __init__(self, rollup: Rollup) -> None:
+        self.rollup = rollup
+        self.points = rollup.points
+        self.results: asyncio.Future[Results] = asyncio.get_running_loop().create_future()
+        # Values that cannot be added to the others: they go out in the next delivery.
+        self.rest: _Submission | None = None
 
-    async def enter(self, points: int) -> None:
-        """Wait until the points fit, after whoever came before; more than fit come in alone."""
-        if not self._queue and self._fits(points):
-            self._held += points
-            return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._queue.append((points, turn))
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self.leave(points)  # Its turn had just come.
-            raise
+    def resolve(self, results: Results) -> None:
+        if not self.results.done():  # Its invocation may have been cancelled.
+            self.results.set_result(results)
 
-    def leave(self, points: int) -> None:
-        """Make room for the next ones."""
-        self._held -= points
-        while self._queue:
-            wanted, turn = self._queue[0]
-            if not turn.cancelled():
-                if not self._fits(wanted):
-                    return
-                self._held += wanted
-                turn.set_result(None)
-            self._queue.popleft()
-
-    def _fits(self, points: int) -> bool:
-        return self._held == 0 or self._held + points <= self._most
+    def split(self) -> _Submission:
+        """Keep the values that add up; return a submission of the others."""
+        self.rollup, rest = self.rollup.split_overflow()
+        self.rest = _Submission(rest)
+        self.rest.rest = None
+        return self.rest
 
 
-class Relay:
-    """Shared by all invocations on one event loop."""
+class Batcher:
+    """Batches the roll-ups of all invocations on one event loop."""
 
-    def __init__(
-        self, deliver: Deliver, *, most_held: int = _MOST_HELD, most_at_once: int = _MOST_AT_ONCE
-    ) -> None:
-        self._deliver = deliver
-        self._room = _Room(most_held)
-        self._most_at_once = most_at_once
-        self._waiting: dict[tuple[str, str], deque[_Parcel]] = {}
+    def __init__(self, send: Send, *, max_points: int = MAX_DELIVERY_POINTS) -> None:
+        self._send = send
+        self._max_points = max_points
+        self._waiting: dict[tuple[str, str], deque[_Submission]] = {}
         self._running: set[asyncio.Task[None]] = set()
 
-    async def submit(self, batches: Sequence[Batch]) -> list[Verdict]:
-        """Wait until every point is judged, and return the verdicts on these points.
+    async def submit(self, rollups: Sequence[Rollup]) -> Results:
+        """Wait until every roll-up has an outcome.
 
-        Waits for room first when too many points are held. Points whose delivery breaks are
-        deferred. Raises only CancelledError, when the caller is cancelled, which stops neither
-        the delivery nor anybody else who waits for it.
+        Raises only CancelledError, if the caller is cancelled; that stops neither the delivery nor
+        anyone else who waits for it.
         """
-        parcels = []
-        for batch in batches:
-            await self._room.enter(len(batch))
-            parcels.append(self._enqueue(batch))
-        verdicts: list[Verdict] = []
-        for parcel in parcels:
-            verdicts += await parcel.answered
-        return verdicts
+        results: Results = []
+        submissions = [self._enqueue(rollup) for rollup in rollups if rollup.minutes]
+        for submission in submissions:
+            part: _Submission | None = submission
+            while part is not None:
+                results += await part.results
+                part = part.rest
+        return results
 
-    def _enqueue(self, batch: Batch) -> _Parcel:
-        lane = batch.lane
-        parcel = _Parcel(batch, asyncio.get_running_loop().create_future())
-        if lane.key in self._waiting:
-            self._waiting[lane.key].append(parcel)
+    def _enqueue(self, rollup: Rollup) -> _Submission:
+        submission = _Submission(rollup)
+        key = rollup.target.key
+        if key in self._waiting:
+            self._waiting[key].append(submission)
         else:
-            self._waiting[lane.key] = deque([parcel])
-            # The loop holds its tasks weakly: one that nobody else holds may vanish.
-            task = asyncio.create_task(self._run(lane))
+            self._waiting[key] = deque([submission])
+            # The loop holds its tasks weakly: one that nothing else holds may vanish.
+            task = asyncio.create_task(self._run(rollup.target))
             self._running.add(task)
             task.add_done_callback(self._running.discard)
-        return parcel
+        return submission
 
-    async def _run(self, lane: Lane) -> None:
-        """Deliver what waits in the lane until nothing does."""
-        waiting = self._waiting[lane.key]
-        parcels: list[_Parcel] = []
+    async def _run(self, target: Target) -> None:
+        """Send what waits for the target until nothing does."""
+        waiting = self._waiting[target.key]
+        taken: list[_Submission] = []
         try:
             while waiting:
-                parcels = self._take(waiting)
-                await self._carry(parcels)
+                taken, aggregates = self._take(waiting)
+                await self._deliver(target, taken, aggregates)
         except BaseException:
-            # The loop is being stopped. A CancelledError must not reach an invocation: the
-            # Functions worker would never answer it.
-            _defer((*parcels, *waiting), "the delivery was cancelled")
-            self._room.leave(sum(len(parcel.points) for parcel in waiting))
+            # The loop is stopping. A CancelledError must not reach an invocation: the Functions
+            # worker would never answer it.
+            _defer((*taken, *waiting), "the delivery was cancelled")
             raise
         finally:
-            del self._waiting[lane.key]
+            del self._waiting[target.key]
 
-    def _take(self, waiting: deque[_Parcel]) -> list[_Parcel]:
-        """The oldest parcels, as many as may go out at once, at least one."""
-        parcels = [waiting.popleft()]
-        size = len(parcels[0].points)
-        while waiting and size + len(waiting[0].points) <= self._most_at_once:
-            parcels.append(waiting.popleft())
-            size += len(parcels[-1].points)
-        return parcels
+    def _take(self, waiting: deque[_Submission]) -> tuple[list[_Submission], Aggregates]:
+        """Return the oldest submissions that fit into one delivery, and their value sets."""
+        taken = [waiting.popleft()]
+        points = taken[0].points
+        while waiting and points + waiting[0].points <= self._max_points:
+            taken.append(waiting.popleft())
+            points += taken[-1].points
+        while True:
+            try:
+                return taken, merge([submission.rollup for submission in taken]).aggregate()
+            except OverflowError:
+                half = len(taken) // 2
+                later = taken[half:] if half else [taken[0].split()]
+                waiting.extendleft(reversed(later))
+                taken = taken[:half] or taken
 
-    async def _carry(self, parcels: Sequence[_Parcel]) -> None:
-        whole = Batch.joined([parcel.points for parcel in parcels])
+    async def _deliver(
+        self, target: Target, submissions: Sequence[_Submission], aggregates: Aggregates
+    ) -> None:
         try:
-            _answer(parcels, await self._deliver(whole))
+            outcomes = await self._send(target, aggregates)
         except Exception as exc:
-            LOG.exception("A delivery to %s %s broke", whole.lane.region, whole.lane.resource_id)
-            _defer(parcels, repr(exc))
-        finally:
-            self._room.leave(len(whole))
+            LOG.exception(
+                "Unexpected error while posting to %s %s", target.region, target.resource_id
+            )
+            _defer(submissions, repr(exc))
+            return
+        for submission in submissions:
+            submission.resolve(submission.rollup.by_outcome(outcomes))
 
 
-def _answer(parcels: Sequence[_Parcel], judged: Sequence[Judged]) -> None:
-    """Give each parcel the verdicts on its own points."""
-    total = sum(len(parcel.points) for parcel in parcels)
-    if not _each_once(judged, total):
-        raise RelayError("a delivery did not judge once each point that it was given")
-    if len({(one.status, one.detail, one.reason) for one in judged}) == 1:
-        # As nearly always: nobody has to look for their points among those of all.
-        for parcel in parcels:
-            _resolve(parcel, [judged[0].on(parcel.points)])
-        return
-    whose = {position: one for one in judged for position in one.positions}
-    start = 0
-    for parcel in parcels:
-        shares: dict[int, tuple[Judged, list[int]]] = {}
-        for position in range(len(parcel.points)):
-            one = whose[start + position]
-            shares.setdefault(id(one), (one, []))[1].append(position)
-        start += len(parcel.points)
-        _resolve(parcel, [one.on(parcel.points.pick(own)) for one, own in shares.values()])
-
-
-def _each_once(judged: Sequence[Judged], total: int) -> bool:
-    """Whether each position is judged, and none twice."""
-    if [one.positions for one in judged] == [range(total)]:
-        return True  # As nearly always, without a look at each.
-    positions = list(chain.from_iterable(one.positions for one in judged))
-    return len(positions) == total and set(positions) == set(range(total))
-
-
-def _resolve(parcel: _Parcel, verdicts: list[Verdict]) -> None:
-    if not parcel.answered.done():  # Its invocation may have been cancelled.
-        parcel.answered.set_result(verdicts)
-
-
-def _defer(parcels: Iterable[_Parcel], why: str) -> None:
-    for parcel in parcels:
-        _resolve(parcel, [Verdict(Status.DEFERRED, parcel.points, why)])
+def _defer(submissions: Iterable[_Submission], detail: str) -> None:
+    outcome = Outcome(Status.DEFERRED, detail)
+    for submission in submissions:
+        submission.resolve([(submission.rollup, outcome)])

@@ -1,4 +1,4 @@
-"""One POST to the ingestion API: token, region, body, and what the service said to it.
+"""One POST to the ingestion API: token, region, body, and the answer.
 
 Source of paths, headers and answers: "Send custom metrics for an Azure resource to the Azure
 Monitor metrics store by using a REST API" and the OpenAPI document 2018-09-01-preview.
@@ -8,88 +8,111 @@ from __future__ import annotations
 
 import gzip
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from shared.clients.http import MOST_TEXT, Bearer, TokenSource, error_of
+from shared.clients.deadline import Deadline
+from shared.clients.http import (
+    BearerAuth,
+    HttpError,
+    TokenSource,
+    parse_error,
+    parse_retry_after,
+    read_body,
+    translate_errors,
+)
 from shared.errors import TokenError
-from shared.model import Lane
+from shared.model import Aggregates, Target
+from shared.publisher.encoder import Body, encode_bodies
+from shared.publisher.responses import Response, ResponseAction, classify
 
 if TYPE_CHECKING:
     import requests
 
-__all__ = ["LEVEL", "Answer", "Publisher"]
+__all__ = ["GZIP_LEVEL", "AzureMonitorStore"]
 
 # Seconds. The service gives up by itself, with 408, after about 20.
-_CONNECT_TIMEOUT = 5.0
-_READ_TIMEOUT = 30.0
-# Of gzip: the highest, 9, takes ten times as long for an eighth less.
-LEVEL = 5
+CONNECT_TIMEOUT = 5.0
+READ_TIMEOUT = 30.0
+# Bytes of an answer that are read; the service's own have some hundred.
+MAX_ANSWER_BYTES = 65_536
+# The highest, 9, takes ten times as long for an eighth less.
+GZIP_LEVEL = 5
 
 
-class Answer(msgspec.Struct, frozen=True):
-    """What came of a POST. Without a status, there was none: code and message say why."""
+class AzureMonitorStore:
+    """The custom metrics of Azure Monitor: how roll-ups are written, sent and answered.
 
-    status: int | None
-    code: str = ""
-    message: str = ""
-    retry_after: str | None = None
-    seconds: float = 0.0
-
-    def __str__(self) -> str:
-        return " ".join(filter(None, (str(self.status or "no answer"), self.code, self.message)))
-
-
-class Publisher:
-    """Posts bodies; blocking and safe to use from several threads."""
+    `post` blocks; it is safe to use from several threads.
+    """
 
     def __init__(
         self,
         *,
         endpoint: str,
+        max_body_bytes: int,
         tokens: TokenSource,
         session: requests.Session,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`endpoint` is a URL in which `{region}` stands for the region of a target."""
         self._endpoint = endpoint
+        self._max_body_bytes = max_body_bytes
         self._tokens = tokens
         self._session = session
         self._clock = clock
 
-    def post(self, lane: Lane, body: bytes) -> Answer:
-        """Post a body (NDJSON, uncompressed bytes) for a resource to its region.
+    def encode(self, aggregates: Aggregates) -> Iterator[Body]:
+        """Yield the request bodies of one target."""
+        return encode_bodies(aggregates, self._max_body_bytes)
 
-        A refused token is replaced, once. Never raises for what the service or the way to it
-        does.
-        """
+    def classify(self, response: Response) -> ResponseAction:
+        """Return what an answer asks for."""
+        return classify(response)
+
+    def discard_token(self, response: Response) -> None:
+        """Forget the token that was answered 401."""
+        self._tokens.discard(response.token)
+
+    def post(self, target: Target, data: bytes) -> Response:
+        """Post an uncompressed body once. Never raises for the service or the way to it."""
         started = self._clock()
         try:
-            token = self._tokens.get()
-            answer = self._attempt(lane, body, token)
-            if answer.status == 401:
-                self._tokens.discard(token)
-                answer = self._attempt(lane, body, self._tokens.get())
+            response = self._post(target, data, self._tokens.get())
         except TokenError as exc:
-            answer = Answer(None, "NoToken", str(exc))
-        return msgspec.structs.replace(answer, seconds=self._clock() - started)
+            response = Response(None, "TokenError", str(exc))
+        return msgspec.structs.replace(response, seconds=self._clock() - started)
 
-    def _attempt(self, lane: Lane, body: bytes, token: str) -> Answer:
-        from requests import RequestException
-
-        # The resource ID begins with a slash: one more would make the URL another one.
-        url = f"{self._endpoint.replace('{region}', lane.region)}{lane.resource_id}/metrics"
+    def _post(self, target: Target, data: bytes, token: str) -> Response:
+        # The resource ID begins with a slash: one more would make another URL of it.
+        url = f"{self._endpoint.replace('{region}', target.region)}{target.resource_id}/metrics"
+        deadline = Deadline(READ_TIMEOUT, self._clock)
         try:
-            response = self._session.post(
-                url,
-                data=gzip.compress(body, LEVEL, mtime=0),
-                headers={"Content-Type": "application/x-ndjson", "Content-Encoding": "gzip"},
-                auth=Bearer(token),
-                timeout=(_CONNECT_TIMEOUT, _READ_TIMEOUT),
-                allow_redirects=False,
-            )
-        except RequestException as exc:
-            return Answer(None, type(exc).__name__, str(exc)[:MOST_TEXT])
-        code, message = ("", "") if response.ok else error_of(response.content)
-        return Answer(response.status_code, code, message, response.headers.get("Retry-After"))
+            with translate_errors():
+                answer = self._session.post(
+                    url,
+                    data=gzip.compress(data, GZIP_LEVEL, mtime=0),
+                    headers={"Content-Type": "application/x-ndjson", "Content-Encoding": "gzip"},
+                    auth=BearerAuth(token),
+                    timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
+                    allow_redirects=False,
+                    stream=True,
+                )
+        except HttpError as exc:
+            code, _, message = str(exc).partition(": ")
+            return Response(None, code, message, token=token)
+        with answer:
+            return self._read(answer, deadline, token)
+
+    def _read(self, answer: requests.Response, deadline: Deadline, token: str) -> Response:
+        """Return status and error; the status decides, even if the body cannot be read."""
+        try:
+            body = read_body(answer, MAX_ANSWER_BYTES, deadline)
+            code, message = ("", "") if answer.ok else parse_error(body)
+        except HttpError as exc:
+            code, message = "", f"unreadable body: {exc}"
+        retry_after = parse_retry_after(answer.headers.get("Retry-After"), datetime.now(UTC))
+        return Response(answer.status_code, code, message, retry_after, token=token)

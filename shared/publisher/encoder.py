@@ -1,53 +1,117 @@
-"""Documents -> request bodies of the ingestion API: NDJSON under the byte limit."""
+"""Value sets -> request bodies of the ingestion API: NDJSON under the byte limit."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import chain
+from datetime import datetime
 
 import msgspec
 
-from shared.model import utc_text
-from shared.publisher.rollup import Aggregate, Document
+from shared.model import Aggregates, Series
+from shared.text import utc_text
 
-__all__ = ["Body", "halved", "write_bodies"]
+__all__ = ["Body", "encode_bodies"]
 
 _ENCODER = msgspec.json.Encoder()
-# Series of a line that is tried: mostly some 50 KB. One of all the series of a minute would have
-# to be written to see that it is too long, and cut, and written again.
-_MOST_SERIES = 500
+# Series of a line that is tried: mostly some 50 KB. A line of all the series of a minute would
+# have to be encoded to see that it is too long, then cut and encoded again.
+MAX_LINE_SERIES = 500
+
+
+class _EncodedSeries(msgspec.Struct, rename="camel", gc=False):
+    """A value set as the ingestion API takes it."""
+
+    dim_values: tuple[str, ...]
+    min: float
+    max: float
+    sum: float
+    count: int
+
+
+class _Document(msgspec.Struct, gc=False):
+    """Series of one minute that share namespace, metric and dimension names."""
+
+    minute: datetime  # UTC.
+    series: list[Series]
+    encoded: list[_EncodedSeries]
+
+    def part(self, start: int, end: int) -> _Document:
+        """Return a document of its own with some of the series."""
+        return _Document(self.minute, self.series[start:end], self.encoded[start:end])
 
 
 class Body(msgspec.Struct, frozen=True):
-    """One request body and the documents in it, a line each."""
+    """A request body, one document per line."""
 
     data: bytes
-    documents: tuple[Document, ...]
+    documents: tuple[_Document, ...]
 
     @property
-    def points(self) -> int:
-        """How many points the body stands for."""
-        return sum(len(group) for document in self.documents for group in document.positions)
+    def samples(self) -> int:
+        """How many samples it holds: the sum of all counts."""
+        return sum(one.count for document in self.documents for one in document.encoded)
 
-    def positions(self) -> list[int]:
-        """Where the points that the body stands for are in their batch."""
-        groups = (group for document in self.documents for group in document.positions)
-        return list(chain.from_iterable(groups))
+    def contents(self) -> Iterator[tuple[datetime, Series]]:
+        """Yield minute and series of everything in the body."""
+        for document in self.documents:
+            for series in document.series:
+                yield document.minute, series
+
+    def since(self, oldest: datetime) -> list[Body]:
+        """Return bodies without the minutes before `oldest`."""
+        documents = [document for document in self.documents if document.minute >= oldest]
+        return list(_bodies(documents, len(self.data)))
+
+    def halves(self) -> list[Body]:
+        """Return two bodies with half of the series each; none if there is only one series."""
+        total = sum(len(document.series) for document in self.documents)
+        if total < 2:
+            return []
+        first, second = [], []
+        left = total // 2
+        for document in self.documents:
+            if left > 0:
+                first.append(document.part(0, left))
+            if left < len(document.series):
+                second.append(document.part(max(0, left), len(document.series)))
+            left -= len(document.series)
+        return [body for half in (first, second) for body in _bodies(half, len(self.data))]
 
 
-def write_bodies(documents: Iterable[Document], limit: int) -> Iterator[Body]:
-    """Yield bodies of at most `limit` bytes, uncompressed; together they hold every document.
+def encode_bodies(aggregates: Aggregates, max_bytes: int) -> Iterator[Body]:
+    """Yield bodies of at most `max_bytes`, uncompressed, that together hold every value set.
 
-    A document that is too long by itself is cut between its series. One series is at most about
-    33 KB (ten names and values of 256 characters, six bytes each when escaped), so `limit` must
-    be more than that.
+    A document that is too long is cut between its series. One series takes at most about 33 KB
+    (ten names and values of 256 characters, six bytes each if escaped), so `max_bytes` must be
+    more than that.
     """
+    return _bodies(_documents(aggregates), max_bytes)
+
+
+def _documents(aggregates: Aggregates) -> Iterator[_Document]:
+    for minute, group in aggregates.items():
+        documents: dict[tuple[str, str, tuple[str, ...]], _Document] = {}
+        for series, values in group.items():
+            key = series.namespace, series.metric, series.dimension_names
+            document = documents.get(key)
+            if document is None:
+                document = documents[key] = _Document(minute, [], [])
+            document.series.append(series)
+            document.encoded.append(
+                _EncodedSeries(
+                    series.dimension_values, values.min, values.max, values.sum, values.count
+                )
+            )
+        yield from documents.values()
+
+
+def _bodies(documents: Iterable[_Document], max_bytes: int) -> Iterator[Body]:
     lines: list[bytes] = []
-    members: list[Document] = []
+    members: list[_Document] = []
     size = 0
     for document in documents:
-        for part, line in _lines(document, _MOST_SERIES, limit):
-            if lines and size + len(line) > limit:
+        for part, line in _lines(document, MAX_LINE_SERIES, max_bytes):
+            if lines and size + len(line) > max_bytes:
                 yield Body(b"".join(lines), tuple(members))
                 lines, members, size = [], [], 0
             lines.append(line)
@@ -57,57 +121,31 @@ def write_bodies(documents: Iterable[Document], limit: int) -> Iterator[Body]:
         yield Body(b"".join(lines), tuple(members))
 
 
-def halved(body: Body) -> list[Body]:
-    """The body as two with half of its series each; none when it has a single one."""
-    total = sum(len(document.series) for document in body.documents)
-    if total < 2:
-        return []
-    halves: tuple[list[Document], list[Document]] = ([], [])
-    room = total // 2
-    for document in body.documents:
-        for half, part in zip(
-            halves, (document.part(0, room), document.part(room, total)), strict=True
-        ):
-            if part.series:
-                half.append(part)
-        room = max(0, room - len(document.series))
-    return [part for half in halves for part in write_bodies(half, len(body.data))]
-
-
-def _lines(document: Document, most: int, limit: int) -> Iterator[tuple[Document, bytes]]:
-    """The document as a line, or as several with at most so many of its series each."""
+def _lines(
+    document: _Document, max_series: int, max_bytes: int
+) -> Iterator[tuple[_Document, bytes]]:
+    """Yield the document as a line, or as several with at most `max_series` series each."""
     total = len(document.series)
-    if total > most:
-        for start in range(0, total, most):
-            yield from _lines(document.part(start, start + most), most, limit)
+    if total > max_series:
+        for start in range(0, total, max_series):
+            part = document.part(start, start + max_series)
+            yield from _lines(part, max_series, max_bytes)
         return
-    line = _ENCODER.encode(_Document.of(document)) + b"\n"
-    if len(line) <= limit or total == 1:
+    line = _encode(document)
+    if len(line) <= max_bytes or total == 1:
         yield document, line
         return
-    # Shares that should fit; what has longer names than the rest is cut again.
-    yield from _lines(document, -(-total // (len(line) // limit + 1)), limit)
+    # Parts that should fit; one with longer names than the rest is cut again.
+    yield from _lines(document, -(-total // (len(line) // max_bytes + 1)), max_bytes)
 
 
-class _BaseData(msgspec.Struct, rename="camel"):
-    metric: str
-    namespace: str
-    dim_names: tuple[str, ...]
-    series: list[Aggregate]
-
-
-class _Data(msgspec.Struct, rename="camel"):
-    base_data: _BaseData
-
-
-class _Document(msgspec.Struct):
-    """The document as the ingestion API's OpenAPI (2018-09-01-preview) has it."""
-
-    time: str
-    data: _Data
-
-    @classmethod
-    def of(cls, document: Document) -> _Document:
-        family = document.family
-        base = _BaseData(family.metric, family.namespace, family.dimension_names, document.series)
-        return cls(utc_text(document.minute), _Data(base))
+def _encode(document: _Document) -> bytes:
+    """Return the document as the OpenAPI document of the API (2018-09-01-preview) has it."""
+    shared = document.series[0]
+    base = {
+        "metric": shared.metric,
+        "namespace": shared.namespace,
+        "dimNames": shared.dimension_names,
+        "series": document.encoded,
+    }
+    return _ENCODER.encode({"time": utc_text(document.minute), "data": {"baseData": base}}) + b"\n"

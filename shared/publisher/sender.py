@@ -1,8 +1,8 @@
-"""The points of a lane -> POSTs -> what became of every point.
+"""One delivery: value sets -> POSTs -> outcomes, with retries and splitting.
 
-What the service accepted is never sent again. What it refused as a whole is halved until the
-culprit stands alone: for k culprits among n series that takes O(k log n) POSTs. What may pass is
-tried again for some seconds, then deferred, and the lane is left alone for a while.
+What the store has accepted is never sent again. A body that it rejects as a whole is halved until
+the culprit stands alone: k culprits among n series take O(k log n) POSTs. What may pass is retried
+for some seconds, then deferred, and the target gets a cooldown.
 """
 
 from __future__ import annotations
@@ -12,254 +12,229 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import Executor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Protocol
 
 import msgspec
+from cachetools import LRUCache
 
-from shared.batch import Batch
-from shared.log_limit import LogLimit
-from shared.model import Judged, Lane, Status, Window
-from shared.pipeline.detours import Detours
-from shared.publisher.client import Answer
-from shared.publisher.encoder import Body, halved, write_bodies
-from shared.publisher.responses import Action, Ruling, judge
-from shared.publisher.retry import Policy, retry_after
-from shared.publisher.rollup import rollup
-from shared.telemetry import Record, unrecorded
+from shared.model import Aggregates, Outcome, Outcomes, Series, Status, Target
+from shared.publisher.encoder import Body
+from shared.publisher.responses import (
+    RETRY_SECONDS,
+    Action,
+    Response,
+    ResponseAction,
+    backoff,
+    cooldown,
+)
+from shared.telemetry import LogLimiter, Record, ignore
+from shared.text import plural
 
-__all__ = ["Delivery", "Poster", "Timing"]
+__all__ = ["CorrectRegion", "Sender", "Store", "Timing"]
 
 LOG = logging.getLogger(__name__)
 
-# Seconds that a lane is left alone when retries did not help: at least, and, whatever
-# Retry-After says, at most, so that one odd header does not outlast the points' window.
-_LEAST_PAUSE = 5.0
-_MOST_PAUSE = 300.0
-# POSTs under way at once to one region, so that one that hangs leaves threads to the others.
-_AT_ONCE_PER_REGION = 8
-# Lanes that are left alone at once; more than that are asked again too early.
-_MOST_PAUSES = 10_000
+# POSTs in flight to one region, so that a region that hangs leaves threads to the others.
+MAX_POSTS_PER_REGION = 8
+# Targets with a cooldown; beyond, the ones that were set first are tried too early.
+MAX_COOLDOWNS = 10_000
+
+CorrectRegion = Callable[[Target, str | None], Awaitable[Target | None]]
+"""Returns the target in its right region after a RegionMismatch, None if that is unknown."""
+
+
+class Store(Protocol):
+    """Where deliveries end."""
+
+    def encode(self, aggregates: Aggregates) -> Iterator[Body]:
+        """Yield the request bodies of one target."""
+
+    def post(self, target: Target, data: bytes) -> Response:
+        """Post a body once; blocks, and never raises for the service or the way to it."""
+
+    def classify(self, response: Response) -> ResponseAction:
+        """Return what an answer asks for."""
+
+    def discard_token(self, response: Response) -> None:
+        """Forget the token that was refused."""
 
 
 class Timing(msgspec.Struct, frozen=True):
-    """Clocks, sleep and chance, so that tests need not wait."""
+    """Clocks, sleep and randomness, so that tests need not wait."""
 
     now: Callable[[], datetime] = partial(datetime.now, UTC)
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    chance: Callable[[], float] = random.random
+    jitter: Callable[[], float] = random.random
 
 
-_POLICY = Policy()
 _TIMING = Timing()
 
 
-class _Pause(msgspec.Struct, frozen=True):
-    """Until when (by the clock) a lane is to be left alone, and why."""
+class Sender:
+    """Sends value sets to a store; shared by all targets of one event loop.
 
-    until: float
-    why: str
-
-
-class Poster(Protocol):
-    """What sends a body; blocking."""
-
-    def post(self, lane: Lane, body: bytes) -> Answer:
-        """Send a body once."""
-
-
-LookUp = Callable[[str], Awaitable[str | None]]
-
-
-class Delivery:
-    """Posts the points of lanes and judges them; shared by all lanes of one event loop.
-
-    The POSTs run in the executor's threads. Waiting and logging happen on the loop: a wait holds
-    no thread, and a log line belongs to its invocation.
+    POSTs run in the executor's threads; waits hold no thread.
     """
 
     def __init__(
         self,
-        poster: Poster,
+        store: Store,
         *,
         executor: Executor,
-        max_body_bytes: int,
-        window: Window,
-        look_up: LookUp,
-        detours: Detours,
-        policy: Policy = _POLICY,
+        past: timedelta,
+        correct_region: CorrectRegion,
         timing: Timing = _TIMING,
-        record: Record = unrecorded,
+        record: Record = ignore,
     ) -> None:
-        """`look_up` finds the region of a resource anew, where the one it was given is wrong."""
-        self._poster = poster
+        """`past` is how old a value may be for the store to accept it."""
+        self._store = store
         self._executor = executor
-        self._limit = max_body_bytes
-        self._window = window
-        self._look_up = look_up
-        self._detours = detours
-        self._record = record
-        self._policy = policy
+        self._past = past
+        self._correct_region = correct_region
         self._timing = timing
-        self._pauses: dict[tuple[str, str], _Pause] = {}
-        self._warnings = LogLimit(LOG)
-        self._slots = _Slots(_AT_ONCE_PER_REGION)
+        self._record = record
+        self._cooldowns: LRUCache[tuple[str, str], tuple[float, str]] = LRUCache(MAX_COOLDOWNS)
+        self._slots = _Slots(MAX_POSTS_PER_REGION)
+        self._warnings = LogLimiter(LOG)
 
-    async def __call__(self, batch: Batch) -> list[Judged]:
-        """Post the points. Every position is in exactly one of what is returned."""
-        lane = batch.lane
-        if why := self._paused(lane):
-            return [Judged(Status.DEFERRED, range(len(batch)), why)]
-        deadline = self._timing.clock() + self._policy.total
-        work = self._bodies(batch)
-        judged: list[Judged] = []
-        rerouted = False
-        while work:
-            if judged and self._timing.clock() > deadline:
-                # Halving may take long; what is left is not worth holding up the lane for.
-                judged.append(_deferred(work, "not reached in time"))
+    async def send(self, target: Target, aggregates: Aggregates) -> Outcomes:
+        """Send value sets. Returns the outcome of each that was not published."""
+        until, why = self._cooldowns.get(target.key, (0.0, ""))
+        if until > self._timing.clock():
+            deferred = Outcome(Status.DEFERRED, why)
+            return {(minute, one): deferred for minute in aggregates for one in aggregates[minute]}
+        outcomes: dict[tuple[datetime, Series], Outcome] = {}
+        bodies = list(self._store.encode(aggregates))
+        deadline = self._timing.clock() + RETRY_SECONDS
+        first, corrected = True, False
+        while bodies:
+            if not first and self._timing.clock() > deadline:
+                # Splitting may take long; the target should not wait for what is left.
+                outcomes.update(_all(bodies, Outcome(Status.DEFERRED, "not reached in time")))
                 break
-            body = work.pop()
-            members = _members(body, batch)
-            route = self._detours.route(lane)
-            answer, ruling, elsewhere = await self._attempt(route, body, deadline, rerouted)
-            match ruling.action:
+            first = False
+            body = bodies.pop()
+            response, action = await self._post(target, body, deadline)
+            rejected = Outcome(Status.REJECTED, str(response), action.reason)
+            match action.action:
                 case Action.PUBLISHED:
-                    judged.append(Judged(Status.PUBLISHED, members))
-                case Action.EXPIRE if expired := self._expired(batch, members):
-                    judged.append(_rejected(expired, answer, ruling))
-                    work += self._bodies(batch, sorted({*members}.difference(expired)))
-                case Action.HALVE | Action.EXPIRE if halves := halved(body):
-                    work += halves
-                case Action.HALVE | Action.EXPIRE:
-                    judged.append(_rejected(members, answer, ruling))
-                case Action.REROUTE if elsewhere is not None:
-                    self._detours.learn(lane, elsewhere)
-                    work.append(body)
-                    rerouted = True
-                case _:
-                    hint = f"; {ruling.hint} on {lane.resource_id}" if ruling.hint else ""
-                    why = f"{answer}{hint}"
-                    self._detours.learn(lane, ruling.region)
-                    self._pause(lane, ruling.pause, why)
-                    judged.append(_deferred([body, *work], why))
-                    break
-        return judged
+                    continue
+                case Action.DROP_EXPIRED if expired := self._expired(body):
+                    outcomes.update(dict.fromkeys(expired, rejected))
+                    bodies += body.since(self._oldest())
+                    continue
+                case Action.SPLIT | Action.DROP_EXPIRED:
+                    halves = body.halves()
+                    bodies += halves
+                    if not halves:
+                        outcomes.update(_all([body], rejected))
+                    continue
+                case Action.OTHER_REGION if not corrected:
+                    corrected = True
+                    found = await self._other_region(target, action.region)
+                    if found is not None:
+                        target = found
+                        bodies.append(body)
+                        continue
+            hint = f"; {action.hint} on {target.resource_id}" if action.hint else ""
+            why = f"{response}{hint}"
+            seconds = cooldown(action, response.retry_after)
+            self._cooldowns[target.key] = self._timing.clock() + seconds, why
+            outcomes.update(_all([body, *bodies], Outcome(Status.DEFERRED, why)))
+            break
+        return outcomes
 
-    async def _attempt(
-        self, lane: Lane, body: Body, deadline: float, rerouted: bool
-    ) -> tuple[Answer, Ruling, str | None]:
-        """Settle a body; where it belongs to another region, that region, once. Never raises."""
-        region: str | None = None
-        try:
-            answer, ruling = await self._settle(lane, body, deadline)
-            if ruling.action is Action.REROUTE and not rerouted:
-                # The service may say it, else it is looked up.
-                region = ruling.region or await self._look_up(lane.resource_id)
-        except Exception as exc:
-            # Not foreseen; what was published before it must not be sent again for it.
-            LOG.exception("A POST to %s %s broke", lane.region, lane.resource_id)
-            return Answer(None, type(exc).__name__, str(exc)), Ruling(Action.DEFER), None
-        return answer, ruling, None if region == lane.region else region
-
-    def _bodies(self, batch: Batch, positions: Sequence[int] | None = None) -> list[Body]:
-        return list(write_bodies(rollup(batch, positions), self._limit))
-
-    async def _settle(self, lane: Lane, body: Body, deadline: float) -> tuple[Answer, Ruling]:
-        """Post a body, again while that may help, and say what the last answer means."""
-        loop = asyncio.get_running_loop()
+    async def _post(
+        self, target: Target, body: Body, deadline: float
+    ) -> tuple[Response, ResponseAction]:
+        """Post a body, again while that may help; return the last answer. Never raises."""
         attempt = 0
-        while True:
-            attempt += 1
-            async with self._slots.of(lane.region):
-                answer = await loop.run_in_executor(
-                    self._executor, self._poster.post, lane, body.data
-                )
-            ruling = judge(answer)
-            self._report(lane, body, answer, ruling)
-            if ruling.action is not Action.RETRY:
-                return answer, ruling
-            asked = retry_after(answer.retry_after, self._timing.now())
-            delay = self._policy.delay(attempt, self._timing.chance(), asked)
-            if self._timing.clock() + delay > deadline:
-                pause = min(_MOST_PAUSE, max(_LEAST_PAUSE, asked or 0.0))
-                return answer, Ruling(Action.DEFER, pause=pause)
-            await self._timing.sleep(delay)
+        renewed = False
+        try:
+            while True:
+                attempt += 1
+                response = await self._post_once(target, body)
+                action = self._store.classify(response)
+                self._report(target, body, response, action)
+                if action.action is Action.RENEW_TOKEN and not renewed:
+                    renewed = True
+                    self._store.discard_token(response)
+                    continue
+                if action.action is not Action.RETRY:
+                    return response, action
+                delay = backoff(attempt, self._timing.jitter(), response.retry_after)
+                if self._timing.clock() + delay > deadline:
+                    return response, action
+                await self._timing.sleep(delay)
+        except Exception as exc:
+            # What this delivery has published must not be sent again because of it.
+            LOG.exception(
+                "Unexpected error while posting to %s %s", target.region, target.resource_id
+            )
+            return Response(None, type(exc).__name__, str(exc)), ResponseAction(Action.DEFER)
 
-    def _report(self, lane: Lane, body: Body, answer: Answer, ruling: Ruling) -> None:
-        points = body.points
-        line = (
-            f"POST {lane.region} {lane.resource_id}: {points} points in {len(body.documents)} "
-            f"documents, {len(body.data)} bytes, {answer.seconds * 1000:.0f} ms: {answer}"
-        )
-        status = str(answer.status or answer.code)
-        if ruling.action is Action.PUBLISHED:
-            LOG.info("%s", line)
-        else:
-            self._warnings.warn(f"points not taken ({status})", points, line)
-        self._record("Posts", 1, Status=status)
-        self._record("PostDuration", answer.seconds, Status=status)
-        self._record("BatchSize", points)
-
-    def _expired(self, batch: Batch, positions: Iterable[int]) -> list[int]:
-        """Where the points are whose window has passed on their way."""
-        oldest = self._timing.now() - self._window.past
-        return [position for position in positions if batch.times[position] < oldest]
-
-    def _paused(self, lane: Lane) -> str | None:
-        """Why the lane is to be left alone, if it is."""
-        pause = self._pauses.get(lane.key)
-        if pause is None:
+    async def _other_region(self, target: Target, region: str | None) -> Target | None:
+        try:
+            return await self._correct_region(target, region)
+        except Exception:
+            LOG.exception("Unexpected error while looking up the region of %s", target.resource_id)
             return None
-        if pause.until > self._timing.clock():
-            return pause.why
-        del self._pauses[lane.key]
-        return None
 
-    def _pause(self, lane: Lane, seconds: float, why: str) -> None:
-        now = self._timing.clock()
-        if len(self._pauses) >= _MOST_PAUSES:
-            kept = {key: pause for key, pause in self._pauses.items() if pause.until > now}
-            self._pauses = kept if len(kept) < _MOST_PAUSES else {}
-        self._pauses[lane.key] = _Pause(now + seconds, why)
+    async def _post_once(self, target: Target, body: Body) -> Response:
+        loop = asyncio.get_running_loop()
+        async with self._slots.acquire(target.region):
+            return await loop.run_in_executor(self._executor, self._store.post, target, body.data)
+
+    def _report(
+        self, target: Target, body: Body, response: Response, action: ResponseAction
+    ) -> None:
+        samples = body.samples
+        text = (
+            f"POST to {target.region} {target.resource_id}: {plural(samples, 'sample')} in "
+            f"{len(body.data):,} bytes, {response.seconds * 1000:.0f} ms: {response}"
+        )
+        status = str(response.status or response.code)
+        if action.action is Action.PUBLISHED:
+            LOG.info("%s", text)
+        else:
+            self._warnings.warn(f"samples not published ({status})", samples, text)
+        self._record("Posts", 1, Status=status)
+        self._record("PostDuration", response.seconds, Status=status)
+        self._record("BatchSize", samples)
+
+    def _oldest(self) -> datetime:
+        return self._timing.now() - self._past
+
+    def _expired(self, body: Body) -> list[tuple[datetime, Series]]:
+        oldest = self._oldest()
+        return [key for key in body.contents() if key[0] < oldest]
 
 
 class _Slots:
-    """At most so many at once for each name; a name that nobody uses is forgotten."""
+    """At most so many at once for each name; a name that is not in use is forgotten."""
 
-    def __init__(self, at_once: int) -> None:
-        self._at_once = at_once
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
         self._used: dict[str, tuple[asyncio.Semaphore, int]] = {}
 
     @contextlib.asynccontextmanager
-    async def of(self, name: str) -> AsyncIterator[None]:
+    async def acquire(self, name: str) -> AsyncIterator[None]:
         """Wait for a slot of that name and hold it."""
-        slots, users = self._used.get(name, (asyncio.Semaphore(self._at_once), 0))
-        self._used[name] = (slots, users + 1)
+        slots, users = self._used.get(name, (asyncio.Semaphore(self._limit), 0))
+        self._used[name] = slots, users + 1
         try:
             async with slots:
                 yield
         finally:
             slots, users = self._used.pop(name)
             if users > 1:
-                self._used[name] = (slots, users - 1)
+                self._used[name] = slots, users - 1
 
 
-def _members(body: Body, batch: Batch) -> Sequence[int]:
-    """Where the body's points are; mostly it holds all, which nobody has to list.
-
-    A roll-up has each position once, so that as many as there are points are all of them.
-    """
-    return range(len(batch)) if body.points == len(batch) else body.positions()
-
-
-def _deferred(bodies: Iterable[Body], why: str) -> Judged:
-    return Judged(Status.DEFERRED, [one for body in bodies for one in body.positions()], why)
-
-
-def _rejected(positions: Sequence[int], answer: Answer, ruling: Ruling) -> Judged:
-    return Judged(Status.REJECTED, positions, str(answer), ruling.reason)
+def _all(bodies: Iterable[Body], outcome: Outcome) -> dict[tuple[datetime, Series], Outcome]:
+    return {key: outcome for body in bodies for key in body.contents()}

@@ -1,8 +1,7 @@
-"""What the timer samples: METRICS_SOURCES, one file here for each kind of source.
+"""What the timer samples: METRICS_SOURCES, with one module for each kind of source.
 
-To add a kind: write `shared/sources/<kind>.py` with a config type, an `open_…` function and the
-two as a `Kind` of the same name in capitals; and add the name to `KINDS`. It is imported when an
-entry names it.
+To add a kind, write `shared/sources/<kind>.py` with the type of its entries, a function that
+opens one, and both as `KIND`; then add it to `KINDS`.
 """
 
 from __future__ import annotations
@@ -14,14 +13,27 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from shared.errors import RelayError
-from shared.messages.refusal import RefusedError, decoded
-from shared.resource_ids import shown
-from shared.sources.base import Context, Finding, Kind, Problem, Source
+from shared.errors import RelayError, ValidationError
+from shared.messages.decoding import decode
+from shared.sources.base import Context, Kind, Measurement, SampleError, Source
+from shared.text import quoted
 
-__all__ = ["KINDS", "Context", "Finding", "Problem", "Source", "kind_of", "load_sources"]
+__all__ = [
+    "KINDS",
+    "Context",
+    "Measurement",
+    "SampleError",
+    "Source",
+    "load_kind",
+    "load_sources",
+]
 
-KINDS = ("storage_queue", "service_bus", "rest")
+# Name -> module, which is imported when an entry names it.
+KINDS = {
+    "storage_queue": "shared.sources.storage_queue",
+    "service_bus": "shared.sources.service_bus",
+    "rest": "shared.sources.rest",
+}
 
 LOG = logging.getLogger(__name__)
 
@@ -30,46 +42,47 @@ _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
 _ANY = msgspec.json.Decoder(object)
 
 
-def kind_of(name: str) -> Kind[Any]:
-    """The kind of a name in `KINDS`."""
-    kind: Kind[Any] = getattr(import_module(f"{__name__}.{name}"), name.upper())
+def load_kind(name: str) -> Kind[Any]:
+    """Return the kind of a name in `KINDS`."""
+    kind: Kind[Any] = import_module(KINDS[name]).KIND
     return kind
 
 
 def load_sources(text: str, context: Context) -> tuple[list[Source], list[str]]:
-    """The sources of METRICS_SOURCES, and what is wrong with those that cannot be opened.
+    """Return the sources of METRICS_SOURCES, and an error for each that cannot be opened.
 
-    Never raises: the queue is drained whatever stands there.
+    Never raises: an invalid source does not stop the queue function.
     """
     try:
-        entries = decoded(_ARRAY, text.encode())
-    except (RefusedError, UnicodeEncodeError) as exc:
+        entries = decode(_ARRAY, text.encode())
+    except (ValidationError, UnicodeEncodeError) as exc:
         return [], [f"METRICS_SOURCES: {exc}; expected a JSON array of sources"]
     sources: list[Source] = []
-    problems: list[str] = []
+    errors: list[str] = []
     for index, entry in enumerate(entries):
-        where = f"METRICS_SOURCES[{index}]"
+        name = f"METRICS_SOURCES[{index}]"
         try:
-            sources.append(_open(where, bytes(entry), context))
-        except RefusedError as refused:
-            problems.append(str(refused.within(where)))
+            sources.append(_open(name, bytes(entry), context))
+        except ValidationError as exc:
+            errors.append(str(exc.within(name)))
         except RelayError as exc:
-            problems.append(f"{where}: {exc}")
-        except Exception as exc:
-            LOG.exception("%s cannot be opened", where)
-            problems.append(f"{where}: {exc!r}")
-    return sources, problems
+            errors.append(f"{name}: {exc}")
+        except Exception:
+            LOG.exception("Unexpected error while opening %s", name)
+            errors.append(f"{name}: unexpected error")
+    return sources, errors
 
 
-def _open(where: str, entry: bytes, context: Context) -> Source:
-    members = decoded(_MEMBERS, entry)
+def _open(name: str, entry: bytes, context: Context) -> Source:
+    members = decode(_MEMBERS, entry)
+    known = ", ".join(KINDS)
     if "kind" not in members:
-        raise RefusedError("kind", f"missing; known kinds are {', '.join(KINDS)}")
+        raise ValidationError("kind", f"missing; expected one of {known}")
     try:
-        name = decoded(_ANY, bytes(members["kind"]))
-    except RefusedError as refused:
-        raise refused.within("kind") from refused
-    if not isinstance(name, str) or name not in KINDS:
-        raise RefusedError("kind", f"{shown(str(name))} is not one of {', '.join(KINDS)}")
-    kind = kind_of(name)
-    return kind.open(where, decoded(msgspec.json.Decoder(kind.config), entry), context)
+        kind_name = decode(_ANY, bytes(members["kind"]))
+    except ValidationError as exc:
+        raise exc.within("kind") from exc
+    if not isinstance(kind_name, str) or kind_name not in KINDS:
+        raise ValidationError("kind", f"{quoted(str(kind_name))} is not one of {known}")
+    kind = load_kind(kind_name)
+    return kind.open(name, decode(msgspec.json.Decoder(kind.config), entry), context)

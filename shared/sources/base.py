@@ -1,56 +1,72 @@
-"""What every kind of source has in common."""
+"""What all kinds of sources have in common."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Annotated, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 from msgspec import Meta
 
 from shared.clients.deadline import Deadline
 from shared.clients.http import TokenSource
-from shared.clients.rate_limiter import Gate
+from shared.clients.rate_limiter import RateLimiter
 from shared.clients.storage import Connection
-from shared.messages.refusal import RefusedError
+from shared.errors import ValidationError
 from shared.messages.schema import Name, Region, ResourceId
-from shared.messages.validation import check_dimension_names
-from shared.model import MAX_DIMENSIONS, Dimensions, Lane, Point, Series
-from shared.resource_ids import checked_region, checked_resource_id, shown
+from shared.messages.validation import validate_dimension_names
+from shared.model import MAX_DIMENSIONS, Dimensions, Target
+from shared.resource_ids import validate_region, validate_resource_id
+from shared.text import quoted
 
 if TYPE_CHECKING:
     import requests
     from azure.core.credentials import TokenCredential
 
-__all__ = ["Context", "Finding", "Kind", "Problem", "Source", "SourceConfig", "Target"]
+__all__ = [
+    "Context",
+    "Kind",
+    "Measurement",
+    "SampleError",
+    "Source",
+    "SourceConfig",
+    "SourceDestination",
+    "validate_member",
+]
 
+_T = TypeVar("_T")
 _Config = TypeVar("_Config", bound="SourceConfig")
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
-_EVERY = r"^[1-9][0-9]{0,3}[smh]$"
+_EVERY = "[1-9][0-9]{0,3}[smh]"
 
 
-class Problem(msgspec.Struct, frozen=True):
-    """What of a sample could not be had, and why."""
+class Measurement(NamedTuple):
+    """One value of a sample."""
+
+    metric: str
+    value: float
+    dimensions: Dimensions
+
+
+class SampleError(NamedTuple):
+    """One error of a sample."""
 
     text: str
-
-
-Finding = Point | Problem
 
 
 class Source(Protocol):
     """Something that is sampled; blocking."""
 
-    name: str  # Where it stands in METRICS_SOURCES.
-    target: Target
+    name: str  # Its position in METRICS_SOURCES: METRICS_SOURCES[0].
+    destination: SourceDestination
 
-    def sample(self, now: datetime, until: Deadline) -> Iterable[Finding]:
-        """Take one sample, and give what is found as it comes; asks for nothing after `until`.
+    def sample(self, now: datetime, deadline: Deadline) -> Iterable[Measurement | SampleError]:
+        """Take one sample and yield its parts as they come; no request starts after the deadline.
 
-        All points carry the time `now` (UTC). Raises SourceError where it goes no further; what
-        it gave before stands.
+        `now` is the time of the sample (UTC). Raises SourceError if it cannot continue; what it
+        has yielded before counts.
         """
 
 
@@ -58,9 +74,9 @@ class Context(msgspec.Struct, frozen=True):
     """What a source may use of the app."""
 
     connection: Callable[[str], Connection]  # By the name of a Functions connection.
-    credential: Callable[[], TokenCredential]  # The app's identity.
+    credential: Callable[[], TokenCredential]  # The identity of the app.
     tokens: Callable[[str], TokenSource]  # Of that identity, by audience.
-    gate: Callable[[str, float], Gate]  # Of an account, by its name and requests a second.
+    rate_limiter: Callable[[str, float], RateLimiter]  # By account and requests per second.
     session: requests.Session
     arm_endpoint: str
     arm_audience: str
@@ -68,14 +84,14 @@ class Context(msgspec.Struct, frozen=True):
 
 
 class Kind(msgspec.Struct, Generic[_Config], frozen=True):
-    """A kind of source: how its entry is read, and how it is opened."""
+    """A kind of source: the type of its entries, and the function that opens one."""
 
     config: type[_Config]
     open: Callable[[str, _Config, Context], Source]
 
 
 class SourceConfig(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
-    """The members that an entry of any kind has."""
+    """The members of an entry of any kind."""
 
     kind: str
     resource_id: ResourceId
@@ -84,61 +100,63 @@ class SourceConfig(msgspec.Struct, rename="camel", forbid_unknown_fields=True, k
     dimensions: Annotated[
         dict[Name, Name],
         Meta(
-            description="Dimensions that every point of the source gets.",
+            description="Dimensions of every point of the source.",
             extra_json_schema={"maxProperties": MAX_DIMENSIONS},
         ),
     ] = msgspec.field(default_factory=dict)
     every: Annotated[
         str,
-        # Held to its pattern here, not by msgspec, whose search would let "5m\n" pass.
+        # Validated here, not by msgspec, which would search the text and accept "5m\n".
         Meta(
-            description="How often to sample, each tick of the timer at the most: 30s, 5m, 1h.",
-            extra_json_schema={"pattern": _EVERY},
+            description="How often to sample, at most once a tick of the timer: 30s, 5m, 1h.",
+            extra_json_schema={"pattern": f"^{_EVERY}$"},
         ),
     ] = "1s"
 
 
-class Target(msgspec.Struct, frozen=True):
-    """Where the points of a source go, what they share, and how often they are taken."""
+class SourceDestination(msgspec.Struct, frozen=True):
+    """Where the measurements of a source go, what they share, and how often they are taken."""
 
-    lane: Lane
+    target: Target
     namespace: str
-    dimensions: Mapping[str, str]
+    dimensions: Mapping[str, str]  # Fixed ones, of every measurement.
     every: timedelta
 
     @classmethod
-    def of(cls, config: SourceConfig, context: Context, own: tuple[str, ...] = ()) -> Target:
-        """Check the entry; `own` are the dimension names that the kind itself gives.
+    def of(
+        cls, config: SourceConfig, context: Context, names: Iterable[str] = ()
+    ) -> SourceDestination:
+        """Validate an entry; `names` are the dimensions that the kind itself adds.
 
-        Raises RefusedError with the path in the entry.
+        Raises ValidationError with the path in the entry.
         """
-        region = "" if config.region is None else _checked("region", checked_region, config.region)
-        check_dimension_names("dimensions", (*config.dimensions, *own))
+        region = ""  # The relay looks it up.
+        if config.region is not None:
+            region = validate_member("region", validate_region, config.region)
+        validate_dimension_names("dimensions", (*config.dimensions, *names))
+        resource_id = validate_member("resourceId", validate_resource_id, config.resource_id)
         return cls(
-            Lane(
-                region,
-                _checked("resourceId", checked_resource_id, config.resource_id),
-            ),
+            Target(region, resource_id),
             config.namespace or context.namespace,
             config.dimensions,
-            _duration(config.every),
+            validate_member("every", _parse_duration, config.every),
         )
 
-    def point(self, metric: str, value: float, now: datetime, own: Mapping[str, str]) -> Point:
-        """One value at one moment, with the kind's own dimensions beside the fixed ones."""
-        pairs = {**self.dimensions, **own}.items()
-        dimensions: Dimensions = tuple(sorted(pairs, key=lambda pair: pair[0].casefold()))
-        return Point.of_one(self.lane, Series.of(self.namespace, metric, dimensions), now, value)
+    def measurement(self, metric: str, value: float, dimensions: Mapping[str, str]) -> Measurement:
+        """Return a measurement with these dimensions and the fixed ones."""
+        pairs = {**self.dimensions, **dimensions}.items()
+        return Measurement(metric, value, tuple(sorted(pairs, key=lambda pair: pair[0].casefold())))
 
 
-def _checked(path: str, check: Callable[[str], str], text: str) -> str:
+def validate_member(path: str, validate: Callable[[str], _T], text: str) -> _T:
+    """Return what the function returns; its ValueError becomes a ValidationError of the member."""
     try:
-        return check(text)
+        return validate(text)
     except ValueError as exc:
-        raise RefusedError(path, str(exc)) from exc
+        raise ValidationError(path, str(exc)) from exc
 
 
-def _duration(text: str) -> timedelta:
-    if not re.fullmatch(_EVERY.rstrip("$"), text):
-        raise RefusedError("every", f"{shown(text)} is not a time such as 30s, 5m or 1h")
+def _parse_duration(text: str) -> timedelta:
+    if not re.fullmatch(_EVERY, text):
+        raise ValueError(f"{quoted(text)} is not a duration such as 30s, 5m or 1h")
     return timedelta(seconds=int(text[:-1]) * _SECONDS[text[-1]])

@@ -1,26 +1,27 @@
-"""Names and glob patterns that choose among entities: `orders`, `img-*`, `!img-test*`.
+"""Which entities a source samples, and in what order.
 
-Something below an entity (`topic/subscription`) is chosen with what it is below, or by a pattern
-with a slash of its own.
+Names and glob patterns choose entities: `orders`, `img-*`, `!img-test*`. A child of an entity
+(`topic/subscription`) is chosen with its parent, or by a pattern with a slash.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
 import msgspec
 
-from shared.messages.refusal import RefusedError
+from shared.errors import ValidationError
 
-__all__ = ["SOME_INCLUDED", "Patterns"]
+__all__ = ["SOME_INCLUDED", "Patterns", "Rotation"]
 
-# A list of patterns as a JSON Schema: not exclusions alone.
+# The rule of a list of patterns in a JSON Schema: not exclusions alone.
 SOME_INCLUDED = {"contains": {"not": {"pattern": "^!"}}}
 
 
 class Patterns(msgspec.Struct, frozen=True):
-    """What an entry includes by name, includes by pattern, and excludes."""
+    """What is included by name, included by pattern, and excluded."""
 
     names: tuple[str, ...]
     globs: tuple[str, ...]
@@ -28,7 +29,7 @@ class Patterns(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, path: str, texts: Iterable[str]) -> Patterns:
-        """Tell names, patterns and exclusions apart. Raises RefusedError for exclusions alone."""
+        """Parse a list of patterns. Raises ValidationError if it has only exclusions."""
         names: dict[str, None] = {}
         globs: list[str] = []
         excluded: list[str] = []
@@ -40,40 +41,55 @@ class Patterns(msgspec.Struct, frozen=True):
             else:
                 names[text] = None
         if not names and not globs:
-            raise RefusedError(path, "only exclusions; a name or a pattern to include is missing")
+            raise ValidationError(path, "only exclusions; add a name or a pattern to include")
         return cls(tuple(names), tuple(globs), tuple(excluded))
 
-    def wanted_names(self) -> list[str]:
-        """What is included by name and not excluded, each of which should be there."""
-        return [name for name in self.names if not self.excludes(*name.split("/", 1))]
+    def expected_names(self) -> list[str]:
+        """Return what is included by name and not excluded; each of them should exist."""
+        return [name for name in self.names if not self._excludes(*name.split("/", 1))]
 
     def includes(self, name: str, child: str | None = None) -> bool:
-        """Whether an entity, or its child, is included and not excluded."""
+        """Return whether an entity, or its child, is included and not excluded."""
         named = name in self.names or (child is not None and f"{name}/{child}" in self.names)
-        chosen = named or any(_chooses(glob, name, child) for glob in self.globs)
-        return chosen and not self.excludes(name, child)
+        chosen = named or any(_matches(glob, name, child) for glob in self.globs)
+        return chosen and not self._excludes(name, child)
 
-    def may_include_below(self, name: str) -> bool:
-        """Whether some child of the entity may be included."""
-        if self.excludes(name):
+    def may_include_children(self, name: str) -> bool:
+        """Return whether some child of the entity may be included."""
+        if self._excludes(name):
             return False
         return self.includes(name) or any(
-            fnmatchcase(name, start)
+            fnmatchcase(name, text[:index])
             for text in (*self.names, *self.globs)
-            for start in _starts(text)
+            for index, letter in enumerate(text)
+            if letter == "/"
         )
 
-    def excludes(self, name: str, child: str | None = None) -> bool:
-        """Whether an entity, or its child, is excluded."""
-        return any(_chooses(glob, name, child) for glob in self.excluded)
+    def _excludes(self, name: str, child: str | None = None) -> bool:
+        return any(_matches(glob, name, child) for glob in self.excluded)
 
 
-def _chooses(glob: str, name: str, child: str | None) -> bool:
+class Rotation:
+    """Orders names so that each tick continues after the last name of the tick before.
+
+    If a tick is too short for all of them, each name still gets its turn.
+    """
+
+    def __init__(self) -> None:
+        self._last = ""
+
+    def order(self, names: Iterable[str]) -> list[str]:
+        """Return all names, beginning with the one after the last that was read."""
+        ordered = sorted(names)
+        first = bisect_right(ordered, self._last)
+        return ordered[first:] + ordered[:first]
+
+    def set_last(self, name: str) -> None:
+        """Remember the last name that was read."""
+        self._last = name
+
+
+def _matches(glob: str, name: str, child: str | None) -> bool:
     if fnmatchcase(name, glob):
         return True
     return child is not None and "/" in glob and fnmatchcase(f"{name}/{child}", glob)
-
-
-def _starts(text: str) -> list[str]:
-    """What of a pattern may stand for the entity: all before one of its slashes."""
-    return [text[:index] for index, letter in enumerate(text) if letter == "/"]

@@ -1,4 +1,4 @@
-"""Requests to the queues of a storage account, through the gate; the SDK's errors are ours."""
+"""Read the queues of a storage account through a rate limiter; errors are SourceErrors."""
 
 from __future__ import annotations
 
@@ -7,84 +7,93 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from shared.clients.credentials import request_token
 from shared.clients.deadline import Deadline
-from shared.clients.rate_limiter import Gate
-from shared.errors import LateError, SourceError
+from shared.clients.rate_limiter import RateLimiter
+from shared.errors import DeadlineError, SourceError, TokenError
 
 if TYPE_CHECKING:
     from azure.storage.queue import QueueServiceClient
 
-__all__ = ["MOST_PEEKED", "MissingError", "QueueAccount"]
+__all__ = ["MAX_PEEKED", "MissingQueueError", "QueueAccount"]
 
-# Source: "Peek Messages": 32 at most.
-MOST_PEEKED = 32
+# Messages. Source: "Peek Messages".
+MAX_PEEKED = 32
 # Source: "Authorize access to queues using Microsoft Entra ID".
 _SCOPE = "https://storage.azure.com/.default"
 
 
-class MissingError(SourceError):
-    """There is no such queue."""
+class MissingQueueError(SourceError):
+    """A queue does not exist."""
 
 
 class QueueAccount:
-    """Asks a storage account; blocking. Its methods raise SourceError, LateError after `until`."""
+    """Reads queues; blocking. Its methods raise SourceError, DeadlineError after the deadline."""
 
-    def __init__(self, service: QueueServiceClient, gate: Gate) -> None:
+    def __init__(self, service: QueueServiceClient, rate_limiter: RateLimiter) -> None:
         self._service = service
-        self._gate = gate
+        self._rate_limiter = rate_limiter
 
-    def sign_in(self, until: Deadline) -> None:
-        """Have a token before many threads want one: what is wrong with it is said once."""
-        if hasattr(self._service.credential, "get_token"):
-            with self._request(until):
-                self._service.credential.get_token(_SCOPE)
+    def authenticate(self, deadline: Deadline) -> None:
+        """Get a token before many threads need one, so that a failure is one error."""
+        credential = self._service.credential
+        if not hasattr(credential, "get_token"):
+            return  # A key or a signature.
+        with self._rate_limiter.acquire(deadline):
+            try:
+                request_token(credential, _SCOPE)
+            except TokenError as exc:
+                raise SourceError(str(exc)) from exc
 
-    def depth(self, queue: str, until: Deadline) -> float:
-        """Messages in a queue, approximately. Raises MissingError too."""
-        with self._request(until):
+    def depth(self, queue: str, deadline: Deadline) -> float:
+        """Return the approximate number of messages. Raises MissingQueueError too."""
+        with self._request(deadline):
             properties = self._service.get_queue_client(queue).get_queue_properties()
         count = properties.approximate_message_count
         if count is None or not 0 <= count < 2**63:
-            raise SourceError(f"no count in the answer: {count}")
+            raise SourceError(f"the response has no valid message count: {count}")
         return float(count)
 
-    def peek(self, queue: str, until: Deadline) -> list[datetime | None]:
-        """When the first messages that are visible were enqueued. Raises MissingError too."""
-        with self._request(until):
-            peeked = self._service.get_queue_client(queue).peek_messages(MOST_PEEKED)
+    def peek(self, queue: str, deadline: Deadline) -> list[datetime | None]:
+        """Return the enqueued times of the first visible messages, up to MAX_PEEKED.
+
+        Raises MissingQueueError too.
+        """
+        with self._request(deadline):
+            peeked = self._service.get_queue_client(queue).peek_messages(MAX_PEEKED)
             return [message.inserted_on for message in peeked]
 
-    def names(self, prefix: str, until: Deadline) -> frozenset[str]:
-        """The queues whose names begin so."""
+    def names(self, prefix: str, deadline: Deadline) -> frozenset[str]:
+        """Return the names of the queues with a prefix."""
         try:
-            with self._request(until):
-                return frozenset(self._listed(prefix, until))
-        except LateError:
+            with self._request(deadline):
+                return frozenset(self._list(prefix, deadline))
+        except DeadlineError:
             raise
         except SourceError as exc:
             raise SourceError(f"queues cannot be listed: {exc}") from exc
 
-    def _listed(self, prefix: str, until: Deadline) -> Iterator[str]:
+    def _list(self, prefix: str, deadline: Deadline) -> Iterator[str]:
         for page in self._service.list_queues(name_starts_with=prefix or None).by_page():
             yield from (queue.name for queue in page if queue.name)
-            if not until.left():
-                raise SourceError("not read in time")
+            if not deadline.left():
+                raise SourceError("the list was not complete before the deadline")
 
     @contextmanager
-    def _request(self, until: Deadline) -> Iterator[None]:
-        """Where the SDK is asked, once the gate lets it: its errors are a SourceError."""
+    def _request(self, deadline: Deadline) -> Iterator[None]:
+        """Wait for the rate limiter, and translate what the SDK raises in the block."""
         from azure.core.exceptions import AzureError, ResourceNotFoundError
 
-        with self._gate.turn(until):
+        with self._rate_limiter.acquire(deadline):
             try:
                 yield
             except ResourceNotFoundError as exc:
-                raise MissingError(_first_line(exc)) from exc
+                raise MissingQueueError(_first_line(exc)) from exc
             except AzureError as exc:
                 raise SourceError(_first_line(exc)) from exc
-            # What it raises for an answer of another server than a queue service.
+            # The SDK raises these for the response of a server that is not a queue service.
             except (SyntaxError, ValueError, TypeError, LookupError, AttributeError) as exc:
-                raise SourceError(f"no answer of a queue service: {_first_line(exc)}") from exc
+                raise SourceError(f"not a queue service response: {_first_line(exc)}") from exc
 
 
 def _first_line(exc: Exception) -> str:

@@ -1,9 +1,10 @@
-"""One tick of the timer: sample what is due, all at once, and publish what comes in time."""
+"""One tick of the timer: sample all sources that are due, and publish what comes in time."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor, Future
@@ -11,73 +12,84 @@ from datetime import UTC, datetime, timedelta
 
 from shared.clients.deadline import Deadline
 from shared.errors import SourceError
-from shared.model import Lane, Point, Series
-from shared.sources import Problem, Source
+from shared.model import Rollup, Series, Target
+from shared.sources.base import Measurement, SampleError, Source
 from shared.telemetry import NAMESPACE
+from shared.text import plural
 
-__all__ = ["CUT_OFF_AFTER", "DEADLINE", "MAX_POINTS", "Sample", "Sampler", "fill"]
+__all__ = ["CUT_OFF_AFTER", "DEADLINE", "MAX_POINTS", "Sample", "Sampler"]
 
 LOG = logging.getLogger(__name__)
 
-# Seconds that a source has to ask in, and after which it is cut off: of a minute, enough is left
-# to publish.
+# Seconds in which a source may start requests, and the seconds after them until it is cut off;
+# of a minute, enough is left to publish.
 DEADLINE = 35.0
 CUT_OFF_AFTER = 5.0
-# Points of one source and tick: more active series a subscription and region does not take.
+# Points of one source and tick: the active series of a subscription and region.
 # Source: "Custom metrics in Azure Monitor", quotas and limits.
 MAX_POINTS = 50_000
-# Problems of one source and tick that are logged; an account that refuses does so per queue.
-_MOST_PROBLEMS = 10
-# Characters of a problem: it may quote what the other side sent.
-_MOST_TEXT = 1_000
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Errors of one source and tick that are logged; an account without a role has one for each queue.
+MAX_LOGGED_ERRORS = 10
+# Characters of an error, which may quote a response.
+MAX_ERROR_LENGTH = 1_000
 
-Publish = Callable[[Sequence[Point]], Awaitable[None]]
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Sample:
-    """What a source gave at one tick, and what of it could not be had."""
+    """One result of a source: its measurements and its errors. Safe to use from two threads."""
 
-    def __init__(self) -> None:
-        self.points: list[Point] = []
-        self.problems: list[str] = []  # The first of them.
-        self.errors = 0  # All of them.
-        self.closed = False
+    def __init__(self, source: Source, now: datetime) -> None:
+        self.rollup = Rollup(source.destination.target)
+        self.points = 0
+        self.errors: list[str] = []  # The first ones.
+        self.error_count = 0
+        self._source = source
+        self._now = now
+        self._closed = False
+        self._lock = threading.Lock()
 
-    def report(self, problem: str) -> None:
-        """Take note of a problem."""
-        self.errors += 1
-        if len(self.problems) < _MOST_PROBLEMS:
-            self.problems.append(problem[:_MOST_TEXT])
+    def take(self, deadline: Deadline) -> None:
+        """Sample the source, until it ends, is closed, or has too many points; blocking."""
+        try:
+            for part in self._source.sample(self._now, deadline):
+                if isinstance(part, SampleError):
+                    self.add_error(part.text)
+                elif self.points < MAX_POINTS:
+                    self._add(part)
+                else:
+                    self.add_error(f"more than {MAX_POINTS:,} points; the rest is dropped")
+                    return
+                if self._closed:
+                    return
+        except SourceError as exc:
+            self.add_error(str(exc))
 
-    def close(self) -> Sample:
-        """What is there now; what still comes is dropped."""
-        self.closed = True
-        closed = Sample()
-        closed.points, closed.problems = list(self.points), list(self.problems)
-        closed.errors = self.errors
-        return closed
-
-
-def fill(sample: Sample, source: Source, now: datetime, until: Deadline) -> None:
-    """Put into a sample what a source gives, until it is closed or has enough."""
-    try:
-        for found in source.sample(now, until):
-            if sample.closed:
+    def add_error(self, text: str) -> None:
+        """Add an error, unless the sample is closed."""
+        with self._lock:
+            if self._closed:
                 return
-            if isinstance(found, Problem):
-                sample.report(found.text)
-            elif len(sample.points) < MAX_POINTS:
-                sample.points.append(found)
-            else:
-                sample.report(f"more than {MAX_POINTS} points; the rest is left out")
-                return
-    except SourceError as exc:
-        sample.report(str(exc))
+            self.error_count += 1
+            if len(self.errors) < MAX_LOGGED_ERRORS:
+                self.errors.append(text[:MAX_ERROR_LENGTH])
+
+    def close(self) -> None:
+        """Drop what comes later."""
+        with self._lock:
+            self._closed = True
+
+    def _add(self, measurement: Measurement) -> None:
+        namespace = self._source.destination.namespace
+        series = Series.of(namespace, measurement.metric, measurement.dimensions)
+        with self._lock:
+            if not self._closed:
+                self.rollup.add(self._now, series, measurement.value)
+                self.points += 1
 
 
 class Sampler:
-    """Samples sources in the executor's threads; one that fails or hangs stops no other.
+    """Samples sources in the threads of an executor; one that fails or hangs stops no other.
 
     The executor should have a thread for each source.
     """
@@ -85,95 +97,98 @@ class Sampler:
     def __init__(
         self,
         sources: Sequence[Source],
-        publish: Publish,
+        publish: Callable[[Rollup], Awaitable[None]],
         executor: Executor,
         *,
-        report: Callable[[Sequence[Point]], None],
-        own: Lane | None = None,
+        report: Callable[[Rollup], None],
+        own_target: Target | None,
         deadline: float = DEADLINE,
         cut_off_after: float = CUT_OFF_AFTER,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`report` gets the figures on sampling, on the resource `own`, or else the source's."""
+        """`report` gets metrics on sampling, for `own_target` or else the source's target."""
         self._sources = sources
         self._publish = publish
-        self._report = report
-        self._own = own
         self._executor = executor
+        self._report = report
+        self._own_target = own_target
         self._deadline = deadline
         self._cut_off_after = cut_off_after
         self._clock = clock
-        self._slots: dict[str, int] = {}
+        self._intervals: dict[str, int] = {}  # Source -> the last interval with a sample.
         self._running: dict[str, Future[None]] = {}
 
     async def sample(self, now: datetime) -> None:
-        """Sample what is due; all points carry the time `now` (UTC), rounded to a second.
+        """Sample what is due, with the time `now` (UTC) rounded to a second.
 
-        Each source is published as soon as it has answered, whatever the others do. Raises what
-        publishing raised, once all have ended.
+        Each source is published as soon as it is sampled. Raises what publishing raised, after
+        all sources have ended.
         """
-        # A tick that comes a moment early belongs to the minute, or span, that it was to open.
+        # A tick that is a moment early belongs to the minute that it was meant to open.
         now = (now + timedelta(milliseconds=500)).replace(microsecond=0)
         due = [source for source in self._sources if self._is_due(source, now)]
-        takes = (self._take(source, now) for source in due)
-        for end in await asyncio.gather(*takes, return_exceptions=True):
-            if end is not None:
-                raise end
+        results = await asyncio.gather(
+            *(self._sample_and_publish(source, now) for source in due), return_exceptions=True
+        )
+        for error in results:
+            if error is not None:
+                raise error
 
     def _is_due(self, source: Source, now: datetime) -> bool:
-        """Once in each of the spans that `every` divides time into, be the ticks early or late."""
-        slot = (now - _EPOCH) // source.target.every
-        if self._slots.get(source.name) == slot:
+        """Return True once in each interval of `every`, whether ticks are early or late."""
+        interval = (now - _EPOCH) // source.destination.every
+        if self._intervals.get(source.name) == interval:
             return False
-        self._slots[source.name] = slot
+        self._intervals[source.name] = interval
         return True
 
-    async def _take(self, source: Source, now: datetime) -> None:
+    async def _sample_and_publish(self, source: Source, now: datetime) -> None:
         started = self._clock()
         sample = await self._sample(source, now)
-        _log(source, sample)
-        figures = {
+        _log_errors(source, sample)
+        metrics = {
             "SampleDuration": self._clock() - started,
-            "SamplePoints": len(sample.points),
-            "SampleErrors": sample.errors,
+            "SamplePoints": sample.points,
+            "SampleErrors": sample.error_count,
         }
-        self._report([self._figure(source, now, *figure) for figure in figures.items()])
-        await self._publish(sample.points)
-
-    def _figure(self, source: Source, now: datetime, metric: str, value: float) -> Point:
-        lane = self._own or source.target.lane
-        series = Series.of(NAMESPACE, metric, (("Source", source.name),))
-        return Point.of_one(lane, series, now, value)
+        report = Rollup(self._own_target or source.destination.target)
+        for metric, value in metrics.items():
+            report.add(now, Series.of(NAMESPACE, metric, (("Source", source.name),)), value)
+        self._report(report)
+        if sample.points:
+            await self._publish(sample.rollup)
 
     async def _sample(self, source: Source, now: datetime) -> Sample:
-        sample = Sample()
+        sample = Sample(source, now)
         earlier = self._running.get(source.name)
         if earlier is not None and not earlier.done():
-            sample.report("still busy with an earlier tick")
+            sample.add_error("the sample of an earlier tick is still running")
             return sample
-        running = self._executor.submit(fill, sample, source, now, Deadline(self._deadline))
+        running = self._executor.submit(sample.take, Deadline(self._deadline))
         self._running[source.name] = running
-        answer = asyncio.wrap_future(running)
-        await asyncio.wait((answer,), timeout=self._deadline + self._cut_off_after)
-        if not answer.done():
-            # Its thread goes on until its own time-outs; what it gives then is too late.
-            sample = sample.close()
-            sample.report(f"cut off after {self._deadline + self._cut_off_after:g} s")
-            answer.add_done_callback(_forget)
-        elif (broke := answer.exception()) is not None:
-            LOG.error("A source broke: %s", source.name, exc_info=broke)
-            sample.report(repr(broke))
+        result = asyncio.wrap_future(running)
+        await asyncio.wait((result,), timeout=self._deadline + self._cut_off_after)
+        if not result.done():
+            # Its thread continues until its own time-outs.
+            sample.add_error(f"cut off after {self._deadline + self._cut_off_after:g} s")
+            sample.close()
+            result.add_done_callback(_drop_error)
+        elif (error := result.exception()) is not None:
+            LOG.error("Unexpected error while sampling %s", source.name, exc_info=error)
+            sample.add_error("unexpected error")
         return sample
 
 
-def _forget(late: asyncio.Future[None]) -> None:
-    """A failure that comes too late is dropped, without a word of the loop's."""
+def _drop_error(late: asyncio.Future[None]) -> None:
+    """Retrieve an error that comes too late, which the loop would log otherwise."""
     if not late.cancelled():
         late.exception()
 
 
-def _log(source: Source, sample: Sample) -> None:
-    for problem in sample.problems:
-        LOG.error("Not sampled: %s: %s", source.name, problem)
-    if (more := sample.errors - len(sample.problems)) > 0:
-        LOG.error("Not sampled: %s: and %d more like these", source.name, more)
+def _log_errors(source: Source, sample: Sample) -> None:
+    for error in sample.errors:
+        LOG.error("Sampling %s failed: %s", source.name, error)
+    if (more := sample.error_count - len(sample.errors)) > 0:
+        LOG.error(
+            "Sampling %s failed: %s of the same kind", source.name, plural(more, "more error")
+        )

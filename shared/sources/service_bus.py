@@ -1,14 +1,14 @@
-"""Message counts of Service Bus queues, topics and subscriptions, through Azure Resource Manager.
+"""Message counts of Service Bus queues, topics and subscriptions, from Azure Resource Manager.
 
 Metrics, with the dimension EntityName, and SubscriptionName for a subscription of a topic:
 
     ActiveMessages              DeadLetterMessages
     ScheduledMessages           TransferDeadLetterMessages
 
-The platform has the first two per queue and topic, none of them per subscription. Needs Reader
-on the namespace. Requests a sample: one for each 100 queues and topics, one for each topic; of
-topics that are too many for one tick, the next tick has the rest. A topic holds no messages
-itself: it gives what the service says of it, which may be nothing.
+The platform has the first two per queue and topic, and none per subscription. Needs Reader on the
+namespace. Requests of a sample: one for each 100 queues or topics, and one for each topic; if one
+tick is too short for all topics, the next tick continues with the rest. A topic holds no messages
+itself: its counts are sampled if the service returns any.
 """
 
 from __future__ import annotations
@@ -24,21 +24,32 @@ from msgspec import Meta
 
 from shared.clients.deadline import Deadline
 from shared.clients.json_client import JsonClient
-from shared.clients.rate_limiter import Gate
-from shared.errors import LateError, SourceError
-from shared.messages.refusal import RefusedError
+from shared.clients.rate_limiter import RateLimiter
+from shared.errors import DeadlineError, SourceError, ValidationError
 from shared.model import MAX_NAME_LENGTH
-from shared.resource_ids import checked_resource_id, shown
-from shared.sources.base import Context, Finding, Kind, Problem, Source, SourceConfig, Target
-from shared.sources.patterns import SOME_INCLUDED, Patterns
-from shared.sources.rotation import Rotation
+from shared.resource_ids import validate_resource_id
+from shared.sources.base import (
+    Context,
+    Kind,
+    Measurement,
+    SampleError,
+    Source,
+    SourceConfig,
+    SourceDestination,
+    validate_member,
+)
+from shared.sources.patterns import SOME_INCLUDED, Patterns, Rotation
+from shared.text import quoted
 
-__all__ = ["SERVICE_BUS", "ServiceBusConfig"]
+__all__ = ["KIND", "ServiceBusConfig"]
 
 _API_VERSION = "2021-11-01"
-# ARM refills 25 reads a second for each subscription and principal; others live there too.
-# Source: "Understand how Azure Resource Manager throttles requests".
-_PER_SECOND = 10.0
+# Requests per second: Azure Resource Manager refills 25 reads a second for each subscription and
+# principal, and other clients need some. Source: "Understand how Azure Resource Manager throttles
+# requests".
+MAX_PER_SECOND = 10.0
+# Characters: a topic, a slash and a subscription, or a pattern.
+MAX_ENTITY_LENGTH = 320
 _NAMESPACE = re.compile(r".*/providers/Microsoft\.ServiceBus/namespaces/[^/]+", re.IGNORECASE)
 
 # Member of countDetails -> metric.
@@ -51,17 +62,17 @@ _COUNTS = {
 
 
 class ServiceBusConfig(SourceConfig, kw_only=True):
-    """Entities of one namespace; the metrics belong to `resourceId`, mostly that namespace."""
+    """Entities of one namespace; the metrics belong to `resourceId`, usually that namespace."""
 
     service_bus: Annotated[
         str | None, Meta(description="ID of the namespace to sample; resourceId if missing.")
     ] = None
     entities: Annotated[
-        list[Annotated[str, Meta(min_length=1, max_length=320)]],
+        list[Annotated[str, Meta(min_length=1, max_length=MAX_ENTITY_LENGTH)]],
         Meta(
             min_length=1,
             description="Names and patterns of queues, topics and topic/subscription; "
-            "!pattern excludes. A topic stands for its subscriptions too.",
+            "!pattern excludes. A topic includes its subscriptions.",
             extra_json_schema=SOME_INCLUDED,
         ),
     ] = msgspec.field(default_factory=lambda: ["*"])
@@ -76,104 +87,107 @@ class _ServiceBus:
         url: str,
         *,
         patterns: Patterns,
-        target: Target,
+        destination: SourceDestination,
         client: JsonClient,
-        gate: Gate,
+        rate_limiter: RateLimiter,
     ) -> None:
         self.name = name
-        self.target = target
+        self.destination = destination
         self._url = url
         self._patterns = patterns
         self._client = client
-        self._gate = gate
+        self._rate_limiter = rate_limiter
         self._rotation = Rotation()
 
-    def sample(self, now: datetime, until: Deadline) -> Iterator[Finding]:
-        unseen = set(self._patterns.wanted_names())
-        whole = True
-        for finding in self._read(now, until, unseen):
-            whole = whole and not isinstance(finding, Problem)
-            yield finding
-        if whole:  # Else they may be in what could not be read.
-            for name in sorted(unseen):
-                yield Problem(f"{name}: there is no such queue, topic or subscription")
+    def sample(
+        self,
+        now: datetime,  # noqa: ARG002
+        deadline: Deadline,
+    ) -> Iterator[Measurement | SampleError]:
+        missing = set(self._patterns.expected_names())
+        complete = True
+        for part in self._read(deadline, missing):
+            complete = complete and not isinstance(part, SampleError)
+            yield part
+        if complete:  # Otherwise, they may be in what could not be read.
+            for name in sorted(missing):
+                yield SampleError(f"{name}: no such queue, topic or subscription")
 
-    def _read(self, now: datetime, until: Deadline, unseen: set[str]) -> Iterator[Finding]:
-        """Queues, topics and subscriptions; takes those that are there out of `unseen`."""
+    def _read(self, deadline: Deadline, missing: set[str]) -> Iterator[Measurement | SampleError]:
+        """Read queues, topics and subscriptions; remove those that exist from `missing`."""
         topics: list[str] = []
         for path in ("queues", "topics"):
             try:
-                for entity in self._entities(path, until):
+                for entity in self._entities(path, deadline):
                     name: str = entity["name"]
-                    unseen.discard(name)
+                    missing.discard(name)
                     if path == "topics":
                         topics.append(name)
-                    # A topic holds no messages: mostly nothing is said of it.
+                    # For most topics, the service returns no counts.
                     if path == "queues" or entity["properties"].get("countDetails") is not None:
-                        yield from self._counts(entity, now, name)
+                        yield from self._counts(entity, name)
             except SourceError as exc:
-                yield Problem(str(exc))
-        yield from self._below(topics, now, until, unseen)
+                yield SampleError(str(exc))
+        yield from self._read_topics(topics, deadline, missing)
 
-    def _below(
-        self, topics: Sequence[str], now: datetime, until: Deadline, unseen: set[str]
-    ) -> Iterator[Finding]:
-        def of_topic(topic: str) -> Iterator[Finding]:
-            return self._subscriptions(topic, now, until, unseen)
+    def _read_topics(
+        self, topics: Sequence[str], deadline: Deadline, missing: set[str]
+    ) -> Iterator[Measurement | SampleError]:
+        def read(topic: str) -> Iterator[Measurement | SampleError]:
+            return self._read_topic(topic, deadline, missing)
 
-        wanted = self._rotation.order(filter(self._patterns.may_include_below, topics))
-        for answer in self._gate.each(of_topic, wanted, until, "topics"):
-            if answer.whole:
-                self._rotation.read(answer.item)
-            yield from answer.results
+        ordered = self._rotation.order(filter(self._patterns.may_include_children, topics))
+        for result in self._rate_limiter.map(read, ordered, deadline, "topics"):
+            if result.complete:
+                self._rotation.set_last(result.item)
+            yield from result.results
 
-    def _subscriptions(
-        self, topic: str, now: datetime, until: Deadline, unseen: set[str]
-    ) -> Iterator[Finding]:
+    def _read_topic(
+        self, topic: str, deadline: Deadline, missing: set[str]
+    ) -> Iterator[Measurement | SampleError]:
+        path = f"topics/{quote(topic, safe='')}/subscriptions"
         try:
-            for entity in self._entities(f"topics/{quote(topic, safe='')}/subscriptions", until):
-                unseen.discard(f"{topic}/{entity['name']}")
-                yield from self._counts(entity, now, topic, entity["name"])
-        except LateError:
+            for entity in self._entities(path, deadline):
+                missing.discard(f"{topic}/{entity['name']}")
+                yield from self._counts(entity, topic, entity["name"])
+        except DeadlineError:
             raise
         except SourceError as exc:
-            yield Problem(f"topic {topic}: {exc}")
+            yield SampleError(f"topic {topic}: {exc}")
 
-    def _entities(self, path: str, until: Deadline) -> Iterator[dict[str, Any]]:
-        """All entities of a kind, over all pages. Raises SourceError."""
+    def _entities(self, path: str, deadline: Deadline) -> Iterator[dict[str, Any]]:
+        """Yield all entities at a path, over all pages. Raises SourceError."""
         url = f"{self._url}/{path}"
-        for page in self._client.pages(f"{url}?api-version={_API_VERSION}", _next_link, until):
-            yield from _entities_of(url, page)
+        for page in self._client.pages(f"{url}?api-version={_API_VERSION}", _next_link, deadline):
+            entities = page.get("value") if isinstance(page, dict) else None
+            if not isinstance(entities, list) or not all(map(_is_entity, entities)):
+                raise SourceError(
+                    f"{url}: the response is not a page of entities with name and properties"
+                )
+            yield from entities
 
     def _counts(
-        self, entity: dict[str, Any], now: datetime, name: str, child: str | None = None
-    ) -> Iterator[Finding]:
+        self, entity: dict[str, Any], name: str, child: str | None = None
+    ) -> Iterator[Measurement | SampleError]:
         if not self._patterns.includes(name, child):
             return
         where = name if child is None else f"{name}/{child}"
-        own = {"EntityName": name} | ({} if child is None else {"SubscriptionName": child})
+        dimensions = {"EntityName": name} | ({} if child is None else {"SubscriptionName": child})
         counts = entity["properties"].get("countDetails")
         if not isinstance(counts, dict):
-            yield Problem(f"{where}: no countDetails in the answer")
+            yield SampleError(f"{where}: the response has no countDetails")
             return
         for member, metric in _COUNTS.items():
             count = counts.get(member)
             if _is_count(count):
-                yield self.target.point(metric, float(count), now, own)
+                yield self.destination.measurement(metric, float(count), dimensions)
             else:
-                yield Problem(f"{where}: countDetails.{member} is no count: {count!r}")
+                found = quoted(msgspec.json.encode(count).decode(), 80)[1:-1]
+                yield SampleError(f"{where}: countDetails.{member} is not a count: {found}")
 
 
 def _next_link(page: Any) -> Any:
     return page.get("nextLink") if isinstance(page, dict) else None
-
-
-def _entities_of(url: str, page: Any) -> list[dict[str, Any]]:
-    """The entities of a page, once it is known to look like one."""
-    entities = page.get("value") if isinstance(page, dict) else None
-    if not isinstance(entities, list) or not all(map(_is_entity, entities)):
-        raise SourceError(f"{url}: not a page of entities with name and properties")
-    return entities
 
 
 def _is_count(count: Any) -> TypeGuard[int]:
@@ -190,27 +204,24 @@ def _is_entity(entity: Any) -> bool:
 
 
 def _open(name: str, config: ServiceBusConfig, context: Context) -> Source:
-    target = Target.of(config, context, own=("EntityName", "SubscriptionName"))
-    path = "resourceId" if config.service_bus is None else "serviceBus"
-    try:
-        resource_id = checked_resource_id(
-            config.resource_id if config.service_bus is None else config.service_bus
-        )
-    except ValueError as exc:
-        raise RefusedError(path, str(exc)) from exc
+    destination = SourceDestination.of(config, context, ("EntityName", "SubscriptionName"))
+    path, given = "serviceBus", config.service_bus
+    if given is None:
+        path, given = "resourceId", config.resource_id
+    resource_id = validate_member(path, validate_resource_id, given)
     if not _NAMESPACE.fullmatch(resource_id):
-        raise RefusedError(path, f"{shown(resource_id)} is not a Service Bus namespace")
-    # ARM counts what is asked for in a subscription, not what is asked of a namespace.
+        raise ValidationError(path, f"{quoted(resource_id)} is not a Service Bus namespace")
+    # Azure Resource Manager counts the requests to a subscription, not to a namespace.
     subscription = "/".join(resource_id.lower().split("/")[:3])
-    gate = context.gate(f"{context.arm_endpoint}{subscription}", _PER_SECOND)
+    rate_limiter = context.rate_limiter(f"{context.arm_endpoint}{subscription}", MAX_PER_SECOND)
     return _ServiceBus(
         name,
         f"{context.arm_endpoint}{resource_id}",
         patterns=Patterns.of("entities", config.entities),
-        target=target,
-        client=JsonClient(context.session, gate, context.tokens(context.arm_audience)),
-        gate=gate,
+        destination=destination,
+        client=JsonClient(context.session, rate_limiter, context.tokens(context.arm_audience)),
+        rate_limiter=rate_limiter,
     )
 
 
-SERVICE_BUS = Kind(ServiceBusConfig, _open)
+KIND = Kind(ServiceBusConfig, _open)

@@ -1,71 +1,74 @@
-"""Depth and age of storage queues: per queue, which the platform's own metrics are not.
+"""Depth and age of storage queues, per queue; the platform's own metrics are per account.
 
-Metrics, with the dimension QueueName; which of them are wanted is for `metrics` to say:
+Metrics, with the dimension QueueName; `metrics` of an entry chooses among them:
 
-    QueueDepth             messages, those that are being worked on included; approximate
-    QueueVisibleDepth      messages that a consumer could take now: exact below 32, from there on
-                           the approximate depth, since a peek shows 32 at the most
+    QueueDepth             messages, including those being processed; approximate
+    QueueVisibleDepth      messages that a consumer could receive now: exact below 32, above it
+                           the approximate depth, since a peek returns at most 32 messages
     QueueOldestMessageAge  seconds since the oldest of the first 32 visible messages was
-                           enqueued; 0 when none is visible
-    PoisonQueueDepth       messages in <queue>-poison; 0 while there is no such queue
+                           enqueued; 0 if no message is visible
+    PoisonQueueDepth       messages in <queue>-poison; 0 while that queue does not exist
 
-Needs Storage Queue Data Reader on the account. Requests a sample: one to list 5,000 queues where
-there are patterns or more than ten names; two for each queue, and where there is no list one to
-look for its poison queue; one for each poison queue that exists. Of queues that are too many for
-one tick, the next tick has the rest.
+Needs Storage Queue Data Reader on the account. Requests of a sample: one for each 5,000 queues of
+a list, if there are patterns or more than ten names; two for each queue, and without a list one
+to look for its poison queue; one for each poison queue that exists. If one tick is too short for
+all queues, the next tick continues with the rest.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import datetime
-from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from typing import Annotated, Literal, get_args
 
 import msgspec
 from msgspec import Meta
 
 from shared.clients.deadline import Deadline
-from shared.clients.rate_limiter import Gate
-from shared.clients.storage import Patience, account_client, open_connection
-from shared.errors import LateError, SourceError
-from shared.messages.refusal import RefusedError
-from shared.model import Point
-from shared.resource_ids import shown
-from shared.sources.base import Context, Finding, Kind, Problem, Source, SourceConfig, Target
-from shared.sources.patterns import SOME_INCLUDED, Patterns
-from shared.sources.queue_account import MOST_PEEKED, MissingError, QueueAccount
-from shared.sources.rotation import Rotation
+from shared.clients.http import validate_url
+from shared.clients.rate_limiter import RateLimiter
+from shared.clients.storage import (
+    QUEUE_NAME,
+    QUEUE_NAME_RULE,
+    StorageRetry,
+    account_client,
+    open_queue_service,
+)
+from shared.errors import DeadlineError, SourceError, ValidationError
+from shared.sources.base import (
+    Context,
+    Kind,
+    Measurement,
+    SampleError,
+    Source,
+    SourceConfig,
+    SourceDestination,
+    validate_member,
+)
+from shared.sources.patterns import SOME_INCLUDED, Patterns, Rotation
+from shared.sources.queue_account import MAX_PEEKED, MissingQueueError, QueueAccount
+from shared.text import quoted
 
-__all__ = ["STORAGE_QUEUE", "StorageQueueConfig"]
+__all__ = ["KIND", "StorageQueueConfig"]
 
-# Requests a second to one account: a twentieth of what an account takes (20,000).
+# Requests per second to one account: a twentieth of what an account takes (20,000).
 # Source: "Scalability and performance targets for Queue Storage".
-_PER_SECOND = 1000.0
-# The tick has a deadline; a request that fails is tried once more, within it.
-_PATIENCE = Patience(retries=1, read_timeout=10)
+MAX_PER_SECOND = 1000.0
+# Queues given by name whose poison queues are looked up one by one; for more, all are listed.
+MAX_LOOKUPS = 10
+# A tick has a deadline; a request that fails is retried once within it.
+_RETRY = StorageRetry(retries=1, read_timeout=10)
 _POISON = "-poison"
-# Queues given by name whose poison queues are looked for one by one; of more, in a list of all.
-_MOST_LOOKED_FOR = 10
 
 Metric = Literal["QueueDepth", "QueueVisibleDepth", "QueueOldestMessageAge", "PoisonQueueDepth"]
-_ALL: tuple[Metric, ...] = (
-    "QueueDepth",
-    "QueueVisibleDepth",
-    "QueueOldestMessageAge",
-    "PoisonQueueDepth",
-)
-_PATTERN = r"^!?[a-z0-9*?\[\]-][a-z0-9*?\[\]!-]{0,63}$"
-# Source: "Naming Queues and Metadata".
-_NAME = re.compile(r"(?=.{3,63}\Z)[a-z0-9]+(?:-[a-z0-9]+)*")
+_PATTERN = r"!?[a-z0-9*?\[\]-][a-z0-9*?\[\]!-]{0,63}"
+# Validated here, not by msgspec, which would search the text and accept "orders\n".
+QueuePattern = Annotated[str, Meta(extra_json_schema={"pattern": f"^{_PATTERN}$"})]
 
-# Whether there is a queue of that name. Raises SourceError where that cannot be told.
+# Returns whether a queue exists; raises SourceError if that is unknown.
 Exists = Callable[[str], bool]
-
-# Held to its pattern here, not by msgspec, whose search would let "orders\n" pass.
-QueuePattern = Annotated[str, Meta(extra_json_schema={"pattern": _PATTERN})]
 
 
 class StorageQueueConfig(SourceConfig, kw_only=True):
@@ -82,20 +85,20 @@ class StorageQueueConfig(SourceConfig, kw_only=True):
     account: Annotated[
         str | None,
         Meta(
-            description="Address of the account's queues: https://….queue.core.….",
+            description="URL of the account's queue service: https://….queue.core.….",
             extra_json_schema={"pattern": "^https://"},
         ),
     ] = None
     connection: Annotated[
-        str | None, Meta(description="Name of a Functions connection among the app settings.")
+        str | None, Meta(description="Name of a Functions connection in the app settings.")
     ] = None
     metrics: Annotated[
-        list[Metric], Meta(min_length=1, description="Which metrics; all if it is missing.")
-    ] = msgspec.field(default_factory=lambda: list(_ALL))
+        list[Metric], Meta(min_length=1, description="Which metrics; all if missing.")
+    ] = msgspec.field(default_factory=lambda: list(get_args(Metric)))
 
 
 class _StorageQueues:
-    """Samples the queues of one account, many at once."""
+    """Samples the queues of one account, several at a time."""
 
     def __init__(
         self,
@@ -104,155 +107,138 @@ class _StorageQueues:
         *,
         patterns: Patterns,
         metrics: frozenset[str],
-        target: Target,
-        gate: Gate,
+        destination: SourceDestination,
+        rate_limiter: RateLimiter,
     ) -> None:
         self.name = name
-        self.target = target
+        self.destination = destination
         self._account = account
         self._patterns = patterns
         self._metrics = metrics
-        self._gate = gate
+        self._rate_limiter = rate_limiter
         self._rotation = Rotation()
 
-    def sample(self, now: datetime, until: Deadline) -> Iterator[Finding]:
-        self._account.sign_in(until)
-        queues = set(self._patterns.wanted_names())
-        exists: Exists | None = self._looked_for(until)
-        if self._patterns.globs or self._many_poison_queues(queues):
+    def sample(self, now: datetime, deadline: Deadline) -> Iterator[Measurement | SampleError]:
+        self._account.authenticate(deadline)
+        queues = set(self._patterns.expected_names())
+        # One list costs less than many lookups of poison queues.
+        many = len(queues) > MAX_LOOKUPS and "PoisonQueueDepth" in self._metrics
+        exists: Exists | None = lambda queue: queue in self._account.names(queue, deadline)  # noqa: E731
+        if self._patterns.globs or many:
             try:
-                listed = self._account.names("", until)
+                listed = self._account.names("", deadline)
             except SourceError as exc:
-                yield Problem(str(exc))
-                exists = None  # What is given by name may be read all the same.
+                yield SampleError(str(exc))
+                exists = None  # Queues given by name can be sampled without the list.
             else:
                 queues.update(filter(self._patterns.includes, listed))
                 exists = listed.__contains__
 
-        def measure(queue: str) -> Iterator[Finding]:
-            return self._measure(queue, now, until, exists)
+        def measure(queue: str) -> Iterator[Measurement | SampleError]:
+            return self._measure(queue, now, deadline, exists)
 
         ordered = self._rotation.order(queues)
-        for answer in self._gate.each(measure, ordered, until, "queues"):
-            if answer.whole:
-                self._rotation.read(answer.item)
-            yield from answer.results
-
-    def _looked_for(self, until: Deadline) -> Exists:
-        return lambda queue: queue in self._account.names(queue, until)
-
-    def _many_poison_queues(self, queues: Collection[str]) -> bool:
-        """Whether to look for poison queues in one list costs less than to look for each."""
-        return len(queues) > _MOST_LOOKED_FOR and "PoisonQueueDepth" in self._metrics
+        for result in self._rate_limiter.map(measure, ordered, deadline, "queues"):
+            if result.complete:
+                self._rotation.set_last(result.item)
+            yield from result.results
 
     def _measure(
-        self, queue: str, now: datetime, until: Deadline, exists: Exists | None
-    ) -> Iterator[Finding]:
-        """One queue and its poison queue; what is wrong with one is a problem of its own."""
-        found = False
-        try:
-            for metric, value in self._of_queue(queue, now, until):
-                found = True
-                yield from self._wanted(queue, metric, value, now)
-        except LateError:
-            raise
-        except SourceError as exc:
-            yield Problem(f"queue {queue}: {exc}")
-            if not found:
-                return  # Of a queue that is not there, or an account that refuses.
-        try:
-            for metric, value in self._of_poison_queue(queue, until, exists):
-                yield from self._wanted(queue, metric, value, now)
-        except LateError:
-            raise
-        except SourceError as exc:
-            yield Problem(f"queue {queue}: {exc}")
+        self, queue: str, now: datetime, deadline: Deadline, exists: Exists | None
+    ) -> Iterator[Measurement | SampleError]:
+        """Measure a queue, and its poison queue unless the queue itself cannot be read."""
+        readable = False
+        for values in (
+            self._queue_values(queue, now, deadline),
+            self._poison_values(queue, deadline, exists),
+        ):
+            try:
+                for metric, value in values:
+                    readable = True
+                    if metric in self._metrics:
+                        yield self.destination.measurement(metric, value, {"QueueName": queue})
+            except DeadlineError:
+                raise
+            except SourceError as exc:
+                yield SampleError(f"queue {queue}: {exc}")
+                if not readable:
+                    return
 
-    def _wanted(self, queue: str, metric: str, value: float, now: datetime) -> Iterator[Point]:
-        if metric in self._metrics:
-            yield self.target.point(metric, value, now, {"QueueName": queue})
-
-    def _of_queue(self, queue: str, now: datetime, until: Deadline) -> Iterator[tuple[str, float]]:
+    def _queue_values(
+        self, queue: str, now: datetime, deadline: Deadline
+    ) -> Iterator[tuple[Metric, float]]:
         depth = 0.0
         if self._metrics & {"QueueDepth", "QueueVisibleDepth"}:
-            depth = self._account.depth(queue, until)
+            depth = self._account.depth(queue, deadline)
             yield "QueueDepth", depth
         if self._metrics & {"QueueVisibleDepth", "QueueOldestMessageAge"}:
-            seen = self._account.peek(queue, until)
-            oldest = min((time for time in seen if time is not None), default=now)
-            # The service's clock may be ahead of ours.
+            times = self._account.peek(queue, deadline)
+            oldest = min((time for time in times if time is not None), default=now)
+            # The clock of the service may be ahead.
             yield "QueueOldestMessageAge", max(0.0, (now - oldest).total_seconds())
-            full = len(seen) == MOST_PEEKED
-            # The depth was asked for a moment earlier and may be less than was seen.
-            yield "QueueVisibleDepth", max(depth if full else 0.0, float(len(seen)))
+            full = len(times) == MAX_PEEKED
+            # The depth is a moment older than the peek and may be less.
+            yield "QueueVisibleDepth", max(depth if full else 0.0, float(len(times)))
 
-    def _of_poison_queue(
-        self, queue: str, until: Deadline, exists: Exists | None
-    ) -> Iterator[tuple[str, float]]:
+    def _poison_values(
+        self, queue: str, deadline: Deadline, exists: Exists | None
+    ) -> Iterator[tuple[Metric, float]]:
         if "PoisonQueueDepth" not in self._metrics or queue.endswith(_POISON) or exists is None:
             return
         poison = f"{queue}{_POISON}"
         depth = 0.0
-        # A look at the list, not at the queue: the account's own metrics would count a failed
-        # request for each queue that has no poison queue.
+        # To look it up in a list leaves no failed request in the metrics of the account.
         if exists(poison):
-            with suppress(MissingError):  # Deleted since it was listed.
-                depth = self._account.depth(poison, until)
+            with suppress(MissingQueueError):  # Deleted since it was listed.
+                depth = self._account.depth(poison, deadline)
         yield "PoisonQueueDepth", depth
 
 
 def _open(name: str, config: StorageQueueConfig, context: Context) -> Source:
-    target = Target.of(config, context, own=("QueueName",))
+    destination = SourceDestination.of(config, context, ("QueueName",))
     if (config.account is None) == (config.connection is None):
-        raise RefusedError("", "give exactly one of account and connection")
-    patterns = _checked_patterns(config.queues)
-    if config.connection is not None:
-        service = open_connection(context.connection(config.connection), _PATIENCE)
+        raise ValidationError("", "give exactly one of account and connection")
+    patterns = _parse_patterns(config.queues)
+    if config.account is None:
+        service = open_queue_service(context.connection(config.connection or ""), _RETRY)
     else:
-        assert config.account is not None  # noqa: S101 (exactly one is given)
-        service = account_client(_checked_account(config.account), context.credential(), _PATIENCE)
-    # Not by its URL, which would hold a shared access signature.
-    gate = context.gate(service.primary_hostname, _PER_SECOND)
+        url = validate_member("account", _validate_account, config.account)
+        service = account_client(url, context.credential(), _RETRY)
+    # Not by its URL, which may contain a shared access signature.
+    rate_limiter = context.rate_limiter(service.primary_hostname, MAX_PER_SECOND)
     return _StorageQueues(
         name,
-        QueueAccount(service, gate),
+        QueueAccount(service, rate_limiter),
         patterns=patterns,
         metrics=frozenset(config.metrics),
-        target=target,
-        gate=gate,
+        destination=destination,
+        rate_limiter=rate_limiter,
     )
 
 
-def _checked_patterns(texts: list[str]) -> Patterns:
+def _parse_patterns(texts: list[str]) -> Patterns:
     for index, text in enumerate(texts):
-        if not re.fullmatch(_PATTERN.rstrip("$"), text):
-            raise RefusedError(
+        if not re.fullmatch(_PATTERN, text):
+            raise ValidationError(
                 f"queues[{index}]",
-                f"{shown(text)} is no name or pattern: 1 to 64 lower-case letters, digits, hyphens "
-                "and * ? [ ], a ! before what is excluded",
+                f"{quoted(text)} is not a name or pattern: 1 to 64 lower-case letters, digits, "
+                "hyphens and * ? [ ], after a ! to exclude",
             )
     patterns = Patterns.of("queues", texts)
     for name in patterns.names:
-        if not _NAME.fullmatch(name):
-            raise RefusedError(
+        if not QUEUE_NAME.fullmatch(name):
+            raise ValidationError(
                 f"queues[{texts.index(name)}]",
-                f"{shown(name)} is not a queue name: 3 to 63 lower-case letters, digits and single "
-                "hyphens between",
+                f"{quoted(name)} is not a queue name: {QUEUE_NAME_RULE}",
             )
     return patterns
 
 
-def _checked_account(url: str) -> str:
-    """A token goes there, so it is an address over TLS and nothing else."""
-    wrong = RefusedError("account", f"{shown(url)} is not an address that begins with https://")
-    try:
-        parts = urlsplit(url)
-        good = parts.scheme == "https" and parts.hostname and parts.port != 0
-    except ValueError as exc:
-        raise wrong from exc
-    if not good or re.search(r"[^!-~]|[?#@\\]", url):
-        raise wrong
+def _validate_account(url: str) -> str:
+    """Return the URL, which gets a token: https:// and nothing but a host, a port and a path."""
+    if re.search(r"[^!-~]|[?#@\\]", url) or validate_url(url).scheme != "https":
+        raise ValueError("expected a URL such as https://….queue.core.windows.net")
     return url
 
 
-STORAGE_QUEUE = Kind(StorageQueueConfig, _open)
+KIND = Kind(StorageQueueConfig, _open)
