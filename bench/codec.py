@@ -18,7 +18,7 @@ import msgspec
 from bench.feeder import make_messages
 from bench.measuring import Goal, Row, Spread, conclude, interleaved, options, ratios, say
 from shared.messages.parser import MessageParser
-from shared.messages.schema import TimedPointsMessage
+from shared.messages.schema import Points, TimedPoint
 from shared.messages.validation import Defaults
 from shared.model import Rollup, TimeWindow, merge
 from shared.publisher.encoder import encode_bodies
@@ -35,7 +35,7 @@ ROUNDS = 7
 # Times the floor, for messages of 300 points.
 GOAL = 2.5
 
-FLOOR = msgspec.json.Decoder(TimedPointsMessage)
+FLOOR = msgspec.json.Decoder(Points[TimedPoint])
 
 
 def floor(bodies: Sequence[bytes]) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from typing import NamedTuple
@@ -20,7 +19,7 @@ from shared.pipeline.dead_letters import DeadLetters
 from shared.pipeline.processor import Processor
 from shared.pipeline.regions import Regions
 from shared.pipeline.series_limiter import SeriesLimiter
-from shared.publisher.batcher import Batcher
+from shared.publisher.batcher import Batcher, Submit
 from shared.publisher.client import AzureMonitorStore
 from shared.publisher.sender import Sender, Timing
 from shared.settings import Settings
@@ -60,36 +59,48 @@ def build_app(settings: Settings, timing: Timing | None = None) -> App:
     timing = timing or Timing()
     context = build_context(settings, timing)
     regions = build_regions(settings, context, timing)
-    new_batcher = _batchers(settings, context, regions, timing)
     series_limiter = SeriesLimiter(settings.max_active_series, clock=timing.clock)
+    store = AzureMonitorStore(
+        endpoint=settings.endpoint,
+        max_body_bytes=settings.max_body_bytes,
+        tokens=context.tokens(settings.audience),
+        session=open_session(MAX_POSTS),
+    )
+    post_threads = ThreadPoolExecutor(MAX_POSTS, thread_name_prefix="post")
+    queue_threads = ThreadPoolExecutor(MAX_QUEUE_REQUESTS, thread_name_prefix="queue")
+    storage = cache(partial(open_queue_service, settings.storage, STORAGE_RETRY))
+
+    def submit(record: Record) -> Submit:
+        sender = Sender(
+            store,
+            executor=post_threads,
+            past=settings.time_window.past,
+            correct_region=regions.correct,
+            timing=timing,
+            record=record,
+        )
+        return Batcher(sender.send).submit
+
+    def queue(name: str) -> Queue:
+        return Queue(lambda: storage().get_queue_client(name), queue_threads)
 
     # The relay's metrics on itself are not measured, and neither allowed scopes nor series limit
     # apply to them.
-    own_batcher = new_batcher(ignore)
     telemetry = Telemetry(
         settings.own_target,
-        partial(Admission(regions).publish, submit=own_batcher.submit),
+        partial(Admission(regions).publish, submit=submit(ignore)),
         gauges=series_limiter.gauges,
         past=settings.time_window.past,
         clock=timing.now,
     )
     if settings.own_target is None:
         LOG.warning("METRICS_RESOURCE_ID is not set: the relay publishes no metrics on itself")
-
-    storage = cache(partial(open_queue_service, settings.storage, STORAGE_RETRY))
-    queue_threads = ThreadPoolExecutor(MAX_QUEUE_REQUESTS, thread_name_prefix="queue")
-
-    def queue(name: str) -> Queue:
-        return Queue(lambda: storage().get_queue_client(name), queue_threads)
-
     processor = Processor(
         parser=MessageParser(
             Defaults(settings.namespace, settings.resource_id), settings.time_window
         ),
-        admission=Admission(
-            regions, allowed_scopes=settings.allowed_scopes, series_limiter=series_limiter
-        ),
-        submit=new_batcher(telemetry.record).submit,
+        admission=Admission(regions, settings.allowed_scopes, series_limiter),
+        submit=submit(telemetry.record),
         ingress=queue(settings.queue),
         dead_letters=DeadLetters(queue(settings.dead_letter_queue), timing.now),
         retry_delay=settings.retry_delay,
@@ -152,29 +163,3 @@ def build_context(settings: Settings, timing: Timing) -> Context:
         arm_audience=settings.arm_audience,
         namespace=settings.namespace,
     )
-
-
-def _batchers(
-    settings: Settings, context: Context, regions: Regions, timing: Timing
-) -> Callable[[Record], Batcher]:
-    """Return what makes batchers that share store and threads, and record elsewhere."""
-    store = AzureMonitorStore(
-        endpoint=settings.endpoint,
-        max_body_bytes=settings.max_body_bytes,
-        tokens=context.tokens(settings.audience),
-        session=open_session(MAX_POSTS),
-    )
-    threads = ThreadPoolExecutor(MAX_POSTS, thread_name_prefix="post")
-
-    def new_batcher(record: Record) -> Batcher:
-        sender = Sender(
-            store,
-            executor=threads,
-            past=settings.time_window.past,
-            correct_region=regions.correct,
-            timing=timing,
-            record=record,
-        )
-        return Batcher(sender.send)
-
-    return new_batcher

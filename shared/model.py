@@ -7,6 +7,7 @@ relay's own telemetry all become roll-ups; a point shares the outcome of its ser
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
@@ -75,9 +76,9 @@ class Series(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
         return cls(namespace, metric, names, values)
 
     @property
-    def dimensions(self) -> Dimensions:
-        """Pairs of name and value."""
-        return tuple(zip(self.dimension_names, self.dimension_values, strict=True))
+    def dimensions(self) -> dict[str, str]:
+        """Names and values."""
+        return dict(zip(self.dimension_names, self.dimension_values, strict=True))
 
 
 class ValueSet(msgspec.Struct, frozen=True, gc=False):
@@ -143,31 +144,14 @@ class TimeWindow(msgspec.Struct, frozen=True):
     future: timedelta
 
 
-class Rollup:
+class Rollup(msgspec.Struct):
     """What one target is to receive: minute (UTC) -> series -> values.
 
     Values stay lists until `aggregate`. Do not change a roll-up after handing it on.
     """
 
-    __slots__ = ("minutes", "target")
-
-    def __init__(
-        self,
-        target: Target,
-        minutes: dict[datetime, dict[Series, list[float | ValueSet]]] | None = None,
-    ) -> None:
-        self.target = target
-        self.minutes = {} if minutes is None else minutes
-
-    def __repr__(self) -> str:
-        return f"Rollup({self.target!r}, {self.minutes!r})"
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Rollup):
-            return NotImplemented
-        return self.target == other.target and self.minutes == other.minutes
-
-    __hash__ = None  # type: ignore[assignment]  # Mutable while it is built.
+    target: Target
+    minutes: dict[datetime, dict[Series, list[float | ValueSet]]] = {}
 
     @property
     def points(self) -> int:
@@ -193,28 +177,18 @@ class Rollup:
         """Yield the value sets of all values: once, unless some of them cannot be added up."""
         rest = self
         while rest.minutes:
-            try:
-                yield rest.aggregate()
-            except OverflowError:
-                first, rest = rest.split_overflow()
-                yield first.aggregate()
-            else:
-                return
+            first, rest = rest.split_overflow()
+            yield first.aggregate()
 
     def split_overflow(self) -> tuple[Rollup, Rollup]:
         """Return the first values of each series that add up, and the values after them."""
         first, rest = Rollup(self.target), Rollup(self.target)
         for minute, group in self.minutes.items():
             for series, values in group.items():
-                total = values[0]
-                for index, value in enumerate(values):
-                    try:
-                        total = _aggregate([total, value]) if index else value
-                    except OverflowError:
-                        rest.minutes.setdefault(minute, {})[series] = values[index:]
-                        values = values[:index]  # noqa: PLW2901
-                        break
-                first.minutes.setdefault(minute, {})[series] = values
+                count = _count_addable(values)
+                first.minutes.setdefault(minute, {})[series] = values[:count]
+                if count < len(values):
+                    rest.minutes.setdefault(minute, {})[series] = values[count:]
         return first, rest
 
     def by_outcome(self, outcomes: Outcomes) -> list[tuple[Rollup, Outcome]]:
@@ -247,6 +221,23 @@ def merge(rollups: Iterable[Rollup]) -> Rollup:
 def minute_of(time: datetime) -> datetime:
     """Return the beginning of the minute."""
     return time.replace(second=0, microsecond=0)
+
+
+def _count_addable(values: list[float | ValueSet]) -> int:
+    """Return how many of the first values add up: at least one."""
+
+    def overflows(count: int) -> bool:
+        try:
+            _aggregate(values[:count])
+        except OverflowError:
+            return True
+        return False
+
+    size = 2  # Doubled first: where values overflow, few of them add up.
+    while size < len(values) and not overflows(size):
+        size *= 2
+    sizes = range(size // 2 + 1, min(size, len(values)) + 1)
+    return size // 2 + bisect_left(sizes, x=True, key=overflows)
 
 
 def _aggregate(values: list[float | ValueSet]) -> ValueSet:

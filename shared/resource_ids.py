@@ -79,7 +79,8 @@ def validate_region(text: str) -> str:
 
     Raises ValueError with what was found and what is expected.
     """
-    region = text.replace(" ", "").lower() if len(text) <= 100 else ""
+    # `lower` makes an ASCII k of the KELVIN SIGN.
+    region = text.replace(" ", "").lower() if text.isascii() and len(text) <= 100 else ""
     if _REGION.fullmatch(region):
         return region
     raise ValueError(f"{quoted(text)} is not a region, such as westeurope")

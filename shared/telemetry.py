@@ -11,18 +11,10 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime, timedelta
 
-from shared.model import (
-    Dimensions,
-    Outcome,
-    Rollup,
-    Series,
-    Status,
-    Target,
-    ValueSet,
-    minute_of,
-)
+from shared.model import Dimensions, Outcome, Rollup, Series, Status, Target, ValueSet, minute_of
 from shared.text import plural
 
 __all__ = ["METRICS", "NAMESPACE", "LogLimiter", "Record", "Telemetry", "ignore"]
@@ -65,57 +57,37 @@ def ignore(metric: str, value: float, **dimensions: str) -> None:
     """Record nothing."""
 
 
-class _Accumulator:
-    """The samples of one series and minute so far."""
-
-    __slots__ = ("count", "max", "min", "sum")
-
-    def __init__(self, value: float) -> None:
-        self.min = self.max = self.sum = value
-        self.count = 1
-
-    def add(self, value: float) -> None:
-        self.min, self.max = min(self.min, value), max(self.max, value)
-        self.sum += value
-        self.count += 1
-
-
+@dataclass
 class Telemetry:
     """Records on the event loop that uses it; without a target it records nothing."""
 
-    def __init__(
-        self,
-        target: Target | None,
-        submit: Callable[[Sequence[Rollup]], Awaitable[list[tuple[Rollup, Outcome]]]],
-        *,
-        gauges: Gauges = tuple,
-        past: timedelta = timedelta(minutes=20),
-        clock: Callable[[], datetime],
-    ) -> None:
-        """`past` is how old a value may become before it is dropped."""
-        self._target = target
-        self._submit = submit
-        self._gauges = gauges
-        self._past = past
-        self._clock = clock
-        self._values: dict[tuple[datetime, str, Dimensions], _Accumulator] = {}
-        self._kept: list[Rollup] = []
-        self._timer: asyncio.TimerHandle | None = None
-        self._running: set[asyncio.Task[None]] = set()
-        self._warnings = LogLimiter(LOG)
+    target: Target | None
+    submit: Callable[[Sequence[Rollup]], Awaitable[list[tuple[Rollup, Outcome]]]]
+    _: KW_ONLY
+    clock: Callable[[], datetime]
+    gauges: Gauges = tuple
+    past: timedelta = timedelta(minutes=20)  # Age at which a value is dropped.
+    # min, max, sum and count so far.
+    _values: dict[tuple[datetime, str, Dimensions], list[float]] = field(
+        init=False, default_factory=dict
+    )
+    _kept: list[Rollup] = field(init=False, default_factory=list)
+    _timer: asyncio.TimerHandle | None = field(init=False, default=None)
+    _running: set[asyncio.Task[None]] = field(init=False, default_factory=set)
+    _warnings: LogLimiter = field(init=False, default_factory=lambda: LogLimiter(LOG))
 
     def record(self, metric: str, value: float, **dimensions: str) -> None:
         """Add a value to the metric's current minute; it is sent within a minute."""
-        if self._target is None:
+        if self.target is None:
             return
-        now = self._clock()
+        now = self.clock()
         key = minute_of(now), metric, tuple(sorted(dimensions.items()))
         known = self._values.get(key)
         if known is None:
-            self._values[key] = _Accumulator(value)
+            self._values[key] = [value, value, value, 1]
             self._send_at(key[0] + _MINUTE, now)
         else:
-            known.add(value)
+            known[:] = (min(known[0], value), max(known[1], value), known[2] + value, known[3] + 1)
 
     def report(self, rollup: Rollup) -> None:
         """Send a roll-up in the background."""
@@ -126,24 +98,24 @@ class Telemetry:
         try:
             waiting = [*self._kept, *rollups, *self._finished_minutes()]
             self._kept = []
-            results = await self._submit(waiting) if waiting else []
+            results = await self.submit(waiting) if waiting else []
         except Exception:
             LOG.exception("Unexpected error while sending the relay's own metrics")
             results = []
         for rollup, outcome in results:
             if outcome.status is not Status.PUBLISHED:
                 text = f"{plural(rollup.points, 'value')}: {outcome.detail}"
-                kind = f"own metrics {outcome.status}"
+                kind = f"The relay's own metrics were {outcome.status}"
                 self._warnings.warn(kind, rollup.points, text)
             if outcome.status is Status.DEFERRED:
                 self._keep(rollup)
         if self._kept:
-            now = self._clock()
+            now = self.clock()
             self._send_at(now + _MINUTE, now)
 
     def _keep(self, rollup: Rollup) -> None:
         """Keep what is deferred, without the minutes that the store would no longer take."""
-        oldest = self._clock() - self._past
+        oldest = self.clock() - self.past
         minutes = {minute: one for minute, one in rollup.minutes.items() if minute > oldest}
         if minutes:
             self._kept.append(Rollup(rollup.target, minutes))
@@ -151,18 +123,18 @@ class Telemetry:
 
     def _finished_minutes(self) -> list[Rollup]:
         """Take out the minutes that are over, with the gauges as they are now."""
-        if self._target is None or not self._values:
+        if self.target is None or not self._values:
             return []
-        now = self._clock()
+        now = self.clock()
         finished = [key for key in self._values if key[0] < minute_of(now)]
-        rollup = Rollup(self._target)
+        rollup = Rollup(self.target)
         for minute, metric, dimensions in finished:
-            found = self._values.pop((minute, metric, dimensions))
-            values = ValueSet(found.min, found.max, found.sum, found.count)
+            least, most, total, count = self._values.pop((minute, metric, dimensions))
+            values = ValueSet(least, most, total, int(count))
             rollup.add(minute, Series.of(NAMESPACE, metric, dimensions), values)
         if finished:
             newest = max(minute for minute, _, _ in finished)
-            for metric, value, given in self._gauges():
+            for metric, value, given in self.gauges():
                 series = Series.of(NAMESPACE, metric, tuple(sorted(given.items())))
                 rollup.add(newest, series, value)
         if self._values:
@@ -186,63 +158,38 @@ class Telemetry:
 
 
 class _Interval:
-    """The lines of one kind since a moment."""
+    """The warnings of one kind since a moment."""
 
     def __init__(self, end: float) -> None:
         self.end = end
         self.lines = 0
-        self.held_lines = 0
-        self.held_count = 0
+        self.held = 0  # Warnings that were not logged,
+        self.points = 0  # and the points that they concern.
 
 
 class LogLimiter:
-    """Logs the first warnings of each kind in a minute, then how many more there were."""
+    """Logs the first warnings of each kind in a minute; the next one says how many more there were.
 
-    def __init__(
-        self,
-        log: logging.Logger,
-        *,
-        interval: float = LOG_INTERVAL,
-        max_lines: int = MAX_LOG_LINES,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    There is no timer: the Functions host drops what is logged outside a running invocation.
+    """
+
+    def __init__(self, log: logging.Logger, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._log = log
-        self._length = interval
-        self._max_lines = max_lines
         self._clock = clock
         self._intervals: dict[str, _Interval] = {}
 
-    def warn(self, kind: str, count: int, text: str) -> None:
-        """Log a warning of a kind that concerns `count` points; there are few kinds."""
+    def warn(self, kind: str, points: int, text: str) -> None:
+        """Log a warning that concerns some points; there are few kinds."""
+        now = self._clock()
         interval = self._intervals.get(kind)
-        if interval is None or self._clock() >= interval.end:
-            self._close(kind)
-            interval = self._intervals[kind] = _Interval(self._clock() + self._length)
-        if interval.lines < self._max_lines:
+        if interval is None or now >= interval.end:
+            if interval is not None and interval.held:
+                points_held = plural(interval.points, "point")
+                text = f"{text} (and {interval.held} more warnings before, of {points_held})"
+            interval = self._intervals[kind] = _Interval(now + LOG_INTERVAL)
+        if interval.lines < MAX_LOG_LINES:
             interval.lines += 1
-            self._log.warning("%s: %s", _sentence_case(kind), text)
-            return
-        if not interval.held_lines:
-            wait = max(0.0, interval.end - self._clock())
-            asyncio.get_running_loop().call_later(wait, self._close, kind, interval)
-        interval.held_lines += 1
-        interval.held_count += count
-
-    def _close(self, kind: str, interval: _Interval | None = None) -> None:
-        """Log what was held back, unless a newer interval has begun."""
-        current = self._intervals.get(kind)
-        if current is None or interval not in (None, current):
-            return
-        del self._intervals[kind]
-        if current.held_lines:
-            self._log.warning(
-                "%s: %d more warnings in the last %g s, about %d points",
-                _sentence_case(kind),
-                current.held_lines,
-                self._length,
-                current.held_count,
-            )
-
-
-def _sentence_case(text: str) -> str:
-    return text[:1].upper() + text[1:]
+            self._log.warning("%s: %s", kind, text)
+        else:
+            interval.held += 1
+            interval.points += points

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from shared.clients.queues import FOR_EVER, message_text
+from shared.clients.storage import NO_EXPIRY, message_text
 from shared.errors import RelayError
 from tools.doubt import Doubt
 from tools.ingress import Queues
@@ -68,7 +68,7 @@ def dispatch(
         doubt = Doubt()
         try:
             message = queue.send_message(
-                message_text(body), time_to_live=FOR_EVER, retry_hook=doubt.hear
+                message_text(body), time_to_live=NO_EXPIRY, retry_hook=doubt.hear
             )
             outcome.put[index] = Put(message.id, message.pop_receipt or "")
             sent()

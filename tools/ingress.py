@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from shared.clients.storage import Connection, may_be_secret, open_connection, resolve_connection
+from shared.clients.storage import Connection, may_be_secret, open_queue_service, resolve_connection
 from shared.errors import ConfigurationError
 from tools.app_settings import read_app_settings, settings_option
 
@@ -31,7 +31,7 @@ class Queues:
 
     def open(self, name: str) -> QueueClient:
         """A client for one of the queues. Raises ConfigurationError for a wrong connection."""
-        return open_connection(self.connection).get_queue_client(name)
+        return open_queue_service(self.connection).get_queue_client(name)
 
 
 def queue_options(command: Command) -> Command:

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from shared.clients.queues import FOR_EVER, message_text
+from shared.clients.storage import NO_EXPIRY, message_text
 from shared.errors import RelayError
 from shared.messages.body import MAX_BODY_BYTES
 from tools.packer import Address, Message, Packer, most_bytes
@@ -179,7 +179,7 @@ class Outbox:
             self._sent()
             while self._ready:
                 text = message_text(self._ready[0].body)
-                self._queue.send_message(text, time_to_live=FOR_EVER)
+                self._queue.send_message(text, time_to_live=NO_EXPIRY)
                 self._ready.popleft()
                 self._sent()
         except Exception as exc:  # noqa: BLE001 (raised to whoever flushes, told to on_error)

@@ -8,8 +8,7 @@ from typing import NamedTuple
 from msgspec import Raw
 
 from shared.messages.body import MAX_BODY_BYTES
-from shared.messages.packing import size_in_queue
-from shared.messages.writer import write_envelope
+from shared.messages.writer import encode_points_message, queued_size
 
 __all__ = ["Address", "Message", "Minimum", "Packer", "most_bytes"]
 
@@ -56,7 +55,7 @@ class Packer:
 
     def add(self, address: Address, point: bytes) -> Message | None:
         """Take an encoded point; the message that was open, where it does not fit into that."""
-        size = size_in_queue(point) + 1
+        size = queued_size(point) + 1
         envelope = self._envelope(address)
         full = None
         new = 0 if address in self._documents else envelope
@@ -75,7 +74,7 @@ class Packer:
             return None
         documents, points = self._documents, self._points
         self._documents, self._used, self._points = {}, 0, 0
-        written = [write_envelope(*address, given) for address, given in documents.items()]
+        written = [encode_points_message(*address, given) for address, given in documents.items()]
         body = written[0] if len(written) == 1 else b"[" + b",".join(written) + b"]"
         return Message(body, points)
 
@@ -84,7 +83,7 @@ class Packer:
         if (size := self._sizes.get(address)) is None:
             if len(self._sizes) >= _MOST_REMEMBERED:
                 self._sizes.clear()
-            size = self._sizes[address] = size_in_queue(write_envelope(*address, []))
+            size = self._sizes[address] = queued_size(encode_points_message(*address, []))
         return size
 
     @staticmethod
@@ -103,9 +102,9 @@ class Minimum:
 
     def add(self, address: Address, point: bytes) -> None:
         """Count an encoded point."""
-        self._points += size_in_queue(point) + 1
+        self._points += queued_size(point) + 1
         if address not in self._envelopes:
-            self._envelopes[address] = size_in_queue(write_envelope(*address, []))
+            self._envelopes[address] = queued_size(encode_points_message(*address, []))
 
     def messages(self) -> int:
         """So many messages: each address is in one at least, each message has one at least."""

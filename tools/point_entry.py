@@ -11,19 +11,22 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
-from msgspec import UNSET, Raw, UnsetType
+from msgspec import Raw
 
-from shared.messages import parser as message
+from shared.messages.parser import MessageParser
 from shared.messages.schema import PointIn
-from shared.messages.writer import write_point
-from shared.model import Point, Window, utc_text
+from shared.messages.validation import Defaults, parse_time
+from shared.messages.writer import encode_point
+from shared.model import Series, Target, TimeWindow, ValueSet
 from shared.settings import DEFAULTS
+from shared.text import utc_text
 from tools.packer import Address
+from tools.pieces import single_point
 
 __all__ = ["DEFAULT_WINDOW", "PointEntry", "PointError"]
 
 # What a relay accepts whose settings are not known here.
-DEFAULT_WINDOW = Window(
+DEFAULT_WINDOW = TimeWindow(
     timedelta(minutes=int(DEFAULTS["METRICS_PAST_MINUTES"])),
     timedelta(minutes=int(DEFAULTS["METRICS_FUTURE_MINUTES"])),
 )
@@ -51,12 +54,12 @@ class PointEntry:
     ) -> None:
         """What points have that name none of it themselves. Raises PointError where it is wrong."""
         self._now = now
-        self._defaults = message.Address(namespace or "", resource_id or "", region or "")
+        self._defaults = Defaults(namespace or "", resource_id or "", region or "")
         # What `_series_key` makes of a series -> where it goes, its dimensions.
-        self._series: dict[object, tuple[Address, Raw | UnsetType]] = {}
+        self._series: dict[object, tuple[Address, Raw | None]] = {}
         self._stamp: tuple[int, str] = (-1, "")
         address = {"resourceId": resource_id, "region": region, "namespace": namespace}
-        self._read({"metric": "any", "value": 0, **_present(address)})
+        self._read({"metric": "any", "value": 0, **_present(address)}, self._moment())
 
     def write(
         self,
@@ -77,12 +80,15 @@ class PointEntry:
             key = (metric, address, dimensions)
         if time is None and (written := self._known(key, metric, values)):
             return written
-        given: dict[str, object] = {"metric": metric, "dimensions": dimensions, "time": time}
+        given: dict[str, object] = {"metric": metric, "dimensions": dimensions}
+        given["time"] = time.isoformat() if isinstance(time, datetime) else time
         given |= zip(("resourceId", "region", "namespace"), address, strict=True)
-        point = self._read({**_present(given), **values})
-        where = Address(point.lane.region, point.lane.resource_id, point.namespace)
-        self._remember(key, where, point)
-        return where, write_point(point)
+        now = self._moment()
+        target, series, value = self._read({**_present(given), **values}, now)
+        where = Address(target.region, target.resource_id, series.namespace)
+        self._remember(key, where, series)
+        exact = now if given["time"] is None else parse_time(str(given["time"]))
+        return where, encode_point(series, value, exact)
 
     def _known(
         self, key: object, metric: str, values: Mapping[str, object]
@@ -98,35 +104,38 @@ class PointEntry:
             where, dimensions = self._series[key]
         except (KeyError, TypeError):  # Not known, or nothing that a good point can hold.
             return None
-        point = PointIn(metric, dimensions=dimensions, time=self._text(), value=float(value))
+        point = PointIn(metric=metric, time=self._text(), value=float(value))
+        if dimensions is not None:
+            point.dimensions = dimensions
         return where, _ENCODER.encode(point)
 
-    def _read(self, point: dict[str, object]) -> Point:
+    def _read(
+        self, point: dict[str, object], now: datetime
+    ) -> tuple[Target, Series, float | ValueSet]:
+        """Check a point as the function does. Raises PointError."""
         try:
             body = json.dumps({"points": [point]}, default=_plain).encode()
         except (TypeError, ValueError, OverflowError) as exc:
             raise PointError(str(exc)) from exc
-        now = datetime.fromtimestamp(int(self._now()), UTC)
-        parsed = message.parse(
-            body,
-            enqueued=now,
-            now=now,
-            defaults=self._defaults,
-            window=DEFAULT_WINDOW,
-            most=sys.maxsize,
-        )
+        # A parser of its own for each call: several threads may put.
+        parser = MessageParser(self._defaults, DEFAULT_WINDOW, max_bytes=sys.maxsize)
+        parsed = parser.parse(body, enqueued=now, now=now)
         if parsed.rejections:
             raise PointError(_PLACE.sub("", parsed.rejections[0].detail, count=1))
-        return parsed.points[0]
+        return single_point(parsed.rollups)
 
-    def _remember(self, key: object, where: Address, point: Point) -> None:
+    def _remember(self, key: object, where: Address, series: Series) -> None:
         if len(self._series) >= _MOST_REMEMBERED:
             self._series.clear()
-        pairs = dict(point.dimensions)
-        self._series[key] = (where, Raw(_ENCODER.encode(pairs)) if pairs else UNSET)
+        pairs = dict(series.dimensions)
+        self._series[key] = (where, Raw(_ENCODER.encode(pairs)) if pairs else None)
+
+    def _moment(self) -> datetime:
+        """Now, in whole seconds: the store keeps minutes, and short texts pack well."""
+        return datetime.fromtimestamp(int(self._now()), UTC)
 
     def _text(self) -> str:
-        """Now, in whole seconds: the store keeps minutes, and short texts pack well."""
+        """The same as text."""
         second = int(self._now())
         known, text = self._stamp
         if known != second:

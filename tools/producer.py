@@ -23,7 +23,7 @@ from datetime import datetime
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from shared.clients.storage import Connection, open_connection
+from shared.clients.storage import Connection, open_queue_service
 from tools.outbox import LEAST_BYTES_HELD, NotSentError, Outbox, Wait
 from tools.point_entry import PointEntry, PointError
 
@@ -98,7 +98,7 @@ class Producer:
             connection_string=None if by_address else account,
             queue_service_uri=account if by_address else None,
         )
-        return cls(open_connection(connection).get_queue_client(queue), **options)
+        return cls(open_queue_service(connection).get_queue_client(queue), **options)
 
     def put(
         self,

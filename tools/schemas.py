@@ -3,31 +3,53 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import click
 import msgspec
+from msgspec import Meta
 
-from shared.messages.schema import DocumentMessage, PointsMessage
-from shared.sources import KINDS, kind_of
+from shared.messages.schema import Document, Name, PointIn, Points, SeriesIn
+from shared.model import MAX_DIMENSIONS
+from shared.sources import KINDS, load_kind
 
 __all__ = ["SCHEMAS", "main", "message_schema", "sources_schema", "write"]
 
 # The ways to give a value, of which a point has exactly one; the decoder leaves that to code.
 _FORMS = (["value"], ["values"], ["min", "max", "sum", "count"])
 
+# What msgspec adds to the names of generic types: Points_Point_, titled Points[Point].
+_PARAMETER = re.compile(r"_(?:Point|SeriesIn)_|\[(?:Point|SeriesIn)\]")
+
 DOCS = Path(__file__).parent.parent / "docs"
+
+
+class Point(PointIn, kw_only=True):
+    """One point: exactly one of value, values, or min with max, sum and count."""
+
+    # Decoding leaves them undecoded, and msgspec writes no schema of that.
+    dimensions: (  # type: ignore[assignment]
+        Annotated[
+            dict[Name, Name],
+            Meta(
+                max_length=MAX_DIMENSIONS,
+                description="Names and values; the order does not matter.",
+            ),
+        ]
+        | None
+    ) = None
 
 
 def message_schema() -> dict[str, Any]:
     """The JSON Schema of a queue message's body: one document, or an array of them."""
     (points, document), parts = msgspec.json.schema_components(
-        [PointsMessage, DocumentMessage], ref_template="#/$defs/{name}"
+        [Points[Point], Document[SeriesIn]], ref_template="#/$defs/{name}"
     )
-    parts["PointIn"]["oneOf"] = [_only(form) for form in _FORMS]
+    parts["Point"]["oneOf"] = [_only(form) for form in _FORMS]
     either = {"anyOf": [points, document]}
-    return {
+    schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Metric Relay message",
         "description": "What the ingress queue takes: one document, or an array of them. "
@@ -35,12 +57,14 @@ def message_schema() -> dict[str, Any]:
         "anyOf": [*either["anyOf"], {"type": "array", "items": either, "minItems": 1}],
         "$defs": parts,
     }
+    named: dict[str, Any] = json.loads(_PARAMETER.sub("", json.dumps(schema)))
+    return named
 
 
 def sources_schema() -> dict[str, Any]:
     """The JSON Schema of METRICS_SOURCES: an array of sources, each of one of the kinds."""
     sources, parts = msgspec.json.schema_components(
-        [kind_of(name).config for name in KINDS], ref_template="#/$defs/{name}"
+        [load_kind(name).config for name in KINDS], ref_template="#/$defs/{name}"
     )
     for name, reference in zip(KINDS, sources, strict=True):
         source = parts[reference["$ref"].rpartition("/")[2]]
@@ -60,9 +84,10 @@ def sources_schema() -> dict[str, Any]:
 
 
 def _only(form: list[str]) -> dict[str, Any]:
-    """All members of the form and none of the others."""
+    """All members of the form and none of the others; null is none."""
     others = [name for other in _FORMS if other is not form for name in other]
-    return {"required": form, "not": {"anyOf": [{"required": [name]} for name in others]}}
+    given = {name: {"not": {"type": "null"}} for name in form}
+    return {"required": form, "properties": given | {name: {"type": "null"} for name in others}}
 
 
 SCHEMAS = {"message.schema.json": message_schema, "sources.schema.json": sources_schema}

@@ -15,8 +15,8 @@ import click
 
 from shared.errors import RelayError
 from shared.messages.body import MAX_BODY_BYTES
-from shared.messages.parser import Address
-from shared.model import Window
+from shared.messages.validation import Defaults
+from shared.model import TimeWindow
 from tools.app_settings import read_app_settings
 from tools.console import err, progress
 from tools.dispatch import Outcome, check_queue, dispatch
@@ -134,7 +134,7 @@ def send(  # noqa: PLR0917 (options come by name)
 
 def _given(
     file: BinaryIO | None, from_line: int, point: Mapping[str, Any]
-) -> tuple[Iterator[Entry], Address]:
+) -> tuple[Iterator[Entry], Defaults]:
     """What is to be sent, and the address of what names none. Raises UsageError."""
     message = read_point(point, of_file=file is not None)
     if file is not None:
@@ -143,12 +143,12 @@ def _given(
             PointEntry(resource_id or None, region or None, namespace or None)
         except PointError as exc:
             raise click.UsageError(str(exc)) from exc
-        defaults = Address(namespace, resource_id, region)
+        defaults = Defaults(namespace, resource_id, region)
         return (one for one in entries(file) if one.number >= from_line), defaults
     if from_line > 1:
         raise click.UsageError("--from-line is of FILE")
     # As JSON: so it is checked, and refused, as what stands in a file.
-    return iter([Entry(1, "", json.dumps(message).encode())]), Address("", "")
+    return iter([Entry(1, "", json.dumps(message).encode())]), Defaults("", "")
 
 
 def _path(file: BinaryIO | None) -> str | None:
@@ -161,8 +161,8 @@ def _read(
     spool: Spool,
     file: BinaryIO | None,
     given: Iterable[Entry],
-    defaults: Address,
-    window: Window,
+    defaults: Defaults,
+    window: TimeWindow,
 ) -> Tally:
     """Check and pack everything."""
     size = file.seek(0, os.SEEK_END) if file is not None and file.seekable() else None

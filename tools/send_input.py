@@ -12,8 +12,8 @@ from typing import BinaryIO, NamedTuple
 
 import msgspec
 
-from shared.messages.body import documents, json_text
-from shared.messages.refusal import RefusedError
+from shared.errors import ValidationError
+from shared.messages.body import decode_body, split_documents
 
 __all__ = ["Entry", "entries"]
 
@@ -67,8 +67,8 @@ def _stand_alone(first: bytes, second: bytes) -> bool:
 
 def _elements(body: bytes) -> Iterator[Entry]:
     try:
-        parts = list(documents(json_text(body, sys.maxsize)))
-    except RefusedError:  # Whoever reads it says what is wrong.
+        parts = list(split_documents(decode_body(body, sys.maxsize)))
+    except ValidationError:  # Whoever reads it says what is wrong.
         parts = [("", body)]
     for number, (where, part) in enumerate(parts, 1):
         yield Entry(number, where, part)

@@ -129,11 +129,11 @@ class Watcher:
 
 
 def _of_letter(content: str) -> Iterator[Refusal]:
-    """What a dead letter holds; nothing of what is none."""
+    """What a dead letter holds; nothing if it is not one."""
     try:
         letter: dict[str, Any] = json.loads(content)
         reason, shared_id = str(letter["reason"]), letter.get("messageId", "")
-        for one in letter.get("refused", [letter]):
+        for one in letter["refused"]:
             yield Refusal(one.get("messageId", shared_id), reason, str(one["detail"]))
     except (ValueError, KeyError, TypeError, AttributeError):
         return

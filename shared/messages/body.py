@@ -65,13 +65,13 @@ def split_documents(text: bytes) -> Iterator[tuple[str, bytes]]:
     text = _replace_not_finite(text)
     if text.startswith(b"["):
         yield from _split_array(text)
-    elif _is_json(text):
+    elif is_json(text):
         yield "", text
     else:
         lines = [(number, line) for number, line in enumerate(text.split(b"\n"), 1) if line.strip()]
         # A pretty-printed document has lines too, but none of them is a document.
         documents = [line for _, line in lines if line.lstrip().startswith(b"{")]
-        if len(lines) > 1 and (len(documents) == len(lines) or any(map(_is_json, documents))):
+        if len(lines) > 1 and (len(documents) == len(lines) or any(map(is_json, documents))):
             check_parts("body", len(lines), "lines")
             for number, line in lines:
                 yield f"line {number}:", line
@@ -119,7 +119,8 @@ def _strip(data: bytes) -> bytes:
     return data.removeprefix(_BOM).strip()
 
 
-def _is_json(text: bytes) -> bool:
+def is_json(text: bytes) -> bool:
+    """Return whether a text is JSON."""
     try:
         _JSON.decode(text)
     except (msgspec.DecodeError, RecursionError):

@@ -15,14 +15,14 @@ import msgspec
 from shared.errors import ValidationError
 from shared.messages.body import MAX_BODY_BYTES, decode_body, split_documents
 from shared.messages.part_parser import PartParser, reason_of
-from shared.messages.schema import TimedPoint, TimedPointsMessage
+from shared.messages.schema import Points, TimedPoint
 from shared.messages.series_cache import SeriesCache
 from shared.messages.validation import Defaults, parse_values
 from shared.model import Rejection, Rollup, Series, Target, TimeWindow, ValueSet, minute_of
 
 __all__ = ["MessageParser", "Parsed"]
 
-_WHOLE = msgspec.json.Decoder(TimedPointsMessage)
+_WHOLE = msgspec.json.Decoder(Points[TimedPoint])
 _MINUTE = timedelta(minutes=1)
 
 _Group = dict[Series, list[float | ValueSet]]
@@ -82,7 +82,7 @@ class MessageParser:
         return None
 
     def _group(
-        self, message: TimedPointsMessage, times: list[datetime], first: datetime, last: datetime
+        self, message: Points[TimedPoint], times: list[datetime], first: datetime, last: datetime
     ) -> list[Rollup] | None:
         common = self._defaults.override(message, message.namespace)
         # Without a target of the message, each point has to have its own.

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import msgspec
 from msgspec import Raw
 
 from shared.errors import ExpiredError, ValidationError, join_paths
-from shared.messages.body import check_parts
+from shared.messages.body import check_parts, is_json
 from shared.messages.decoding import decode
-from shared.messages.schema import DataParts, DocumentParts, PointIn, PointsParts, SeriesIn
+from shared.messages.schema import Data, Document, PointIn, Points, SeriesIn
 from shared.messages.series_cache import SeriesCache
 from shared.messages.validation import (
     Defaults,
@@ -26,37 +27,31 @@ from shared.model import Reason, Rejection, Rollup, Series, Target, TimeWindow, 
 __all__ = ["MAX_SINGLE_REJECTIONS", "PartParser", "reason_of"]
 
 _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
-_POINTS = msgspec.json.Decoder(PointsParts)
+_POINTS = msgspec.json.Decoder(Points[Raw])
 _POINT = msgspec.json.Decoder(PointIn)
-_DOCUMENT = msgspec.json.Decoder(DocumentParts)
+_DOCUMENT = msgspec.json.Decoder(Document[Raw])
 _SERIES = msgspec.json.Decoder(SeriesIn)
 _ENCODER = msgspec.json.Encoder()
 
-# Rejections of one message that stand alone; the rest share one for each reason.
+# Rejections of one body that stand alone; the rest share one for each reason.
 MAX_SINGLE_REJECTIONS = 50
+# Bytes of their contents, of which each repeats what its document says of all parts.
+MAX_SINGLE_BYTES = 64 * 1024
 
 
+@dataclass
 class PartParser:
     """Parses documents part by part: each invalid part becomes a rejection of its own."""
 
-    def __init__(
-        self,
-        cache: SeriesCache,
-        defaults: Defaults,
-        window: TimeWindow,
-        enqueued: datetime,
-        now: datetime,
-    ) -> None:
-        self._cache = cache
-        self._defaults = defaults
-        self._window = window
-        self._enqueued = enqueued
-        self._now = now
-        self._single: list[Rejection] = []
-        # Documents that are rejected whole, after MAX_SINGLE_REJECTIONS.
-        self._more: dict[Reason, list[bytes]] = {}
-        self._first: dict[Reason, str] = {}
-        self.rollups: dict[Target, Rollup] = {}
+    cache: SeriesCache
+    defaults: Defaults
+    window: TimeWindow
+    enqueued: datetime  # UTC.
+    now: datetime  # UTC.
+    rollups: dict[Target, Rollup] = field(default_factory=dict)
+    _single: list[Rejection] = field(default_factory=list)
+    _single_bytes: int = 0
+    _more: dict[Reason, list[Rejection]] = field(default_factory=dict)
 
     def parse(self, where: str, raw: bytes) -> None:
         """Add the points of a document, and a rejection for each invalid part."""
@@ -71,34 +66,36 @@ class PartParser:
 
     def rejections(self) -> list[Rejection]:
         """Return the rejections of all documents."""
-        for reason, documents in self._more.items():
-            valid = all(document.startswith((b"{", b"[")) for document in documents)
+        for reason, more in self._more.items():
+            documents = [rejection.content for rejection in more]
+            valid = all(map(is_json, documents))
             content = b"[" + b",".join(documents) + b"]" if valid else b"\n".join(documents)
-            detail = _counted(self._first[reason], len(documents))
-            self._single.append(Rejection(reason, detail, content, len(documents)))
+            points = sum(rejection.points for rejection in more)
+            detail = f"{more[0].detail} (and {points - 1} more)" if points > 1 else more[0].detail
+            self._single.append(Rejection(reason, detail, content, points, more[0].resource_id))
         self._more = {}
         return self._single
 
-    def _parse_points(self, where: str, message: PointsParts) -> None:
+    def _parse_points(self, where: str, message: Points[Raw]) -> None:
         check_parts("points", len(message.points), "points")
-        common = self._defaults.override(message, message.namespace)
+        common = self.defaults.override(message, message.namespace)
         invalid: list[tuple[ValidationError, Raw, Defaults]] = []
         for index, raw in enumerate(message.points):
             own = common
             try:
                 point = decode(_POINT, raw)
                 own = common.override(point, point.namespace)
-                series = self._cache[own.namespace][point.metric][bytes(point.dimensions)]
+                series = self.cache[own.namespace][point.metric][bytes(point.dimensions)]
                 self._add(own, point.time, series, parse_values(point))
             except ValidationError as exc:
                 at = join_paths(where, f"points[{index}]")
                 invalid.append((exc.within(at), raw, own))
         self._reject_parts(invalid, lambda raws: msgspec.structs.replace(message, points=raws))
 
-    def _parse_document(self, where: str, message: DocumentParts) -> None:
+    def _parse_document(self, where: str, message: Document[Raw]) -> None:
         base = message.data.base_data
         check_parts("data.baseData.series", len(base.series), "series")
-        common = self._defaults.override(message, base.namespace)
+        common = self.defaults.override(message, base.namespace)
         names = tuple(base.dim_names or ())
         validate_dimension_names("data.baseData.dimNames", names)
         invalid: list[tuple[ValidationError, Raw, Defaults]] = []
@@ -116,39 +113,46 @@ class PartParser:
     def _add(
         self, own: Defaults, given: str | None, series: Series, value: float | ValueSet
     ) -> None:
-        time = self._enqueued if given is None else parse_time(given)
-        validate_time(time, self._now, self._window)
+        time = self.enqueued if given is None else parse_time(given)
+        validate_time(time, self.now, self.window)
         target = own.target
         self.rollups.setdefault(target, Rollup(target)).add(time, series, value)
 
     def _reject_parts(
         self,
         invalid: Sequence[tuple[ValidationError, Raw, Defaults]],
-        document_of: Callable[[list[Raw]], PointsParts | DocumentParts],
+        document_of: Callable[[list[Raw]], Points[Raw] | Document[Raw]],
     ) -> None:
         """Reject parts of a document: the first ones in a document each, the rest together.
 
         A document around each of thousands of parts would be many times what was sent.
         """
-        single = max(0, MAX_SINGLE_REJECTIONS - len(self._single))
-        for exc, raw, own in invalid[:single]:
-            self._reject(exc, _ENCODER.encode(document_of([raw])), own.resource_id)
         more: dict[Reason, list[tuple[ValidationError, Raw, Defaults]]] = {}
-        for part in invalid[single:]:
-            more.setdefault(reason_of(part[0]), []).append(part)
-        for reason, parts in more.items():
+        for part in invalid:
+            exc, raw, own = part
+            if self._has_room():
+                self._reject(exc, _ENCODER.encode(document_of([raw])), own.resource_id)
+            else:
+                more.setdefault(reason_of(exc), []).append(part)
+        for parts in more.values():
+            exc, _, own = parts[0]
             content = _ENCODER.encode(document_of([raw for _, raw, _ in parts]))
-            first, _, own = parts[0]
-            detail = _counted(str(first), len(parts))
-            self._single.append(Rejection(reason, detail, content, len(parts), own.resource_id))
+            self._reject(exc, content, own.resource_id, len(parts))
 
-    def _reject(self, exc: ValidationError, content: bytes, resource_id: str | None = None) -> None:
-        reason = reason_of(exc)
-        if len(self._single) < MAX_SINGLE_REJECTIONS:
-            self._single.append(Rejection(reason, str(exc), content, resource_id=resource_id))
+    def _reject(
+        self, exc: ValidationError, content: bytes, resource_id: str | None = None, points: int = 1
+    ) -> None:
+        rejection = Rejection(reason_of(exc), str(exc), content, points, resource_id)
+        if self._has_room():
+            self._single.append(rejection)
+            self._single_bytes += len(content)
         else:
-            self._first.setdefault(reason, str(exc))
-            self._more.setdefault(reason, []).append(content)
+            self._more.setdefault(rejection.reason, []).append(rejection)
+
+    def _has_room(self) -> bool:
+        return (
+            len(self._single) < MAX_SINGLE_REJECTIONS and self._single_bytes < MAX_SINGLE_BYTES
+        )
 
 
 def reason_of(exc: ValidationError) -> Reason:
@@ -156,10 +160,6 @@ def reason_of(exc: ValidationError) -> Reason:
     return Reason.EXPIRED if isinstance(exc, ExpiredError) else Reason.INVALID
 
 
-def _counted(first: str, count: int) -> str:
-    return f"{first} (and {count - 1} more)" if count > 1 else first
-
-
-def _with_series(message: DocumentParts, series: list[Raw]) -> DocumentParts:
+def _with_series(message: Document[Raw], series: list[Raw]) -> Document[Raw]:
     base = msgspec.structs.replace(message.data.base_data, series=series)
-    return msgspec.structs.replace(message, data=DataParts(base))
+    return msgspec.structs.replace(message, data=Data(base))

@@ -1,15 +1,16 @@
 """The two shapes of a metric message, as types; the JSON Schema is made from them.
 
-1. `DocumentMessage`: a document of the ingestion API with the resource that it goes to.
-2. `PointsMessage`: points with what they have in common.
+1. `Document[SeriesIn]`: a document of the ingestion API with the resource that it goes to.
+2. `Points[PointIn]`: points with what they have in common.
 
-An optional member that is null counts as missing.
+With `Raw` for their parts, these stay undecoded, so that an invalid one stands alone. An optional
+member that is null counts as missing.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Generic, TypeVar
 
 import msgspec
 from msgspec import Meta, Raw
@@ -19,21 +20,18 @@ from shared.model import MAX_COUNT, MAX_DIMENSIONS, MAX_NAME_LENGTH
 __all__ = [
     "Addressed",
     "BaseData",
-    "BaseDataParts",
     "Data",
-    "DataParts",
-    "DocumentMessage",
-    "DocumentParts",
+    "Document",
     "Name",
     "PointIn",
-    "PointsMessage",
-    "PointsParts",
+    "Points",
     "Region",
     "ResourceId",
     "SeriesIn",
     "TimedPoint",
-    "TimedPointsMessage",
 ]
+
+_Part = TypeVar("_Part")
 
 Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME_LENGTH)]
 # The parser counts them, and says how many there are too many.
@@ -103,30 +101,16 @@ class PointIn(Addressed, gc=False, kw_only=True):
     count: Count | None = None
 
 
-class PointsMessage(Addressed, kw_only=True):
-    """Points with what they have in common; a point's own members win."""
-
-    points: Annotated[list[PointIn], Meta(min_length=1)]
-    namespace: Name | None = None
-
-
 class TimedPoint(PointIn, gc=False, kw_only=True):
     """A point whose time is decoded with it, which is fast."""
 
     time: datetime | None = None  # type: ignore[assignment]
 
 
-class TimedPointsMessage(Addressed, kw_only=True):
-    """A `PointsMessage` of such points."""
+class Points(Addressed, Generic[_Part], kw_only=True):
+    """Points with what they have in common; a point's own members win."""
 
-    points: Annotated[list[TimedPoint], Meta(min_length=1)]
-    namespace: Name | None = None
-
-
-class PointsParts(Addressed, kw_only=True):
-    """A `PointsMessage` with undecoded points, so that an invalid one stands alone."""
-
-    points: Annotated[list[Raw], Meta(min_length=1)]
+    points: Annotated[list[_Part], Meta(min_length=1)]
     namespace: Name | None = None
 
 
@@ -140,45 +124,23 @@ class SeriesIn(_Strict, kw_only=True):
     dim_values: Names | None = None
 
 
-class BaseData(_Strict, kw_only=True):
+class BaseData(_Strict, Generic[_Part], kw_only=True):
     """The metric and its series."""
 
     metric: Name
-    series: Annotated[list[SeriesIn], Meta(min_length=1)]
+    series: Annotated[list[_Part], Meta(min_length=1)]
     namespace: Name | None = None
     dim_names: Names | None = None
 
 
-class Data(_Strict):
+class Data(_Strict, Generic[_Part]):
     """The envelope of the ingestion API."""
 
-    base_data: BaseData
+    base_data: BaseData[_Part]
 
 
-class DocumentMessage(Addressed, kw_only=True):
+class Document(Addressed, Generic[_Part], kw_only=True):
     """A document as the ingestion API takes it."""
 
-    data: Data
-    time: Time | None = None
-
-
-class BaseDataParts(_Strict, kw_only=True):
-    """A `BaseData` with undecoded series."""
-
-    metric: Name
-    series: Annotated[list[Raw], Meta(min_length=1)]
-    namespace: Name | None = None
-    dim_names: Names | None = None
-
-
-class DataParts(_Strict):
-    """A `Data` with undecoded series."""
-
-    base_data: BaseDataParts
-
-
-class DocumentParts(Addressed, kw_only=True):
-    """A `DocumentMessage` with undecoded series."""
-
-    data: DataParts
+    data: Data[_Part]
     time: Time | None = None

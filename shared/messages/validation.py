@@ -40,8 +40,6 @@ _FORMS = "give exactly one of value, values, or min with max, sum and count"
 _PARTS = ("min", "max", "sum", "count")
 # datetime.fromisoformat takes a date alone, and any character between date and time.
 _TIME_OF_DAY = re.compile(r"[0-9][T ][0-9]", re.ASCII)
-# Characters; longer than any time that means something.
-MAX_TIME_LENGTH = 64
 _OBJECT = msgspec.json.Decoder(dict[str, Any])
 _DIMENSIONS = msgspec.json.Decoder(dict[Name, Name])
 
@@ -125,14 +123,13 @@ def parse_values(given: PointIn | SeriesIn) -> float | ValueSet:
     return _value_set(*parts)  # type: ignore[arg-type]
 
 
-@lru_cache(maxsize=4096)
 def parse_time(text: str) -> datetime:
     """Return a time in ISO 8601 in UTC; one without an offset is UTC.
 
     Digits after the microsecond are cut, so that a time stays in its minute.
     """
     upper = text.upper()
-    if len(text) <= MAX_TIME_LENGTH and _TIME_OF_DAY.search(upper):
+    if _TIME_OF_DAY.search(upper):
         with contextlib.suppress(ValueError, OverflowError):
             time = datetime.fromisoformat(upper)
             return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)

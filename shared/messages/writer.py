@@ -9,7 +9,7 @@ from itertools import groupby
 import msgspec
 from msgspec import Raw
 
-from shared.messages.schema import PointIn, PointsParts
+from shared.messages.schema import PointIn, Points
 from shared.model import Rollup, Series, ValueSet
 from shared.text import utc_text
 
@@ -51,7 +51,7 @@ def encode_point(series: Series, value: float | ValueSet, time: datetime | None)
     """Return a point of a message; without a time it gets that of its message."""
     point = PointIn(metric=series.metric, time=None if time is None else utc_text(time))
     if series.dimensions:
-        point.dimensions = Raw(_ENCODER.encode(dict(series.dimensions)))
+        point.dimensions = Raw(_ENCODER.encode(series.dimensions))
     if isinstance(value, ValueSet):
         if value.count == 1 and value.min == value.max == value.sum:
             point.value = value.sum
@@ -113,8 +113,8 @@ def _header(entry: tuple[_Header, bytes]) -> _Header:
     return entry[0]
 
 
-def _message(region: str, resource_id: str, namespace: str, points: list[Raw]) -> PointsParts:
-    return PointsParts(
+def _message(region: str, resource_id: str, namespace: str, points: list[Raw]) -> Points[Raw]:
+    return Points(
         points=points,
         namespace=namespace or None,
         resource_id=resource_id or None,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from shared.errors import RegionError
-from shared.model import Outcome, Reason, Rollup, Status, Target
+from shared.model import Outcome, Reason, Rollup, Series, Status, Target
 from shared.pipeline.regions import Regions
 from shared.pipeline.series_limiter import SeriesLimiter
 from shared.publisher.batcher import Results, Submit
@@ -17,22 +18,14 @@ __all__ = ["Admission"]
 LOG = logging.getLogger(__name__)
 
 
+@dataclass
 class Admission:
     """Admits roll-ups; shared by all invocations on one event loop."""
 
-    def __init__(
-        self,
-        regions: Regions,
-        *,
-        allowed_scopes: tuple[str, ...] = (),
-        series_limiter: SeriesLimiter | None = None,
-    ) -> None:
-        """`allowed_scopes` are beginnings of resource IDs, in lower case and with a slash at the
-        end; none allow every resource. Without a limiter every series is admitted.
-        """
-        self._regions = regions
-        self._allowed_scopes = allowed_scopes
-        self._series_limiter = series_limiter
+    regions: Regions
+    # Beginnings of resource IDs, in lower case and with a slash at the end; none allow all.
+    allowed_scopes: tuple[str, ...] = ()
+    series_limiter: SeriesLimiter | None = None
 
     async def admit(self, rollups: Sequence[Rollup]) -> tuple[list[Rollup], Results]:
         """Return the roll-ups to publish, with their regions, and the outcome of the others.
@@ -50,8 +43,9 @@ class Admission:
                 detail = f"{rollup.target.resource_id} is outside METRICS_ALLOWED_SCOPES"
                 outcome = Outcome(Status.REJECTED, detail, Reason.FORBIDDEN_SCOPE)
                 results.append((rollup, outcome))
-        # Look-ups of one message run at the same time.
-        targets = await asyncio.gather(*(self._resolve(rollup.target) for rollup in allowed))
+        resolving = [self._resolve(rollup.target) for rollup in allowed]
+        # Look-ups of one message run at the same time; the usual message has one target.
+        targets = [await resolving[0]] if len(resolving) == 1 else await asyncio.gather(*resolving)
         for rollup, target in zip(allowed, targets, strict=True):
             if isinstance(target, Outcome):
                 results.append((rollup, target))
@@ -65,12 +59,12 @@ class Admission:
         return results + await submit(admitted)
 
     def _is_allowed(self, target: Target) -> bool:
-        scopes = self._allowed_scopes
+        scopes = self.allowed_scopes
         return not scopes or f"{target.resource_id.lower()}/".startswith(scopes)
 
     async def _resolve(self, target: Target) -> Target | Outcome:
         try:
-            return await self._regions.resolve(target)
+            return await self.regions.resolve(target)
         except RegionError as exc:
             return Outcome(Status.DEFERRED, str(exc))
         except Exception as exc:
@@ -79,13 +73,10 @@ class Admission:
 
     def _limit(self, rollup: Rollup, admitted: list[Rollup], results: Results) -> None:
         """Admit the series of a roll-up up to the limit of its subscription and region."""
-        limiter = self._series_limiter
-        if limiter is None:
-            admitted.append(rollup)
-            return
-        series = set().union(*rollup.minutes.values())
-        excess = limiter.excess(rollup.target, series)
-        if not excess:
+        limiter = self.series_limiter
+        series: set[Series] = set().union(*rollup.minutes.values())
+        excess = limiter.excess(rollup.target, series) if limiter else None
+        if not limiter or not excess:
             admitted.append(rollup)
             return
         rejected = Outcome(Status.REJECTED, limiter.describe(rollup.target), Reason.CARDINALITY)

@@ -97,10 +97,10 @@ def rejections_of(results: Results) -> Iterator[Rejection]:
     for rollup, outcome in results:
         if outcome.status is Status.REJECTED:
             assert outcome.reason is not None  # noqa: S101 (every rejection has one)
+            points = rollup.points
             for content in write_messages([rollup]):
-                yield Rejection(
-                    outcome.reason, outcome.detail, content, resource_id=rollup.target.resource_id
-                )
+                yield Rejection(outcome.reason, outcome.detail, content, points)
+                points = 0  # The first message counts for all of them.
 
 
 def write_dead_letters(

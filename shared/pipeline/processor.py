@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import groupby
 
@@ -32,32 +33,22 @@ LOG = logging.getLogger(__name__)
 MAX_DEFERRALS = 10_000
 
 
+@dataclass(kw_only=True)
 class Processor:
     """Processes messages and samples; shared by all invocations on one event loop."""
 
-    def __init__(
-        self,
-        *,
-        parser: MessageParser,
-        admission: Admission,
-        submit: Submit,
-        ingress: Queue,
-        dead_letters: DeadLetters,
-        retry_delay: timedelta,
-        clock: Callable[[], datetime],
-        record: Record = ignore,
-    ) -> None:
-        """`retry_delay` is how long what is put back into the ingress queue stays invisible."""
-        self._parser = parser
-        self._admission = admission
-        self._submit = submit
-        self._ingress = ingress
-        self._dead_letters = dead_letters
-        self._retry_delay = retry_delay
-        self._clock = clock
-        self._record = record
-        self._deferrals: LRUCache[str, str] = LRUCache(MAX_DEFERRALS)
-        self._warnings = LogLimiter(LOG)
+    parser: MessageParser
+    admission: Admission
+    submit: Submit
+    ingress: Queue
+    dead_letters: DeadLetters
+    retry_delay: timedelta  # How long what is put back into the ingress queue stays invisible.
+    clock: Callable[[], datetime]
+    record: Record = ignore
+    _deferrals: LRUCache[str, str] = field(
+        init=False, default_factory=lambda: LRUCache(MAX_DEFERRALS)
+    )
+    _warnings: LogLimiter = field(init=False, default_factory=lambda: LogLimiter(LOG))
 
     async def process(self, body: bytes, origin: Origin) -> None:
         """Process one message. Returns when the message may be deleted.
@@ -66,20 +57,19 @@ class Processor:
         again. If only a part is deferred, that part goes back into the queue as a new message, so
         that the rest is neither counted nor dead-lettered twice.
         """
-        now = self._clock()
-        parsed = self._parser.parse(body, enqueued=origin.enqueued or now, now=now)
+        now = self.clock()
+        parsed = self.parser.parse(body, enqueued=origin.enqueued or now, now=now)
         rejections = [self._explain(rejection) for rejection in parsed.rejections]
-        self._report_rejections(rejections, origin)
         results = await self._publish(parsed.rollups, rejections, origin)
         statuses = {outcome.status for _, outcome in results}
         if statuses == {Status.DEFERRED} and not rejections:
-            self._report(results, origin)
+            self._report(results)
             raise DeferredError(results[0][1].detail)
         await self._settle(results, origin)
-        self._record("MessagesDrained", 1)
+        self.record("MessagesDrained", 1)
         if Status.PUBLISHED in statuses and origin.enqueued is not None:
-            waited = (self._clock() - origin.enqueued).total_seconds()
-            self._record("PublishLatency", max(0.0, waited))
+            waited = (self.clock() - origin.enqueued).total_seconds()
+            self.record("PublishLatency", max(0.0, waited))
 
     async def process_sample(self, rollup: Rollup) -> None:
         """Publish a sample; what is deferred goes into the ingress queue."""
@@ -94,14 +84,13 @@ class Processor:
         What is known to be rejected is dead-lettered before anything is published: if that fails,
         the whole message is processed again and no value is counted twice.
         """
-        admitted, results = await self._admission.admit(rollups)
-        rejected = [result for result in results if result[1].status is Status.REJECTED]
-        rejections += rejections_of(rejected)
-        await self._dead_letters.put(rejections, origin)
-        self._report(rejected, origin)
-        results = [result for result in results if result[1].status is not Status.REJECTED]
+        admitted, results = await self.admission.admit(rollups)
+        rejections += rejections_of(results)
+        await self.dead_letters.put(rejections, origin)
+        self._report_rejections(rejections, origin)
+        results = [result for result in results if result[1].status is Status.DEFERRED]
         if admitted:
-            results += await self._submit(admitted)
+            results += await self.submit(admitted)
         self._note_deferrals(results)
         return results
 
@@ -113,11 +102,13 @@ class Processor:
         deferred = [result for result in results if result[1].status is Status.DEFERRED]
         for rollup, outcome in deferred:
             text = f"{plural(rollup.points, 'point')} will be retried: {outcome.detail}"
-            self._warnings.warn("deferring", rollup.points, text)
+            self._warnings.warn("Deferring", rollup.points, text)
         for message in write_messages(rollup for rollup, _ in deferred):
-            await self._ingress.send(message, self._retry_delay)
-        await self._dead_letters.put(list(rejections_of(results)), origin)
-        self._report(results, origin)
+            await self.ingress.send(message, self.retry_delay)
+        rejections = list(rejections_of(results))
+        await self.dead_letters.put(rejections, origin)
+        self._report_rejections(rejections, origin)
+        self._report(results)
 
     def _explain(self, rejection: Rejection) -> Rejection:
         """Add to expired points what deferred them: their age alone is not why."""
@@ -137,28 +128,20 @@ class Processor:
             elif outcome.status is Status.PUBLISHED:
                 self._deferrals.pop(resource_id, None)
 
+    def _report(self, results: Results) -> None:
+        for rollup, outcome in results:
+            if outcome.status is Status.PUBLISHED:
+                self.record("PointsPublished", rollup.points)
+            elif outcome.status is Status.DEFERRED:
+                self.record("PointsDeferred", rollup.points)
+
     def _report_rejections(self, rejections: Iterable[Rejection], origin: Origin) -> None:
         for reason, group in groupby(sorted(rejections, key=_reason), key=_reason):
             first, *others = group
             points = first.points + sum(rejection.points for rejection in others)
-            self._report_rejected(Reason(reason), points, first.detail, origin)
-
-    def _report(self, results: Results, origin: Origin) -> None:
-        for rollup, outcome in results:
-            points = rollup.points
-            match outcome.status:
-                case Status.PUBLISHED:
-                    self._record("PointsPublished", points)
-                case Status.DEFERRED:
-                    self._record("PointsDeferred", points)
-                case Status.REJECTED:
-                    assert outcome.reason is not None  # noqa: S101 (every rejection has one)
-                    self._report_rejected(outcome.reason, points, outcome.detail, origin)
-
-    def _report_rejected(self, reason: Reason, points: int, detail: str, origin: Origin) -> None:
-        text = f"{plural(points, 'point')} of message {origin.message_id}: {detail}"
-        self._warnings.warn(f"dead-lettering as {reason}", points, text)
-        self._record("PointsRejected", points, Reason=str(reason))
+            text = f"{plural(points, 'point')} of message {origin.message_id}: {first.detail}"
+            self._warnings.warn(f"Dead-lettering as {reason}", points, text)
+            self.record("PointsRejected", points, Reason=reason)
 
 
 def _reason(rejection: Rejection) -> str:

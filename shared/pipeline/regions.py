@@ -14,7 +14,6 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-import msgspec
 from cachetools import LRUCache, TTLCache
 
 from shared.clients.deadline import Deadline
@@ -45,11 +44,6 @@ class _BusyError(RegionError):
     """The look-up had no turn before its deadline; there is no answer to keep."""
 
 
-class _Lookup(msgspec.Struct, frozen=True):
-    task: asyncio.Task[_Locations]
-    finished: float  # By the clock.
-
-
 class Regions:
     """Knows the region of each resource; for one event loop."""
 
@@ -73,10 +67,10 @@ class Regions:
         # What an answer of the store has corrected wins over what a producer names.
         self._corrected: LRUCache[str, str] = LRUCache(MAX_REGIONS)
         self._found: LRUCache[str, str] = LRUCache(MAX_REGIONS)
-        self._lookups: TTLCache[tuple[str, str], _Lookup] = TTLCache(
+        # Look-ups that run or have ended, failures included, by group and type; with their start.
+        self._lookups: TTLCache[tuple[str, str], tuple[asyncio.Task[_Locations], float]] = TTLCache(
             MAX_LOOKUPS, LOOKUP_TTL, timer=clock
         )
-        self._running: dict[tuple[str, str], asyncio.Task[_Locations]] = {}
 
     async def resolve(self, target: Target) -> Target:
         """Return the target with the region to publish to. Raises RegionError."""
@@ -119,11 +113,12 @@ class Regions:
 
     async def _look_up(self, parent: ParentResource, max_age: float) -> str:
         key = (parent.group, parent.type)
-        lookup = self._lookups.get(key)
-        if lookup is not None and self._clock() - lookup.finished < max_age:
-            task = lookup.task
-        else:
-            task = self._running.get(key) or self._start(key)
+        task, started = self._lookups.get(key, (None, 0.0))
+        if task is None or (task.done() and self._clock() - started >= max_age):
+            task = asyncio.create_task(self._list(*key))
+            # Also retrieves a failure, which asyncio would log if nobody waited for it.
+            task.add_done_callback(partial(self._forget_busy, key))
+            self._lookups[key] = task, self._clock()
         # A cancelled invocation must not end the look-up of the others.
         location = (await asyncio.shield(task)).get(parent.resource_id)
         if location is None:
@@ -142,16 +137,9 @@ class Regions:
         except ValueError as exc:
             raise RegionError(f"the location of {parent.resource_id}: {exc}; name one") from exc
 
-    def _start(self, key: tuple[str, str]) -> asyncio.Task[_Locations]:
-        task = self._running[key] = asyncio.create_task(self._list(*key))
-        task.add_done_callback(partial(self._finish, key))
-        return task
-
-    def _finish(self, key: tuple[str, str], task: asyncio.Task[_Locations]) -> None:
-        del self._running[key]
-        # A failure is kept too; retrieving it here keeps asyncio from logging it as unhandled.
-        if not task.cancelled() and not isinstance(task.exception(), _BusyError):
-            self._lookups[key] = _Lookup(task, self._clock())
+    def _forget_busy(self, key: tuple[str, str], task: asyncio.Task[_Locations]) -> None:
+        if task.cancelled() or isinstance(task.exception(), _BusyError):
+            self._lookups.pop(key, None)
 
     async def _list(self, group: str, resource_type: str) -> _Locations:
         loop = asyncio.get_running_loop()

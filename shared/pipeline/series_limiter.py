@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from heapq import nlargest
 
+from cachetools import LRUCache
+
 from shared.model import Series, Target
 
 __all__ = ["SeriesLimiter"]
@@ -21,10 +23,10 @@ __all__ = ["SeriesLimiter"]
 # Seconds; the time of a series' last value is kept in steps of half an hour, for 12 hours.
 STEP = 1800.0
 ACTIVE_STEPS = 24
-# Series of all subscriptions and regions together: 50 MB. Beyond, the smallest scopes are
-# forgotten, so that scopes that a producer invents push out no real one.
+# Series of all subscriptions and regions together: 50 MB. Beyond, the scopes used least recently
+# are forgotten; a scope itself counts as some series, since a producer may invent scopes.
 MAX_TOTAL_SERIES = 500_000
-MAX_SCOPES = 1_000
+SCOPE_SERIES = 500
 # Scopes that are reported, so that invented ones do not become series themselves.
 MAX_GAUGES = 20
 
@@ -35,6 +37,9 @@ class _Scope:
     def __init__(self) -> None:
         self.seen: dict[int, int] = {}  # Hash of the series -> last step.
         self._purged = -1
+
+    def __len__(self) -> int:
+        return len(self.seen) + SCOPE_SERIES
 
     def purge(self, step: int) -> None:
         """Forget series that are no longer active."""
@@ -55,18 +60,18 @@ class SeriesLimiter:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._limit = limit
-        self._max_total = max_total
         self._clock = clock
-        self._scopes: dict[tuple[str, str], _Scope] = {}
-        self._total = 0
+        self._scopes: LRUCache[tuple[str, str], _Scope] = LRUCache(
+            max(max_total, limit + SCOPE_SERIES), getsizeof=len
+        )
 
     def excess(self, target: Target, series: Iterable[Series]) -> set[Series]:
         """Note series of a resolved target as active; return the new ones beyond the limit."""
         step = int(self._clock() // STEP)
-        scope = self._scopes.setdefault(_scope_of(target), _Scope())
-        before = len(scope.seen)
+        key = _scope_of(target)
+        scope = self._scopes.get(key) or _Scope()
         scope.purge(step)
-        resource = hash(target.resource_id.lower())
+        resource = target.resource_id.lower()
         hashes = {hash((resource, one)): one for one in series}
         excess: set[Series] = set()
         if len(scope.seen) + len(set(hashes).difference(scope.seen)) <= self._limit:
@@ -77,9 +82,7 @@ class SeriesLimiter:
                     scope.seen[hashed] = step
                 else:
                     excess.add(one)
-        self._total += len(scope.seen) - before
-        if self._total > self._max_total or len(self._scopes) > MAX_SCOPES:
-            self._evict(step)
+        self._scopes[key] = scope  # Takes its size anew.
         return excess
 
     def describe(self, target: Target) -> str:
@@ -93,25 +96,14 @@ class SeriesLimiter:
 
     def gauges(self) -> Iterator[tuple[str, float, dict[str, str]]]:
         """Yield the number of active series of the largest subscriptions and regions."""
-        self._purge(int(self._clock() // STEP))
-        largest = nlargest(MAX_GAUGES, self._scopes.items(), key=lambda item: len(item[1].seen))
+        step = int(self._clock() // STEP)
+        for scope in self._scopes.values():
+            scope.purge(step)
+        largest = nlargest(MAX_GAUGES, self._scopes.items(), key=lambda item: len(item[1]))
         for (subscription, region), scope in largest:
             if scope.seen:
                 dimensions = {"Subscription": subscription, "Region": region}
                 yield "ActiveSeries", len(scope.seen), dimensions
-
-    def _purge(self, step: int) -> None:
-        for scope in self._scopes.values():
-            scope.purge(step)
-        self._total = sum(len(scope.seen) for scope in self._scopes.values())
-
-    def _evict(self, step: int) -> None:
-        self._purge(step)
-        while len(self._scopes) > 1 and (
-            self._total > self._max_total or len(self._scopes) > MAX_SCOPES
-        ):
-            smallest = min(self._scopes, key=lambda key: len(self._scopes[key].seen))
-            self._total -= len(self._scopes.pop(smallest).seen)
 
 
 def _scope_of(target: Target) -> tuple[str, str]:

@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 
 from shared.model import Aggregates, Outcome, Outcomes, Rollup, Status, Target, merge
 
@@ -50,18 +51,17 @@ class _Submission:
         """Keep the values that add up; return a submission of the others."""
         self.rollup, rest = self.rollup.split_overflow()
         self.rest = _Submission(rest)
-        self.rest.rest = None
         return self.rest
 
 
+@dataclass
 class Batcher:
     """Batches the roll-ups of all invocations on one event loop."""
 
-    def __init__(self, send: Send, *, max_points: int = MAX_DELIVERY_POINTS) -> None:
-        self._send = send
-        self._max_points = max_points
-        self._waiting: dict[tuple[str, str], deque[_Submission]] = {}
-        self._running: set[asyncio.Task[None]] = set()
+    send: Send
+    max_points: int = MAX_DELIVERY_POINTS
+    _waiting: dict[tuple[str, str], deque[_Submission]] = field(init=False, default_factory=dict)
+    _running: set[asyncio.Task[None]] = field(init=False, default_factory=set)
 
     async def submit(self, rollups: Sequence[Rollup]) -> Results:
         """Wait until every roll-up has an outcome.
@@ -111,7 +111,7 @@ class Batcher:
         """Return the oldest submissions that fit into one delivery, and their value sets."""
         taken = [waiting.popleft()]
         points = taken[0].points
-        while waiting and points + waiting[0].points <= self._max_points:
+        while waiting and points + waiting[0].points <= self.max_points:
             taken.append(waiting.popleft())
             points += taken[-1].points
         while True:
@@ -127,7 +127,7 @@ class Batcher:
         self, target: Target, submissions: Sequence[_Submission], aggregates: Aggregates
     ) -> None:
         try:
-            outcomes = await self._send(target, aggregates)
+            outcomes = await self.send(target, aggregates)
         except Exception as exc:
             LOG.exception(
                 "Unexpected error while posting to %s %s", target.region, target.resource_id

@@ -40,8 +40,9 @@ MAX_COOLDOWN = 300.0
 
 # "'time' should not be older than 30 minutes and not more than 4 minutes in the future"
 _TIME = re.compile(r"'time' should not be older")
-# "… does not accept metrics for the resource's region : northeurope. Ensure you are sending …"
-_REGION = re.compile(r"resource's region\s*:\s*([A-Za-z0-9]+)")
+# "… does not accept metrics for the resource's region : northeurope. Ensure you are sending …"; a
+# part of another name, such as `west` of `West Europe`, must not be taken for a region.
+_REGION = re.compile(r"resource's region\s*:\s*([A-Za-z0-9 ]+?)\s*(?:\.\s|\.?$)")
 
 
 class Response(msgspec.Struct, frozen=True):

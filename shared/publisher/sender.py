@@ -8,12 +8,12 @@ for some seconds, then deferred, and the target gets a cooldown.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import Executor
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Protocol
@@ -40,6 +40,8 @@ LOG = logging.getLogger(__name__)
 
 # POSTs in flight to one region, so that a region that hangs leaves threads to the others.
 MAX_POSTS_PER_REGION = 8
+# Regions for which they are counted; a producer may invent some.
+MAX_REGIONS = 1_000
 # Targets with a cooldown; beyond, the ones that were set first are tried too early.
 MAX_COOLDOWNS = 10_000
 
@@ -72,48 +74,40 @@ class Timing(msgspec.Struct, frozen=True):
     jitter: Callable[[], float] = random.random
 
 
-_TIMING = Timing()
-
-
+@dataclass
 class Sender:
     """Sends value sets to a store; shared by all targets of one event loop.
 
     POSTs run in the executor's threads; waits hold no thread.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        *,
-        executor: Executor,
-        past: timedelta,
-        correct_region: CorrectRegion,
-        timing: Timing = _TIMING,
-        record: Record = ignore,
-    ) -> None:
-        """`past` is how old a value may be for the store to accept it."""
-        self._store = store
-        self._executor = executor
-        self._past = past
-        self._correct_region = correct_region
-        self._timing = timing
-        self._record = record
-        self._cooldowns: LRUCache[tuple[str, str], tuple[float, str]] = LRUCache(MAX_COOLDOWNS)
-        self._slots = _Slots(MAX_POSTS_PER_REGION)
-        self._warnings = LogLimiter(LOG)
+    store: Store
+    _: KW_ONLY
+    executor: Executor
+    past: timedelta  # How old a value may be for the store to accept it.
+    correct_region: CorrectRegion
+    timing: Timing = field(default_factory=Timing)
+    record: Record = ignore
+    _cooldowns: LRUCache[tuple[str, str], tuple[float, str]] = field(
+        init=False, default_factory=lambda: LRUCache(MAX_COOLDOWNS)
+    )
+    _slots: LRUCache[str, asyncio.Semaphore] = field(
+        init=False, default_factory=lambda: LRUCache(MAX_REGIONS)
+    )
+    _warnings: LogLimiter = field(init=False, default_factory=lambda: LogLimiter(LOG))
 
     async def send(self, target: Target, aggregates: Aggregates) -> Outcomes:
         """Send value sets. Returns the outcome of each that was not published."""
         until, why = self._cooldowns.get(target.key, (0.0, ""))
-        if until > self._timing.clock():
+        if until > self.timing.clock():
             deferred = Outcome(Status.DEFERRED, why)
             return {(minute, one): deferred for minute in aggregates for one in aggregates[minute]}
         outcomes: dict[tuple[datetime, Series], Outcome] = {}
-        bodies = list(self._store.encode(aggregates))
-        deadline = self._timing.clock() + RETRY_SECONDS
+        bodies = list(self.store.encode(aggregates))
+        deadline = self.timing.clock() + RETRY_SECONDS
         first, corrected = True, False
         while bodies:
-            if not first and self._timing.clock() > deadline:
+            if not first and self.timing.clock() > deadline:
                 # Splitting may take long; the target should not wait for what is left.
                 outcomes.update(_all(bodies, Outcome(Status.DEFERRED, "not reached in time")))
                 break
@@ -144,7 +138,7 @@ class Sender:
             hint = f"; {action.hint} on {target.resource_id}" if action.hint else ""
             why = f"{response}{hint}"
             seconds = cooldown(action, response.retry_after)
-            self._cooldowns[target.key] = self._timing.clock() + seconds, why
+            self._cooldowns[target.key] = self.timing.clock() + seconds, why
             outcomes.update(_all([body, *bodies], Outcome(Status.DEFERRED, why)))
             break
         return outcomes
@@ -159,18 +153,18 @@ class Sender:
             while True:
                 attempt += 1
                 response = await self._post_once(target, body)
-                action = self._store.classify(response)
+                action = self.store.classify(response)
                 self._report(target, body, response, action)
                 if action.action is Action.RENEW_TOKEN and not renewed:
                     renewed = True
-                    self._store.discard_token(response)
+                    self.store.discard_token(response)
                     continue
                 if action.action is not Action.RETRY:
                     return response, action
-                delay = backoff(attempt, self._timing.jitter(), response.retry_after)
-                if self._timing.clock() + delay > deadline:
+                delay = backoff(attempt, self.timing.jitter(), response.retry_after)
+                if self.timing.clock() + delay > deadline:
                     return response, action
-                await self._timing.sleep(delay)
+                await self.timing.sleep(delay)
         except Exception as exc:
             # What this delivery has published must not be sent again because of it.
             LOG.exception(
@@ -180,15 +174,15 @@ class Sender:
 
     async def _other_region(self, target: Target, region: str | None) -> Target | None:
         try:
-            return await self._correct_region(target, region)
+            return await self.correct_region(target, region)
         except Exception:
             LOG.exception("Unexpected error while looking up the region of %s", target.resource_id)
             return None
 
     async def _post_once(self, target: Target, body: Body) -> Response:
         loop = asyncio.get_running_loop()
-        async with self._slots.acquire(target.region):
-            return await loop.run_in_executor(self._executor, self._store.post, target, body.data)
+        async with self._slots.setdefault(target.region, asyncio.Semaphore(MAX_POSTS_PER_REGION)):
+            return await loop.run_in_executor(self.executor, self.store.post, target, body.data)
 
     def _report(
         self, target: Target, body: Body, response: Response, action: ResponseAction
@@ -202,38 +196,17 @@ class Sender:
         if action.action is Action.PUBLISHED:
             LOG.info("%s", text)
         else:
-            self._warnings.warn(f"samples not published ({status})", samples, text)
-        self._record("Posts", 1, Status=status)
-        self._record("PostDuration", response.seconds, Status=status)
-        self._record("BatchSize", samples)
+            self._warnings.warn(f"Samples not published ({status})", samples, text)
+        self.record("Posts", 1, Status=status)
+        self.record("PostDuration", response.seconds, Status=status)
+        self.record("BatchSize", samples)
 
     def _oldest(self) -> datetime:
-        return self._timing.now() - self._past
+        return self.timing.now() - self.past
 
     def _expired(self, body: Body) -> list[tuple[datetime, Series]]:
         oldest = self._oldest()
         return [key for key in body.contents() if key[0] < oldest]
-
-
-class _Slots:
-    """At most so many at once for each name; a name that is not in use is forgotten."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._used: dict[str, tuple[asyncio.Semaphore, int]] = {}
-
-    @contextlib.asynccontextmanager
-    async def acquire(self, name: str) -> AsyncIterator[None]:
-        """Wait for a slot of that name and hold it."""
-        slots, users = self._used.get(name, (asyncio.Semaphore(self._limit), 0))
-        self._used[name] = slots, users + 1
-        try:
-            async with slots:
-                yield
-        finally:
-            slots, users = self._used.pop(name)
-            if users > 1:
-                self._used[name] = slots, users - 1
 
 
 def _all(bodies: Iterable[Body], outcome: Outcome) -> dict[tuple[datetime, Series], Outcome]:

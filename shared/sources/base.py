@@ -6,12 +6,13 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Generic, NamedTuple, Protocol, TypeVar
+from urllib.parse import SplitResult
 
 import msgspec
 from msgspec import Meta
 
 from shared.clients.deadline import Deadline
-from shared.clients.http import TokenSource
+from shared.clients.http import TokenSource, validate_url
 from shared.clients.rate_limiter import RateLimiter
 from shared.clients.storage import Connection
 from shared.errors import ValidationError
@@ -30,10 +31,12 @@ __all__ = [
     "Kind",
     "Measurement",
     "SampleError",
+    "SamplePart",
     "Source",
     "SourceConfig",
     "SourceDestination",
     "validate_member",
+    "validate_url_member",
 ]
 
 _T = TypeVar("_T")
@@ -56,13 +59,16 @@ class SampleError(NamedTuple):
     text: str
 
 
+SamplePart = Measurement | SampleError
+
+
 class Source(Protocol):
     """Something that is sampled; blocking."""
 
     name: str  # Its position in METRICS_SOURCES: METRICS_SOURCES[0].
     destination: SourceDestination
 
-    def sample(self, now: datetime, deadline: Deadline) -> Iterable[Measurement | SampleError]:
+    def sample(self, now: datetime, deadline: Deadline) -> Iterable[SamplePart]:
         """Take one sample and yield its parts as they come; no request starts after the deadline.
 
         `now` is the time of the sample (UTC). Raises SourceError if it cannot continue; what it
@@ -154,6 +160,14 @@ def validate_member(path: str, validate: Callable[[str], _T], text: str) -> _T:
         return validate(text)
     except ValueError as exc:
         raise ValidationError(path, str(exc)) from exc
+
+
+def validate_url_member(path: str, url: str) -> SplitResult:
+    """Return the parts of a URL that may get a token; the error has no query string."""
+    try:
+        return validate_url(url)
+    except ValueError as exc:
+        raise ValidationError(path, f"{quoted(url.partition('?')[0])}: {exc}") from exc
 
 
 def _parse_duration(text: str) -> timedelta:

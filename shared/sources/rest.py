@@ -18,7 +18,6 @@ from jmespath.parser import ParsedResult
 from msgspec import Meta
 
 from shared.clients.deadline import Deadline
-from shared.clients.http import validate_url
 from shared.clients.json_client import JsonClient
 from shared.errors import SourceError, ValidationError
 from shared.messages.schema import Name
@@ -27,11 +26,12 @@ from shared.model import MAX_DIMENSIONS, MAX_NAME_LENGTH
 from shared.sources.base import (
     Context,
     Kind,
-    Measurement,
     SampleError,
+    SamplePart,
     Source,
     SourceConfig,
     SourceDestination,
+    validate_url_member,
 )
 from shared.text import quoted
 
@@ -94,11 +94,7 @@ class _Rest:
         self._metrics = _compile_all("metrics", config.metrics)
         self._dimensions = _compile_all("itemDimensions", config.item_dimensions)
 
-    def sample(
-        self,
-        now: datetime,  # noqa: ARG002
-        deadline: Deadline,
-    ) -> Iterator[Measurement | SampleError]:
+    def sample(self, now: datetime, deadline: Deadline) -> Iterator[SamplePart]:  # noqa: ARG002
         def next_link(page: Any) -> Any:
             return _search(self._next_link, page)
 
@@ -114,7 +110,7 @@ class _Rest:
             raise SourceError(f"items: found {_shown(items)}, expected a list")
         return items
 
-    def _measure(self, item: Any) -> Iterator[Measurement | SampleError]:
+    def _measure(self, item: Any) -> Iterator[SamplePart]:
         dimensions: dict[str, str] = {}
         for name, expression in self._dimensions.items():
             try:
@@ -188,19 +184,11 @@ def _shown(value: Any) -> str:
 def _open(name: str, config: RestConfig, context: Context) -> Source:
     validate_dimension_names("itemDimensions", config.item_dimensions)
     destination = SourceDestination.of(config, context, config.item_dimensions)
-    rate_limiter = context.rate_limiter(_host_of(config.url), MAX_PER_SECOND)
+    url = validate_url_member("url", config.url)
+    port = url.port or (443 if url.scheme == "https" else 80)
+    rate_limiter = context.rate_limiter(f"{url.hostname}:{port}", MAX_PER_SECOND)
     tokens = context.tokens(config.audience) if config.audience else None
     return _Rest(name, config, destination, JsonClient(context.session, rate_limiter, tokens))
-
-
-def _host_of(url: str) -> str:
-    """Return host and port. Raises ValidationError for a URL that must not get a token."""
-    try:
-        parts = validate_url(url)
-    except ValueError as exc:
-        # A query string may contain keys.
-        raise ValidationError("url", f"{quoted(url.partition('?')[0])}: {exc}") from exc
-    return f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
 
 
 KIND = Kind(RestConfig, _open)

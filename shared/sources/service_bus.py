@@ -31,8 +31,8 @@ from shared.resource_ids import validate_resource_id
 from shared.sources.base import (
     Context,
     Kind,
-    Measurement,
     SampleError,
+    SamplePart,
     Source,
     SourceConfig,
     SourceDestination,
@@ -99,11 +99,7 @@ class _ServiceBus:
         self._rate_limiter = rate_limiter
         self._rotation = Rotation()
 
-    def sample(
-        self,
-        now: datetime,  # noqa: ARG002
-        deadline: Deadline,
-    ) -> Iterator[Measurement | SampleError]:
+    def sample(self, now: datetime, deadline: Deadline) -> Iterator[SamplePart]:  # noqa: ARG002
         missing = set(self._patterns.expected_names())
         complete = True
         for part in self._read(deadline, missing):
@@ -113,7 +109,7 @@ class _ServiceBus:
             for name in sorted(missing):
                 yield SampleError(f"{name}: no such queue, topic or subscription")
 
-    def _read(self, deadline: Deadline, missing: set[str]) -> Iterator[Measurement | SampleError]:
+    def _read(self, deadline: Deadline, missing: set[str]) -> Iterator[SamplePart]:
         """Read queues, topics and subscriptions; remove those that exist from `missing`."""
         topics: list[str] = []
         for path in ("queues", "topics"):
@@ -132,8 +128,8 @@ class _ServiceBus:
 
     def _read_topics(
         self, topics: Sequence[str], deadline: Deadline, missing: set[str]
-    ) -> Iterator[Measurement | SampleError]:
-        def read(topic: str) -> Iterator[Measurement | SampleError]:
+    ) -> Iterator[SamplePart]:
+        def read(topic: str) -> Iterator[SamplePart]:
             return self._read_topic(topic, deadline, missing)
 
         ordered = self._rotation.order(filter(self._patterns.may_include_children, topics))
@@ -144,7 +140,7 @@ class _ServiceBus:
 
     def _read_topic(
         self, topic: str, deadline: Deadline, missing: set[str]
-    ) -> Iterator[Measurement | SampleError]:
+    ) -> Iterator[SamplePart]:
         path = f"topics/{quote(topic, safe='')}/subscriptions"
         try:
             for entity in self._entities(path, deadline):
@@ -168,7 +164,7 @@ class _ServiceBus:
 
     def _counts(
         self, entity: dict[str, Any], name: str, child: str | None = None
-    ) -> Iterator[Measurement | SampleError]:
+    ) -> Iterator[SamplePart]:
         if not self._patterns.includes(name, child):
             return
         where = name if child is None else f"{name}/{child}"

@@ -27,7 +27,6 @@ import msgspec
 from msgspec import Meta
 
 from shared.clients.deadline import Deadline
-from shared.clients.http import validate_url
 from shared.clients.rate_limiter import RateLimiter
 from shared.clients.storage import (
     QUEUE_NAME,
@@ -40,12 +39,12 @@ from shared.errors import DeadlineError, SourceError, ValidationError
 from shared.sources.base import (
     Context,
     Kind,
-    Measurement,
     SampleError,
+    SamplePart,
     Source,
     SourceConfig,
     SourceDestination,
-    validate_member,
+    validate_url_member,
 )
 from shared.sources.patterns import SOME_INCLUDED, Patterns, Rotation
 from shared.sources.queue_account import MAX_PEEKED, MissingQueueError, QueueAccount
@@ -118,7 +117,7 @@ class _StorageQueues:
         self._rate_limiter = rate_limiter
         self._rotation = Rotation()
 
-    def sample(self, now: datetime, deadline: Deadline) -> Iterator[Measurement | SampleError]:
+    def sample(self, now: datetime, deadline: Deadline) -> Iterator[SamplePart]:
         self._account.authenticate(deadline)
         queues = set(self._patterns.expected_names())
         # One list costs less than many lookups of poison queues.
@@ -134,7 +133,7 @@ class _StorageQueues:
                 queues.update(filter(self._patterns.includes, listed))
                 exists = listed.__contains__
 
-        def measure(queue: str) -> Iterator[Measurement | SampleError]:
+        def measure(queue: str) -> Iterator[SamplePart]:
             return self._measure(queue, now, deadline, exists)
 
         ordered = self._rotation.order(queues)
@@ -145,7 +144,7 @@ class _StorageQueues:
 
     def _measure(
         self, queue: str, now: datetime, deadline: Deadline, exists: Exists | None
-    ) -> Iterator[Measurement | SampleError]:
+    ) -> Iterator[SamplePart]:
         """Measure a queue, and its poison queue unless the queue itself cannot be read."""
         readable = False
         for values in (
@@ -202,8 +201,8 @@ def _open(name: str, config: StorageQueueConfig, context: Context) -> Source:
     if config.account is None:
         service = open_queue_service(context.connection(config.connection or ""), _RETRY)
     else:
-        url = validate_member("account", _validate_account, config.account)
-        service = account_client(url, context.credential(), _RETRY)
+        _validate_account(config.account)
+        service = account_client(config.account, context.credential(), _RETRY)
     # Not by its URL, which may contain a shared access signature.
     rate_limiter = context.rate_limiter(service.primary_hostname, MAX_PER_SECOND)
     return _StorageQueues(
@@ -234,11 +233,15 @@ def _parse_patterns(texts: list[str]) -> Patterns:
     return patterns
 
 
-def _validate_account(url: str) -> str:
-    """Return the URL, which gets a token: https:// and nothing but a host, a port and a path."""
-    if re.search(r"[^!-~]|[?#@\\]", url) or validate_url(url).scheme != "https":
-        raise ValueError("expected a URL such as https://….queue.core.windows.net")
-    return url
+def _validate_account(url: str) -> None:
+    """Check the URL, which gets a token: https:// and nothing but a host, a port and a path."""
+    https = validate_url_member("account", url).scheme == "https"
+    if not https or re.search(r"[^!-~]|[?#@\\]", url):
+        raise ValidationError(
+            "account",
+            f"{quoted(url.partition('?')[0])}: expected a URL such as "
+            "https://….queue.core.windows.net",
+        )
 
 
 KIND = Kind(StorageQueueConfig, _open)

@@ -71,6 +71,7 @@ class Request:
     headers: Mapping[str, str]
     connection: object
     stopped: threading.Event
+    body: bytes = b""
 
     @property
     def path(self) -> str:
@@ -124,7 +125,10 @@ class _RequestHandler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         assert isinstance(self.server, StubServer)
         headers = dict(self.headers)
-        request = Request(self.command, self.path, headers, self.connection, self.server.stopped)
+        body = self.rfile.read(int(headers.get("Content-Length", 0)))
+        request = Request(
+            self.command, self.path, headers, self.connection, self.server.stopped, body
+        )
         self.server.requests.append(request)
         response = self.server.handler(request)
         if response is None:

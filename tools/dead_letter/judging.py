@@ -7,29 +7,31 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from shared.errors import ValidationError
 from shared.messages.body import MAX_BODY_BYTES
-from shared.messages.packing import size_in_queue
-from shared.messages.parser import Address, parse
-from shared.messages.refusal import RefusedError
-from shared.model import Reason, Window
-from shared.pipeline.fence import Fence
+from shared.messages.parser import MessageParser
+from shared.messages.validation import Defaults
+from shared.messages.writer import queued_size
+from shared.model import Reason
 from shared.settings import Settings
+from tools.app_settings import is_allowed
 from tools.dead_letter.finding import Found
-from tools.dead_letter.letters import Entry, entry_of, write_letter, write_part
-from tools.dead_letter.pieces import Bundle, Piece, take_apart
+from tools.dead_letter.letters import Entry, entry_of, write_letter
 from tools.ingress import Queues
+from tools.pieces import Bundle, Piece, take_apart
 from tools.wording import general
 
 __all__ = ["Plan", "Rules", "rules_of"]
+
+_CUT = "cannot be replayed: it was too long for a dead letter, which has only its beginning"
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
     """The rules of the app that decide what it takes."""
 
-    defaults: Address
-    window: Window
-    fence: Fence
+    parser: MessageParser
+    allowed_scopes: tuple[str, ...] = ()
 
 
 def rules_of(settings: Mapping[str, str], queues: Queues) -> Rules:
@@ -37,7 +39,8 @@ def rules_of(settings: Mapping[str, str], queues: Queues) -> Rules:
     names = {"METRICS_QUEUE": queues.ingress, "METRICS_DEAD_LETTER_QUEUE": queues.dead_letter}
     # Where the queues are is known already; Settings asks for it too.
     known = Settings.from_env({**settings, **names, "MetricsStorage": "UseDevelopmentStorage=true"})
-    return Rules(Address(known.namespace, known.resource_id), known.window, known.fence)
+    defaults = Defaults(known.namespace, known.resource_id)
+    return Rules(MessageParser(defaults, known.time_window), known.allowed_scopes)
 
 
 @dataclass(slots=True)
@@ -67,36 +70,41 @@ class Plan:
                 plan._judge(entry, rules, now, restamp=restamp)
             else:
                 plan.left.append(entry)
-        if plan.pieces and any(len(text.encode()) > MAX_BODY_BYTES for _, text in plan.marked(now)):
+        if plan.pieces and not plan._has_room(now):
             left = list(found.letter.entries)
             stay = Counter({"the letter has no room for the mark of a replay": len(plan.pieces)})
             return cls(found, left=left, stay=stay)
         return plan
 
-    def marked(self, now: datetime) -> list[tuple[str, str]]:
-        """IDs and texts of the letter, or of its parts, that say what is being put back."""
-        found = self.found
-        if found.parts:
-            pairs = zip(found.held, found.parts, strict=True)
-            return [(held.id, write_part(part, now)) for held, part in pairs]
+    def marked(self, now: datetime) -> str:
+        """The text of the letter that says what is being put back."""
         ours = {id(entry) for entry in self.touched}
         entries = [
             replace(entry, in_doubt=now) if id(entry) in ours else entry
-            for entry in found.letter.entries
+            for entry in self.found.letter.entries
         ]
-        return [(found.held[0].id, write_letter(found.letter, entries))]
+        return write_letter(self.found.letter, entries)
 
     def settled(self) -> str:
         """The text of the letter once its points are put back; there must be something left."""
         return write_letter(self.found.letter, self.left)
 
+    def _has_room(self, now: datetime) -> bool:
+        """Whether the letter stays under the limit of a message, whatever is written of it."""
+        texts = [self.marked(now), *([self.settled()] if self.left else [])]
+        return all(len(text.encode()) <= MAX_BODY_BYTES for text in texts)
+
     def _judge(self, entry: Entry, rules: Rules, now: datetime, *, restamp: bool) -> None:
+        if entry.whole_bytes is not None:
+            self.left.append(entry)
+            self.stay[_CUT] += 1
+            return
         enqueued = entry.enqueued or self.found.letter.time
         try:
             pieces = list(take_apart(entry.content))
-        except RefusedError as refused:
+        except ValidationError as exc:
             self.left.append(entry)
-            self.stay[general(str(refused))] += 1
+            self.stay[general(str(exc))] += 1
             return
         good: list[Piece] = []
         bad = Bundle()
@@ -112,10 +120,6 @@ class Plan:
                 stay[general(why)] += 1
             else:
                 good.append(timed)
-        if good and self.found.parts and stay:  # What is left may again be too long for a letter.
-            ((why, _),) = stay.most_common(1)
-            stay = Counter({f"beside others of one long message: {why}": len(pieces)})
-            good, restamped = [], 0
         self.stay += stay
         self.restamped += restamped
         if not good:
@@ -131,16 +135,15 @@ def _judged(
     piece: Piece, enqueued: datetime, rules: Rules, now: datetime
 ) -> tuple[Piece, str, Reason | None]:
     """The piece with its time; why it would be refused, and as what, or two of nothing."""
-    parsed = parse(
-        piece.alone(), enqueued=enqueued, now=now, defaults=rules.defaults, window=rules.window
-    )
+    parsed = rules.parser.parse(piece.alone(), enqueued=enqueued, now=now)
     for rejection in parsed.rejections:
         return piece, rejection.detail, rejection.reason
-    (point,) = parsed.points
-    if not rules.fence.allows(point.lane.resource_id):
-        why = f"{point.lane.resource_id} is outside METRICS_ALLOWED_SCOPES"
+    (rollup,) = parsed.rollups
+    resource_id = rollup.target.resource_id
+    if not is_allowed(resource_id, rules.allowed_scopes):
+        why = f"{resource_id} is outside METRICS_ALLOWED_SCOPES"
         return piece, why, Reason.FORBIDDEN_SCOPE
-    timed = piece if piece.timed else piece.at(enqueued)
-    if size_in_queue(timed.alone()) > MAX_BODY_BYTES:
+    timed = piece.at(enqueued) if piece.time is None else piece
+    if queued_size(timed.alone()) > MAX_BODY_BYTES:
         return piece, "with its time it is too long for a message", Reason.INVALID
     return timed, "", None

@@ -1,4 +1,4 @@
-"""Text of a dead-letter queue's message <-> what was refused; the other end of shared.pipeline.dead_letters.
+"""Text of a dead-letter queue's message <-> what was refused; see shared.pipeline.dead_letters.
 
 A replay marks a letter before it puts anything back, and removes the mark, or the letter, after:
 
@@ -11,7 +11,8 @@ Members that are not known here are kept when a letter is written again.
 from __future__ import annotations
 
 import base64
-import hashlib
+import gzip
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -19,23 +20,22 @@ from datetime import UTC, datetime
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from shared.clients.queues import message_text
-from shared.model import utc_text
+from shared.clients.storage import message_text
+from shared.text import utc_text
 
 __all__ = [
     "Entry",
     "Letter",
-    "Part",
     "Unreadable",
     "entry_of",
-    "joined",
     "read_letter",
     "write_letter",
-    "write_part",
 ]
 
 # Characters of the detail of a letter, as shared.pipeline.dead_letters cuts it.
 _MOST_DETAIL = 500
+# Bytes of the content of an entry, decompressed; a message has 65,536, and an array around it.
+_MOST_CONTENT = 1_000_000
 
 _ENCODER = msgspec.json.Encoder()
 
@@ -48,8 +48,9 @@ class Entry:
     message_id: str | None  # Of the message that it came with.
     enqueued: datetime | None  # When that message was (UTC).
     content: bytes  # A message with only what was refused, or the body when it is no message.
-    raw: bytes = b""  # As it stands in its letter; empty where it was cut into parts.
+    raw: bytes  # As it stands in its letter.
     in_doubt: datetime | None = None  # When a replay of it began that did not end.
+    whole_bytes: int | None = None  # Bytes before it was cut; None if `content` is all of it.
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,27 +65,8 @@ class Letter:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """A piece of an entry that is too long for one letter."""
-
-    number: int  # From 1.
-    total: int
-    piece: bytes
-    letter: Letter  # The letter of the whole, but for what the entry holds.
-    digest: str | None  # Of the whole; letters of old have none.
-
-    @property
-    def key(self) -> tuple[object, ...]:
-        """What the parts of one thing share."""
-        (entry,) = self.letter.entries
-        text = self.digest or self.letter.detail
-        origin = (entry.message_id, entry.enqueued)
-        return self.letter.reason, self.letter.time, *origin, self.total, text
-
-
-@dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A message that no dead letter is."""
+    """A message that is not a dead letter."""
 
     why: str
 
@@ -101,64 +83,52 @@ class _Letter(msgspec.Struct, rename="camel"):
     message_id: str | None = None
     enqueued_time: datetime | None = None
     refused: list[Raw] | UnsetType = UNSET
-    part: int | UnsetType = UNSET
-    parts: int | UnsetType = UNSET
-    body_base64: str | UnsetType = UNSET
-    body_sha256: str | None = None
     replaying: _Mark | None = None
 
 
 class _Entry(msgspec.Struct, rename="camel"):
     detail: str
+    # In letters that several messages share, as earlier versions wrote them.
     message_id: str | None = None
     enqueued_time: datetime | None = None
     message: Raw | UnsetType = UNSET
     body: str | UnsetType = UNSET
     body_base64: str | UnsetType = UNSET
+    body_gzip_base64: str | UnsetType = UNSET
+    body_bytes: int | None = None
 
 
 _LETTER = msgspec.json.Decoder(_Letter)
 _ENTRY = msgspec.json.Decoder(_Entry)
 _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
+# Members that hold the content of an entry, one of them.
+_CONTENTS = ("message", "body", "bodyBase64", "bodyGzipBase64")
 
 
-def read_letter(text: str) -> Letter | Part | Unreadable:
+def read_letter(text: str) -> Letter | Unreadable:
     """Read a message's text. Never raises for what it holds."""
     try:
         given = _LETTER.decode(text)
-        envelope = _MEMBERS.decode(text)
-        if given.refused is not UNSET:
-            return _letter(given, given.refused, envelope)
-        if UNSET not in {given.part, given.parts, given.body_base64}:
-            return _part(given, envelope)
+        if given.refused is UNSET:
+            return Unreadable("`refused` is missing")
+        return _letter(given, given.refused, _MEMBERS.decode(text))
     except (msgspec.DecodeError, ValueError) as exc:
         return Unreadable(str(exc))
     except RecursionError:
         return Unreadable("nested too deeply")
-    return Unreadable("neither `refused` nor a part of something")
-
-
-def joined(parts: Sequence[Part]) -> Letter | None:
-    """The letter of all parts of one thing, in any order; None where they are not its."""
-    whole = b"".join(part.piece for part in sorted(parts, key=lambda part: part.number))
-    digest = parts[0].digest
-    if digest is not None and hashlib.sha256(whole).hexdigest() != digest:
-        return None
-    marks = [part.letter.entries[0].in_doubt for part in parts]
-    mark = max(filter(None, marks), default=None)
-    letter = parts[0].letter
-    entry = replace(letter.entries[0], content=whole, in_doubt=mark)
-    return replace(letter, entries=(entry,))
 
 
 def entry_of(entry: Entry, message: bytes) -> Entry:
     """The entry with a message that holds a part of its content, written anew."""
-    members: dict[str, object] = {"detail": entry.detail}
-    if entry.raw:
-        members = dict(_MEMBERS.decode(entry.raw))
-    for name in ("body", "bodyBase64"):
+    members = dict(_MEMBERS.decode(entry.raw))
+    compressed = "bodyGzipBase64" in members
+    for name in _CONTENTS:
         members.pop(name, None)
-    raw = _ENCODER.encode({**members, "message": Raw(message)})
+    content: dict[str, object] = {"message": Raw(message)}
+    if compressed:  # A part of what did not fit may not fit either.
+        data = gzip.compress(message, mtime=0)
+        content = {"bodyGzipBase64": base64.b64encode(data).decode()}
+    raw = _ENCODER.encode({**members, **content})
     return replace(entry, content=message, raw=raw)
 
 
@@ -176,12 +146,6 @@ def write_letter(letter: Letter, entries: Sequence[Entry]) -> str:
     return message_text(_ENCODER.encode(members))
 
 
-def write_part(part: Part, in_doubt: datetime) -> str:
-    """The text of the part with a mark."""
-    mark = {"time": utc_text(in_doubt)}
-    return message_text(_ENCODER.encode({**part.letter.envelope, "replaying": mark}))
-
-
 def _letter(given: _Letter, refused: Sequence[Raw], envelope: dict[str, Raw]) -> Letter:
     mark = given.replaying
     doubtful = 0 if mark is None else len(refused) if mark.first is None else mark.first
@@ -191,20 +155,24 @@ def _letter(given: _Letter, refused: Sequence[Raw], envelope: dict[str, Raw]) ->
     ]
     if not entries:
         raise ValueError("nothing in `refused`")
-    return _enveloped(given, tuple(entries), envelope)
+    kept = {name: raw for name, raw in envelope.items() if name not in {"refused", "replaying"}}
+    time = _utc(given.dead_lettered_time) or datetime.min.replace(tzinfo=UTC)
+    return Letter(given.reason, given.detail, time, tuple(entries), kept)
 
 
 def _entry(letter: _Letter, raw: bytes, in_doubt: datetime | None) -> Entry:
     given = _ENTRY.decode(raw)
-    forms = [form for form in (given.message, given.body, given.body_base64) if form is not UNSET]
-    if len(forms) != 1:
-        raise ValueError("an entry has one of message, body and bodyBase64")
+    forms = (given.message, given.body, given.body_base64, given.body_gzip_base64)
+    if sum(form is not UNSET for form in forms) != 1:
+        raise ValueError(f"an entry has one of {', '.join(_CONTENTS)}")
     if given.message is not UNSET:
         content = bytes(given.message)
     elif given.body is not UNSET:
         content = given.body.encode()
+    elif given.body_base64 is not UNSET:
+        content = base64.b64decode(given.body_base64, validate=True)
     else:
-        content = base64.b64decode(str(given.body_base64), validate=True)
+        content = _unpacked(base64.b64decode(str(given.body_gzip_base64), validate=True))
     return Entry(
         given.detail,
         given.message_id or letter.message_id,
@@ -212,25 +180,20 @@ def _entry(letter: _Letter, raw: bytes, in_doubt: datetime | None) -> Entry:
         content,
         raw,
         _utc(in_doubt),
+        given.body_bytes,
     )
 
 
-def _part(given: _Letter, envelope: dict[str, Raw]) -> Part:
-    number, total = int(given.part or 0), int(given.parts or 0)
-    if not 1 <= number <= total:
-        raise ValueError(f"part {number} of {total}")
-    mark = given.replaying.time if given.replaying else None
-    origin = (given.message_id, _utc(given.enqueued_time))
-    entry = Entry(given.detail, *origin, b"", in_doubt=_utc(mark))
-    piece = base64.b64decode(str(given.body_base64), validate=True)
-    letter = _enveloped(given, (entry,), envelope)
-    return Part(number, total, piece, letter, given.body_sha256)
-
-
-def _enveloped(given: _Letter, entries: tuple[Entry, ...], envelope: dict[str, Raw]) -> Letter:
-    kept = {name: raw for name, raw in envelope.items() if name not in {"refused", "replaying"}}
-    time = _utc(given.dead_lettered_time) or datetime.min.replace(tzinfo=UTC)
-    return Letter(given.reason, given.detail, time, entries, kept)
+def _unpacked(data: bytes) -> bytes:
+    """Decompress gzip: whoever writes to the queue decides what it holds."""
+    decompressor = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+    try:
+        content = decompressor.decompress(data, _MOST_CONTENT)
+    except zlib.error as exc:
+        raise ValueError(f"bodyGzipBase64: {exc}") from exc
+    if not decompressor.eof:
+        raise ValueError(f"bodyGzipBase64: incomplete, or more than {_MOST_CONTENT:,} bytes")
+    return content
 
 
 def _utc(time: datetime | None) -> datetime | None:

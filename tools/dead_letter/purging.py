@@ -133,12 +133,9 @@ class _Purge:
         for found, entries in run:
             everything = len(entries) == len(found.letter.entries)
             (whole if everything else cut).append((found, entries))
-        rest = [(found.held[0].id, _without(found, entries)) for found, entries in cut]
+        rest = [(found.held.id, _without(found, entries)) for found, entries in cut]
         self._count(cut, self._holder.rewrite(rest))
-        ids = [held.id for found, _ in whole for held in found.held]
-        done = iter(self._holder.drop(ids))
-        each = [[next(done) for _ in found.held] for found, _ in whole]
-        self._count(whole, [all(parts) for parts in each])
+        self._count(whole, self._holder.drop([found.held.id for found, _ in whole]))
 
     def _count(self, run: Sequence[tuple[Found, Sequence[Entry]]], done: Sequence[bool]) -> None:
         for (found, entries), is_done in zip(run, done, strict=True):

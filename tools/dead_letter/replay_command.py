@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from shared.clients.storage import Patience, open_connection
-from shared.model import utc_text
+from shared.clients.storage import StorageRetry, open_queue_service
+from shared.text import utc_text
 from tools.console import err, out
 from tools.dead_letter.box import Box, box_options, stoppable_walk, walk
 from tools.dead_letter.finding import Found
@@ -103,7 +103,7 @@ class _Run:
         """Replay. Raises QueueError, with all of it in the ingress queue or in letters."""
         queues = self._box.queues
         # Without retries: what was put and not answered must not be put again unseen.
-        service = open_connection(queues.connection, Patience(retries=0))
+        service = open_queue_service(queues.connection, StorageRetry(retries=0))
         ingress = service.get_queue_client(queues.ingress)
         with queue_errors(queues.ingress):
             ingress.get_queue_properties()  # A misspelt name is better known before.

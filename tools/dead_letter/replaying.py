@@ -19,12 +19,12 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from shared.clients.queues import FOR_EVER, message_text
+from shared.clients.storage import NO_EXPIRY, message_text
 from shared.messages.writer import MAX_MESSAGE_BYTES
 from tools.dead_letter.holding import Holder, QueueError, queue_errors
 from tools.dead_letter.judging import Plan
-from tools.dead_letter.pieces import Bundle
 from tools.doubt import refuses, unconnected
+from tools.pieces import Bundle
 from tools.wording import things
 
 if TYPE_CHECKING:
@@ -105,17 +105,9 @@ class Replay:
     def _marked(self, plans: Sequence[Plan]) -> list[Plan]:
         """Mark the letters; those that could be, for another may have taken one meanwhile."""
         now = self._clock()
-        done = iter(self._holder.rewrite([text for plan in plans for text in plan.marked(now)]))
-        ours: list[Plan] = []
-        for plan in plans:
-            marks = [next(done) for _ in plan.found.held]
-            if all(marks):
-                ours.append(plan)
-                continue
-            self._totals.taken += 1
-            held = zip(plan.found.held, marks, strict=True)
-            self._holder.rewrite([(one.id, one.text) for one, mark in held if mark])
-        return ours
+        done = self._holder.rewrite([(plan.found.held.id, plan.marked(now)) for plan in plans])
+        self._totals.taken += done.count(False)
+        return [plan for plan, is_ours in zip(plans, done, strict=True) if is_ours]
 
     def _put(self, body: bytes, plans: Sequence[Plan], *, first: bool) -> None:
         from azure.core.exceptions import AzureError
@@ -125,7 +117,7 @@ class Replay:
         pause = _FIRST_PAUSE
         for left in reversed(range(_TRIES)):
             try:
-                self._ingress.send_message(message_text(body), time_to_live=FOR_EVER)
+                self._ingress.send_message(message_text(body), time_to_live=NO_EXPIRY)
             except AzureError as exc:
                 if not (first and refused(exc)):
                     with queue_errors(
@@ -134,8 +126,8 @@ class Replay:
                     ):
                         raise
                 if not (left and _busy(exc)):
-                    texts = [(one.id, one.text) for plan in plans for one in plan.found.held]
-                    self._holder.rewrite(texts)
+                    held = [plan.found.held for plan in plans]
+                    self._holder.rewrite([(one.id, one.text) for one in held])
                     with queue_errors(f"{about} were not put into {self._ingress.queue_name}"):
                         raise
                 self._sleep(pause)
@@ -144,8 +136,8 @@ class Replay:
                 return
 
     def _settle(self, plans: Sequence[Plan]) -> None:
-        kept = [(plan.found.held[0].id, plan.settled()) for plan in plans if plan.left]
-        gone = [one.id for plan in plans if not plan.left for one in plan.found.held]
+        kept = [(plan.found.held.id, plan.settled()) for plan in plans if plan.left]
+        gone = [plan.found.held.id for plan in plans if not plan.left]
         try:
             done = [*self._holder.rewrite(kept), *self._holder.drop(gone)]
         except QueueError as exc:

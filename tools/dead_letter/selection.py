@@ -55,7 +55,7 @@ class Selection:
             or (self.newer_than is not None and age > self.newer_than)
         ):
             return []
-        whole = any(held.id in self.id for held in found.held)
+        whole = found.held.id in self.id
         return [
             entry
             for entry in letter.entries

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -10,12 +9,13 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from shared.model import utc_text
+from shared.text import utc_text
 from tools.dead_letter.finding import UNREADABLE, Found
 from tools.dead_letter.letters import Entry
 
 __all__ = ["as_line", "as_pretty"]
 
+_MEMBERS = msgspec.json.Decoder(dict[str, Raw])
 # A terminal may obey these, and JSON allows them as they are.
 _CONTROLS = re.compile("[\x7f-\x9f]")
 
@@ -26,42 +26,33 @@ def as_pretty(found: Found, entries: Sequence[Entry]) -> str:
 
 
 def as_line(found: Found, entries: Sequence[Entry]) -> bytes:
-    """The letter with these of its entries; its parts joined; in one line."""
-    letter = found.letter
-    first = found.held[0]
+    """The letter with these of its entries; what is compressed is unpacked; in one line."""
+    letter, held = found.letter, found.held
     members: dict[str, Any] = {
-        "letters": [held.id for held in found.held],
-        "inserted": utc_text(first.inserted),
-        "dequeued": first.dequeued,
+        "letter": held.id,
+        "inserted": utc_text(held.inserted),
+        "dequeued": held.dequeued,
     }
     if found.broken:
-        members["broken"] = found.broken
-    if letter.reason == UNREADABLE:
-        return _one_line({**members, "reason": UNREADABLE, "text": first.text})
+        members |= {"broken": found.broken, "reason": UNREADABLE, "text": held.text}
+        return _one_line(members)
     members |= letter.envelope
     if marks := [entry.in_doubt for entry in entries if entry.in_doubt]:
         members["replaying"] = {"time": utc_text(max(marks))}
-    if not found.broken:  # Else what there is of it, a part, stands in the envelope.
-        for name in ("part", "parts", "bodyBase64", "bodySha256"):
-            members.pop(name, None)
-        members["refused"] = [Raw(entry.raw or _raw(entry)) for entry in entries]
+    members["refused"] = [Raw(_unpacked(entry)) for entry in entries]
     return _one_line(members)
 
 
-def _raw(entry: Entry) -> bytes:
-    """What was cut into parts, as it would stand in a letter that had room for it."""
-    members: dict[str, Any] = {"detail": entry.detail}
+def _unpacked(entry: Entry) -> bytes:
+    """The entry as it would stand in a letter that has room for its message."""
+    members = dict(_MEMBERS.decode(entry.raw))
+    if members.pop("bodyGzipBase64", None) is None:
+        return entry.raw
     try:
-        members["body"] = entry.content.decode()
         msgspec.json.decode(entry.content)
-    except UnicodeDecodeError:
-        members["bodyBase64"] = base64.b64encode(entry.content).decode()
-    except (msgspec.DecodeError, RecursionError):
-        pass
-    else:
-        del members["body"]
-        members["message"] = Raw(entry.content)
-    return msgspec.json.encode(members)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return entry.raw  # Not of the relay, which compresses nothing but JSON.
+    return msgspec.json.encode({**members, "message": Raw(entry.content)})
 
 
 def _one_line(members: dict[str, Any]) -> bytes:

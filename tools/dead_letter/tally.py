@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from shared.messages.refusal import RefusedError
-from shared.model import utc_text
+from shared.errors import ValidationError
+from shared.text import utc_text
 from tools.console import out
 from tools.dead_letter.finding import UNREADABLE, Found
 from tools.dead_letter.letters import Entry
-from tools.dead_letter.pieces import take_apart
+from tools.pieces import take_apart
 from tools.wording import general, printable, things
 
 __all__ = ["Tally", "points_in"]
@@ -29,7 +29,7 @@ def points_in(entry: Entry) -> int:
     """Points or series of an entry; 1 where that cannot be told."""
     try:
         return sum(1 for _ in take_apart(entry.content)) or 1
-    except RefusedError:
+    except ValidationError:
         return 1
 
 
@@ -41,17 +41,17 @@ class _Kind:
     entries: int = 0
     points: int = 0
     in_doubt: int = 0  # Entries.
-    incomplete: int = 0  # Parts of something of which others are missing.
+    cut: int = 0  # Entries of which only the beginning is there.
     oldest: datetime | None = None
     newest: datetime | None = None
     details: Counter[str] = field(default_factory=Counter)  # Points of each.
 
     def add(self, found: Found, entries: Sequence[Entry]) -> None:
         time = found.letter.time
-        self.letters += len(found.held)
+        self.letters += 1
         self.entries += len(entries)
         self.in_doubt += sum(entry.in_doubt is not None for entry in entries)
-        self.incomplete += bool(found.broken and found.parts)
+        self.cut += sum(entry.whole_bytes is not None for entry in entries)
         self.oldest = min(self.oldest or time, time)
         self.newest = max(self.newest or time, time)
         for entry in entries:
@@ -91,7 +91,7 @@ class Tally:
         for reason, kind in self._sorted():
             span = f"{_time(kind.oldest)} to {_time(kind.newest)}"
             if reason == UNREADABLE:
-                text = f"{things(kind.letters, 'message')} that no dead letter is"
+                text = _not_dead_letters(kind.letters)
             else:
                 text = f"{things(kind.points, 'point')} in {things(kind.entries, 'entry')}"
                 text += f" of {things(kind.letters, 'letter')}"
@@ -106,8 +106,8 @@ class Tally:
             if kind.in_doubt:
                 text = f"{things(kind.in_doubt, 'entry')} in doubt: a replay of them was cut short"
                 out.print(f"             {text}", style="yellow", markup=False)
-            if kind.incomplete:
-                text = f"{things(kind.incomplete, 'letter')} of which other parts are missing"
+            if kind.cut:
+                text = f"{things(kind.cut, 'entry')} cut: too long for a letter, not replayable"
                 out.print(f"             {text}", style="yellow", markup=False)
 
     def as_json(self) -> list[dict[str, Any]]:
@@ -121,7 +121,7 @@ class Tally:
                 "oldest": _time(kind.oldest),
                 "newest": _time(kind.newest),
                 "inDoubt": kind.in_doubt,
-                "incomplete": kind.incomplete,
+                "cut": kind.cut,
                 "details": [
                     {"detail": detail, "points": points}
                     for detail, points in kind.details.most_common()
@@ -132,6 +132,14 @@ class Tally:
 
     def _sorted(self) -> list[tuple[str, _Kind]]:
         return sorted(self._kinds.items(), key=lambda one: (-one[1].points, one[0]))
+
+
+def _not_dead_letters(count: int) -> str:
+    return (
+        "1 message is not a dead letter"
+        if count == 1
+        else f"{count:,} messages are not dead letters"
+    )
 
 
 def _time(time: datetime | None) -> str:

@@ -33,7 +33,7 @@ def check(patient: Patient) -> Iterator[Finding]:
     way = "ahead of" if ahead > 0 else "behind"
     apart = timedelta(seconds=round(abs(ahead)))
     found = f"this machine is {apart} {way} {whose}"
-    limit = settings.window.future if ahead > 0 else settings.window.past
+    limit = settings.time_window.future if ahead > 0 else settings.time_window.past
     if apart > limit:
         yield failed(f"{found}: the store refuses what it stamps ({limit} at the most)", *_REMEDY)
     elif apart.total_seconds() > _MUCH:

@@ -12,7 +12,7 @@ import click
 from click.core import ParameterSource
 
 from shared.clients.credentials import CREDENTIALS
-from shared.resource_ids import checked_region
+from shared.resource_ids import validate_region
 from tools.app_settings import LOCAL_SETTINGS, read_app_settings, settings_option
 from tools.console import out, progress
 from tools.doctor.commands import Commands, Home, Open
@@ -152,7 +152,7 @@ def _given(context: click.Context) -> Iterator[str]:
 
 def _checked(region: str | None) -> str | None:
     try:
-        return None if region is None else checked_region(region)
+        return None if region is None else validate_region(region)
     except ValueError as exc:
         raise click.BadParameter(str(exc), param_hint="--region") from exc
 

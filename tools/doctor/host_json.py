@@ -13,7 +13,7 @@ from typing import Any
 
 from local.functions.errors import ConfigurationError as HostError
 from local.functions.host_json import QueueOptions, read
-from shared.model import Window
+from shared.model import TimeWindow
 from tools.doctor.findings import Finding, failed, ok, warning
 from tools.doctor.patient import Patient
 
@@ -22,7 +22,7 @@ __all__ = ["check"]
 _PREFIX = "AzureFunctionsJobHost__"
 _QUEUES = "extensions__queues__"
 # The longest window that the settings allow, where they cannot be read.
-_LONGEST = Window(timedelta(minutes=30), timedelta(minutes=5))
+_LONGEST = TimeWindow(timedelta(minutes=30), timedelta(minutes=5))
 # Seconds: an invocation retries for 20, and waits 30 for the last answer; a tick takes 40.
 _LEAST_TIMEOUT = 90
 # The first extension bundle with the version of the queue extension that knows messageEncoding.
@@ -55,7 +55,7 @@ def check(patient: Patient) -> Iterator[Finding]:
     except HostError as exc:
         yield failed(str(exc), *_mend(str(exc), patient))
         return
-    window = patient.settings.window if patient.settings else _LONGEST
+    window = patient.settings.time_window if patient.settings else _LONGEST
     found = [
         *_of_queues(queues, window, patient),
         *_of_host(_replaced(document, patient.environ), patient),
@@ -69,7 +69,7 @@ def check(patient: Patient) -> Iterator[Finding]:
         )
 
 
-def _of_queues(queues: QueueOptions, window: Window, patient: Patient) -> Iterator[Finding]:
+def _of_queues(queues: QueueOptions, window: TimeWindow, patient: Patient) -> Iterator[Finding]:
     if queues.message_encoding != "none":
         yield failed(
             f"messageEncoding is {queues.message_encoding}: a message in plain text goes to the "

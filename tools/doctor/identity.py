@@ -35,12 +35,12 @@ NOT_HERE = (
 def check(patient: Patient) -> Iterator[Finding]:
     """Ask the credential for a token of the metrics store, and read whose it is."""
     settings = needed(patient.settings, "settings")
-    kind = patient.options.credential or settings.credential
+    kind = settings.credential
     if kind == "managed_identity" and not has_identity_endpoint(patient.environ):
         yield failed(NOT_HERE, *on_a_laptop(patient))
         return
     try:
-        token = patient.tokens(settings.audience).get()
+        token = patient.context.tokens(settings.audience).get()
     except TokenError as exc:
         text = " ".join(str(exc).split())
         yield failed(text, *_remedy(kind, text, patient))

@@ -8,30 +8,23 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
+import msgspec
 from azure.storage.queue import QueueServiceClient
 
-from shared.clients.credentials import Tokens, make_credential
-from shared.clients.http import open_session
-from shared.clients.rate_limiter import Gate
+from shared.app import build_context
 from shared.clients.storage import Connection
+from shared.publisher.sender import Timing
 from shared.settings import Settings
 from shared.sources import Context, Source
 from tools.doctor.claims import Claims
 from tools.doctor.commands import Commands
 from tools.doctor.findings import SkippedError
 
-if TYPE_CHECKING:
-    import requests
-    from azure.core.credentials import TokenCredential
-
 __all__ = ["Account", "Options", "Patient", "needed"]
 
 T = TypeVar("T")
-
-# Requests at once to one account, and a second to Azure Resource Manager.
-_AT_ONCE = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,38 +80,21 @@ class Patient:
         if theirs.tzinfo is not None:
             self.clocks.append((whose, (self.now() - theirs).total_seconds()))
 
-    @cached_property
-    def session(self) -> requests.Session:
-        """For everything that is asked without an SDK."""
-        return open_session(_AT_ONCE)
-
-    def credential(self) -> TokenCredential:
-        """A new one, of the identity that is examined."""
-        settings = needed(self.settings, "settings")
-        return make_credential(self.options.credential or settings.credential, settings.client_id)
-
-    def tokens(self, audience: str) -> Tokens:
-        """Tokens of that identity."""
-        return Tokens(self.credential, audience, lambda: self.now().timestamp())
-
     def connection(self, name: str) -> Connection:
         """The storage connection of that name, its managed identity left out where it cannot be."""
         found = needed(self.settings, "settings").connection(name)
         return replace(found, managed_identity=False) if self.options.credential else found
 
+    @property
+    def timing(self) -> Timing:
+        """The clocks that the parts of the app get."""
+        return Timing(now=self.now)
+
+    @cached_property
     def context(self) -> Context:
-        """What sources may use, as the app gives it to them."""
-        settings = needed(self.settings, "settings")
-        return Context(
-            connection=self.connection,
-            credential=self.credential,
-            tokens=self.tokens,
-            gate=lambda _, per_second: Gate(at_once=_AT_ONCE, per_second=per_second),
-            session=self.session,
-            arm_endpoint=settings.arm_endpoint,
-            arm_audience=settings.arm_audience,
-            namespace=settings.namespace,
-        )
+        """What sources may use, as the app gives it to them, with the identity that is examined."""
+        context = build_context(needed(self.settings, "settings"), self.timing)
+        return msgspec.structs.replace(context, connection=self.connection)
 
 
 utc_now = partial(datetime.now, UTC)

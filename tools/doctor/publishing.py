@@ -6,13 +6,10 @@ from collections.abc import Iterator
 
 import requests
 
-from shared.batch import batches
-from shared.clients.http import Anonymous
-from shared.model import Lane, Point, Series
-from shared.publisher.client import Answer, Publisher
-from shared.publisher.encoder import write_bodies
-from shared.publisher.responses import Action, judge
-from shared.publisher.rollup import rollup
+from shared.clients.http import NoAuth
+from shared.model import Rollup, Series, Target
+from shared.publisher.client import AzureMonitorStore
+from shared.publisher.responses import Action, Response, classify
 from tools.doctor.commands import Open, quoted
 from tools.doctor.findings import Finding, failed, ok, skipped, warning
 from tools.doctor.patient import Patient, needed
@@ -34,8 +31,8 @@ def check_endpoint(patient: Patient) -> Iterator[Finding]:
     region = needed(patient.region, "region")
     url = settings.endpoint.replace("{region}", region)
     try:
-        with patient.session.get(
-            url, auth=Anonymous(), timeout=_TIMEOUT, allow_redirects=False, stream=True
+        with patient.context.session.get(
+            url, auth=NoAuth(), timeout=_TIMEOUT, allow_redirects=False, stream=True
         ) as response:
             patient.note_date("the metrics store", response.headers.get("Date"))
     except requests.RequestException as exc:
@@ -56,31 +53,32 @@ def check(patient: Patient) -> Iterator[Finding]:
     resource_id = needed(patient.resource_id, "resource")
     needed(patient.audience_is_right, "audience")
     needed(patient.endpoint_answers, "endpoint")
-    lane = Lane(needed(patient.region, "region"), resource_id)
-    point = Point.of_one(lane, Series.of(NAMESPACE, METRIC, ()), patient.now(), 1.0)
-    (batch,) = batches([point])
-    (body,) = write_bodies(rollup(batch), settings.max_body_bytes)
-    publisher = Publisher(
+    target = Target(needed(patient.region, "region"), resource_id)
+    rollup = Rollup(target)
+    rollup.add(patient.now(), Series(NAMESPACE, METRIC), 1.0)
+    store = AzureMonitorStore(
         endpoint=settings.endpoint,
-        tokens=patient.tokens(settings.audience),
-        session=patient.session,
+        max_body_bytes=settings.max_body_bytes,
+        tokens=patient.context.tokens(settings.audience),
+        session=patient.context.session,
     )
-    yield _interpreted(publisher.post(lane, body.data), lane, patient)
+    (body,) = store.encode(rollup.aggregate())
+    yield _interpreted(store.post(target, body.data), target, patient)
 
 
-def _interpreted(answer: Answer, lane: Lane, patient: Patient) -> Finding:
+def _interpreted(answer: Response, target: Target, patient: Patient) -> Finding:
     """What an answer to the probe says of the chain, cause by cause."""
     commands = patient.commands
-    ruling = judge(answer)
+    asked = classify(answer)
     match answer.status:
-        case _ if ruling.action is Action.PUBLISHED:
+        case _ if asked.action is Action.PUBLISHED:
             return ok(
-                f"a value of {NAMESPACE} was taken for {lane.resource_id} in {lane.region}; "
+                f"a value of {NAMESPACE} was taken for {target.resource_id} in {target.region}; "
                 "one of a new metric shows after up to three minutes"
             )
         case 401:
             tenant = patient.claims.tenant if patient.claims else ""
-            subscription = quoted(lane.resource_id.split("/")[2])
+            subscription = quoted(target.resource_id.split("/")[2])
             return failed(
                 f"{answer}: the token is of tenant {tenant or '?'}, the resource perhaps not",
                 f"az account show --subscription {subscription} --query tenantId --output tsv",
@@ -89,25 +87,25 @@ def _interpreted(answer: Answer, lane: Lane, patient: Patient) -> Finding:
             return failed(
                 f"{answer}: Monitoring Metrics Publisher is missing, or was granted minutes ago; "
                 "being Owner is not enough",
-                *commands.grant("Monitoring Metrics Publisher", patient.claims, lane.resource_id),
+                *commands.grant("Monitoring Metrics Publisher", patient.claims, target.resource_id),
             )
         case 404:
             return failed(
                 f"{answer}: there is no such resource, or it was created moments ago",
-                f"az resource show --ids {quoted(lane.resource_id)} --query location",
+                f"az resource show --ids {quoted(target.resource_id)} --query location",
             )
-        case _ if ruling.action is Action.REROUTE:
+        case _ if asked.action is Action.OTHER_REGION:
             return failed(
                 f"{answer}: the resource is elsewhere, or its region takes no custom metrics "
                 f"({_REGIONS})",
-                commands.set("METRICS_REGION", ruling.region or Open("$REGION")),
+                commands.set("METRICS_REGION", asked.region or Open("$REGION")),
             )
-        case _ if ruling.action is Action.EXPIRE:
+        case _ if asked.action is Action.DROP_EXPIRED:
             return failed(
                 f"{answer}: this machine's clock and the store's disagree",
                 "sudo timedatectl set-ntp true",
             )
-        case _ if ruling.action is Action.RETRY:
+        case _ if asked.action is Action.RETRY:
             return warning(
                 f"{answer}: the store is busy or away; the app waits and tries again",
                 "# Try again in a minute; https://azure.status.microsoft shows outages.",

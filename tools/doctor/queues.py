@@ -56,9 +56,9 @@ def check_ingress(patient: Patient) -> Iterator[Finding]:
     waits = f"{settings.queue}: about {count} messages, the oldest for {_shown(oldest)}"
     if tries:
         waits += f", tried up to {tries} times"
-    if oldest > settings.window.past:
+    if oldest > settings.time_window.past:
         yield failed(
-            f"{waits}: nobody drains it, and points older than {settings.window.past} expire",
+            f"{waits}: nobody drains it, and points older than {settings.time_window.past} expire",
             *patient.commands.look,
         )
     elif oldest > _LONG_WAIT or tries > 1:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
-from shared.clients.json_client import JsonClient
-from shared.clients.rate_limiter import Gate
+from shared.app import build_regions
 from shared.errors import RegionError
-from shared.pipeline.regions import Regions
-from shared.resource_ids import checked_region, checked_resource_id, parent_of
+from shared.model import Target
+from shared.resource_ids import parent_of, validate_region, validate_resource_id
 from shared.settings import DEFAULTS, Settings
+from tools.app_settings import is_allowed
 from tools.doctor.commands import Open, quoted
 from tools.doctor.findings import Finding, SkippedError, failed, ok, skipped, warning
 from tools.doctor.patient import Patient, needed
@@ -22,7 +22,7 @@ _NONE = "no resource to look at: name one with --resource-id, or set METRICS_RES
 
 
 def check(patient: Patient) -> Iterator[Finding]:
-    """Its ID, and the fence around what may be written to."""
+    """Its ID, and whether METRICS_ALLOWED_SCOPES has it."""
     settings = needed(patient.settings, "settings")
     given = patient.options.resource_id or settings.resource_id
     if given is None:
@@ -32,11 +32,11 @@ def check(patient: Patient) -> Iterator[Finding]:
             yield skipped(_NONE)
         return
     try:
-        resource_id = checked_resource_id(given)
+        resource_id = validate_resource_id(given)
     except ValueError as exc:
         yield failed(str(exc), _list_of(given))
         return
-    if not settings.fence.allows(resource_id):
+    if not is_allowed(resource_id, settings.allowed_scopes):
         scopes = patient.environ.get("METRICS_ALLOWED_SCOPES", "").strip().rstrip(",")
         yield failed(
             f"{resource_id} is outside METRICS_ALLOWED_SCOPES ({scopes}): its points are "
@@ -81,7 +81,7 @@ def check_region(patient: Patient) -> Iterator[Finding]:
 def _named(patient: Patient, settings: Settings, resource_id: str) -> tuple[str, str | None]:
     """What names the region, and which: METRICS_REGION is that of METRICS_RESOURCE_ID."""
     if patient.options.region:
-        return "--region", checked_region(patient.options.region)
+        return "--region", validate_region(patient.options.region)
     default = settings.resource_id
     if default and parent_of(default).resource_id == parent_of(resource_id).resource_id:
         return "METRICS_REGION", settings.region
@@ -89,18 +89,9 @@ def _named(patient: Patient, settings: Settings, resource_id: str) -> tuple[str,
 
 
 def _look_up(patient: Patient, settings: Settings, resource_id: str) -> str:
-    """As the app does it. Raises RegionError."""
-    client = JsonClient(
-        patient.session,
-        Gate(at_once=1, per_second=10.0),
-        patient.tokens(settings.arm_audience),
-    )
-
-    async def find() -> str:
-        with ThreadPoolExecutor(1) as threads:
-            return await Regions(client, settings.arm_endpoint, threads).find(resource_id)
-
-    return asyncio.run(find())
+    """As the app does it for a resource whose region nobody names. Raises RegionError."""
+    regions = build_regions(replace(settings, region=None), patient.context, patient.timing)
+    return asyncio.run(regions.resolve(Target("", resource_id))).region
 
 
 def _remedy(text: str, patient: Patient, resource_id: str) -> list[str]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 
 from local.functions.ncrontab import Schedule
-from shared.clients.storage import open_connection
+from shared.clients.storage import open_queue_service
 from shared.errors import ConfigurationError
-from shared.resource_ids import checked_region
 from shared.settings import DEFAULTS, Settings
 from shared.sources import load_sources
 from tools.app_settings import LOCAL_SETTINGS
@@ -58,17 +58,18 @@ def check(patient: Patient) -> Iterator[Finding]:
     if not wrong:
         settings = Settings.from_env(patient.environ)
         try:
-            open_connection(settings.storage)
+            open_queue_service(settings.storage)
         except ConfigurationError as exc:
             wrong.append(("MetricsStorage", str(exc)))
             yield _unopened(str(exc), patient)
         else:
-            patient.settings = settings
+            credential = patient.options.credential or settings.credential
+            patient.settings = replace(settings, credential=credential)
     odd = list(_misspelt(patient))
     yield from odd
     if patient.settings is None:
         return
-    patient.sources, problems = load_sources(patient.settings.sources, patient.context())
+    patient.sources, problems = load_sources(patient.settings.sources, patient.context)
     for problem in problems:
         yield failed(
             problem,
@@ -150,7 +151,7 @@ def _remedy(name: str, patient: Patient) -> list[str]:
                 commands.set(name, Open("$RESOURCE_ID")),
             ]
         case "METRICS_REGION":
-            return [commands.set(name, _as_region(value))]
+            return [commands.set(name, Open("$REGION"))]
         case "METRICS_CREDENTIAL" if commands.home is not Home.DEPLOYED:
             return [commands.set(name, "azure_cli")]
         case "METRICS_ALLOWED_SCOPES":
@@ -159,14 +160,6 @@ def _remedy(name: str, patient: Patient) -> list[str]:
             return [commands.set(name, scope)]
         case _:
             return [commands.unset(name)]
-
-
-def _as_region(text: str) -> str:
-    """`West Europe` as it is to be written, or a variable where there is no telling."""
-    try:
-        return checked_region("".join(text.split()).lower())
-    except ValueError:
-        return Open("$REGION")
 
 
 def _misspelt(patient: Patient) -> Iterator[Finding]:

@@ -9,21 +9,23 @@ from typing import Any
 import msgspec
 
 from shared.clients.deadline import Deadline
-from shared.clients.storage import account_client, open_connection, resolve_connection
+from shared.clients.storage import account_client, open_queue_service, resolve_connection
 from shared.settings import Settings
 from shared.sources import Source
-from shared.sources.sampler import Sample, fill
+from shared.sources.sampler import Sample
+from tools.app_settings import is_allowed
 from tools.doctor.commands import of_account, quoted
 from tools.doctor.findings import Finding, failed, ok, skipped, warning
 from tools.doctor.patient import Patient, needed
 from tools.doctor.storage import name_of, scope_of
 from tools.doctor.storage_errors import firewall
+from tools.wording import things
 
 __all__ = ["check"]
 
 # Seconds for a source; the app gives it 35.
 _DEADLINE = 35.0
-_MOST_PROBLEMS = 3
+_MAX_SHOWN = 3  # Errors.
 # What storage, or Azure Resource Manager, says to who lacks a role.
 _NO_ROLE = re.compile(r"using this permission|\b403\b|AuthorizationFailed")
 _FIREWALLED = re.compile(r"not authorized to perform this operation\.")
@@ -50,17 +52,18 @@ def check(patient: Patient) -> Iterator[Finding]:
 def _sampled(
     source: Source, entry: dict[str, object], settings: Settings, patient: Patient
 ) -> Finding:
-    sample = Sample()
-    fill(sample, source, patient.now(), Deadline(_DEADLINE))
+    sample = Sample(source, patient.now())
+    sample.take(Deadline(_DEADLINE))
     what = f"{source.name} ({entry['kind']})"
-    resource_id = source.target.lane.resource_id
-    if sample.problems:
-        some = "; ".join(sample.problems[:_MOST_PROBLEMS])
+    resource_id = source.destination.target.resource_id
+    points = things(sample.points, "point")
+    if sample.errors:
+        some = "; ".join(sample.errors[:_MAX_SHOWN])
         return failed(
-            f"{what}: {len(sample.points)} points, {sample.errors} problems: {some}",
-            *_remedy(entry, " ".join(sample.problems), patient),
+            f"{what}: {points}, {things(sample.error_count, 'error')}: {some}",
+            *_remedy(entry, " ".join(sample.errors), patient),
         )
-    if not settings.fence.allows(resource_id):
+    if not is_allowed(resource_id, settings.allowed_scopes):
         return failed(
             f"{what}: {resource_id} is outside METRICS_ALLOWED_SCOPES",
             "# If it may be written to:",
@@ -74,8 +77,9 @@ def _sampled(
             f"{what}: found nothing to measure; do its patterns match anything?",
             *_remedy(entry, "", patient),
         )
-    metrics = sorted({point.metric for point in sample.points})
-    return ok(f"{what}: {len(sample.points)} points, of {', '.join(metrics)}")
+    minutes = sample.rollup.minutes.values()
+    metrics = sorted({series.metric for group in minutes for series in group})
+    return ok(f"{what}: {points}, of {', '.join(metrics)}")
 
 
 def _needs_identity(entry: dict[str, object], settings: Settings) -> bool:
@@ -85,17 +89,17 @@ def _needs_identity(entry: dict[str, object], settings: Settings) -> bool:
     return entry["kind"] in ("service_bus", "storage_queue") or "audience" in entry
 
 
-def _remedy(entry: dict[str, object], problems: str, patient: Patient) -> list[str]:
+def _remedy(entry: dict[str, object], errors: str, patient: Patient) -> list[str]:
     kind = entry["kind"]
-    if _NO_ROLE.search(problems) and kind == "service_bus":
+    if _NO_ROLE.search(errors) and kind == "service_bus":
         namespace = str(entry.get("serviceBus") or entry["resourceId"])
         return patient.commands.grant("Reader", patient.claims, namespace)
     if kind == "storage_queue":
         name, options = _account(entry, patient)
-        if _NO_ROLE.search(problems):
+        if _NO_ROLE.search(errors):
             reader = "Storage Queue Data Reader"
             return patient.commands.grant(reader, patient.claims, scope_of(name))
-        if _FIREWALLED.search(problems):
+        if _FIREWALLED.search(errors):
             return firewall(name)
         return [
             "# The queues that there are:",
@@ -111,9 +115,9 @@ def _account(entry: dict[str, object], patient: Patient) -> tuple[str, str]:
     """The name of the account that an entry samples, and how az signs in to it."""
     setting = entry.get("connection")
     if isinstance(setting, str):
-        service = open_connection(patient.connection(setting))
+        service = open_queue_service(patient.connection(setting))
     else:
-        setting, service = "", account_client(str(entry["account"]), patient.credential())
+        setting, service = "", account_client(str(entry["account"]), patient.context.credential())
     name = name_of(service)
     # Only a key, or a signature, is no identity.
     return name, of_account(name, setting, by_key=not hasattr(service.credential, "get_token"))

@@ -10,7 +10,7 @@ from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoun
 from azure.storage.queue import QueueClient, QueueServiceClient
 
 from shared.clients.credentials import make_credential
-from shared.clients.storage import Connection, Patience, account_client, open_connection
+from shared.clients.storage import Connection, StorageRetry, account_client, open_queue_service
 from tools.doctor.claims import Claims, read_claims
 from tools.doctor.commands import Open, quoted
 from tools.doctor.findings import Finding, failed, ok, skipped
@@ -24,7 +24,7 @@ APP_ROLE = "Storage Queue Data Contributor"
 PRODUCER_ROLE = "Storage Queue Data Message Sender"
 # Source: "Authorize access to queues using Microsoft Entra ID".
 _SCOPE = "https://storage.azure.com/.default"
-_PATIENCE = Patience(retries=0, read_timeout=10)
+_PATIENCE = StorageRetry(retries=0, read_timeout=10)
 # A message that is in no queue: who may not touch it is refused before it is looked for.
 _NO_MESSAGE = "00000000-0000-4000-8000-000000000000"
 _NO_RECEIPT = "AgAAAAMAAAAAAAAAAAAAAAAAAAA="
@@ -118,7 +118,7 @@ def scope_of(account: str) -> Open:
 def _open(connection: Connection, patient: Patient) -> QueueServiceClient:
     kind, uri = patient.options.credential, connection.queue_service_uri
     if kind is None or uri is None:
-        return open_connection(connection, _PATIENCE)
+        return open_queue_service(connection, _PATIENCE)
     return account_client(uri, make_credential(kind, connection.client_id), _PATIENCE)
 
 

@@ -1,4 +1,4 @@
-"""What the tests of sources share: a context, entries, and how a sample is looked at."""
+"""What the tests of sources share: a context, one sample, and its values."""
 
 from __future__ import annotations
 
@@ -12,65 +12,56 @@ from azure.core.credentials import AccessToken
 
 from shared.clients.deadline import Deadline
 from shared.clients.http import open_session
-from shared.clients.rate_limiter import Gate
+from shared.clients.rate_limiter import RateLimiter
 from shared.clients.storage import resolve_connection
 from shared.sources import Context, Source, load_sources
-from shared.sources.sampler import Sample, fill
+from shared.sources.sampler import Sample
+from unit.rollups import NOW
+from unit.stubs import ManualClock, StubTokens
 
 __all__ = [
-    "SOON",
-    "Named",
-    "Nobody",
-    "Standing",
+    "LATER",
+    "RecordingLimiters",
     "load",
     "make_context",
-    "open_gate",
-    "open_one",
+    "open_source",
+    "slow_limiter",
     "take",
     "values",
 ]
 
+LATER = Deadline(1e6)
 ARM = "https://management.azure.com"
-SOON = 120.0  # Seconds that nothing in a test takes.
 
 
-class Nobody:
-    """A credential that is never asked."""
+class UnusedCredential:
+    """A credential that must not be asked for a token."""
 
     def get_token(self, *scopes: str, **_: Any) -> AccessToken:
         raise AssertionError(scopes)
 
 
-class Standing:
-    """A clock that only sleep moves."""
+def fast_limiter(name: str = "", per_second: float = 0.0) -> RateLimiter:
+    """Return a rate limiter without a noticeable rate."""
+    return RateLimiter(max_concurrent=8, per_second=1e6)
+
+
+def slow_limiter(clock: ManualClock) -> Callable[[str, float], RateLimiter]:
+    """Return what makes rate limiters of one request per second, on the clock."""
+    return lambda _name, _rate: RateLimiter(
+        max_concurrent=1, per_second=1.0, clock=clock, sleep=clock.sleep
+    )
+
+
+class RecordingLimiters:
+    """Makes rate limiters, and records for which account and rate."""
 
     def __init__(self) -> None:
-        self.now = 1000.0
+        self.made: list[tuple[str, float]] = []
 
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-
-
-class Named:
-    """Tokens that say what they are for."""
-
-    def __init__(self, audience: str) -> None:
-        self.audience = audience
-        self.discarded: list[str] = []
-
-    def get(self) -> str:
-        return f"for-{self.audience}-{len(self.discarded)}"
-
-    def discard(self, refused: str) -> None:
-        self.discarded.append(refused)
-
-
-def open_gate(name: str = "test", per_second: float = 0.0) -> Gate:
-    """A gate that lets any number of requests through, eight at once."""
-    return Gate(at_once=8, per_second=1e6)
+    def __call__(self, name: str, per_second: float) -> RateLimiter:
+        self.made.append((name, per_second))
+        return fast_limiter()
 
 
 def make_context(
@@ -78,14 +69,15 @@ def make_context(
     *,
     arm: str = ARM,
     session: requests.Session | None = None,
-    gate: Callable[[str, float], Gate] = open_gate,
+    rate_limiter: Callable[[str, float], RateLimiter] = fast_limiter,
+    credential: Callable[[], Any] = UnusedCredential,
 ) -> Context:
-    """What a source may use, with connections from `environ` and tokens that name audiences."""
+    """Return a context with connections from `environ` and tokens that name their audience."""
     return Context(
         connection=lambda name: resolve_connection(environ or {}, name),
-        credential=Nobody,
-        tokens=Named,
-        gate=gate,
+        credential=credential,
+        tokens=StubTokens,
+        rate_limiter=rate_limiter,
         session=session or open_session(8),
         arm_endpoint=arm,
         arm_audience=f"{arm}/",
@@ -94,33 +86,33 @@ def make_context(
 
 
 def load(*entries: Any, context: Context) -> tuple[list[Source], list[str]]:
-    """What METRICS_SOURCES of these entries gives."""
+    """Load METRICS_SOURCES with these entries."""
     return load_sources(json.dumps(entries), context)
 
 
-def open_one(entry: Any, context: Context) -> Source:
-    """The source of a good entry."""
-    sources, problems = load(entry, context=context)
-    assert problems == []
+def open_source(entry: Any, context: Context) -> Source:
+    """Return the source of a valid entry."""
+    sources, errors = load(entry, context=context)
+    assert errors == []
     (source,) = sources
     return source
 
 
-def take(source: Source, now: datetime, seconds: float = SOON) -> Sample:
-    """One sample of a source, which has so many seconds to ask in."""
-    sample = Sample()
-    fill(sample, source, now, Deadline(seconds))
+def take(source: Source, now: datetime = NOW, deadline: Deadline = LATER) -> Sample:
+    """Return one sample of a source."""
+    sample = Sample(source, now)
+    sample.take(deadline)
     return sample
 
 
 def values(sample: Sample, *names: str) -> dict[tuple[str, ...], float]:
-    """Dimension values and metric -> value; each series once."""
+    """Return the values of a sample, by dimension values and metric."""
     found: dict[tuple[str, ...], float] = {}
-    for point in sample.points:
-        of = dict(point.dimensions)
-        key = (*(of[name] for name in names if name in of), point.metric)
-        assert key not in found
-        assert point.min == point.max == point.sum
-        assert point.count == 1
-        found[key] = point.sum
+    for group in sample.rollup.minutes.values():
+        for series, (value,) in group.items():
+            dimensions = series.dimensions
+            key = (*(dimensions[name] for name in names if name in dimensions), series.metric)
+            assert key not in found
+            assert isinstance(value, int | float)
+            found[key] = value
     return found

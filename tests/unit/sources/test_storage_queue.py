@@ -1,700 +1,420 @@
-"""Storage queues in the real Azurite: depths and ages, what is chosen, what it costs."""
+"""Storage queue sources: depth and age, which queues, what they cost, and errors."""
 
 from __future__ import annotations
 
-import re
-import threading
-import uuid
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
-import msgspec
 import pytest
-from azure.core.credentials import AccessToken
 from azure.identity import CredentialUnavailableError
-from azure.storage.queue import QueueClient
-from builders import LANE, NOW, REGION, RESOURCE
-from scripted import Asked, Said, Server, forward_to, serving
-from sourcing import Standing, make_context, open_gate, open_one, take, values
 
-from local.azurite import ACCOUNT, ACCOUNT_KEY
-from local.stack import Backend
 from shared.clients.deadline import Deadline
-from shared.clients.rate_limiter import Gate
-from shared.model import Point, Series
-from shared.sources import Source
-from shared.sources.sampler import Sample, fill
+from shared.model import Series
+from shared.sources import Context, Source
+from unit.rollups import NOW, REGION, RESOURCE, TARGET
+from unit.sources.helpers import (
+    RecordingLimiters,
+    make_context,
+    open_source,
+    slow_limiter,
+    take,
+    values,
+)
+from unit.stubs import ManualClock, Request, Response, StubServer, serve
 
-WHERE = "METRICS_SOURCES[0]"
 METRICS = ("QueueDepth", "QueueVisibleDepth", "QueueOldestMessageAge", "PoisonQueueDepth")
+XML = {"Content-Type": "application/xml"}
+NOT_FOUND = "The specified queue does not exist."
+NOT_ALLOWED = "This request is not authorized to perform this operation using this permission."
 
 
-def connection_string(endpoint: str) -> str:
-    return f"AccountName={ACCOUNT};AccountKey={ACCOUNT_KEY};QueueEndpoint={endpoint}/{ACCOUNT}"
-
-
-def entry(*queues: str, **members: Any) -> dict[str, Any]:
-    return {
-        "kind": "storage_queue",
-        "resourceId": RESOURCE,
-        "region": REGION,
-        "connection": "Orders",
-        "queues": list(queues),
-        **members,
-    }
-
-
-@pytest.fixture
-def prefix() -> str:
-    """What the names of this test's queues begin with, and no other's."""
-    return f"q{uuid.uuid4().hex[:8]}"
-
-
-class Account:
-    """Azurite, with queues that all begin alike."""
-
-    def __init__(self, backend: Backend, prefix: str) -> None:
-        self._backend = backend
-        self.prefix = prefix
-
-    def queue(self, name: str, messages: int = 0) -> QueueClient:
-        """A new queue with so many messages in it."""
-        client = self._backend.storage.create_queue(f"{self.prefix}-{name}")
-        with ThreadPoolExecutor(8) as threads:
-            list(threads.map(client.send_message, map(str, range(messages))))
-        return client
-
-    def source(self, *queues: str, **members: Any) -> Source:
-        """A source of queues, named without the beginning; a pattern may begin with ! too."""
-        whole = [
-            f"!{self.prefix}-{name[1:]}" if name.startswith("!") else f"{self.prefix}-{name}"
-            for name in queues
-        ]
-        context = make_context({"Orders": self._backend.azurite.connection_string})
-        return open_one(entry(*whole, **members), context)
-
-    def values(self, sample: Sample) -> dict[tuple[str, ...], float]:
-        """Queue without the beginning, metric -> value."""
-        return {
-            (key[0].removeprefix(f"{self.prefix}-"), *key[1:]): value
-            for key, value in values(sample, "QueueName").items()
-        }
-
-
-@pytest.fixture
-def account(backend: Backend, prefix: str) -> Account:
-    return Account(backend, prefix)
-
-
-def of_queue(name: str, *of: float) -> dict[tuple[str, ...], float]:
-    return {(name, metric): value for metric, value in zip(METRICS, of, strict=True)}
-
-
-# --- Values ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("messages", [0, 1, 31, 32, 33])
-def test_depth_and_visible_depth(messages: int, account: Account) -> None:
-    began = datetime.now(UTC).replace(microsecond=0)  # As a queue tells times.
-    account.queue("a", messages)
-    now = datetime.now(UTC)
-    sample = take(account.source("a"), now)
-    assert sample.problems == []
-    found = account.values(sample)
-    age = found.pop(("a", "QueueOldestMessageAge"))
-    assert found == {
-        ("a", "QueueDepth"): messages,
-        ("a", "QueueVisibleDepth"): messages,
-        ("a", "PoisonQueueDepth"): 0,
-    }
-    assert 0 <= age <= (now - began).total_seconds()
-
-
-HIDDEN = {
-    # messages, taken of them, depth, visible depth
-    "some": (5, 2, 5, 3),
-    "all": (3, 3, 3, 0),
-    "so that 31 are seen": (40, 9, 40, 31),
-    # A peek shows 32 at the most, and then the depth is all there is to say.
-    "so that 32 are seen": (40, 8, 40, 40),
-}
-
-
-@pytest.mark.parametrize(("messages", "taken", "depth", "visible"), HIDDEN.values(), ids=HIDDEN)
-def test_messages_that_are_being_worked_on(
-    messages: int, taken: int, depth: int, visible: int, account: Account
-) -> None:
-    queue = account.queue("a", messages)
-    assert len(list(queue.receive_messages(max_messages=taken, visibility_timeout=600))) == taken
-    found = account.values(take(account.source("a"), datetime.now(UTC)))
-    assert found["a", "QueueDepth"] == depth
-    assert found["a", "QueueVisibleDepth"] == visible
-    if visible == 0:
-        assert found["a", "QueueOldestMessageAge"] == 0
-
-
-def test_the_age_is_that_of_the_oldest_visible_message_at_the_tick(account: Account) -> None:
-    queue = account.queue("a")
-    put = queue.send_message("oldest").inserted_on
-    assert put is not None
-    queue.send_message("newer")
-    source = account.source("a", metrics=["QueueOldestMessageAge"])
-    for seconds in (300.0, 0.5, 0.0):
-        sample = take(source, put + timedelta(seconds=seconds))
-        assert account.values(sample) == {("a", "QueueOldestMessageAge"): seconds}
-    # The service's clock is ahead of ours.
-    assert account.values(take(source, put - timedelta(seconds=5))) == {
-        ("a", "QueueOldestMessageAge"): 0.0
-    }
-
-
-def test_points_carry_tick_address_and_dimensions(account: Account) -> None:
-    account.queue("a", 2)
-    source = account.source("a", metrics=["QueueDepth"], dimensions={"Env": "test"}, namespace="N")
-    dimensions = (("Env", "test"), ("QueueName", f"{account.prefix}-a"))
-    sample = take(source, NOW)
-    assert sample.points == [
-        Point.of_one(LANE, Series.of("N", "QueueDepth", dimensions), NOW, 2.0),
-    ]
-    assert sample.errors == 0
-
-
-def test_a_poison_queue_is_nothing_until_it_appears(account: Account) -> None:
-    account.queue("a", 1)
-    source = account.source("a", metrics=["PoisonQueueDepth"])
-    assert account.values(take(source, NOW)) == {("a", "PoisonQueueDepth"): 0}
-    poison = account.queue("a-poison", 3)
-    assert account.values(take(source, NOW)) == {("a", "PoisonQueueDepth"): 3}
-    poison.delete_queue()
-    assert account.values(take(source, NOW)) == {("a", "PoisonQueueDepth"): 0}
-
-
-@pytest.mark.parametrize("metric", METRICS)
-def test_metrics_are_chosen(metric: str, account: Account) -> None:
-    account.queue("a", 2)
-    account.queue("a-poison", 3)
-    found = account.values(take(account.source("a", metrics=[metric]), datetime.now(UTC)))
-    assert list(found) == [("a", metric)]
-    if metric != "QueueOldestMessageAge":
-        assert found["a", metric] == (3 if metric == "PoisonQueueDepth" else 2)
-
-
-def test_visible_depth_without_depth(account: Account) -> None:
-    """Beyond what a peek shows the depth is needed, but not published."""
-    account.queue("a", 40)
-    found = account.values(take(account.source("a", metrics=["QueueVisibleDepth"]), NOW))
-    assert found == {("a", "QueueVisibleDepth"): 40}
-
-
-# --- Which queues ---------------------------------------------------------------------------------
-
-CHOSEN: dict[str, tuple[list[str], list[str]]] = {
-    "a name": (["b"], ["b"]),
-    "names": (["c", "a"], ["a", "c"]),
-    "a pattern": (["img-[0-9]"], ["img-1", "img-2"]),
-    "names and patterns, each once": (["img-2", "img-*", "a"], ["a", "img-1", "img-2", "img-x"]),
-    "exclusions": (["*", "!img-*", "!*-poison"], ["a", "b", "c"]),
-    "a poison queue by name": (["a-poison"], ["a-poison"]),
-    "poison queues by pattern": (["a*"], ["a", "a-poison"]),
-    "nothing that is there": (["none-*"], []),
-}
-
-
-@pytest.mark.parametrize(("patterns", "expected"), CHOSEN.values(), ids=CHOSEN)
-def test_queues_are_chosen(patterns: list[str], expected: list[str], account: Account) -> None:
-    for name in ("a", "a-poison", "b", "c", "img-1", "img-2", "img-x"):
-        account.queue(name)
-    sample = take(account.source(*patterns, metrics=["QueueDepth"]), NOW)
-    assert sample.problems == []
-    assert [key[0] for key in account.values(sample)] == expected
-
-
-def test_a_poison_queue_has_no_poison_queue(account: Account) -> None:
-    account.queue("a", 1)
-    account.queue("a-poison", 2)
-    found = account.values(take(account.source("a*"), datetime.now(UTC)))
-    assert {key[0] for key in found if key[1] == "PoisonQueueDepth"} == {"a"}
-    assert found["a", "PoisonQueueDepth"] == found["a-poison", "QueueDepth"] == 2
-
-
-def test_a_queue_that_appears_is_found(account: Account) -> None:
-    source = account.source("new-*", metrics=["QueueDepth"])
-    sample = take(source, NOW)
-    assert (sample.points, sample.errors) == ([], 0)
-    account.queue("new-1", 1)
-    assert account.values(take(source, NOW)) == {("new-1", "QueueDepth"): 1}
-
-
-def test_a_named_queue_that_is_missing_stops_no_other(account: Account) -> None:
-    account.queue("a", 1)
-    account.queue("b", 2)
-    sample = take(account.source("a", "missing", "b"), datetime.now(UTC))
-    assert sample.problems == [
-        f"queue {account.prefix}-missing: The specified queue does not exist."
-    ]
-    found = account.values(sample)
-    assert {name: value for (name, metric), value in found.items() if metric == "QueueDepth"} == {
-        "a": 1,
-        "b": 2,
-    }
-    assert {name for name, _ in found} == {"a", "b"}
-
-
-# --- What it costs --------------------------------------------------------------------------------
-
-
-class Watched:
-    """Azurite behind a proxy that remembers what was asked, and may do something in between."""
-
-    def __init__(self, backend: Backend) -> None:
-        self._forward = forward_to(backend.azurite.queue_endpoint)
-        self.after: Callable[[Asked], None] = lambda _: None
-        self.server: Server
-
-    def answer(self, asked: Asked) -> Said:
-        answer = self._forward(asked)
-        self.after(asked)
-        return answer
-
-    def source(self, account: Account, *queues: str, **members: Any) -> Source:
-        context = make_context({"Orders": connection_string(self.server.url)})
-        return open_one(entry(*(f"{account.prefix}-{name}" for name in queues), **members), context)
-
-    def kinds(self) -> list[str]:
-        """What each request asked for, in order of names: list, properties, peek."""
-        found = []
-        for asked in self.server.asked:
-            if "comp" in asked.query:
-                found.append({"list": "list", "metadata": "properties"}[asked.query["comp"]])
-            else:
-                assert asked.query["peekonly"] == "true"
-                assert asked.query["numofmessages"] == "32"
-                found.append("peek")
-        return sorted(found)
-
-    def statuses(self) -> set[int]:
-        return {status for _, status in self.server.answered}
-
-
-@pytest.fixture
-def watched(backend: Backend) -> Iterator[Watched]:
-    watched = Watched(backend)
-    with serving(watched.answer) as watched.server:
-        yield watched
-
-
-def test_many_queues_are_listed_once_and_none_is_asked_for_in_vain(
-    account: Account, watched: Watched
-) -> None:
-    for number in range(20):
-        account.queue(f"a{number:02}", number % 3)
-    account.queue("a05-poison", 4)
-    source = watched.source(account, "a??")
-    for tick in range(1, 4):
-        sample = take(source, datetime.now(UTC))
-        assert (len(sample.points), sample.problems) == (80, [])
-        assert account.values(sample)["a05", "PoisonQueueDepth"] == 4
-        expected = ["list"] + ["peek"] * 20 + ["properties"] * 21
-        assert watched.kinds() == sorted(expected * tick)
-    assert watched.statuses() == {200}
-
-
-REQUESTS = {
-    # metrics, patterns, requests
-    "depth": (["QueueDepth"], ["a", "b"], "properties properties"),
-    "age": (["QueueOldestMessageAge"], ["a"], "peek"),
-    "visible depth": (["QueueVisibleDepth"], ["a"], "peek properties"),
-    "all of one": (list(METRICS), ["a"], "list peek properties"),
-    "all of one with a poison queue": (list(METRICS), ["b"], "list peek properties properties"),
-    "poison of one": (["PoisonQueueDepth"], ["a"], "list"),
-    "poison by pattern": (["PoisonQueueDepth"], ["[ab]"], "list properties"),
-    "nothing that is there": (list(METRICS), ["none-*"], "list"),
-}
-
-
-@pytest.mark.parametrize(("metrics", "queues", "requests"), REQUESTS.values(), ids=REQUESTS)
-def test_no_more_is_asked_than_is_needed(
-    metrics: list[str], queues: list[str], requests: str, account: Account, watched: Watched
-) -> None:
-    for name in ("a", "b", "b-poison"):
-        account.queue(name)
-    sample = take(watched.source(account, *queues, metrics=metrics), NOW)
-    assert sample.problems == []
-    assert watched.kinds() == requests.split()
-    assert watched.statuses() == {200}
-
-
-@pytest.mark.parametrize(("names", "lists"), [(10, 10), (11, 1)])
-def test_for_many_names_poison_queues_are_looked_for_in_one_list(
-    names: int, lists: int, account: Account, watched: Watched
-) -> None:
-    chosen = [f"a{number:02}" for number in range(names)]
-    for name in chosen:
-        account.queue(name)
-    account.queue("a00-poison", 1)
-    sample = take(watched.source(account, *chosen), datetime.now(UTC))
-    assert account.values(sample)["a00", "PoisonQueueDepth"] == 1
-    assert (len(sample.points), sample.problems) == (4 * names, [])
-    assert watched.kinds().count("list") == lists
-
-
-def test_queues_that_are_too_many_for_a_tick_take_turns(account: Account, watched: Watched) -> None:
-    names = [f"q{number}" for number in range(6)]
-    for name in names:
-        account.queue(name)
-    clock = Standing()
-
-    def gate(name: str, per_second: float) -> Gate:
-        return Gate(at_once=1, per_second=1.0, clock=clock, sleep=clock.sleep)
-
-    context = make_context({"Orders": connection_string(watched.server.url)}, gate=gate)
-    source = open_one(entry(f"{account.prefix}-*", metrics=["QueueDepth"]), context)
-    read: list[list[str]] = []
-    for _ in range(3):
-        sample = Sample()
-        fill(sample, source, NOW, Deadline(5.5, clock=clock))
-        clock.now += 60
-        read.append([key[0] for key in account.values(sample)])
-        assert sample.errors == 1
-    # One request is for the list; after a pause one more goes at once.
-    assert read == [
-        ["q0", "q1", "q2", "q3"],
-        ["q4", "q5", "q0", "q1", "q2"],
-        ["q3", "q4", "q5", "q0", "q1"],
-    ]
-
-
-def test_a_queue_that_is_deleted_after_the_listing_stops_no_other(
-    account: Account, watched: Watched
-) -> None:
-    clients = {name: account.queue(name, 1) for name in ("a", "b", "c")}
-
-    def delete(asked: Asked) -> None:
-        if asked.query.get("comp") == "list":
-            clients["b"].delete_queue()
-
-    watched.after = delete
-    sample = take(watched.source(account, "*"), datetime.now(UTC))
-    assert sample.problems == [f"queue {account.prefix}-b: The specified queue does not exist."]
-    assert {key[0] for key in account.values(sample)} == {"a", "c"}
-
-
-def test_a_poison_queue_that_is_deleted_after_the_listing_is_nothing(
-    account: Account, watched: Watched
-) -> None:
-    account.queue("a", 1)
-    poison = account.queue("a-poison", 1)
-
-    def delete(asked: Asked) -> None:
-        if asked.query.get("comp") == "list":
-            poison.delete_queue()
-
-    watched.after = delete
-    sample = take(watched.source(account, "a"), datetime.now(UTC))
-    assert sample.problems == []
-    assert account.values(sample)["a", "PoisonQueueDepth"] == 0
-    assert account.values(sample)["a", "QueueDepth"] == 1
-
-
-def test_messages_that_come_between_two_requests(account: Account, watched: Watched) -> None:
-    """The depth was 0 when it was asked for, and a peek then sees more than it can show."""
-    queue = account.queue("a")
-
-    def fill(asked: Asked) -> None:
-        if asked.query.get("comp") == "metadata":
-            with ThreadPoolExecutor(8) as threads:
-                list(threads.map(queue.send_message, map(str, range(35))))
-
-    watched.after = fill
-    found = account.values(take(watched.source(account, "a"), datetime.now(UTC)))
-    assert found["a", "QueueDepth"] == 0
-    assert found["a", "QueueVisibleDepth"] == 32
-
-
-def test_requests_go_through_the_gate_of_the_account(account: Account, backend: Backend) -> None:
-    account.queue("a")
-    account.queue("b")
-    pauses: list[float] = []
-    opened: list[tuple[str, float]] = []
-
-    def gate(name: str, per_second: float) -> Gate:
-        opened.append((name, per_second))
-        return Gate(at_once=2, per_second=1000.0, clock=lambda: 0.0, sleep=pauses.append)
-
-    context = make_context({"Orders": backend.azurite.connection_string}, gate=gate)
-    sample = take(open_one(entry(f"{account.prefix}-*"), context), NOW)
-    assert len(sample.points) == 8
-    assert len(pauses) == 1 + 2 * 2
-    assert opened == [(backend.azurite.queue_endpoint.removeprefix("http://"), 1000.0)]
-
-
-def test_a_signature_is_in_no_name_of_a_thread() -> None:
-    opened: list[str] = []
-
-    def gate(name: str, per_second: float) -> Gate:
-        opened.append(name)
-        return open_gate()
-
-    text = "QueueEndpoint=https://orders.queue.core.windows.net;SharedAccessSignature=sig=c2VjcmV0"
-    open_one(entry("orders"), make_context({"Orders": text}, gate=gate))
-    assert opened == ["orders.queue.core.windows.net"]
-
-
-# --- Traffic --------------------------------------------------------------------------------------
-
-
-class Traffic:
-    """Two messages in, one out, again and again; counts before and after each step."""
-
-    def __init__(self, queue: QueueClient) -> None:
-        self._queue = queue
-        # Begun and done: what is between may or may not be seen.
-        self.put = [0, 0]
-        self.taken = [0, 0]
-        self.deleted = [0, 0]
-
-    def run(self, rounds: int) -> None:
-        for number in range(rounds):
-            for _ in range(2):
-                self.put[0] += 1
-                self._queue.send_message(str(number))
-                self.put[1] += 1
-            self.taken[0] += 1
-            (message,) = self._queue.receive_messages(max_messages=1, visibility_timeout=600)
-            self.taken[1] += 1
-            self.deleted[0] += 1
-            self._queue.delete_message(message)
-            self.deleted[1] += 1
-
-
-def test_values_are_right_while_messages_come_and_go(account: Account) -> None:
-    began = datetime.now(UTC).replace(microsecond=0)
-    traffic = Traffic(account.queue("a"))
-    source = account.source("a*")
-    thread = threading.Thread(target=traffic.run, args=(60,))
-    thread.start()
-    samples = 0
-    while thread.is_alive() or samples == 0:
-        put, taken, deleted = traffic.put[1], traffic.taken[1], traffic.deleted[1]
-        now = datetime.now(UTC)
-        sample = take(source, now)
-        samples += 1
-        assert sample.problems == []
-        found = account.values(sample)
-        least, most = put - traffic.deleted[0], traffic.put[0] - deleted
-        assert least <= found["a", "QueueDepth"] <= most
-        visible = found["a", "QueueVisibleDepth"]
-        assert min(put - traffic.taken[0], 32) <= visible
-        assert visible <= (traffic.put[0] - taken if visible < 32 else most)
-        assert 0 <= found["a", "QueueOldestMessageAge"] <= (now - began).total_seconds()
-    thread.join()
-    found = account.values(take(source, datetime.now(UTC)))
-    assert found["a", "QueueDepth"] == found["a", "QueueVisibleDepth"] == 60
-
-
-# --- Accounts that cannot be sampled --------------------------------------------------------------
-
-
-def storage_error(status: int, code: str, message: str) -> Said:
-    """A refusal as the queue service sends it."""
+def storage_error(status: int, code: str, message: str) -> Response:
     body = (
         f'\ufeff<?xml version="1.0" encoding="utf-8"?>\n<Error><Code>{code}</Code>'
         f"<Message>{message}\nRequestId:5b2f8c1d\nTime:2026-11-23T07:25:30Z</Message></Error>"
     )
-    headers = {"Content-Type": "application/xml", "x-ms-error-code": code}
-    return Said(status, body.encode(), headers)
+    return Response(status, body.encode(), XML | {"x-ms-error-code": code})
 
 
-NOT_ALLOWED = "This request is not authorized to perform this operation using this permission."
+def list_page(*names: str, marker: str = "") -> Response:
+    queues = "".join(f"<Queue><Name>{name}</Name></Queue>" for name in names)
+    body = (
+        f"<EnumerationResults><Queues>{queues}</Queues>"
+        f"<NextMarker>{marker}</NextMarker></EnumerationResults>"
+    )
+    return Response(200, body.encode(), XML)
+
+
 FORBIDDEN = storage_error(403, "AuthorizationPermissionMismatch", NOT_ALLOWED)
 
 
-def test_an_account_that_may_not_be_listed_is_one_problem() -> None:
-    with serving(lambda _: FORBIDDEN) as server:
-        context = make_context({"Orders": connection_string(server.url)})
-        sample = take(open_one(entry("*"), context), NOW)
-        assert sample.points == []
-        assert sample.problems == [f"queues cannot be listed: {NOT_ALLOWED}"]
-        assert len(server.asked) == 1
+class StubAccount:
+    """The queue service of an account: for each queue, when its visible messages were enqueued.
+
+    `hidden` messages count for the depth only. `after` is called after each request.
+    """
+
+    def __init__(self) -> None:
+        self.queues: dict[str, list[datetime]] = {}
+        self.hidden: dict[str, int] = {}
+        self.forbidden: set[str] = set()
+        self.after: Callable[[str], None] = lambda _: None
+        self.server: StubServer
+
+    @property
+    def context(self) -> Context:
+        return make_context({"Orders": connection_string(self.server)})
+
+    def handle(self, request: Request) -> Response:
+        kind = kind_of(request)
+        queue = request.path.split("/")[2] if request.path.count("/") > 1 else ""
+        response = FORBIDDEN if kind in self.forbidden else self._respond(kind, queue, request)
+        self.after(kind)
+        return response
+
+    def _respond(self, kind: str, queue: str, request: Request) -> Response:
+        if kind == "list":
+            prefix = request.query.get("prefix", "")
+            return list_page(*(name for name in sorted(self.queues) if name.startswith(prefix)))
+        if queue not in self.queues:
+            return storage_error(404, "QueueNotFound", NOT_FOUND)
+        visible = self.queues[queue]
+        if kind == "properties":
+            count = str(len(visible) + self.hidden.get(queue, 0))
+            return Response(200, b"", {"x-ms-approximate-messages-count": count})
+        times = [format_datetime(time, usegmt=True) for time in visible[:32]]
+        messages = "".join(
+            f"<QueueMessage><MessageId>1</MessageId><InsertionTime>{time}</InsertionTime>"
+            f"<ExpirationTime>{time}</ExpirationTime><DequeueCount>0</DequeueCount>"
+            "<MessageText>x</MessageText></QueueMessage>"
+            for time in times
+        )
+        body = f"<QueueMessagesList>{messages}</QueueMessagesList>"
+        return Response(200, body.encode(), XML)
+
+    def requested(self) -> list[str]:
+        """Return the kinds of the requests, sorted: queues are sampled concurrently."""
+        return sorted(map(kind_of, self.server.requests))
 
 
-def test_queues_that_may_not_be_read_are_named() -> None:
-    with serving(lambda _: FORBIDDEN) as server:
-        context = make_context({"Orders": connection_string(server.url)})
-        sample = take(open_one(entry("one", "two"), context), NOW)
-        assert len(server.asked) == 2
-    assert sample.points == []
-    assert sample.problems == [f"queue {name}: {NOT_ALLOWED}" for name in ("one", "two")]
+def kind_of(request: Request) -> str:
+    if "comp" in request.query:
+        return {"list": "list", "metadata": "properties"}[request.query["comp"]]
+    assert (request.query["peekonly"], request.query["numofmessages"]) == ("true", "32")
+    return "peek"
 
 
-def test_depths_are_had_where_the_list_may_not_be_read(account: Account, backend: Backend) -> None:
-    """A signature for messages alone does not allow to look for the poison queue."""
-    account.queue("a", 2)
-    forward = forward_to(backend.azurite.queue_endpoint)
-
-    def answer(asked: Asked) -> Said:
-        return FORBIDDEN if asked.query.get("comp") == "list" else forward(asked)
-
-    with serving(answer) as server:
-        context = make_context({"Orders": connection_string(server.url)})
-        sample = take(open_one(entry(f"{account.prefix}-a"), context), NOW)
-    assert {key[1] for key in account.values(sample)} == set(METRICS[:3])
-    (problem,) = sample.problems
-    assert problem == (f"queue {account.prefix}-a: queues cannot be listed: {NOT_ALLOWED}")
+def connection_string(server: StubServer) -> str:
+    return f"AccountName=orders;AccountKey=c2VjcmV0;QueueEndpoint={server.url}/orders"
 
 
-def test_the_depth_is_had_where_messages_may_not_be_peeked(
-    account: Account, backend: Backend
+@pytest.fixture
+def account() -> Iterator[StubAccount]:
+    account = StubAccount()
+    with serve(account.handle) as account.server:
+        yield account
+
+
+def entry(*queues: str, **members: Any) -> dict[str, Any]:
+    common = {"kind": "storage_queue", "resourceId": RESOURCE, "region": REGION}
+    return {**common, "connection": "Orders", "queues": list(queues), **members}
+
+
+def source_of(account: StubAccount, *queues: str, **members: Any) -> Source:
+    return open_source(entry(*queues, **members), account.context)
+
+
+def messages(count: int, *, age: float = 0.0) -> list[datetime]:
+    """Return the times of messages that were enqueued some seconds before NOW."""
+    return [NOW - timedelta(seconds=age)] * count
+
+
+# --- Values ---------------------------------------------------------------------------------------
+
+DEPTHS = {
+    # Visible and hidden messages, visible depth.
+    "empty": (0, 0, 0),
+    "one": (1, 0, 1),
+    "31": (31, 0, 31),
+    "32": (32, 0, 32),
+    "33": (33, 0, 33),
+    "some are hidden": (3, 2, 3),
+    "all are hidden": (0, 3, 0),
+    "31 of 40 are visible": (31, 9, 31),
+    # A peek returns at most 32 messages: the depth is the best that is known.
+    "32 of 40 are visible": (32, 8, 40),
+}
+
+
+@pytest.mark.parametrize(("visible", "hidden", "depth"), DEPTHS.values(), ids=DEPTHS)
+def test_depth_and_visible_depth(
+    visible: int, hidden: int, depth: int, account: StubAccount
 ) -> None:
-    account.queue("a", 2)
-    forward = forward_to(backend.azurite.queue_endpoint)
+    account.queues["orders"] = messages(visible, age=5.0)
+    account.hidden["orders"] = hidden
+    sample = take(source_of(account, "orders"))
+    assert sample.errors == []
+    assert values(sample, "QueueName") == {
+        ("orders", "QueueDepth"): visible + hidden,
+        ("orders", "QueueVisibleDepth"): depth,
+        ("orders", "QueueOldestMessageAge"): 5.0 if visible else 0.0,
+        ("orders", "PoisonQueueDepth"): 0,
+    }
 
-    def answer(asked: Asked) -> Said:
-        return FORBIDDEN if "peekonly" in asked.query else forward(asked)
 
-    with serving(answer) as server:
-        context = make_context({"Orders": connection_string(server.url)})
-        sample = take(open_one(entry(f"{account.prefix}-a"), context), NOW)
-    assert account.values(sample) == {("a", "QueueDepth"): 2, ("a", "PoisonQueueDepth"): 0}
-    assert sample.problems == [f"queue {account.prefix}-a: {NOT_ALLOWED}"]
-
-
-def test_what_is_given_by_name_is_had_where_the_list_may_not_be_read(
-    account: Account, backend: Backend
+@pytest.mark.parametrize(("ages", "expected"), [([1.0, 9.0, 3.0], 9.0), ([-5.0], 0.0)])
+def test_the_age_is_that_of_the_oldest_message(
+    ages: list[float], expected: float, account: StubAccount
 ) -> None:
-    account.queue("a", 2)
-    forward = forward_to(backend.azurite.queue_endpoint)
-
-    def answer(asked: Asked) -> Said:
-        return FORBIDDEN if asked.query.get("comp") == "list" else forward(asked)
-
-    with serving(answer) as server:
-        context = make_context({"Orders": connection_string(server.url)})
-        sample = take(open_one(entry(f"{account.prefix}-a", "x*"), context), NOW)
-        assert len(server.asked) == 3
-    # Whether there is a poison queue is not known: 0 would be a lie.
-    assert {key[1] for key in account.values(sample)} == set(METRICS[:3])
-    assert sample.problems == [f"queues cannot be listed: {NOT_ALLOWED}"]
+    account.queues["orders"] = [NOW - timedelta(seconds=age) for age in ages]
+    sample = take(source_of(account, "orders", metrics=["QueueOldestMessageAge"]))
+    assert values(sample) == {("QueueOldestMessageAge",): expected}
 
 
-def test_an_identity_without_a_token_is_one_problem() -> None:
-    class NoIdentity:
-        def get_token(self, *scopes: str, **_: Any) -> AccessToken:
-            assert scopes == ("https://storage.azure.com/.default",)
-            raise CredentialUnavailableError("no managed identity endpoint found")
+def test_messages_may_arrive_between_two_requests(account: StubAccount) -> None:
+    account.queues["orders"] = []
 
-    context = msgspec.structs.replace(make_context(), credential=NoIdentity)
-    given = {**entry("orders", "b*"), "account": "https://orders.queue.core.windows.net"}
-    del given["connection"]
-    sample = take(open_one(given, context), NOW)
-    assert (sample.points, sample.problems) == ([], ["no managed identity endpoint found"])
+    def enqueue(kind: str) -> None:
+        if kind == "properties":
+            account.queues["orders"] = messages(35)
 
-
-XML = {"Content-Type": "application/xml"}
-COUNT = XML | {"x-ms-approximate-messages-count": "1"}
+    account.after = enqueue
+    found = values(take(source_of(account, "orders")))
+    assert (found["QueueDepth",], found["QueueVisibleDepth",]) == (0, 32)
 
 
-def listed(*names: str, more: str = "") -> bytes:
-    """A page of a list of queues, and where the next one begins."""
-    queues = "".join(f"<Queue><Name>{name}</Name></Queue>" for name in names)
-    return (
-        f"<EnumerationResults><Queues>{queues}</Queues><NextMarker>{more}</NextMarker>"
-        "</EnumerationResults>"
-    ).encode()
+def test_measurements_have_the_dimensions_of_the_source(account: StubAccount) -> None:
+    account.queues["orders"] = messages(2)
+    source = source_of(
+        account, "orders", metrics=["QueueDepth"], dimensions={"Env": "test"}, namespace="N"
+    )
+    rollup = take(source).rollup
+    series = Series.of("N", "QueueDepth", (("Env", "test"), ("QueueName", "orders")))
+    assert (rollup.target, list(rollup.minutes.values())) == (TARGET, [{series: [2.0]}])
 
 
-def test_a_list_without_end_is_left() -> None:
-    page = listed("orders", more="again")
-    with serving(lambda _: Said(200, page, XML)) as server:
-        context = make_context({"Orders": connection_string(server.url)})
-        sample = take(open_one(entry("*"), context), NOW, 0.5)
-        assert len(server.asked) > 1
-    assert sample.problems == ["queues cannot be listed: not read in time"]
+def test_a_poison_queue_counts_once_it_exists(account: StubAccount) -> None:
+    account.queues = {"orders": []}
+    source = source_of(account, "orders", metrics=["PoisonQueueDepth"])
+    assert values(take(source)) == {("PoisonQueueDepth",): 0}
+    account.queues["orders-poison"] = messages(3)
+    assert values(take(source)) == {("PoisonQueueDepth",): 3}
 
 
-def test_a_queue_that_hangs_stops_no_other() -> None:
-    """What was read until the deadline is kept; what was not is counted."""
-    page = listed("aaa", "bbb", "ccc")
-
-    # Not Azurite, which may itself be slow for as long as the others have.
-    def answer(asked: Asked) -> Said | None:
-        if asked.path.endswith("/bbb"):
-            asked.ended.wait(60)
-            return None
-        return Said(200, page if asked.query.get("comp") == "list" else b"", COUNT)
-
-    with serving(answer) as server:
-        context = make_context({"Orders": connection_string(server.url)})
-        source = open_one(entry("*", metrics=["QueueDepth"]), context)
-        for _ in range(2):
-            sample = take(source, NOW, 4.0)
-            assert values(sample, "QueueName") == {
-                ("aaa", "QueueDepth"): 1,
-                ("ccc", "QueueDepth"): 1,
-            }
-            assert sample.problems == ["1 of 3 queues not read in time: no answer yet"]
+def test_a_poison_queue_has_no_poison_queue(account: StubAccount) -> None:
+    account.queues = {"a": [], "a-poison": messages(2)}
+    found = values(take(source_of(account, "a*")), "QueueName")
+    assert {key[0] for key in found if key[1] == "PoisonQueueDepth"} == {"a"}
+    assert found["a", "PoisonQueueDepth"] == found["a-poison", "QueueDepth"] == 2
 
 
-LIST = "queues cannot be listed: "
+# --- Which queues, and requests -------------------------------------------------------------------
+
+CHOSEN: dict[str, tuple[list[str], list[str]]] = {
+    "names": (["ccc", "aaa"], ["aaa", "ccc"]),
+    "a pattern": (["img-[0-9]"], ["img-1", "img-2"]),
+    "names and patterns": (["img-2", "img-*", "aaa"], ["aaa", "img-1", "img-2", "img-x"]),
+    "exclusions": (["*", "!img-*", "!*-poison"], ["aaa", "ccc"]),
+    "poison queues": (["a*"], ["aaa", "aaa-poison"]),
+    "none": (["none-*"], []),
+}
 
 
-def peeked(put: str, count: str = "0") -> bytes:
-    return (
-        f"<QueueMessagesList><QueueMessage><MessageId>1</MessageId><InsertionTime>{put}"
-        f"</InsertionTime><ExpirationTime>{put}</ExpirationTime><DequeueCount>{count}"
-        "</DequeueCount><MessageText>x</MessageText></QueueMessage></QueueMessagesList>"
-    ).encode()
+@pytest.mark.parametrize(("patterns", "expected"), CHOSEN.values(), ids=CHOSEN)
+def test_queues_are_chosen(patterns: list[str], expected: list[str], account: StubAccount) -> None:
+    account.queues = {name: [] for name in ("aaa", "aaa-poison", "ccc", "img-1", "img-2", "img-x")}
+    sample = take(source_of(account, *patterns, metrics=["QueueDepth"]))
+    assert sample.errors == []
+    assert [key[0] for key in values(sample, "QueueName")] == expected
 
 
-ODD: dict[str, tuple[Said, str, str]] = {
-    # answer to everything, problem of a queue, problem of a pattern
-    "text": (
-        Said(200, b"It works!", COUNT | {"Content-Type": "text/plain"}),
-        "no answer of a queue service: ",
-        f"{LIST}no answer of a queue service: ",
+REQUESTS = {
+    # Metrics, patterns, requests.
+    "depth": (["QueueDepth"], ["aaa", "bbb"], "properties properties"),
+    "age": (["QueueOldestMessageAge"], ["aaa"], "peek"),
+    "visible depth": (["QueueVisibleDepth"], ["aaa"], "peek properties"),
+    "all": (list(METRICS), ["aaa"], "list peek properties"),
+    "all and a poison queue": (list(METRICS), ["bbb"], "list peek properties properties"),
+    "poison queue": (["PoisonQueueDepth"], ["aaa"], "list"),
+    "poison queues by pattern": (["PoisonQueueDepth"], ["[ab]??"], "list properties"),
+    "none": (list(METRICS), ["none-*"], "list"),
+}
+
+
+@pytest.mark.parametrize(("metrics", "queues", "requests"), REQUESTS.values(), ids=REQUESTS)
+def test_requests_are_as_few_as_possible(
+    metrics: list[str], queues: list[str], requests: str, account: StubAccount
+) -> None:
+    account.queues = {name: messages(1) for name in ("aaa", "bbb", "bbb-poison")}
+    sample = take(source_of(account, *queues, metrics=metrics))
+    assert sample.errors == []
+    assert {key[1] for key in values(sample, "QueueName")} <= set(metrics)
+    assert account.requested() == requests.split()
+
+
+@pytest.mark.parametrize(("count", "lists"), [(10, 10), (11, 1)])
+def test_many_poison_queues_are_looked_up_in_one_list(
+    count: int, lists: int, account: StubAccount
+) -> None:
+    names = [f"queue{number}" for number in range(count)]
+    account.queues = {name: [] for name in (*names, "queue0-poison")}
+    sample = take(source_of(account, *names))
+    assert (sample.points, sample.errors) == (4 * count, [])
+    assert account.requested().count("list") == lists
+
+
+def test_queues_that_are_too_many_for_a_tick_take_turns(account: StubAccount) -> None:
+    account.queues = {f"queue{number}": [] for number in range(6)}
+    clock = ManualClock()
+    context = make_context(
+        {"Orders": connection_string(account.server)}, rate_limiter=slow_limiter(clock)
+    )
+    source = open_source(entry("*", metrics=["QueueDepth"]), context)
+    read: list[str] = []
+    for _ in range(3):
+        sample = take(source, NOW, Deadline(5.5, clock))
+        clock.sleep(60)
+        read.append("".join(key[0][-1] for key in values(sample, "QueueName")))
+        assert sample.error_count == 1
+    # One request is for the list; after idle time, one more starts at once.
+    assert read == ["0123", "45012", "34501"]
+
+
+def test_an_account_has_its_rate_limiter_without_its_signature() -> None:
+    limiters = RecordingLimiters()
+    text = "QueueEndpoint=https://orders.queue.core.windows.net;SharedAccessSignature=sig=c2VjcmV0"
+    open_source(entry("orders"), make_context({"Orders": text}, rate_limiter=limiters))
+    assert limiters.made == [("orders.queue.core.windows.net", 1000.0)]
+
+
+# --- Errors ---------------------------------------------------------------------------------------
+
+
+def test_a_queue_that_does_not_exist_stops_no_other(account: StubAccount) -> None:
+    account.queues = {"aaa": [], "bbb": []}
+    sample = take(source_of(account, "aaa", "missing", "bbb"))
+    assert sample.errors == [f"queue missing: {NOT_FOUND}"]
+    assert {key[0] for key in values(sample, "QueueName")} == {"aaa", "bbb"}
+
+
+@pytest.mark.parametrize(
+    ("deleted", "errors"),
+    [("bbb", [f"queue bbb: {NOT_FOUND}"]), ("aaa-poison", [])],
+    ids=["queue", "poison queue"],
+)
+def test_a_queue_may_be_deleted_after_it_is_listed(
+    deleted: str, errors: list[str], account: StubAccount
+) -> None:
+    account.queues = {name: messages(1) for name in ("aaa", "bbb", "aaa-poison")}
+
+    def delete(kind: str) -> None:
+        if kind == "list":
+            del account.queues[deleted]
+
+    account.after = delete
+    sample = take(source_of(account, "*", "!*-poison"))
+    assert sample.errors == errors
+    assert values(sample, "QueueName")["aaa", "PoisonQueueDepth"] == (1 if errors else 0)
+
+
+NO_LIST = f"queues cannot be listed: {NOT_ALLOWED}"
+REFUSALS: dict[str, tuple[set[str], list[str], set[str], list[str]]] = {
+    # Refused requests, patterns, metrics, errors.
+    "everything": (
+        {"list", "properties", "peek"},
+        ["aaa", "bbb"],
+        set(),
+        [f"queue aaa: {NOT_ALLOWED}", f"queue bbb: {NOT_ALLOWED}"],
     ),
-    "a page": (
-        Said(200, b"<html></html>", XML),
-        "no count in the answer",
-        f"{LIST}no answer of a queue service: ",
-    ),
-    "nothing": (
-        Said(200, b"", COUNT),
-        "no answer of a queue service: ",
-        f"{LIST}no answer of a queue service: ",
-    ),
-    "cut off": (Said(200, b"<html><body>", COUNT), "", LIST),
-    "no characters": (Said(200, b"\xff", COUNT), "no answer of", f"{LIST}no answer of"),
-    "a count of letters": (
-        Said(200, b"<x/>", COUNT | {"x-ms-approximate-messages-count": "many"}),
-        "no answer of a queue service: invalid literal for int()",
-        LIST,
-    ),
-    "a time of letters": (Said(200, peeked("yesterday"), COUNT), "no answer of", LIST),
-    "a redirect": (
-        Said(302, b"", {"Location": "/else"}),
-        "Reached maximum redirect attempts.",
-        f"{LIST}Reached maximum redirect attempts.",
+    "everything, by pattern": ({"list", "properties", "peek"}, ["*"], set(), [NO_LIST]),
+    # Whether there is a poison queue is unknown: 0 would be wrong.
+    "list": ({"list"}, ["aaa"], set(METRICS[:3]), [f"queue aaa: {NO_LIST}"]),
+    "list, with a pattern": ({"list"}, ["aaa", "x*"], set(METRICS[:3]), [NO_LIST]),
+    "peek": (
+        {"peek"},
+        ["aaa"],
+        {"QueueDepth", "PoisonQueueDepth"},
+        [f"queue aaa: {NOT_ALLOWED}"],
     ),
 }
 
 
-@pytest.mark.parametrize(("answer", "of_name", "of_pattern"), ODD.values(), ids=ODD)
-def test_what_is_no_queue_service_is_a_problem(answer: Said, of_name: str, of_pattern: str) -> None:
-    with serving(lambda _: answer) as server:
-        context = make_context({"Orders": connection_string(server.url)})
-        named = take(open_one(entry("orders"), context), NOW).problems[0]
-        (listed,) = take(open_one(entry("*"), context), NOW).problems
-    assert named.startswith(f"queue orders: {of_name}")
-    assert listed.startswith(of_pattern)
-    assert "\n" not in named + listed
+@pytest.mark.parametrize(
+    ("forbidden", "queues", "metrics", "errors"), REFUSALS.values(), ids=REFUSALS
+)
+def test_what_is_allowed_is_sampled(
+    forbidden: set[str],
+    queues: list[str],
+    metrics: set[str],
+    errors: list[str],
+    account: StubAccount,
+) -> None:
+    account.queues = {"aaa": messages(2), "bbb": []}
+    account.forbidden = forbidden
+    sample = take(source_of(account, *queues))
+    assert {key[0] for key in values(sample)} == metrics
+    assert sample.errors == errors
 
 
-def test_an_account_that_is_not_there() -> None:
-    with serving(lambda _: None) as server:
-        url = server.url
-    source = open_one(entry("*"), make_context({"Orders": connection_string(url)}))
-    (problem,) = take(source, NOW).problems
-    assert re.match(r"queues cannot be listed: .*refused", problem)
+@pytest.mark.parametrize(
+    "failure", [CredentialUnavailableError("no identity"), KeyError("access_token")]
+)
+def test_an_identity_without_a_token_is_one_error(failure: Exception) -> None:
+    class NoToken:
+        def get_token(self, *scopes: str, **_: Any) -> Any:
+            assert scopes == ("https://storage.azure.com/.default",)
+            raise failure
+
+    given = entry("orders", "b*") | {"account": "https://orders.queue.core.windows.net"}
+    del given["connection"]
+    sample = take(open_source(given, make_context(credential=NoToken)))
+    (error,) = sample.errors
+    assert error.startswith("NoToken: ")
+
+
+def test_a_list_without_an_end_stops_at_the_deadline() -> None:
+    clock = ManualClock()
+
+    def page(_: Request) -> Response:
+        clock.sleep(1.0)
+        return list_page("orders", marker="again")
+
+    with serve(page) as server:
+        context = make_context({"Orders": connection_string(server)})
+        sample = take(open_source(entry("*"), context), NOW, Deadline(5.0, clock))
+        assert len(server.requests) == 5
+    assert sample.errors == [
+        "queues cannot be listed: the list was not complete before the deadline"
+    ]
+
+
+COUNT = XML | {"x-ms-approximate-messages-count": "1"}
+NOT_A_QUEUE_SERVICE: dict[str, tuple[Response, str]] = {
+    "text": (Response(200, b"It works!", COUNT | {"Content-Type": "text/plain"}), ""),
+    "page": (Response(200, b"<html></html>", XML), "the response has no valid message count: None"),
+    "empty": (Response(200, b"", COUNT), ""),
+    "cut off": (Response(200, b"<html><body>", COUNT), "XML is invalid"),
+    "not UTF-8": (Response(200, b"\xff", COUNT), ""),
+    "count of letters": (
+        Response(200, b"<x/>", COUNT | {"x-ms-approximate-messages-count": "many"}),
+        "",
+    ),
+    "negative count": (
+        Response(200, b"", COUNT | {"x-ms-approximate-messages-count": "-1"}),
+        "the response has no valid message count: -1",
+    ),
+    "redirect": (Response(302, b"", {"Location": "/x"}), "Reached maximum redirect attempts."),
+}
+
+
+@pytest.mark.parametrize(("answer", "text"), NOT_A_QUEUE_SERVICE.values(), ids=NOT_A_QUEUE_SERVICE)
+def test_a_server_that_is_not_a_queue_service_is_an_error(answer: Response, text: str) -> None:
+    with serve(lambda _: answer) as server:
+        context = make_context({"Orders": connection_string(server)})
+        (error,) = take(open_source(entry("orders", metrics=METRICS[:2]), context)).errors
+        (list_error,) = take(open_source(entry("*"), context)).errors
+    assert error.startswith(f"queue orders: {text or 'not a queue service response: '}")
+    assert list_error.startswith("queues cannot be listed: ")
+    assert "\n" not in error + list_error

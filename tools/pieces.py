@@ -6,28 +6,30 @@ leaves open is for the app's settings to say, not for those of whoever replays i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import msgspec
-from msgspec import UNSET, Raw
+from msgspec import Raw
 
-from shared.messages.body import documents, json_text
-from shared.messages.packing import size_in_queue
-from shared.messages.parser import CONTAINERS
-from shared.messages.refusal import RefusedError, decoded, refuse_repeated
-from shared.messages.schema import DataParts, DocumentParts, PointIn, PointsParts
-from shared.model import utc_text
+from shared.errors import ValidationError
+from shared.messages.body import MAX_BODY_BYTES, decode_body, split_documents
+from shared.messages.decoding import decode
+from shared.messages.schema import Data, Document, PointIn, Points
+from shared.messages.validation import parse_time
+from shared.messages.writer import queued_size
+from shared.model import Rollup, Series, Target, ValueSet
+from shared.text import utc_text
 
-__all__ = ["Bundle", "Piece", "take_apart"]
+__all__ = ["Bundle", "Piece", "single_point", "take_apart"]
 
-Envelope = PointsParts | DocumentParts
+Envelope = Points[Raw] | Document[Raw]
 
 _ENCODER = msgspec.json.Encoder()
 _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
-_POINTS = msgspec.json.Decoder(PointsParts)
-_DOCUMENT = msgspec.json.Decoder(DocumentParts)
+_POINTS = msgspec.json.Decoder(Points[Raw])
+_DOCUMENT = msgspec.json.Decoder(Document[Raw])
 _POINT = msgspec.json.Decoder(PointIn)
 
 
@@ -45,35 +47,47 @@ class Piece:
     def at(self, time: datetime) -> Piece:
         """The piece with another time, or a first one."""
         text = utc_text(time)
-        if isinstance(self.envelope, DocumentParts):
+        if isinstance(self.envelope, Document):
             return replace(self, envelope=msgspec.structs.replace(self.envelope, time=text))
         point = msgspec.structs.replace(_POINT.decode(self.raw), time=text)
         return replace(self, raw=_ENCODER.encode(point))
 
     @property
-    def timed(self) -> bool:
-        """Whether it says its time itself; only of a piece that is valid."""
-        if isinstance(self.envelope, DocumentParts):
-            return self.envelope.time is not UNSET
-        return b'"time"' in self.raw and _POINT.decode(self.raw).time is not UNSET
+    def time(self) -> datetime | None:
+        """The time (UTC) that it says itself, if it does; only of a piece that is valid."""
+        if isinstance(self.envelope, Document):
+            text = self.envelope.time
+        elif b'"time"' in self.raw:
+            text = _POINT.decode(self.raw).time
+        else:
+            text = None
+        return None if text is None else parse_time(text)
 
 
-def take_apart(content: bytes) -> Iterator[Piece]:
-    """Yield the pieces of a message, unread. Raises RefusedError where there is no telling."""
-    for where, document in documents(json_text(content)):
+def take_apart(content: bytes, max_bytes: int = MAX_BODY_BYTES) -> Iterator[Piece]:
+    """Yield the pieces of a message, undecoded. Raises ValidationError for an invalid document."""
+    for where, document in split_documents(decode_body(content, max_bytes)):
+        raws: list[Raw]
+        envelope: Envelope
         try:
-            refuse_repeated(document, *CONTAINERS)
-            if "data" in decoded(_MEMBERS, document):
-                whole = decoded(_DOCUMENT, document)
-                raws = whole.data.base_data.series
-                envelope = _filled(whole, [])
+            if b'"data"' in document and "data" in decode(_MEMBERS, document):
+                whole = decode(_DOCUMENT, document)
+                raws, envelope = whole.data.base_data.series, _filled(whole, [])
             else:
-                points = decoded(_POINTS, document)
+                points = decode(_POINTS, document)
                 raws, envelope = points.points, _filled(points, [])
-        except RefusedError as refused:
-            raise refused.within(where) from refused
+        except ValidationError as exc:
+            raise exc.within(where) from exc
         for raw in raws:
             yield Piece(envelope, bytes(raw))
+
+
+def single_point(rollups: Sequence[Rollup]) -> tuple[Target, Series, float | ValueSet]:
+    """Return target, series and value of the roll-ups of a message with one valid point."""
+    (rollup,) = rollups
+    (group,) = rollup.minutes.values()
+    ((series, (value,)),) = group.items()
+    return rollup.target, series, value
 
 
 @dataclass(slots=True)
@@ -90,10 +104,10 @@ class Bundle:
         total = 0
         for piece in pieces:
             key = _ENCODER.encode(piece.envelope)
-            total += size_in_queue(piece.raw) + 1
+            total += queued_size(piece.raw) + 1
             if key not in self.groups and key not in new:
                 new.add(key)
-                total += size_in_queue(key) + 1
+                total += queued_size(key) + 1
         return total
 
     def add(self, piece: Piece) -> None:
@@ -111,7 +125,7 @@ class Bundle:
 
 def _filled(envelope: Envelope, raws: list[Raw]) -> Envelope:
     """The envelope with other points or series in it."""
-    if isinstance(envelope, PointsParts):
+    if isinstance(envelope, Points):
         return msgspec.structs.replace(envelope, points=raws)
     base = msgspec.structs.replace(envelope.data.base_data, series=raws)
-    return msgspec.structs.replace(envelope, data=DataParts(base))
+    return msgspec.structs.replace(envelope, data=Data(base))

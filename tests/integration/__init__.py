@@ -1,0 +1,1 @@
+"""Integration tests: what producers enqueue, and what store and queues hold afterwards."""
