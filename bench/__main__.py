@@ -1,7 +1,7 @@
 """Run the benches and print a line for each goal: `python -m bench`.
 
-Each runs in a process of its own. The rows and what they were taken on are written as JSON, with
-a plot beside it, and the table of docs/performance.md.
+Each runs in a process of its own. The rows and the machine are written as JSON, beside the table of
+docs/performance.md.
 """
 
 from __future__ import annotations
@@ -105,10 +105,6 @@ def main(arguments: list[str] | None = None) -> int:
     given.out.parent.mkdir(parents=True, exist_ok=True)
     given.out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
-    from bench.plot import plot  # noqa: PLC0415 (matplotlib is slow to import)
-
-    picture = given.out.with_suffix(".svg")
-    plot(document, picture)
     print(", ".join(f"{name} {value}" for name, value in about.items()))
     missed = 0
     for row in rows:
@@ -119,7 +115,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{name:<11} BROKE")
     table = given.out.with_suffix(".md")
     table.write_text(_table(rows), encoding="utf-8")
-    print(f"Written to {given.out}, {picture.name} and {table.name}.")
+    print(f"Written to {given.out} and {table.name}.")
     return int(bool(broken) or (given.strict and missed > 0))
 
 

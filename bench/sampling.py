@@ -27,6 +27,7 @@ from shared.app import MAX_SOURCE_REQUESTS, build_context
 from shared.clients.deadline import Deadline
 from shared.clients.rate_limiter import RateLimiter
 from shared.clients.storage import open_queue_service, resolve_connection
+from shared.publisher.sender import Timing
 from shared.settings import Settings
 from shared.sources import Source, load_sources
 from shared.sources.sampler import Sample
@@ -120,7 +121,7 @@ def _open_source(connection_string: str, limiters: list[_CountingRateLimiter]) -
         "Bench": connection_string,
     }
     context = msgspec.structs.replace(
-        build_context(Settings.from_env(settings)), rate_limiter=rate_limiter
+        build_context(Settings.from_env(settings), Timing()), rate_limiter=rate_limiter
     )
     entry = {
         "kind": "storage_queue",

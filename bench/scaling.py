@@ -1,8 +1,8 @@
-"""The arithmetic of docs/scaling.md, and its plot: `python -m bench.scaling`.
+"""Print the tables of docs/scaling.md: `python -m bench.scaling`.
 
-What Azure publishes as limits, and what the app does at once, give queues, accounts and instances
-for a rate of points. How many requests to the store come of it depends on who meets whom in a
-lane: that is simulated, with a clock of its own.
+Azure's published limits and the app's own give queues, accounts and instances for a rate of points.
+How many requests to the store that takes depends on which messages share a target: that is
+simulated, with a clock of its own.
 """
 
 from __future__ import annotations
@@ -18,12 +18,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.scaling_plot import Curve, Panel, plot
-
 __all__ = ["Load", "Plan", "Store", "main", "plan", "points_that_fit", "simulate", "tables"]
 
 ROOT = Path(__file__).parent.parent
-PLOT = ROOT / "docs" / "scaling.svg"
 
 # Source: "Scalability and performance targets for Queue Storage"; both for messages of 1 KiB.
 QUEUE_MESSAGES = 2_000  # A second, of one queue.
@@ -55,8 +52,8 @@ class Load:
 
     messages: float  # A second.
     points: int  # Of a message.
-    lanes: int  # Resources, of one region.
-    series: int  # Over all lanes; each point is of any of them.
+    targets: int  # Resources, of one region.
+    series: int  # Of all targets; each point is of any of them.
 
 
 @dataclass(frozen=True)
@@ -97,17 +94,17 @@ def points_that_fit(point: object) -> int:
 
 
 def simulate(load: Load, *, post: float = 0.1, seconds: float = 60.0, seed: int = 1) -> Store:
-    """Messages come at random, each for one lane; a lane's POST takes what gathered meanwhile.
+    """Messages come at random, each for one target; a target's POST takes what gathered before it.
 
     `post` is how long an answer of the store takes, in seconds. Messages beyond those in work
     wait in the queue. The figures leave out the first tenth of the time.
     """
     chance = random.Random(seed)  # noqa: S311 (nothing secret)
     most = in_work()
-    backlog: deque[int] = deque()  # Lanes of the messages that wait in the queue.
-    waiting: list[list[float]] = [[] for _ in range(load.lanes)]  # When they were taken.
+    backlog: deque[int] = deque()  # Targets of the messages that wait in the queue.
+    waiting: list[list[float]] = [[] for _ in range(load.targets)]  # When they were taken.
     ready: deque[tuple[int, list[float]]] = deque()  # Batches that could go, were there a slot.
-    busy = [False] * load.lanes
+    busy = [False] * load.targets
     held, slots, now = 0, AT_ONCE_PER_REGION, 0.0
     arrival = chance.expovariate(load.messages)
     answers: list[tuple[float, int, list[float]]] = []
@@ -115,31 +112,31 @@ def simulate(load: Load, *, post: float = 0.1, seconds: float = 60.0, seed: int 
 
     while now < seconds:
         if answers and answers[0][0] <= arrival:
-            now, lane, batch = heapq.heappop(answers)
-            slots, held, busy[lane] = slots + 1, held - len(batch), False
+            now, target, batch = heapq.heappop(answers)
+            slots, held, busy[target] = slots + 1, held - len(batch), False
             if now > seconds / 10:
                 posts, carried = posts + 1, carried + len(batch)
                 waited += sum(now - taken for taken in batch)
-                series += _distinct(len(batch) * load.points, load.series / load.lanes)
-            open_lanes = [lane]
+                series += _distinct(len(batch) * load.points, load.series / load.targets)
+            open_targets = [target]
         else:
             now = arrival
             arrival = now + chance.expovariate(load.messages)
-            backlog.append(chance.randrange(load.lanes))
-            open_lanes = []
+            backlog.append(chance.randrange(load.targets))
+            open_targets = []
         while backlog and held < most:
-            lane, held = backlog.popleft(), held + 1
-            waiting[lane].append(now)
-            open_lanes.append(lane)
-        for lane in open_lanes:
-            if waiting[lane] and not busy[lane]:
-                busy[lane] = True
-                ready.append((lane, waiting[lane]))
-                waiting[lane] = []
+            target, held = backlog.popleft(), held + 1
+            waiting[target].append(now)
+            open_targets.append(target)
+        for target in open_targets:
+            if waiting[target] and not busy[target]:
+                busy[target] = True
+                ready.append((target, waiting[target]))
+                waiting[target] = []
         while ready and slots:
-            lane, batch = ready.popleft()
+            target, batch = ready.popleft()
             slots -= 1
-            heapq.heappush(answers, (now + post, lane, batch))
+            heapq.heappush(answers, (now + post, target, batch))
     measured = seconds * 0.9
     return Store(
         posts / measured, carried / posts, series / posts, waited / max(1, carried), len(backlog)
@@ -174,7 +171,9 @@ FORMS: Sequence[tuple[str, object, int]] = (
         100,
     ),
 )
-LOADS = tuple(Load(messages, 100, lanes, 5_000) for lanes in (1, 100) for messages in (1, 10, 100))
+LOADS = tuple(
+    Load(messages, 100, targets, 5_000) for targets in (1, 100) for messages in (1, 10, 100)
+)
 
 
 def tables(instance_messages: float, post: float) -> list[str]:
@@ -194,7 +193,7 @@ def tables(instance_messages: float, post: float) -> list[str]:
         store = simulate(load, post=post)
         posts.append(
             (
-                load.lanes,
+                load.targets,
                 f"{load.messages:g}",
                 f"{load.messages * load.points:,.0f}",
                 f"{store.posts:.1f}",
@@ -221,52 +220,15 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
 
 
-def _panels(instance_messages: float, post: float) -> list[Panel]:
-    points = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]
-    account = ACCOUNT_REQUESTS / REQUESTS_PER_MESSAGE
-    ways = {
-        "one account": account,
-        "one queue": QUEUE_MESSAGES,
-        f"one instance ({instance_messages:g} messages/s)": instance_messages,
-    }
-    rates = [1, 2, 5, 10, 20, 50, 100, 200, 500]
-    return [
-        Panel(
-            "Points a second that pass, by points in a message",
-            "points in a message",
-            [Curve(name, [(x, x * rate) for x in points]) for name, rate in ways.items()],
-            mark=("a million points a second", GOAL),
-        ),
-        Panel(
-            f"POSTs a second of one instance, a POST taking {post:g} s",
-            "messages a second",
-            [
-                Curve(
-                    f"{lanes} resource{'s' if lanes > 1 else ''}",
-                    [
-                        (x, simulate(Load(x, 100, lanes, 5_000), post=post, seconds=30).posts)
-                        for x in rates
-                    ],
-                )
-                for lanes in (100, 10, 1)
-            ],
-            mark=("dashed: a POST for each message", None),
-        ),
-    ]
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the tables and write the plot."""
-    parser = argparse.ArgumentParser(description="The arithmetic of docs/scaling.md.")
+    """Print the tables; return the exit status."""
+    parser = argparse.ArgumentParser(description="Print the tables of docs/scaling.md.")
     parser.add_argument(
         "--instance-messages", type=float, default=100.0, help="messages a second of an instance"
     )
     parser.add_argument("--post", type=float, default=0.1, help="seconds that a POST takes")
-    parser.add_argument("--plot", type=Path, default=PLOT, help="where the plot goes")
     given = parser.parse_args(arguments)
     print("\n\n".join(tables(given.instance_messages, given.post)))
-    svg = plot(_panels(given.instance_messages, given.post))
-    given.plot.write_text(svg, encoding="utf-8")
     return 0
 
 

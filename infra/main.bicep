@@ -160,7 +160,7 @@ module app 'app.bicep' = {
   }
 }
 
-// What the app may publish of: the fence of METRICS_ALLOWED_SCOPES says the same as the roles. It is
+// What the app may publish of: METRICS_ALLOWED_SCOPES says the same as the roles. It is
 // never empty, which would mean everything.
 var relayResourceId = relay.?resourceId ?? app.outputs.functionAppId
 var allowedScopes = union(

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 
 import msgspec
 
@@ -49,6 +49,12 @@ MAX_COUNT = 2**31 - 1
 Dimensions = tuple[tuple[str, str], ...]
 
 
+@lru_cache(maxsize=4096)
+def _shared_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return one tuple for all series with these names, which saves memory."""
+    return names
+
+
 class Target(msgspec.Struct, frozen=True):
     """A resource and the region that it is published to."""
 
@@ -73,7 +79,7 @@ class Series(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
     def of(cls, namespace: str, metric: str, dimensions: Dimensions) -> Series:
         """Return the series with these dimensions."""
         names, values = zip(*dimensions, strict=True) if dimensions else ((), ())
-        return cls(namespace, metric, names, values)
+        return cls(namespace, metric, _shared_names(names), values)
 
     @property
     def dimensions(self) -> dict[str, str]:
@@ -209,13 +215,22 @@ def merge(rollups: Iterable[Rollup]) -> Rollup:
     first, *others = rollups
     if not others:
         return first
-    minutes: dict[datetime, dict[Series, list[float | ValueSet]]] = {}
+    # For each minute, the merged lists, and the series whose list is a copy: a list is copied when
+    # a second one comes, since most have only one.
+    minutes: dict[datetime, tuple[dict[Series, list[float | ValueSet]], set[Series]]] = {}
     for rollup in (first, *others):
         for minute, group in rollup.minutes.items():
-            merged = minutes.setdefault(minute, defaultdict(list))
+            merged, copied = minutes.setdefault(minute, ({}, set()))
             for series, values in group.items():
-                merged[series] += values
-    return Rollup(first.target, minutes)
+                known = merged.get(series)
+                if known is None:
+                    merged[series] = values
+                elif series in copied:
+                    known += values
+                else:
+                    merged[series] = known + values
+                    copied.add(series)
+    return Rollup(first.target, {minute: merged for minute, (merged, _) in minutes.items()})
 
 
 def minute_of(time: datetime) -> datetime:

@@ -105,9 +105,9 @@ class Settings:
             resource_id=resource_id,
             region=region,
             namespace=read.required("METRICS_NAMESPACE", _parse_namespace),
-            endpoint=read.required("METRICS_ENDPOINT", _parse_endpoint),
+            endpoint=read.url("METRICS_ENDPOINT"),
             audience=read.required("METRICS_AUDIENCE", str),
-            arm_endpoint=read.required("METRICS_ARM_ENDPOINT", _parse_arm_endpoint),
+            arm_endpoint=read.url("METRICS_ARM_ENDPOINT"),
             credential=read.required("METRICS_CREDENTIAL", _parse_credential),
             client_id=read.optional("AZURE_CLIENT_ID", str),
             allowed_scopes=read.optional("METRICS_ALLOWED_SCOPES", _parse_scopes) or (),
@@ -135,14 +135,14 @@ class Settings:
         return resolve_connection(self.environ, name)
 
 
+@dataclass
 class _Reader:
     """Reads settings; its errors name setting, value and what is expected."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self._environ = environ
+    environ: Mapping[str, str]
 
     def optional(self, name: str, parse: Callable[[str], _T], default: str = "") -> _T | None:
-        text = self._environ.get(name, "").strip() or default or DEFAULTS.get(name, "")
+        text = self.environ.get(name, "").strip() or default or DEFAULTS.get(name, "")
         if not text:
             return None
         try:
@@ -161,6 +161,20 @@ class _Reader:
             if re.fullmatch("[0-9]{1,9}", text) and minimum <= int(text) <= maximum:
                 return int(text)
             raise ValueError(f"expected a whole number from {minimum} to {maximum}")
+
+        return self.required(name, parse)
+
+    def url(self, name: str) -> str:
+        """Return a URL that a path can be appended to, and that then gets a token."""
+        example = DEFAULTS[name]
+
+        def parse(text: str) -> str:
+            url = text.replace("{region}", "region")
+            misplaced = ("{region}" in text) != ("{region}" in example)
+            if misplaced or re.search(r"[^!-~]|[?#@\\{}]", url):
+                raise ValueError(f"expected a URL such as {example}")
+            validate_url(url, example)
+            return text.rstrip("/")
 
         return self.required(name, parse)
 
@@ -205,26 +219,6 @@ def _parse_namespace(text: str) -> str:
     if len(text) > MAX_NAME_LENGTH:
         raise ValueError(f"{len(text)} characters, at most {MAX_NAME_LENGTH}")
     return text
-
-
-def _parse_endpoint(text: str) -> str:
-    example = DEFAULTS["METRICS_ENDPOINT"]
-    if "{region}" not in text:
-        raise ValueError(f"expected a URL such as {example}")
-    _validate_base_url(text.replace("{region}", "region"), example)
-    return text.rstrip("/")
-
-
-def _parse_arm_endpoint(text: str) -> str:
-    _validate_base_url(text, DEFAULTS["METRICS_ARM_ENDPOINT"])
-    return text.rstrip("/")
-
-
-def _validate_base_url(url: str, example: str) -> None:
-    """Check that a path can be appended to the URL, which then gets a token."""
-    if re.search(r"[^!-~]|[?#@\\{}]", url):
-        raise ValueError(f"expected a URL such as {example}")
-    validate_url(url, example)
 
 
 def _parse_credential(text: str) -> str:

@@ -184,8 +184,8 @@ class LogLimiter:
         interval = self._intervals.get(kind)
         if interval is None or now >= interval.end:
             if interval is not None and interval.held:
-                points_held = plural(interval.points, "point")
-                text = f"{text} (and {interval.held} more warnings before, of {points_held})"
+                held, of = plural(interval.held, "more warning"), plural(interval.points, "point")
+                text = f"{text} (and {held} before, of {of})"
             interval = self._intervals[kind] = _Interval(now + LOG_INTERVAL)
         if interval.lines < MAX_LOG_LINES:
             interval.lines += 1

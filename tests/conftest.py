@@ -18,8 +18,8 @@ __all__ = ["backend", "eventually", "queue", "site", "watch", "watched"]
 
 T = TypeVar("T")
 
-# Seconds; nothing that is awaited takes more than a few, but the machine may be busy.
-PATIENCE = 60.0
+# Seconds; nothing takes more than a minute, but the machine may be busy.
+PATIENCE = 120.0
 
 # For the same reason no property test is judged by its time.
 settings.register_profile("timeless", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -12,10 +12,7 @@ import pytest
 
 from bench.__main__ import BENCHES
 from bench.measuring import Goal, Spread, interleaved, ratios
-from bench.plot import plot
 from local.stack import ROOT
-
-ABOUT = {"cpu": "some", "cores": 2, "python": "CPython", "load": [0.0, 0.0, 0.0]}
 
 
 def row_of(name: str, folder: Path) -> dict[str, Any]:
@@ -34,9 +31,6 @@ def test_a_bench_gives_its_row(name: str, tmp_path: Path) -> None:
     assert (row["bench"], row["quick"]) == (name, True)
     assert row["figures"]
     assert all(goal["found"]["median"] == goal["found"]["median"] for goal in row["goals"])
-    picture = tmp_path / "plot.svg"
-    plot({"machine": ABOUT, "rows": [row]}, picture)
-    assert picture.read_text(encoding="utf-8").startswith("<?xml")
 
 
 @pytest.mark.slow
@@ -49,7 +43,6 @@ def test_all_is_written_and_printed(tmp_path: Path) -> None:
     assert [row["bench"] for row in document["rows"]] == ["memory"]
     assert document["machine"]["cores"] > 0
     assert len([line for line in done.stdout.splitlines() if line.startswith("memory ")]) == 2
-    assert out.with_suffix(".svg").exists()
     assert out.with_suffix(".md").read_text(encoding="utf-8").count("| `memory` |") == 2
 
 

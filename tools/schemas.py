@@ -26,20 +26,17 @@ _PARAMETER = re.compile(r"_(?:Point|SeriesIn)_|\[(?:Point|SeriesIn)\]")
 DOCS = Path(__file__).parent.parent / "docs"
 
 
+_Dimensions = Annotated[
+    dict[Name, Name],
+    Meta(max_length=MAX_DIMENSIONS, description="Names and values; the order does not matter."),
+]
+
+
 class Point(PointIn, kw_only=True):
     """One point: exactly one of value, values, or min with max, sum and count."""
 
-    # Decoding leaves them undecoded, and msgspec writes no schema of that.
-    dimensions: (  # type: ignore[assignment]
-        Annotated[
-            dict[Name, Name],
-            Meta(
-                max_length=MAX_DIMENSIONS,
-                description="Names and values; the order does not matter.",
-            ),
-        ]
-        | None
-    ) = None
+    # The decoder leaves them undecoded, and msgspec writes no schema of that.
+    dimensions: _Dimensions | None = None  # type: ignore[assignment]
 
 
 def message_schema() -> dict[str, Any]:

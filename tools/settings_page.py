@@ -134,7 +134,7 @@ GROUPS: Sequence[Group] = (
                 "where `METRICS_RESOURCE_ID` is; and the region of points that name none, where "
                 "[Azure Resource Manager does not tell it](regions.md)",
                 "westeurope",
-                "lower-case letters and digits",
+                "`westeurope`, or as Azure displays it: `West Europe`",
                 "none",
             ),
             Setting(

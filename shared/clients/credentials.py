@@ -6,6 +6,7 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from shared.errors import TokenError
@@ -22,11 +23,7 @@ CREDENTIALS = {
     "azure_cli": "AzureCliCredential",
 }
 # Seconds, and retries: the identity endpoint is on the same host, and a sample has 35 s.
-CREDENTIAL_OPTIONS: dict[str, Any] = {
-    "connection_timeout": 5,
-    "read_timeout": 10,
-    "retry_total": 1,
-}
+CREDENTIAL_OPTIONS: dict[str, Any] = {"connection_timeout": 5, "read_timeout": 10, "retry_total": 1}
 # Seconds before its expiry at which a token is replaced; the same as in azure-core.
 _REFRESH_BEFORE = 300
 # Seconds after a failure until the next request: with a token that is still valid, and without.
@@ -59,36 +56,28 @@ def request_token(credential: TokenCredential, scope: str) -> AccessToken:
     return token
 
 
+@dataclass(repr=False)
 class TokenCache:
     """Bearer tokens for one audience, requested once and kept until shortly before their expiry.
 
     Safe to use from several threads; they wait for one request instead of sending one each.
     """
 
-    def __init__(
-        self,
-        make_credential: Callable[[], TokenCredential],
-        audience: str,
-        *,
-        clock: Callable[[], float] = time.time,
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:
-        """`clock` returns seconds since 1970, as `expires_on` does; `monotonic` is for waits."""
-        self._make_credential = make_credential
-        self._clock = clock
-        self._monotonic = monotonic
-        # The audience keeps its trailing slash: https://monitoring.azure.com//.default.
-        self._scope = f"{audience}/.default"
-        self._lock = threading.Lock()
-        self._credential: TokenCredential | None = None
-        self._token: AccessToken | None = None
-        self._failure = ""
-        self._retry_at = monotonic()  # No request before, after a failure.
+    make_credential: Callable[[], TokenCredential]
+    audience: str
+    _: KW_ONLY
+    clock: Callable[[], float] = time.time  # Seconds since 1970, as `expires_on`.
+    monotonic: Callable[[], float] = time.monotonic  # For waits.
+    _credential: TokenCredential | None = field(init=False, default=None)
+    _token: AccessToken | None = field(init=False, default=None)
+    _failure: str = field(init=False, default="")
+    _retry_at: float = field(init=False, default=0.0)  # After a failure, no request before.
+    _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
 
     def get(self) -> str:
         """Return the current token. Raises TokenError."""
         with self._lock:
-            may_request = self._monotonic() >= self._retry_at
+            may_request = self.monotonic() >= self._retry_at
             if self._token is None and not may_request:
                 raise TokenError(self._failure)
             if self._token is None or (may_request and self._lifetime(self._token) <= 0):
@@ -104,16 +93,17 @@ class TokenCache:
         with self._lock:
             if self._token is not None and self._token.token == refused:
                 self._token = self._credential = None
-                self._retry_at = self._monotonic()
+                self._retry_at = 0.0
 
     def _request(self) -> AccessToken:
         """Return a new token, or the current one if there is no new one and it is still valid."""
         try:
             if self._credential is None:
                 self._credential = self._new_credential()
-            return request_token(self._credential, self._scope)
+            # The audience keeps its trailing slash: https://monitoring.azure.com//.default.
+            return request_token(self._credential, f"{self.audience}/.default")
         except TokenError as exc:
-            now, current = self._monotonic(), self._token
+            now, current = self.monotonic(), self._token
             if current is not None and (left := self._lifetime(current, 0)) > 0:
                 self._retry_at = now + min(_REFRESH_RETRY, left)
                 return current
@@ -123,12 +113,12 @@ class TokenCache:
 
     def _new_credential(self) -> TokenCredential:
         try:
-            return self._make_credential()
+            return self.make_credential()
         except Exception as exc:
             raise TokenError(f"the credential cannot be created: {_text_of(exc)}") from exc
 
     def _lifetime(self, token: AccessToken, margin: float = _REFRESH_BEFORE) -> float:
-        return token.expires_on - margin - self._clock()
+        return token.expires_on - margin - self.clock()
 
 
 def _text_of(exc: Exception) -> str:

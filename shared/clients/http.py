@@ -100,9 +100,8 @@ def open_session(connections: int) -> requests.Session:
             return settings
 
     session = Session()
-    adapter = HTTPAdapter(pool_connections=64, pool_maxsize=connections)
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, HTTPAdapter(pool_connections=64, pool_maxsize=connections))
     # A cookie of one host must not return to it with the token of another identity.
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     return session
@@ -158,9 +157,7 @@ def parse_retry_after(header: str | None, now: datetime) -> float | None:
 
     Return None if the header is missing or invalid; the result is never negative.
     """
-    if header is None:
-        return None
-    text = header.strip()
+    text = (header or "").strip()
     if text.isascii() and text.isdigit():
         return float(text[:9])
     try:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import KW_ONLY, dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 import msgspec
@@ -26,54 +28,43 @@ from shared.errors import SourceError, TokenError
 if TYPE_CHECKING:
     import requests
 
-__all__ = ["JsonClient", "Limits"]
+__all__ = ["JsonClient"]
 
-# Seconds; a Retry-After of 0 would lead to a busy loop.
-_MIN_PAUSE = 1.0
+_Item = TypeVar("_Item")
+
+# Requests for one document, if the service is busy.
+MAX_ATTEMPTS = 2
 # Statuses of a busy service, which may ask for a pause with Retry-After.
 _BUSY = frozenset({429, 503})
+# Seconds; a Retry-After of 0 would lead to a busy loop.
+MIN_PAUSE = 1.0
+# Seconds.
+CONNECT_TIMEOUT = 5.0
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-class Limits(msgspec.Struct, frozen=True):
-    """Limits of one response, and of a list."""
-
-    max_bytes: int = 10_000_000  # Decompressed; a page of Azure Resource Manager has 100,000s.
-    max_pages: int = 500  # Those of Azure Resource Manager have 100 entities.
-    # Seconds, unless the deadline is nearer: to connect, and between two bytes.
-    connect_timeout: float = 5.0
-    read_timeout: float = 15.0
-
-
-_DEFAULT_LIMITS = Limits()
-
-
-class _Answer(msgspec.Struct, frozen=True):
-    status: int
-    body: bytes
-    pause: float | None  # Seconds that a busy service asked for.
-
-    def __str__(self) -> str:
-        words = (str(self.status), *parse_error(self.body))
-        return " ".join(" ".join(words).split())
-
-
+@dataclass
 class JsonClient:
     """Gets JSON; blocking, and safe to use from several threads."""
 
-    def __init__(
-        self,
-        session: requests.Session,
-        rate_limiter: RateLimiter,
-        tokens: TokenSource | None,
-        *,
-        limits: Limits = _DEFAULT_LIMITS,
-    ) -> None:
-        """Without `tokens`, requests are anonymous."""
-        self._session = session
-        self._rate_limiter = rate_limiter
-        self._tokens = tokens
-        self._limits = limits
+    session: requests.Session
+    rate_limiter: RateLimiter
+    tokens: TokenSource | None  # None for anonymous requests.
+    _: KW_ONLY
+    max_bytes: int = 10_000_000  # Decompressed; a page of Azure Resource Manager has 100,000s.
+    max_pages: int = 500  # Those of Azure Resource Manager have 100 entities.
+    read_timeout: float = 15.0  # Seconds.
+
+    def arm_items(
+        self, url: str, items_type: type[list[_Item]], deadline: Deadline
+    ) -> Iterator[_Item]:
+        """Yield the items of a list of Azure Resource Manager. Raises SourceError as `pages`."""
+        for page in self.pages(url, lambda page: _member(page, "nextLink"), deadline):
+            try:
+                yield from msgspec.convert(_member(page, "value"), items_type)
+            except msgspec.ValidationError as exc:
+                where = _without_query(url)
+                raise SourceError(f"{where}: the response is not a valid page: {exc}") from exc
 
     def pages(self, url: str, next_link: Callable[[Any], Any], deadline: Deadline) -> Iterator[Any]:
         """Yield the document at a URL and its further pages, until `next_link` returns none.
@@ -82,7 +73,7 @@ class JsonClient:
         token, and for a link that was followed before.
         """
         seen = {url}
-        for _ in range(self._limits.max_pages):
+        for _ in range(self.max_pages):
             page = self.get(url, deadline)
             yield page
             link = next_link(page)
@@ -93,7 +84,7 @@ class JsonClient:
                 raise SourceError(f"{_without_query(url)}: pagination loop")
             url = following
             seen.add(url)
-        raise SourceError(f"{_without_query(url)}: more than {self._limits.max_pages} pages")
+        raise SourceError(f"{_without_query(url)}: more than {self.max_pages} pages")
 
     def get(self, url: str, deadline: Deadline) -> Any:
         """Return the document at a URL.
@@ -101,73 +92,68 @@ class JsonClient:
         A busy service is asked once more after the pause that it asks for, in which the rate
         limiter lets no request through. Raises SourceError with status and message.
         """
-        answer = self._request(url, deadline)
-        if answer.pause is not None:
-            answer = self._request(url, deadline)
-        if answer.status != 200:
-            raise SourceError(f"{_without_query(url)}: {answer}")
-        try:
-            return msgspec.json.decode(answer.body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
-            text = f"{_without_query(url)}: the response is not valid JSON: {exc}"
-            raise SourceError(text) from exc
+        where = _without_query(url)
+        for _ in range(MAX_ATTEMPTS):
+            response, body = self._request(url, deadline)
+            if response.status_code == 200:
+                return _decode(where, body)
+            words = f"{response.status_code} {' '.join(parse_error(body))}".split()
+            error = f"{where}: {' '.join(words)}"
+            asked = parse_retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
+            if response.status_code not in _BUSY or asked is None:
+                break
+            pause = max(asked, MIN_PAUSE)
+            self.rate_limiter.pause(pause, f"{error}; retry after {pause:g} s")
+        raise SourceError(error)
 
-    def _request(self, url: str, deadline: Deadline) -> _Answer:
+    def _request(self, url: str, deadline: Deadline) -> tuple[requests.Response, bytes]:
         where = _without_query(url)
         try:
-            token = None if self._tokens is None else self._tokens.get()
+            token = None if self.tokens is None else self.tokens.get()
         except TokenError as exc:
             raise SourceError(f"{where}: {exc}") from exc
-        with self._rate_limiter.acquire(deadline):
+        with self.rate_limiter.acquire(deadline):
+            left = max(0.001, deadline.left())  # A time-out of 0 is a ValueError.
             try:
-                answer = self._send(url, token, deadline)
+                with (
+                    translate_errors(),
+                    self.session.get(
+                        url,
+                        auth=NoAuth() if token is None else BearerAuth(token),
+                        headers={"Accept": "application/json"},
+                        timeout=(min(CONNECT_TIMEOUT, left), min(self.read_timeout, left)),
+                        allow_redirects=False,
+                        stream=True,
+                    ) as response,
+                ):
+                    body = read_body(response, self.max_bytes, deadline)
             except HttpError as exc:
                 text = str(exc) if deadline.left() else "no complete response before the deadline"
                 raise SourceError(f"{where}: {text}") from exc
-        if answer.status == 401 and self._tokens is not None and token is not None:
-            self._tokens.discard(token)  # The next tick gets a new one.
-        if answer.pause is not None:
-            why = f"{where}: {answer}; retry after {answer.pause:g} s"
-            self._rate_limiter.pause(answer.pause, why)
-        return answer
+        if response.status_code == 401 and self.tokens is not None and token is not None:
+            self.tokens.discard(token)  # The next tick gets a new one.
+        return response, body
 
-    @translate_errors()
-    def _send(self, url: str, token: str | None, deadline: Deadline) -> _Answer:
-        left = max(0.001, deadline.left())  # A time-out of 0 is a ValueError.
-        with self._session.get(
-            url,
-            auth=NoAuth() if token is None else BearerAuth(token),
-            stream=True,
-            timeout=(
-                min(self._limits.connect_timeout, left),
-                min(self._limits.read_timeout, left),
-            ),
-            allow_redirects=False,
-            headers={"Accept": "application/json"},
-        ) as response:
-            body = read_body(response, self._limits.max_bytes, deadline)
-        pause = None
-        if response.status_code in _BUSY:
-            pause = parse_retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
-        return _Answer(
-            response.status_code, body, None if pause is None else max(pause, _MIN_PAUSE)
-        )
+
+def _decode(where: str, body: bytes) -> Any:
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+        raise SourceError(f"{where}: the response is not valid JSON: {exc}") from exc
+
+
+def _member(page: Any, name: str) -> Any:
+    return page.get(name) if isinstance(page, dict) else None
 
 
 def _follow(url: str, link: Any) -> str:
     """Return the URL of the next page; on the same origin, since it gets the token."""
-    where = _without_query(url)
-    if not isinstance(link, str):
-        raise SourceError(f"{where}: the next link is not a string")
-    try:
-        following = urljoin(url, link)
-        same = _origin(following) == _origin(url)
-    except ValueError as exc:
-        raise SourceError(f"{where}: the next link is not a valid URL: {exc}") from exc
-    if not same:
-        other = _without_query(following)
-        raise SourceError(f"{where}: the next link leads to another origin: {other}")
-    return following
+    with suppress(ValueError, TypeError):  # Not a valid URL, or not text.
+        following: str = urljoin(url, link)
+        if _origin(following) == _origin(url):
+            return following
+    found = _without_query(str(link))
+    raise SourceError(f"{_without_query(url)}: the next link is not a URL of this origin: {found}")
 
 
 def _origin(url: str) -> tuple[object, ...]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
 from shared.clients.deadline import Deadline
@@ -29,30 +30,23 @@ class ItemResult(NamedTuple, Generic[_Item, _Result]):
     complete: bool
 
 
+@dataclass(kw_only=True)
 class RateLimiter:
     """Shared by everything that sends requests to one account, from any thread."""
 
-    def __init__(
-        self,
-        *,
-        max_concurrent: int,
-        per_second: float,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self._max_concurrent = max_concurrent
-        self._slots = threading.BoundedSemaphore(max_concurrent)
-        self._interval = 1 / per_second
-        # After idle time, the requests of one second may start at once.
-        self._burst = max(per_second, 1.0) * self._interval
-        self._clock = clock
-        self._sleep = sleep
+    max_concurrent: int
+    per_second: float
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+    def __post_init__(self) -> None:
+        self._slots = threading.BoundedSemaphore(self.max_concurrent)
         self._lock = threading.Lock()
-        self._next = clock()
-        self._paused_until = clock()
+        self._next = self._paused_until = self.clock()
         self._pause_reason = ""
         self._limits = (
-            f"the rate limit is {per_second:g} requests per second, {max_concurrent} at a time"
+            f"the rate limit is {self.per_second:g} requests per second, "
+            f"{self.max_concurrent} at a time"
         )
 
     @contextmanager
@@ -72,7 +66,7 @@ class RateLimiter:
     def pause(self, seconds: float, why: str) -> None:
         """Start no request for some seconds; `why` is the text of the errors until then."""
         with self._lock:
-            end = self._clock() + min(seconds, MAX_PAUSE)
+            end = self.clock() + min(seconds, MAX_PAUSE)
             if end > self._paused_until:
                 self._paused_until, self._pause_reason = end, why
 
@@ -91,16 +85,15 @@ class RateLimiter:
         is their noun in its text.
         """
         # Threads of its own: calls of one caller that hang do not hold up another.
-        threads = ThreadPoolExecutor(self._max_concurrent, thread_name_prefix="rate-limiter")
-        found: list[list[_Result]] = [[] for _ in items]
-        calls = [
-            threads.submit(_collect, function, item, results)
-            for item, results in zip(items, found, strict=True)
-        ]
-        wait(calls, timeout=deadline.left())
+        threads = ThreadPoolExecutor(self.max_concurrent, thread_name_prefix="rate-limiter")
+        tasks: list[tuple[_Item, list[_Result], Future[None]]] = []
+        for item in items:
+            results: list[_Result] = []
+            tasks.append((item, results, threads.submit(_collect, function, item, results)))
+        wait([call for _, _, call in tasks], timeout=deadline.left())
         threads.shutdown(wait=False, cancel_futures=True)
         missing, why, error = 0, "no response yet", None
-        for item, results, call in zip(items, found, calls, strict=True):
+        for item, results, call in tasks:
             # A future that was cancelled is done.
             complete = call.done() and not call.cancelled()
             raised = call.exception() if complete else None
@@ -118,10 +111,13 @@ class RateLimiter:
             )
 
     def _wait_for_rate(self, deadline: Deadline) -> None:
+        interval = 1 / self.per_second
+        # After idle time, the requests of one second may start at once.
+        burst = max(1.0, interval)
         while True:
             with self._lock:
-                now, left = self._clock(), deadline.left()
-                start = max(self._next, now - self._burst) + self._interval
+                now, left = self.clock(), deadline.left()
+                start = max(self._next, now - burst) + interval
                 paused = self._paused_until > now
                 if paused:
                     start = max(start, self._paused_until)
@@ -129,9 +125,9 @@ class RateLimiter:
                     raise DeadlineError(self._pause_reason if paused else self._limits)
                 self._next = start
             if start > now:
-                self._sleep(start - now)
+                self.sleep(start - now)
             with self._lock:
-                if self._paused_until <= self._clock():
+                if self._paused_until <= self.clock():
                     return
             # A pause began during the wait: try again after it.
 

@@ -16,7 +16,7 @@ from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from shared.clients.credentials import CREDENTIAL_OPTIONS
+from shared.clients.credentials import make_credential
 from shared.errors import ConfigurationError
 
 if TYPE_CHECKING:  # Slow to import: loaded when the first connection is opened.
@@ -114,25 +114,23 @@ def open_queue_service(
     connection: Connection, retry: StorageRetry = _DEFAULT_RETRY
 ) -> QueueServiceClient:
     """Return a client for the queues of a connection. Raises ConfigurationError."""
+    from azure.identity import DefaultAzureCredential
     from azure.storage.queue import QueueServiceClient
 
-    if connection.connection_string is None:
-        assert connection.queue_service_uri is not None  # noqa: S101 (one of the two is set)
-        try:
-            return account_client(connection.queue_service_uri, _credential(connection), retry)
-        except ValueError as exc:
-            raise ConfigurationError(
-                f"{connection.name} is not a valid URL of a queue service: {exc}"
-            ) from exc
+    text, uri = connection.connection_string, connection.queue_service_uri
     try:
-        return QueueServiceClient.from_connection_string(
-            connection.connection_string, **_options(retry)
+        if text is not None:
+            return QueueServiceClient.from_connection_string(text, **_options(retry))
+        # The same identity as that of the Functions host.
+        credential = (
+            make_credential("managed_identity", connection.client_id)
+            if connection.managed_identity
+            else DefaultAzureCredential(managed_identity_client_id=connection.client_id)
         )
-    except ValueError as exc:
-        # The text of the SDK never contains the string itself.
-        raise ConfigurationError(
-            f"{connection.name} is not a valid connection string: {exc}"
-        ) from exc
+        return account_client(uri or "", credential, retry)
+    except ValueError as exc:  # The text of the SDK never contains a connection string.
+        what = "connection string" if text is not None else "URL of a queue service"
+        raise ConfigurationError(f"{connection.name} is not a valid {what}: {exc}") from exc
 
 
 def account_client(
@@ -174,15 +172,6 @@ class Queue:
             with contextlib.suppress(ResourceExistsError):  # Another instance created it.
                 client.create_queue()
             client.send_message(text, **options)
-
-
-def _credential(connection: Connection) -> TokenCredential:
-    """Return the credential that the Functions host uses for the connection."""
-    from azure.identity import DefaultAzureCredential, ManagedIdentityCredential
-
-    if connection.managed_identity:
-        return ManagedIdentityCredential(client_id=connection.client_id, **CREDENTIAL_OPTIONS)
-    return DefaultAzureCredential(managed_identity_client_id=connection.client_id)
 
 
 def _options(retry: StorageRetry) -> dict[str, Any]:

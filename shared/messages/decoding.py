@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from typing import TypeVar
+from typing import TypeVar, get_origin
 
 import msgspec
 
@@ -36,7 +36,7 @@ def decode(decoder: msgspec.json.Decoder[_T], data: bytes) -> _T:
 
 
 def _unknown_member(name: str, expected: object) -> str:
-    known = getattr(expected, "__struct_encode_fields__", ())
+    known = getattr(get_origin(expected) or expected, "__struct_encode_fields__", ())
     similar = difflib.get_close_matches(name[:MAX_NAME_LENGTH], known, n=1)
     hint = f"; did you mean {similar[0]}?" if similar else ""
     return f"unknown member {quoted(name)}{hint}"

@@ -6,6 +6,7 @@ be read so, or is invalid, is read part by part.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -15,15 +16,18 @@ import msgspec
 from shared.errors import ValidationError
 from shared.messages.body import MAX_BODY_BYTES, decode_body, split_documents
 from shared.messages.part_parser import PartParser, reason_of
-from shared.messages.schema import Points, TimedPoint
+from shared.messages.schema import PlainPoint, Points, TimedPoint
 from shared.messages.series_cache import SeriesCache
 from shared.messages.validation import Defaults, parse_values
 from shared.model import Rejection, Rollup, Series, Target, TimeWindow, ValueSet, minute_of
 
 __all__ = ["MessageParser", "Parsed"]
 
-_WHOLE = msgspec.json.Decoder(Points[TimedPoint])
+_PLAIN = msgspec.json.Decoder(Points[PlainPoint])
+_ANY = msgspec.json.Decoder(Points[TimedPoint])
 _MINUTE = timedelta(minutes=1)
+# A digit or a full stop, written as an escape.
+_ESCAPED_DIGIT = re.compile(rb"\\u00(?:2[Ee]|3[0-9])")
 
 _Group = dict[Series, list[float | ValueSet]]
 
@@ -67,11 +71,18 @@ class MessageParser:
 
     def _parse_whole(self, text: bytes, enqueued: datetime, now: datetime) -> list[Rollup] | None:
         """Return the roll-ups of a message of points, None if it has to be read part by part."""
-        # Decoding rounds a time to the microsecond, which would move this one by a minute.
-        if b"59.999999" in text:
+        # Decoding rounds a time to the microsecond, which would move 59.9999999 s by a minute.
+        # Searching for equal bytes, or for one, is 20 times as fast as for what follows it.
+        if (b"999999" in text and b"59.999999" in text) or (
+            b"\\" in text and _ESCAPED_DIGIT.search(text)
+        ):
             return None
         try:
-            message = _WHOLE.decode(text)
+            message: Points[PlainPoint] | Points[TimedPoint]
+            try:
+                message = _PLAIN.decode(text)
+            except msgspec.ValidationError:
+                message = _ANY.decode(text)
             times = _utc_times(message.points, enqueued)
             first, last = min(times), max(times)
             # At the very edge of the window that rounding decides: left to `parse_time`.
@@ -82,38 +93,35 @@ class MessageParser:
         return None
 
     def _group(
-        self, message: Points[TimedPoint], times: list[datetime], first: datetime, last: datetime
+        self,
+        message: Points[PlainPoint] | Points[TimedPoint],
+        times: list[datetime],
+        first: datetime,
+        last: datetime,
     ) -> list[Rollup] | None:
         common = self._defaults.override(message, message.namespace)
+        metrics = self._cache[common.namespace]
         # Without a target of the message, each point has to have its own.
         target = None if common.resource_id is None else common.target
         minute = minute_of(first.astimezone(UTC))
         end = minute + _MINUTE
         one_minute = last < end
         groups: dict[tuple[Target | None, datetime], _Group] = defaultdict(_new_group)
-        common_metrics, common_group = self._cache[common.namespace], groups[target, minute]
+        group = groups[target, minute]
         # Every line of this loop costs at each point.
-        for point, time in zip(message.points, times, strict=True):
+        points: Sequence[PlainPoint | TimedPoint] = message.points
+        for point, time in zip(points, times, strict=True):
             if not one_minute and not minute <= time < end:
                 minute = minute_of(time.astimezone(UTC))
                 end = minute + _MINUTE
-                common_group = groups[target, minute]
-            if point.namespace is None and point.resource_id is None and point.region is None:
-                metrics, group = common_metrics, common_group
-            else:
-                own = common.override(point, point.namespace)
-                metrics, group = self._cache[own.namespace], groups[own.target, minute]
-            value: float | ValueSet | None = point.value
-            if (
-                value is None
-                or point.values is not None
-                or point.count is not None
-                or point.min is not None
-                or point.max is not None
-                or point.sum is not None
-            ):
-                value = parse_values(point)
-            group[metrics[point.metric][bytes(point.dimensions)]].append(value)
+                group = groups[target, minute]
+            if isinstance(point, PlainPoint):
+                group[metrics[point.metric][bytes(point.dimensions)]].append(point.value)
+                continue
+            own = common.override(point, point.namespace)
+            series = self._cache[own.namespace][point.metric][bytes(point.dimensions)]
+            own_group = group if own is common else groups[own.target, minute]
+            own_group[series].append(parse_values(point))
         rollups: dict[Target, Rollup] = {}
         for (found, minute), group in groups.items():
             if group:
@@ -123,7 +131,7 @@ class MessageParser:
         return list(rollups.values())
 
 
-def _utc_times(points: Sequence[TimedPoint], enqueued: datetime) -> list[datetime]:
+def _utc_times(points: Sequence[PlainPoint | TimedPoint], enqueued: datetime) -> list[datetime]:
     """Return the times of points, with an offset each; they compare as moments."""
     times = [point.time for point in points]
     try:

@@ -68,8 +68,8 @@ class PartParser:
         """Return the rejections of all documents."""
         for reason, more in self._more.items():
             documents = [rejection.content for rejection in more]
-            valid = all(map(is_json, documents))
-            content = b"[" + b",".join(documents) + b"]" if valid else b"\n".join(documents)
+            is_array = len(documents) > 1 and all(map(is_json, documents))
+            content = b"[" + b",".join(documents) + b"]" if is_array else b"\n".join(documents)
             points = sum(rejection.points for rejection in more)
             detail = f"{more[0].detail} (and {points - 1} more)" if points > 1 else more[0].detail
             self._single.append(Rejection(reason, detail, content, points, more[0].resource_id))
@@ -150,9 +150,7 @@ class PartParser:
             self._more.setdefault(rejection.reason, []).append(rejection)
 
     def _has_room(self) -> bool:
-        return (
-            len(self._single) < MAX_SINGLE_REJECTIONS and self._single_bytes < MAX_SINGLE_BYTES
-        )
+        return len(self._single) < MAX_SINGLE_REJECTIONS and self._single_bytes < MAX_SINGLE_BYTES
 
 
 def reason_of(exc: ValidationError) -> Reason:

@@ -23,6 +23,7 @@ __all__ = [
     "Data",
     "Document",
     "Name",
+    "PlainPoint",
     "PointIn",
     "Points",
     "Region",
@@ -99,6 +100,15 @@ class PointIn(Addressed, gc=False, kw_only=True):
     max: float | None = None
     sum: float | None = None
     count: Count | None = None
+
+
+class PlainPoint(_Strict, gc=False, kw_only=True):
+    """A point as most are; decoding has nothing else to look for."""
+
+    metric: Name
+    dimensions: Raw = Raw(b"")
+    time: datetime | None = None
+    value: float
 
 
 class TimedPoint(PointIn, gc=False, kw_only=True):

@@ -23,11 +23,12 @@ import base64
 import gzip
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 
 import msgspec
-from msgspec import UNSET, Raw, UnsetType
+from msgspec import Raw
 
 from shared.clients.storage import Queue
 from shared.messages.writer import pack, queued_size, write_messages
@@ -39,8 +40,8 @@ __all__ = ["DeadLetters", "Origin", "rejections_of", "write_dead_letters"]
 # Bytes of the entries of a dead letter; a queue message is 65,536 at most, with an envelope of up
 # to 4 KB.
 MAX_ENTRIES_BYTES = 61_000
-# Bytes of cut content, before base64.
-MAX_CUT_BYTES = 40_000
+# Bytes of cut content, before base64; the longest detail has room beside it.
+MAX_CUT_BYTES = 36_000
 # Characters of a detail, which may quote what it found. Six bytes each at most.
 MAX_ENTRY_DETAIL = 2000
 MAX_DETAIL = 500
@@ -59,37 +60,27 @@ class Origin(msgspec.Struct, frozen=True):
     enqueued: datetime | None = None  # UTC.
 
 
-class _Entry(msgspec.Struct, omit_defaults=True, rename="camel"):
-    detail: str
-    message: Raw | UnsetType = UNSET
-    body: str | UnsetType = UNSET
-    body_base64: str | UnsetType = UNSET
-    body_gzip_base64: str | UnsetType = UNSET
-    body_bytes: int | UnsetType = UNSET
-    body_sha256: str | UnsetType = UNSET
-
-
-class _DeadLetter(msgspec.Struct, omit_defaults=True, rename="camel"):
+class _DeadLetter(msgspec.Struct, kw_only=True, omit_defaults=True, rename="camel"):
     reason: Reason
     detail: str
     dead_lettered_time: datetime
-    message_id: str | None
-    enqueued_time: datetime | None
+    message_id: str | None = None
+    enqueued_time: datetime | None = None
     refused: list[Raw]
 
 
+@dataclass
 class DeadLetters:
     """Puts rejections into the dead-letter queue."""
 
-    def __init__(self, queue: Queue, clock: Callable[[], datetime]) -> None:
-        self._queue = queue
-        self._clock = clock
+    queue: Queue
+    clock: Callable[[], datetime]
 
     async def put(self, rejections: Sequence[Rejection], origin: Origin) -> None:
         """Wait until the rejections of a message are in the queue. Raises what the queue raises."""
         if rejections:
-            letters = write_dead_letters(rejections, origin, self._clock())
-            await asyncio.gather(*map(self._queue.send, letters))
+            letters = write_dead_letters(rejections, origin, self.clock())
+            await asyncio.gather(*map(self.queue.send, letters))
 
 
 def rejections_of(results: Results) -> Iterator[Rejection]:
@@ -108,13 +99,20 @@ def write_dead_letters(
 ) -> Iterator[bytes]:
     """Yield the dead letters of a message, each under 64 KiB."""
     for reason, group in groupby(sorted(rejections, key=_reason), key=_reason):
-        entries = [_ENCODER.encode(_entry(rejection)) for rejection in group]
+        entries = map(_entry, group)
         for run in pack(entries, MAX_ENTRIES_BYTES):
             detail: str = msgspec.json.decode(run[0])["detail"][:MAX_DETAIL]
             more = f" (and {len(run) - 1} more)" if len(run) > 1 else ""
             message_id = origin.message_id and origin.message_id[:MAX_MESSAGE_ID]
             yield _ENCODER.encode(
-                _DeadLetter(Reason(reason), detail + more, now, message_id, origin.enqueued, run)
+                _DeadLetter(
+                    reason=Reason(reason),
+                    detail=detail + more,
+                    dead_lettered_time=now,
+                    message_id=message_id,
+                    enqueued_time=origin.enqueued,
+                    refused=run,
+                )
             )
 
 
@@ -122,37 +120,34 @@ def _reason(rejection: Rejection) -> str:
     return rejection.reason
 
 
-def _entry(rejection: Rejection) -> _Entry:
-    content = rejection.content
-    entry = _Entry(rejection.detail[:MAX_ENTRY_DETAIL])
-    is_json = _is_embeddable(content)
-    try:
-        if is_json:
-            entry.message = Raw(content)
-        else:
-            entry.body = content.decode()
-    except UnicodeDecodeError:
-        entry.body_base64 = base64.b64encode(content).decode()
-    if _fits(entry):
-        return entry
-    entry = _Entry(entry.detail)
-    if is_json:
-        entry.body_gzip_base64 = base64.b64encode(gzip.compress(content, mtime=0)).decode()
-        if _fits(entry):
-            return entry
-        entry.body_gzip_base64 = UNSET
-    entry.body_base64 = base64.b64encode(content[:MAX_CUT_BYTES]).decode()
-    entry.body_bytes = len(content)
-    entry.body_sha256 = hashlib.sha256(content).hexdigest()
+def _entry(rejection: Rejection) -> bytes:
+    entry = b""
+    for members in _encodings(rejection.content):
+        entry = _ENCODER.encode({"detail": rejection.detail[:MAX_ENTRY_DETAIL], **members})
+        if queued_size(entry) < MAX_ENTRIES_BYTES:
+            break
     return entry
 
 
-def _fits(entry: _Entry) -> bool:
-    return queued_size(_ENCODER.encode(entry)) < MAX_ENTRIES_BYTES
+def _encodings(content: bytes) -> Iterator[dict[str, object]]:
+    """Yield the members that can hold a content, the most readable first; the last always fits."""
+    if _is_embeddable(content):
+        yield {"message": Raw(content)}
+        yield {"bodyGzipBase64": base64.b64encode(gzip.compress(content, mtime=0)).decode()}
+    else:
+        try:
+            yield {"body": content.decode()}
+        except UnicodeDecodeError:
+            yield {"bodyBase64": base64.b64encode(content).decode()}
+    yield {
+        "bodyBase64": base64.b64encode(content[:MAX_CUT_BYTES]).decode(),
+        "bodyBytes": len(content),
+        "bodySha256": hashlib.sha256(content).hexdigest(),
+    }
 
 
 def _is_embeddable(content: bytes) -> bool:
-    """Whether it is JSON, and not nested too deeply for a reader of the dead letter."""
+    """Return whether it is JSON, and not nested too deeply for a reader of the dead letter."""
     try:
         msgspec.json.decode(content)
         msgspec.json.decode(b"[" * _SPARE_LEVELS + content + b"]" * _SPARE_LEVELS)

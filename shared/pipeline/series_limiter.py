@@ -14,8 +14,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from heapq import nlargest
 
-from cachetools import LRUCache
-
 from shared.model import Series, Target
 
 __all__ = ["SeriesLimiter"]
@@ -60,19 +58,19 @@ class SeriesLimiter:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._limit = limit
+        self._max_total = max_total
         self._clock = clock
-        self._scopes: LRUCache[tuple[str, str], _Scope] = LRUCache(
-            max(max_total, limit + SCOPE_SERIES), getsizeof=len
-        )
+        # Those used least recently first.
+        self._scopes: dict[tuple[str, str], _Scope] = {}
 
     def excess(self, target: Target, series: Iterable[Series]) -> set[Series]:
         """Note series of a resolved target as active; return the new ones beyond the limit."""
         step = int(self._clock() // STEP)
         key = _scope_of(target)
-        scope = self._scopes.get(key) or _Scope()
+        scope = self._scopes[key] = self._scopes.pop(key, _Scope())
         scope.purge(step)
-        resource = target.resource_id.lower()
-        hashes = {hash((resource, one)): one for one in series}
+        resource = hash(target.resource_id.lower())
+        hashes = {resource ^ hash(one): one for one in series}
         excess: set[Series] = set()
         if len(scope.seen) + len(set(hashes).difference(scope.seen)) <= self._limit:
             scope.seen.update(dict.fromkeys(hashes, step))
@@ -82,7 +80,8 @@ class SeriesLimiter:
                     scope.seen[hashed] = step
                 else:
                     excess.add(one)
-        self._scopes[key] = scope  # Takes its size anew.
+        while len(self._scopes) > 1 and sum(map(len, self._scopes.values())) > self._max_total:
+            del self._scopes[next(iter(self._scopes))]
         return excess
 
     def describe(self, target: Target) -> str:

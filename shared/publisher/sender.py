@@ -115,12 +115,13 @@ class Sender:
             body = bodies.pop()
             response, action = await self._post(target, body, deadline)
             rejected = Outcome(Status.REJECTED, str(response), action.reason)
+            oldest = self.timing.now() - self.past
             match action.action:
                 case Action.PUBLISHED:
                     continue
-                case Action.DROP_EXPIRED if expired := self._expired(body):
+                case Action.DROP_EXPIRED if expired := _before(oldest, body):
                     outcomes.update(dict.fromkeys(expired, rejected))
-                    bodies += body.since(self._oldest())
+                    bodies += body.since(oldest)
                     continue
                 case Action.SPLIT | Action.DROP_EXPIRED:
                     halves = body.halves()
@@ -201,12 +202,9 @@ class Sender:
         self.record("PostDuration", response.seconds, Status=status)
         self.record("BatchSize", samples)
 
-    def _oldest(self) -> datetime:
-        return self.timing.now() - self.past
 
-    def _expired(self, body: Body) -> list[tuple[datetime, Series]]:
-        oldest = self._oldest()
-        return [key for key in body.contents() if key[0] < oldest]
+def _before(oldest: datetime, body: Body) -> list[tuple[datetime, Series]]:
+    return [key for key in body.contents() if key[0] < oldest]
 
 
 def _all(bodies: Iterable[Body], outcome: Outcome) -> dict[tuple[datetime, Series], Outcome]:

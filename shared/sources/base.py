@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
 
 __all__ = [
+    "SOME_DIMENSIONS",
     "Context",
     "Kind",
     "Measurement",
@@ -43,6 +44,8 @@ _T = TypeVar("_T")
 _Config = TypeVar("_Config", bound="SourceConfig")
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 _EVERY = "[1-9][0-9]{0,3}[smh]"
+# Counted by `SourceDestination.of`, together with those of the kind.
+SOME_DIMENSIONS = Meta(extra_json_schema={"maxProperties": MAX_DIMENSIONS})
 
 
 class Measurement(NamedTuple):
@@ -105,18 +108,14 @@ class SourceConfig(msgspec.Struct, rename="camel", forbid_unknown_fields=True, k
     namespace: Name | None = None
     dimensions: Annotated[
         dict[Name, Name],
-        Meta(
-            description="Dimensions of every point of the source.",
-            extra_json_schema={"maxProperties": MAX_DIMENSIONS},
-        ),
+        Meta(description="Dimensions of every point of the source."),
+        SOME_DIMENSIONS,
     ] = msgspec.field(default_factory=dict)
     every: Annotated[
         str,
+        Meta(description="How often to sample, at most once a tick of the timer: 30s, 5m, 1h."),
         # Validated here, not by msgspec, which would search the text and accept "5m\n".
-        Meta(
-            description="How often to sample, at most once a tick of the timer: 30s, 5m, 1h.",
-            extra_json_schema={"pattern": f"^{_EVERY}$"},
-        ),
+        Meta(extra_json_schema={"pattern": f"^{_EVERY}$"}),
     ] = "1s"
 
 
@@ -141,12 +140,9 @@ class SourceDestination(msgspec.Struct, frozen=True):
             region = validate_member("region", validate_region, config.region)
         validate_dimension_names("dimensions", (*config.dimensions, *names))
         resource_id = validate_member("resourceId", validate_resource_id, config.resource_id)
-        return cls(
-            Target(region, resource_id),
-            config.namespace or context.namespace,
-            config.dimensions,
-            validate_member("every", _parse_duration, config.every),
-        )
+        every = validate_member("every", _parse_duration, config.every)
+        namespace = config.namespace or context.namespace
+        return cls(Target(region, resource_id), namespace, config.dimensions, every)
 
     def measurement(self, metric: str, value: float, dimensions: Mapping[str, str]) -> Measurement:
         """Return a measurement with these dimensions and the fixed ones."""

@@ -11,13 +11,14 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
 import msgspec
+from msgspec import Meta
 
 from shared.errors import ValidationError
 
 __all__ = ["SOME_INCLUDED", "Patterns", "Rotation"]
 
-# The rule of a list of patterns in a JSON Schema: not exclusions alone.
-SOME_INCLUDED = {"contains": {"not": {"pattern": "^!"}}}
+# Of a list of patterns: not exclusions alone.
+SOME_INCLUDED = Meta(min_length=1, extra_json_schema={"contains": {"not": {"pattern": "^!"}}})
 
 
 class Patterns(msgspec.Struct, frozen=True):

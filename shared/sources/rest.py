@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any
 
 import jmespath
@@ -22,13 +24,13 @@ from shared.clients.json_client import JsonClient
 from shared.errors import SourceError, ValidationError
 from shared.messages.schema import Name
 from shared.messages.validation import validate_dimension_names
-from shared.model import MAX_DIMENSIONS, MAX_NAME_LENGTH
+from shared.model import MAX_NAME_LENGTH
 from shared.sources.base import (
+    SOME_DIMENSIONS,
     Context,
     Kind,
     SampleError,
     SamplePart,
-    Source,
     SourceConfig,
     SourceDestination,
     validate_url_member,
@@ -50,10 +52,8 @@ class RestConfig(SourceConfig, kw_only=True):
 
     url: Annotated[
         str,
-        Meta(
-            description="https://…; returns JSON for GET.",
-            extra_json_schema={"pattern": "^https?://[^/]"},
-        ),
+        Meta(description="https://…; returns JSON for GET."),
+        Meta(extra_json_schema={"pattern": "^https?://[^/]"}),
     ]
     metrics: Annotated[
         dict[Name, Expression],
@@ -69,56 +69,44 @@ class RestConfig(SourceConfig, kw_only=True):
     ] = None
     item_dimensions: Annotated[
         dict[Name, Expression],
-        Meta(
-            description="Dimension name -> expression of its value in an item.",
-            extra_json_schema={"maxProperties": MAX_DIMENSIONS},
-        ),
+        Meta(description="Dimension name -> expression of its value in an item."),
+        SOME_DIMENSIONS,
     ] = msgspec.field(default_factory=dict)
     next_link: Annotated[
         Expression, Meta(description="Expression of the next page's URL; null on the last page.")
     ] = "nextLink"
 
 
+@dataclass(repr=False)
 class _Rest:
     """Samples one URL."""
 
-    def __init__(
-        self, name: str, config: RestConfig, destination: SourceDestination, client: JsonClient
-    ) -> None:
-        self.name = name
-        self.destination = destination
-        self._url = config.url
-        self._client = client
-        self._items = _compile("items", config.items) if config.items else None
-        self._next_link = _compile("nextLink", config.next_link)
-        self._metrics = _compile_all("metrics", config.metrics)
-        self._dimensions = _compile_all("itemDimensions", config.item_dimensions)
+    name: str
+    destination: SourceDestination
+    url: str
+    client: JsonClient
+    items: ParsedResult | None
+    next_link: ParsedResult
+    metrics: Mapping[str, ParsedResult]
+    dimensions: Mapping[str, ParsedResult]
 
     def sample(self, now: datetime, deadline: Deadline) -> Iterator[SamplePart]:  # noqa: ARG002
-        def next_link(page: Any) -> Any:
-            return _search(self._next_link, page)
-
-        for page in self._client.pages(self._url, next_link, deadline):
-            for item in self._items_of(page):
+        for page in self.client.pages(self.url, partial(_search, self.next_link), deadline):
+            items = [page] if self.items is None else _search(self.items, page)
+            if not isinstance(items, list):
+                raise SourceError(f"items: found {_shown(items)}, expected a list")
+            for item in items:
                 yield from self._measure(item)
-
-    def _items_of(self, page: Any) -> list[Any]:
-        if self._items is None:
-            return [page]
-        items = _search(self._items, page)
-        if not isinstance(items, list):
-            raise SourceError(f"items: found {_shown(items)}, expected a list")
-        return items
 
     def _measure(self, item: Any) -> Iterator[SamplePart]:
         dimensions: dict[str, str] = {}
-        for name, expression in self._dimensions.items():
+        for name, expression in self.dimensions.items():
             try:
                 dimensions[name] = _dimension_value(_search(expression, item))
             except SourceError as exc:
                 yield SampleError(f"itemDimensions.{name}: {exc}")
                 return
-        for metric, expression in self._metrics.items():
+        for metric, expression in self.metrics.items():
             try:
                 value = _number(_search(expression, item))
             except SourceError as exc:
@@ -129,8 +117,7 @@ class _Rest:
 
 def _dimension_value(value: Any) -> str:
     """Return text; a number or truth value is converted."""
-    text = str(value).lower() if isinstance(value, bool) else value
-    text = str(text) if isinstance(text, int | float) else text
+    text = str(value).lower() if isinstance(value, bool | int | float) else value
     if isinstance(text, str) and 0 < len(text) <= MAX_NAME_LENGTH:
         return text
     raise SourceError(f"{_shown(value)} is not text of 1 to {MAX_NAME_LENGTH} characters")
@@ -175,20 +162,27 @@ def _shown(value: Any) -> str:
         return "an object" if isinstance(value, dict) else "an array"
     if isinstance(value, str):
         return quoted(value, _MAX_SHOWN)
-    if value is None or isinstance(value, bool):
-        return "null" if value is None else str(value).lower()
-    text = str(value)
+    text = "null" if value is None else str(value).lower()
     return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
 
 
-def _open(name: str, config: RestConfig, context: Context) -> Source:
+def _open(name: str, config: RestConfig, context: Context) -> _Rest:
     validate_dimension_names("itemDimensions", config.item_dimensions)
     destination = SourceDestination.of(config, context, config.item_dimensions)
     url = validate_url_member("url", config.url)
     port = url.port or (443 if url.scheme == "https" else 80)
     rate_limiter = context.rate_limiter(f"{url.hostname}:{port}", MAX_PER_SECOND)
     tokens = context.tokens(config.audience) if config.audience else None
-    return _Rest(name, config, destination, JsonClient(context.session, rate_limiter, tokens))
+    return _Rest(
+        name,
+        destination,
+        config.url,
+        JsonClient(context.session, rate_limiter, tokens),
+        items=_compile("items", config.items) if config.items else None,
+        next_link=_compile("nextLink", config.next_link),
+        metrics=_compile_all("metrics", config.metrics),
+        dimensions=_compile_all("itemDimensions", config.item_dimensions),
+    )
 
 
 KIND = Kind(RestConfig, _open)

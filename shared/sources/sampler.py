@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor, Future
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from shared.clients.deadline import Deadline
@@ -36,23 +37,25 @@ MAX_ERROR_LENGTH = 1_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+@dataclass
 class Sample:
     """One result of a source: its measurements and its errors. Safe to use from two threads."""
 
-    def __init__(self, source: Source, now: datetime) -> None:
-        self.rollup = Rollup(source.destination.target)
-        self.points = 0
-        self.errors: list[str] = []  # The first ones.
-        self.error_count = 0
-        self._source = source
-        self._now = now
-        self._closed = False
-        self._lock = threading.Lock()
+    source: Source
+    now: datetime
+    points: int = field(init=False, default=0)
+    errors: list[str] = field(init=False, default_factory=list)  # The first ones.
+    error_count: int = field(init=False, default=0)
+    _closed: bool = field(init=False, default=False)
+    _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self.rollup = Rollup(self.source.destination.target)
 
     def take(self, deadline: Deadline) -> None:
         """Sample the source, until it ends, is closed, or has too many points; blocking."""
         try:
-            for part in self._source.sample(self._now, deadline):
+            for part in self.source.sample(self.now, deadline):
                 if isinstance(part, SampleError):
                     self.add_error(part.text)
                 elif self.points < MAX_POINTS:
@@ -80,43 +83,33 @@ class Sample:
             self._closed = True
 
     def _add(self, measurement: Measurement) -> None:
-        namespace = self._source.destination.namespace
+        namespace = self.source.destination.namespace
         series = Series.of(namespace, measurement.metric, measurement.dimensions)
         with self._lock:
             if not self._closed:
-                self.rollup.add(self._now, series, measurement.value)
+                self.rollup.add(self.now, series, measurement.value)
                 self.points += 1
 
 
+@dataclass
 class Sampler:
     """Samples sources in the threads of an executor; one that fails or hangs stops no other.
 
     The executor should have a thread for each source.
     """
 
-    def __init__(
-        self,
-        sources: Sequence[Source],
-        publish: Callable[[Rollup], Awaitable[None]],
-        executor: Executor,
-        *,
-        report: Callable[[Rollup], None],
-        own_target: Target | None,
-        deadline: float = DEADLINE,
-        cut_off_after: float = CUT_OFF_AFTER,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        """`report` gets metrics on sampling, for `own_target` or else the source's target."""
-        self._sources = sources
-        self._publish = publish
-        self._executor = executor
-        self._report = report
-        self._own_target = own_target
-        self._deadline = deadline
-        self._cut_off_after = cut_off_after
-        self._clock = clock
-        self._intervals: dict[str, int] = {}  # Source -> the last interval with a sample.
-        self._running: dict[str, Future[None]] = {}
+    sources: Sequence[Source]
+    publish: Callable[[Rollup], Awaitable[None]]
+    executor: Executor
+    _: KW_ONLY
+    report: Callable[[Rollup], None]  # Gets metrics on sampling.
+    own_target: Target | None  # Of these metrics; None for the target of the source.
+    deadline: float = DEADLINE
+    cut_off_after: float = CUT_OFF_AFTER
+    clock: Callable[[], float] = time.monotonic
+    # Source -> the last interval with a sample, and the last sample.
+    _intervals: dict[str, int] = field(init=False, default_factory=dict)
+    _running: dict[str, Future[None]] = field(init=False, default_factory=dict)
 
     async def sample(self, now: datetime) -> None:
         """Sample what is due, with the time `now` (UTC) rounded to a second.
@@ -126,11 +119,9 @@ class Sampler:
         """
         # A tick that is a moment early belongs to the minute that it was meant to open.
         now = (now + timedelta(milliseconds=500)).replace(microsecond=0)
-        due = [source for source in self._sources if self._is_due(source, now)]
-        results = await asyncio.gather(
-            *(self._sample_and_publish(source, now) for source in due), return_exceptions=True
-        )
-        for error in results:
+        due = [source for source in self.sources if self._is_due(source, now)]
+        calls = [self._sample_and_publish(source, now) for source in due]
+        for error in await asyncio.gather(*calls, return_exceptions=True):
             if error is not None:
                 raise error
 
@@ -143,20 +134,19 @@ class Sampler:
         return True
 
     async def _sample_and_publish(self, source: Source, now: datetime) -> None:
-        started = self._clock()
+        started = self.clock()
         sample = await self._sample(source, now)
-        _log_errors(source, sample)
-        metrics = {
-            "SampleDuration": self._clock() - started,
-            "SamplePoints": sample.points,
-            "SampleErrors": sample.error_count,
-        }
-        report = Rollup(self._own_target or source.destination.target)
-        for metric, value in metrics.items():
+        _log_errors(sample)
+        report = Rollup(self.own_target or source.destination.target)
+        for metric, value in (
+            ("SampleDuration", self.clock() - started),
+            ("SamplePoints", sample.points),
+            ("SampleErrors", sample.error_count),
+        ):
             report.add(now, Series.of(NAMESPACE, metric, (("Source", source.name),)), value)
-        self._report(report)
+        self.report(report)
         if sample.points:
-            await self._publish(sample.rollup)
+            await self.publish(sample.rollup)
 
     async def _sample(self, source: Source, now: datetime) -> Sample:
         sample = Sample(source, now)
@@ -164,31 +154,26 @@ class Sampler:
         if earlier is not None and not earlier.done():
             sample.add_error("the sample of an earlier tick is still running")
             return sample
-        running = self._executor.submit(sample.take, Deadline(self._deadline))
+        running = self.executor.submit(sample.take, Deadline(self.deadline))
         self._running[source.name] = running
         result = asyncio.wrap_future(running)
-        await asyncio.wait((result,), timeout=self._deadline + self._cut_off_after)
+        cut_off = self.deadline + self.cut_off_after
+        await asyncio.wait((result,), timeout=cut_off)
         if not result.done():
             # Its thread continues until its own time-outs.
-            sample.add_error(f"cut off after {self._deadline + self._cut_off_after:g} s")
+            sample.add_error(f"cut off after {cut_off:g} s")
             sample.close()
-            result.add_done_callback(_drop_error)
+            # Retrieves an error that comes too late, which the loop would log otherwise.
+            result.add_done_callback(lambda late: late.cancelled() or late.exception())
         elif (error := result.exception()) is not None:
             LOG.error("Unexpected error while sampling %s", source.name, exc_info=error)
             sample.add_error("unexpected error")
         return sample
 
 
-def _drop_error(late: asyncio.Future[None]) -> None:
-    """Retrieve an error that comes too late, which the loop would log otherwise."""
-    if not late.cancelled():
-        late.exception()
-
-
-def _log_errors(source: Source, sample: Sample) -> None:
-    for error in sample.errors:
-        LOG.error("Sampling %s failed: %s", source.name, error)
-    if (more := sample.error_count - len(sample.errors)) > 0:
-        LOG.error(
-            "Sampling %s failed: %s of the same kind", source.name, plural(more, "more error")
-        )
+def _log_errors(sample: Sample) -> None:
+    errors = list(sample.errors)
+    if (more := sample.error_count - len(errors)) > 0:
+        errors.append(f"{plural(more, 'more error')} of the same kind")
+    for error in errors:
+        LOG.error("Sampling %s failed: %s", sample.source.name, error)

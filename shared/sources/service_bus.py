@@ -1,22 +1,17 @@
 """Message counts of Service Bus queues, topics and subscriptions, from Azure Resource Manager.
 
-Metrics, with the dimension EntityName, and SubscriptionName for a subscription of a topic:
-
-    ActiveMessages              DeadLetterMessages
-    ScheduledMessages           TransferDeadLetterMessages
-
-The platform has the first two per queue and topic, and none per subscription. Needs Reader on the
-namespace. Requests of a sample: one for each 100 queues or topics, and one for each topic; if one
-tick is too short for all topics, the next tick continues with the rest. A topic holds no messages
-itself: its counts are sampled if the service returns any.
+docs/sources/service_bus.md defines the metrics and counts the requests. If one tick is too short
+for all topics, the next tick continues with the rest. A topic holds no messages itself: its counts
+are sampled if the service returns any.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Any, TypeGuard
+from typing import Annotated, Any
 from urllib.parse import quote
 
 import msgspec
@@ -26,14 +21,13 @@ from shared.clients.deadline import Deadline
 from shared.clients.json_client import JsonClient
 from shared.clients.rate_limiter import RateLimiter
 from shared.errors import DeadlineError, SourceError, ValidationError
-from shared.model import MAX_NAME_LENGTH
+from shared.messages.schema import Name
 from shared.resource_ids import validate_resource_id
 from shared.sources.base import (
     Context,
     Kind,
     SampleError,
     SamplePart,
-    Source,
     SourceConfig,
     SourceDestination,
     validate_member,
@@ -70,37 +64,34 @@ class ServiceBusConfig(SourceConfig, kw_only=True):
     entities: Annotated[
         list[Annotated[str, Meta(min_length=1, max_length=MAX_ENTITY_LENGTH)]],
         Meta(
-            min_length=1,
             description="Names and patterns of queues, topics and topic/subscription; "
-            "!pattern excludes. A topic includes its subscriptions.",
-            extra_json_schema=SOME_INCLUDED,
+            "!pattern excludes. A topic includes its subscriptions."
         ),
+        SOME_INCLUDED,
     ] = msgspec.field(default_factory=lambda: ["*"])
 
 
+class _Entity(msgspec.Struct):
+    """What is read of a queue, topic or subscription."""
+
+    name: Name
+    properties: dict[str, Any]
+
+
+@dataclass
 class _ServiceBus:
     """Samples the entities of a namespace."""
 
-    def __init__(
-        self,
-        name: str,
-        url: str,
-        *,
-        patterns: Patterns,
-        destination: SourceDestination,
-        client: JsonClient,
-        rate_limiter: RateLimiter,
-    ) -> None:
-        self.name = name
-        self.destination = destination
-        self._url = url
-        self._patterns = patterns
-        self._client = client
-        self._rate_limiter = rate_limiter
-        self._rotation = Rotation()
+    name: str
+    destination: SourceDestination
+    url: str
+    client: JsonClient
+    rate_limiter: RateLimiter
+    patterns: Patterns
+    _rotation: Rotation = field(init=False, default_factory=Rotation)
 
     def sample(self, now: datetime, deadline: Deadline) -> Iterator[SamplePart]:  # noqa: ARG002
-        missing = set(self._patterns.expected_names())
+        missing = set(self.patterns.expected_names())
         complete = True
         for part in self._read(deadline, missing):
             complete = complete and not isinstance(part, SampleError)
@@ -115,25 +106,20 @@ class _ServiceBus:
         for path in ("queues", "topics"):
             try:
                 for entity in self._entities(path, deadline):
-                    name: str = entity["name"]
-                    missing.discard(name)
+                    missing.discard(entity.name)
                     if path == "topics":
-                        topics.append(name)
+                        topics.append(entity.name)
                     # For most topics, the service returns no counts.
-                    if path == "queues" or entity["properties"].get("countDetails") is not None:
-                        yield from self._counts(entity, name)
+                    if path == "queues" or entity.properties.get("countDetails") is not None:
+                        yield from self._counts(entity, entity.name)
             except SourceError as exc:
                 yield SampleError(str(exc))
-        yield from self._read_topics(topics, deadline, missing)
 
-    def _read_topics(
-        self, topics: Sequence[str], deadline: Deadline, missing: set[str]
-    ) -> Iterator[SamplePart]:
         def read(topic: str) -> Iterator[SamplePart]:
             return self._read_topic(topic, deadline, missing)
 
-        ordered = self._rotation.order(filter(self._patterns.may_include_children, topics))
-        for result in self._rate_limiter.map(read, ordered, deadline, "topics"):
+        ordered = self._rotation.order(filter(self.patterns.may_include_children, topics))
+        for result in self.rate_limiter.map(read, ordered, deadline, "topics"):
             if result.complete:
                 self._rotation.set_last(result.item)
             yield from result.results
@@ -144,62 +130,36 @@ class _ServiceBus:
         path = f"topics/{quote(topic, safe='')}/subscriptions"
         try:
             for entity in self._entities(path, deadline):
-                missing.discard(f"{topic}/{entity['name']}")
-                yield from self._counts(entity, topic, entity["name"])
+                missing.discard(f"{topic}/{entity.name}")
+                yield from self._counts(entity, topic, entity.name)
         except DeadlineError:
             raise
         except SourceError as exc:
             yield SampleError(f"topic {topic}: {exc}")
 
-    def _entities(self, path: str, deadline: Deadline) -> Iterator[dict[str, Any]]:
-        """Yield all entities at a path, over all pages. Raises SourceError."""
-        url = f"{self._url}/{path}"
-        for page in self._client.pages(f"{url}?api-version={_API_VERSION}", _next_link, deadline):
-            entities = page.get("value") if isinstance(page, dict) else None
-            if not isinstance(entities, list) or not all(map(_is_entity, entities)):
-                raise SourceError(
-                    f"{url}: the response is not a page of entities with name and properties"
-                )
-            yield from entities
+    def _entities(self, path: str, deadline: Deadline) -> Iterator[_Entity]:
+        url = f"{self.url}/{path}?api-version={_API_VERSION}"
+        return self.client.arm_items(url, list[_Entity], deadline)
 
-    def _counts(
-        self, entity: dict[str, Any], name: str, child: str | None = None
-    ) -> Iterator[SamplePart]:
-        if not self._patterns.includes(name, child):
+    def _counts(self, entity: _Entity, name: str, child: str | None = None) -> Iterator[SamplePart]:
+        if not self.patterns.includes(name, child):
             return
         where = name if child is None else f"{name}/{child}"
         dimensions = {"EntityName": name} | ({} if child is None else {"SubscriptionName": child})
-        counts = entity["properties"].get("countDetails")
+        counts = entity.properties.get("countDetails")
         if not isinstance(counts, dict):
             yield SampleError(f"{where}: the response has no countDetails")
             return
         for member, metric in _COUNTS.items():
             count = counts.get(member)
-            if _is_count(count):
+            if type(count) is int and 0 <= count < 2**63:
                 yield self.destination.measurement(metric, float(count), dimensions)
             else:
                 found = quoted(msgspec.json.encode(count).decode(), 80)[1:-1]
                 yield SampleError(f"{where}: countDetails.{member} is not a count: {found}")
 
 
-def _next_link(page: Any) -> Any:
-    return page.get("nextLink") if isinstance(page, dict) else None
-
-
-def _is_count(count: Any) -> TypeGuard[int]:
-    return isinstance(count, int) and not isinstance(count, bool) and 0 <= count < 2**63
-
-
-def _is_entity(entity: Any) -> bool:
-    return (
-        isinstance(entity, dict)
-        and isinstance(entity.get("name"), str)
-        and 0 < len(entity["name"]) <= MAX_NAME_LENGTH
-        and isinstance(entity.get("properties"), dict)
-    )
-
-
-def _open(name: str, config: ServiceBusConfig, context: Context) -> Source:
+def _open(name: str, config: ServiceBusConfig, context: Context) -> _ServiceBus:
     destination = SourceDestination.of(config, context, ("EntityName", "SubscriptionName"))
     path, given = "serviceBus", config.service_bus
     if given is None:
@@ -210,14 +170,10 @@ def _open(name: str, config: ServiceBusConfig, context: Context) -> Source:
     # Azure Resource Manager counts the requests to a subscription, not to a namespace.
     subscription = "/".join(resource_id.lower().split("/")[:3])
     rate_limiter = context.rate_limiter(f"{context.arm_endpoint}{subscription}", MAX_PER_SECOND)
-    return _ServiceBus(
-        name,
-        f"{context.arm_endpoint}{resource_id}",
-        patterns=Patterns.of("entities", config.entities),
-        destination=destination,
-        client=JsonClient(context.session, rate_limiter, context.tokens(context.arm_audience)),
-        rate_limiter=rate_limiter,
-    )
+    client = JsonClient(context.session, rate_limiter, context.tokens(context.arm_audience))
+    patterns = Patterns.of("entities", config.entities)
+    url = f"{context.arm_endpoint}{resource_id}"
+    return _ServiceBus(name, destination, url, client, rate_limiter, patterns)
 
 
 KIND = Kind(ServiceBusConfig, _open)

@@ -1,54 +1,40 @@
 """Depth and age of storage queues, per queue; the platform's own metrics are per account.
 
-Metrics, with the dimension QueueName; `metrics` of an entry chooses among them:
-
-    QueueDepth             messages, including those being processed; approximate
-    QueueVisibleDepth      messages that a consumer could receive now: exact below 32, above it
-                           the approximate depth, since a peek returns at most 32 messages
-    QueueOldestMessageAge  seconds since the oldest of the first 32 visible messages was
-                           enqueued; 0 if no message is visible
-    PoisonQueueDepth       messages in <queue>-poison; 0 while that queue does not exist
-
-Needs Storage Queue Data Reader on the account. Requests of a sample: one for each 5,000 queues of
-a list, if there are patterns or more than ten names; two for each queue, and without a list one
-to look for its poison queue; one for each poison queue that exists. If one tick is too short for
-all queues, the next tick continues with the rest.
+docs/sources/storage_queue.md defines the metrics and counts the requests. If one tick is too short
+for all queues, the next tick continues with the rest.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import msgspec
 from msgspec import Meta
 
+from shared.clients import storage
+from shared.clients.credentials import request_token
 from shared.clients.deadline import Deadline
 from shared.clients.rate_limiter import RateLimiter
-from shared.clients.storage import (
-    QUEUE_NAME,
-    QUEUE_NAME_RULE,
-    StorageRetry,
-    account_client,
-    open_queue_service,
-)
-from shared.errors import DeadlineError, SourceError, ValidationError
+from shared.errors import DeadlineError, SourceError, TokenError, ValidationError
 from shared.sources.base import (
     Context,
     Kind,
     SampleError,
     SamplePart,
-    Source,
     SourceConfig,
     SourceDestination,
     validate_url_member,
 )
 from shared.sources.patterns import SOME_INCLUDED, Patterns, Rotation
-from shared.sources.queue_account import MAX_PEEKED, MissingQueueError, QueueAccount
 from shared.text import quoted
+
+if TYPE_CHECKING:
+    from azure.storage.queue import QueueServiceClient
 
 __all__ = ["KIND", "StorageQueueConfig"]
 
@@ -57,8 +43,12 @@ __all__ = ["KIND", "StorageQueueConfig"]
 MAX_PER_SECOND = 1000.0
 # Queues given by name whose poison queues are looked up one by one; for more, all are listed.
 MAX_LOOKUPS = 10
+# Messages. Source: "Peek Messages".
+MAX_PEEKED = 32
+# Source: "Authorize access to queues using Microsoft Entra ID".
+_SCOPE = "https://storage.azure.com/.default"
 # A tick has a deadline; a request that fails is retried once within it.
-_RETRY = StorageRetry(retries=1, read_timeout=10)
+_RETRY = storage.StorageRetry(retries=1, read_timeout=10)
 _POISON = "-poison"
 
 Metric = Literal["QueueDepth", "QueueVisibleDepth", "QueueOldestMessageAge", "PoisonQueueDepth"]
@@ -75,18 +65,13 @@ class StorageQueueConfig(SourceConfig, kw_only=True):
 
     queues: Annotated[
         list[QueuePattern],
-        Meta(
-            min_length=1,
-            description="Names and patterns; !pattern excludes.",
-            extra_json_schema=SOME_INCLUDED,
-        ),
+        Meta(description="Names and patterns; !pattern excludes."),
+        SOME_INCLUDED,
     ]
     account: Annotated[
         str | None,
-        Meta(
-            description="URL of the account's queue service: https://….queue.core.….",
-            extra_json_schema={"pattern": "^https://"},
-        ),
+        Meta(description="URL of the account's queue service: https://….queue.core.…."),
+        Meta(extra_json_schema={"pattern": "^https://"}),
     ] = None
     connection: Annotated[
         str | None, Meta(description="Name of a Functions connection in the app settings.")
@@ -96,48 +81,43 @@ class StorageQueueConfig(SourceConfig, kw_only=True):
     ] = msgspec.field(default_factory=lambda: list(get_args(Metric)))
 
 
+class _MissingQueueError(SourceError):
+    """A queue does not exist."""
+
+
+@dataclass(repr=False)
 class _StorageQueues:
     """Samples the queues of one account, several at a time."""
 
-    def __init__(
-        self,
-        name: str,
-        account: QueueAccount,
-        *,
-        patterns: Patterns,
-        metrics: frozenset[str],
-        destination: SourceDestination,
-        rate_limiter: RateLimiter,
-    ) -> None:
-        self.name = name
-        self.destination = destination
-        self._account = account
-        self._patterns = patterns
-        self._metrics = metrics
-        self._rate_limiter = rate_limiter
-        self._rotation = Rotation()
+    name: str
+    destination: SourceDestination
+    service: QueueServiceClient
+    rate_limiter: RateLimiter
+    patterns: Patterns
+    metrics: frozenset[str]
+    _rotation: Rotation = field(init=False, default_factory=Rotation)
 
     def sample(self, now: datetime, deadline: Deadline) -> Iterator[SamplePart]:
-        self._account.authenticate(deadline)
-        queues = set(self._patterns.expected_names())
+        self._authenticate(deadline)
+        queues = set(self.patterns.expected_names())
         # One list costs less than many lookups of poison queues.
-        many = len(queues) > MAX_LOOKUPS and "PoisonQueueDepth" in self._metrics
-        exists: Exists | None = lambda queue: queue in self._account.names(queue, deadline)  # noqa: E731
-        if self._patterns.globs or many:
+        many = len(queues) > MAX_LOOKUPS and "PoisonQueueDepth" in self.metrics
+        exists: Exists | None = lambda queue: queue in self._list(queue, deadline)  # noqa: E731
+        if self.patterns.globs or many:
             try:
-                listed = self._account.names("", deadline)
+                listed = self._list("", deadline)
             except SourceError as exc:
                 yield SampleError(str(exc))
                 exists = None  # Queues given by name can be sampled without the list.
             else:
-                queues.update(filter(self._patterns.includes, listed))
+                queues.update(filter(self.patterns.includes, listed))
                 exists = listed.__contains__
 
         def measure(queue: str) -> Iterator[SamplePart]:
             return self._measure(queue, now, deadline, exists)
 
         ordered = self._rotation.order(queues)
-        for result in self._rate_limiter.map(measure, ordered, deadline, "queues"):
+        for result in self.rate_limiter.map(measure, ordered, deadline, "queues"):
             if result.complete:
                 self._rotation.set_last(result.item)
             yield from result.results
@@ -154,7 +134,7 @@ class _StorageQueues:
             try:
                 for metric, value in values:
                     readable = True
-                    if metric in self._metrics:
+                    if metric in self.metrics:
                         yield self.destination.measurement(metric, value, {"QueueName": queue})
             except DeadlineError:
                 raise
@@ -167,11 +147,11 @@ class _StorageQueues:
         self, queue: str, now: datetime, deadline: Deadline
     ) -> Iterator[tuple[Metric, float]]:
         depth = 0.0
-        if self._metrics & {"QueueDepth", "QueueVisibleDepth"}:
-            depth = self._account.depth(queue, deadline)
+        if self.metrics & {"QueueDepth", "QueueVisibleDepth"}:
+            depth = self._depth(queue, deadline)
             yield "QueueDepth", depth
-        if self._metrics & {"QueueVisibleDepth", "QueueOldestMessageAge"}:
-            times = self._account.peek(queue, deadline)
+        if self.metrics & {"QueueVisibleDepth", "QueueOldestMessageAge"}:
+            times = self._peek(queue, deadline)
             oldest = min((time for time in times if time is not None), default=now)
             # The clock of the service may be ahead.
             yield "QueueOldestMessageAge", max(0.0, (now - oldest).total_seconds())
@@ -182,66 +162,109 @@ class _StorageQueues:
     def _poison_values(
         self, queue: str, deadline: Deadline, exists: Exists | None
     ) -> Iterator[tuple[Metric, float]]:
-        if "PoisonQueueDepth" not in self._metrics or queue.endswith(_POISON) or exists is None:
+        if "PoisonQueueDepth" not in self.metrics or queue.endswith(_POISON) or exists is None:
             return
         poison = f"{queue}{_POISON}"
         depth = 0.0
         # To look it up in a list leaves no failed request in the metrics of the account.
         if exists(poison):
-            with suppress(MissingQueueError):  # Deleted since it was listed.
-                depth = self._account.depth(poison, deadline)
+            with suppress(_MissingQueueError):  # Deleted since it was listed.
+                depth = self._depth(poison, deadline)
         yield "PoisonQueueDepth", depth
 
+    def _authenticate(self, deadline: Deadline) -> None:
+        """Get a token before many threads need one, so that a failure is one error."""
+        if not hasattr(self.service.credential, "get_token"):
+            return  # A key or a signature.
+        with self.rate_limiter.acquire(deadline):
+            try:
+                request_token(self.service.credential, _SCOPE)
+            except TokenError as exc:
+                raise SourceError(str(exc)) from exc
 
-def _open(name: str, config: StorageQueueConfig, context: Context) -> Source:
+    def _depth(self, queue: str, deadline: Deadline) -> float:
+        with self._request(deadline):
+            properties = self.service.get_queue_client(queue).get_queue_properties()
+        count = properties.approximate_message_count
+        if count is None or not 0 <= count < 2**63:
+            raise SourceError(f"the response has no valid message count: {count}")
+        return float(count)
+
+    def _peek(self, queue: str, deadline: Deadline) -> list[datetime | None]:
+        """Return the enqueued times of the first visible messages, up to MAX_PEEKED."""
+        with self._request(deadline):
+            peeked = self.service.get_queue_client(queue).peek_messages(MAX_PEEKED)
+            return [message.inserted_on for message in peeked]
+
+    def _list(self, prefix: str, deadline: Deadline) -> set[str]:
+        """Return the names of the queues with a prefix."""
+        names: set[str] = set()
+        with self._request(deadline, "queues cannot be listed: "):
+            for page in self.service.list_queues(name_starts_with=prefix or None).by_page():
+                names.update(queue.name for queue in page if queue.name)
+                if not deadline.left():
+                    raise SourceError("the list was not complete before the deadline")
+        return names
+
+    @contextmanager
+    def _request(self, deadline: Deadline, context: str = "") -> Iterator[None]:
+        """Wait for the rate limiter; what the block raises becomes a SourceError with context."""
+        from azure.core.exceptions import AzureError, ResourceNotFoundError
+
+        with self.rate_limiter.acquire(deadline):
+            try:
+                yield
+            except ResourceNotFoundError as exc:
+                raise _MissingQueueError(f"{context}{_first_line(exc)}") from exc
+            except (AzureError, SourceError) as exc:
+                raise SourceError(f"{context}{_first_line(exc)}") from exc
+            # The SDK raises these for the response of a server that is not a queue service.
+            except (SyntaxError, ValueError, TypeError, LookupError, AttributeError) as exc:
+                text = f"{context}not a queue service response: {_first_line(exc)}"
+                raise SourceError(text) from exc
+
+
+def _open(name: str, config: StorageQueueConfig, context: Context) -> _StorageQueues:
     destination = SourceDestination.of(config, context, ("QueueName",))
     if (config.account is None) == (config.connection is None):
         raise ValidationError("", "give exactly one of account and connection")
-    patterns = _parse_patterns(config.queues)
+    _validate_patterns(config.queues)
+    patterns = Patterns.of("queues", config.queues)
     if config.account is None:
-        service = open_queue_service(context.connection(config.connection or ""), _RETRY)
+        connection = context.connection(config.connection or "")
+        service = storage.open_queue_service(connection, _RETRY)
     else:
         _validate_account(config.account)
-        service = account_client(config.account, context.credential(), _RETRY)
+        service = storage.account_client(config.account, context.credential(), _RETRY)
     # Not by its URL, which may contain a shared access signature.
     rate_limiter = context.rate_limiter(service.primary_hostname, MAX_PER_SECOND)
-    return _StorageQueues(
-        name,
-        QueueAccount(service, rate_limiter),
-        patterns=patterns,
-        metrics=frozenset(config.metrics),
-        destination=destination,
-        rate_limiter=rate_limiter,
-    )
+    metrics = frozenset(config.metrics)
+    return _StorageQueues(name, destination, service, rate_limiter, patterns, metrics)
 
 
-def _parse_patterns(texts: list[str]) -> Patterns:
+def _validate_patterns(texts: list[str]) -> None:
     for index, text in enumerate(texts):
         if not re.fullmatch(_PATTERN, text):
-            raise ValidationError(
-                f"queues[{index}]",
-                f"{quoted(text)} is not a name or pattern: 1 to 64 lower-case letters, digits, "
-                "hyphens and * ? [ ], after a ! to exclude",
-            )
-    patterns = Patterns.of("queues", texts)
-    for name in patterns.names:
-        if not QUEUE_NAME.fullmatch(name):
-            raise ValidationError(
-                f"queues[{texts.index(name)}]",
-                f"{quoted(name)} is not a queue name: {QUEUE_NAME_RULE}",
-            )
-    return patterns
+            rule = "1 to 64 lower-case letters, digits, hyphens and * ? [ ], after a ! to exclude"
+            expected = f"name or pattern: {rule}"
+        elif not set(text) & set("!*?[") and not storage.QUEUE_NAME.fullmatch(text):
+            expected = f"queue name: {storage.QUEUE_NAME_RULE}"
+        else:
+            continue
+        raise ValidationError(f"queues[{index}]", f"{quoted(text)} is not a {expected}")
 
 
 def _validate_account(url: str) -> None:
     """Check the URL, which gets a token: https:// and nothing but a host, a port and a path."""
     https = validate_url_member("account", url).scheme == "https"
     if not https or re.search(r"[^!-~]|[?#@\\]", url):
-        raise ValidationError(
-            "account",
-            f"{quoted(url.partition('?')[0])}: expected a URL such as "
-            "https://….queue.core.windows.net",
-        )
+        shown = quoted(url.partition("?")[0])
+        expected = "expected a URL such as https://….queue.core.windows.net"
+        raise ValidationError("account", f"{shown}: {expected}")
+
+
+def _first_line(exc: Exception) -> str:
+    return str(exc).partition("\n")[0]
 
 
 KIND = Kind(StorageQueueConfig, _open)

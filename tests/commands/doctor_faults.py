@@ -110,7 +110,7 @@ FAULTS = {
     "no connection string": setting(
         "MetricsStorage",
         "nonsense",
-        "MetricsStorage is no connection string",
+        "MetricsStorage is not a valid connection string",
         "export MetricsStorage=UseDevelopmentStorage=true",
         mends=False,
     ),
@@ -147,11 +147,11 @@ FAULTS = {
         "is a subscription; a metric belongs to a resource",
         'export METRICS_RESOURCE_ID="$RESOURCE_ID"',
     ),
-    "a region as people write it": setting(
+    "bad region": setting(
         "METRICS_REGION",
-        "West Europe",
-        "METRICS_REGION is 'West Europe'",
-        "export METRICS_REGION=westeurope",
+        "west-europe",
+        "METRICS_REGION is 'west-europe'",
+        'export METRICS_REGION="$REGION"',
     ),
     "bad endpoint": setting(
         "METRICS_ENDPOINT",
@@ -415,7 +415,7 @@ FAULTS = {
         status="warning",
         mends=False,
     ),
-    "dead letters of the fence": Fault(
+    "dead letters outside the allowed scopes": Fault(
         "dead letters",
         "1 forbidden_scope",
         'export METRICS_ALLOWED_SCOPES="<group>,$RESOURCE_ID"',
@@ -426,7 +426,7 @@ FAULTS = {
     # --- Sources
     "a queue that is not there": Fault(
         "sources",
-        "METRICS_SOURCES[0] (storage_queue): 0 points, 1 problems: queue missing: ",
+        "METRICS_SOURCES[0] (storage_queue): 0 points, 1 error: queue missing: ",
         'az storage queue list --connection-string "$MetricsStorage" --query "[].name" ',
         sources(connection="MetricsStorage", queues=["missing"]),
         mends=False,
@@ -481,7 +481,7 @@ FAULTS = {
         },
         mends=False,
     ),
-    "a source outside the fence": Fault(
+    "a source outside the allowed scopes": Fault(
         "sources",
         f"{ANOTHER} is outside METRICS_ALLOWED_SCOPES",
         f"export METRICS_ALLOWED_SCOPES=<group>,{ANOTHER}",
@@ -505,7 +505,7 @@ FAULTS = {
         skipped=OF_RESOURCE,
         mends=False,
     ),
-    "outside the fence": Fault(
+    "outside the allowed scopes": Fault(
         "resource",
         f"{ANOTHER} is outside METRICS_ALLOWED_SCOPES",
         f"export METRICS_ALLOWED_SCOPES=<group>,{ANOTHER}",
@@ -517,7 +517,7 @@ FAULTS = {
     ),
     "no such resource": Fault(
         "region",
-        "is not among what Azure Resource Manager shows",
+        "is not among the microsoft.web/sites that Azure Resource Manager lists",
         "az resource show --ids <site-two> --query location",
         {"METRICS_REGION": None},
         options=("--resource-id", "<site-two>"),

@@ -14,7 +14,7 @@ from azure.storage.queue import QueueClient
 from click.testing import CliRunner, Result
 
 from local.stack import OURS, ROOT, Backend
-from shared.clients.queues import message_text
+from shared.clients.storage import message_text
 from shared.model import Reason, Rejection
 from shared.pipeline.dead_letters import Origin, write_dead_letters
 from tools.__main__ import main
@@ -100,6 +100,6 @@ def letters(
         message_text(text)
         for number, content in enumerate(contents)
         for text in write_dead_letters(
-            [([Rejection(reason, detail, content.encode())], Origin(f"message-{number}", now))], now
+            [Rejection(reason, detail, content.encode())], Origin(f"message-{number}", now), now
         )
     ]

@@ -1,37 +1,41 @@
-"""Whatever shared.pipeline.dead_letters writes, the tools read back; and what they write, they read."""
+"""The tools read whatever shared.pipeline.dead_letters writes, and what they write themselves."""
 
 from __future__ import annotations
 
+import base64
+import gzip
+import hashlib
 import json
 import random
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from typing import Any
 
 import pytest
-from builders import NOW, at
 from hypothesis import example, given
 from hypothesis import strategies as st
-from test_dead_letter import canonical, rejected, texts
+from unit.rollups import NOW
 
-from shared.clients.queues import message_text
-from shared.messages.packing import size_in_queue
+from shared.clients.storage import message_text
+from shared.messages.writer import queued_size
 from shared.model import Reason, Rejection
 from shared.pipeline.dead_letters import Origin, write_dead_letters
+from shared.text import utc_text
 from tools.dead_letter.finding import UNREADABLE, Found, Held, find
 from tools.dead_letter.letters import (
     Entry,
     Letter,
-    Part,
     Unreadable,
+    entry_of,
     read_letter,
     write_letter,
-    write_part,
 )
+from tools.dead_letter.showing import as_line
 
 LIMIT = 64 * 1024
+TIME = utc_text(NOW)
 
 
 def held(letters: Iterable[str | bytes]) -> list[Held]:
@@ -42,92 +46,75 @@ def held(letters: Iterable[str | bytes]) -> list[Held]:
     ]
 
 
-def values(content: bytes) -> bytes:
+def canonical(content: bytes) -> bytes:
     """A message stands in a letter as JSON: the same value, not the same white space."""
     try:
-        return canonical(json.loads(content.decode()))
+        return json.dumps(json.loads(content.decode()), sort_keys=True).encode()
     except (ValueError, RecursionError):
         return content
 
 
-Thing = tuple[str, str, str | None, datetime | None, bytes]
-
-
-def things(found: Iterable[Found]) -> Counter[Thing]:
-    """Everything in the letters; the detail of what was cut is the letter's, which is shorter."""
-    return Counter(
-        (letter.reason, entry.detail[:500], entry.message_id, entry.enqueued, values(entry.content))
-        for letter in (one.letter for one in found)
-        for entry in letter.entries
-    )
-
-
+texts = st.text(st.characters(codec="utf-8") | st.sampled_from("\x00\ufffe\uffff"), max_size=99)
+contents = st.one_of(
+    st.binary(max_size=99),
+    texts.map(str.encode),
+    st.recursive(st.none() | st.integers() | texts, st.lists, max_leaves=9).map(
+        lambda value: json.dumps(value, ensure_ascii=False).encode()
+    ),
+)
+rejections = st.builds(Rejection, st.sampled_from(Reason), texts, contents)
 origins = st.builds(Origin, st.none() | texts.filter(bool), st.none() | st.just(NOW))
-brought = st.lists(st.tuples(st.lists(rejected, max_size=6), origins), min_size=1, max_size=4)
-LONG = Rejection(Reason.INVALID, "why", b"\xff" * 65_536)
-OTHER = Rejection(Reason.INVALID, "why", b"\xfe" * 65_536)
+# Letters are too short for these: JSON that is compressed, and what is cut.
+LONG_JSON = json.dumps({"points": [{"metric": f"m{number}"} for number in range(3500)]}).encode()
+LONG = b"\xff" * 65_536
 
 
-@given(brought, st.randoms(use_true_random=False))
-@example([([LONG, OTHER], Origin("5c1f", NOW))], random.Random(1))
-@example([([LONG, LONG], Origin("5c1f", NOW)), ([LONG], Origin())], random.Random(1))
+@given(st.lists(rejections, max_size=9), origins, st.randoms(use_true_random=False))
+@example([Rejection(Reason.INVALID, "why", LONG_JSON)] * 2, Origin("5c1f", NOW), random.Random(1))
 def test_what_was_refused_is_read_back_in_any_order(
-    given_: list[tuple[list[Rejection], Origin]], shuffle: random.Random
+    given_: list[Rejection], origin: Origin, shuffle: random.Random
 ) -> None:
-    letters = held(write_dead_letters(given_, NOW))
+    letters = held(write_dead_letters(given_, origin, NOW))
     shuffle.shuffle(letters)
     found = list(find(letters))
 
     assert [one.broken for one in found] == [""] * len(found)
-    assert sorted(one.id for letter in found for one in letter.held) == sorted(
-        one.id for one in letters
+    assert [one.held for one in found] == letters
+    message_id = origin.message_id and origin.message_id[:100]
+    assert Counter(
+        (letter.reason, entry.detail, entry.message_id, entry.enqueued, canonical(entry.content))
+        for letter in (one.letter for one in found)
+        for entry in letter.entries
+    ) == Counter(
+        (one.reason.value, one.detail, message_id, origin.enqueued, canonical(one.content))
+        for one in given_
     )
-    expected = Counter(
-        (
-            one.reason.value,
-            one.detail[:500],
-            origin.message_id and origin.message_id[:100],
-            origin.enqueued,
-            values(one.content),
-        )
-        for rejections, origin in given_
-        for one in rejections
-    )
-    assert things(found) == expected
 
 
-@given(brought)
-@example(
-    [([Rejection(Reason.INVALID, "\x00" * 3000, b"x" * 900)] * 99, Origin("\uffff" * 100, NOW))]
-)
-@example([([Rejection(Reason.INVALID, "\x00" * 2000, b"1")] * 9, Origin("\x00" * 3000, NOW))])
-@example([([Rejection(Reason.INVALID, "", b"1")] * 3000, Origin("\x00" * 3000, NOW))])
+@given(st.lists(rejections, max_size=9), origins)
+@example([Rejection(Reason.INVALID, "\x00" * 3000, b"x" * 900)] * 99, Origin("\uffff" * 100, NOW))
+@example([Rejection(Reason.INVALID, "\x00" * 2000, b"1")] * 9, Origin("\x00" * 3000, NOW))
+@example([Rejection(Reason.INVALID, "", b"1")] * 3000, Origin("\x00" * 3000, NOW))
+@example([Rejection(Reason.INVALID, "why", LONG)], Origin("\x00" * 3000, NOW))
 def test_a_letter_has_room_for_a_mark_and_keeps_everything(
-    given_: list[tuple[list[Rejection], Origin]],
+    given_: list[Rejection], origin: Origin
 ) -> None:
     later = NOW + timedelta(minutes=1)
-    for text in write_dead_letters(given_, NOW):
+    for text in write_dead_letters(given_, origin, NOW):
         letter = read_letter(message_text(text))
-        if isinstance(letter, Part):
-            marked = write_part(letter, later)
-            again = read_letter(marked)
-            assert isinstance(again, Part)
-            assert (again.piece, again.key) == (letter.piece, letter.key)
-            assert again.letter.entries[0].in_doubt == later
-        else:
-            assert isinstance(letter, Letter)
-            marks = [replace(entry, in_doubt=later) for entry in letter.entries[1::2]]
-            entries = [*letter.entries[::2], *marks]
-            marked = write_letter(letter, entries)
-            read = read_letter(marked)
-            assert isinstance(read, Letter)
-            assert Counter(read.entries) == Counter(entries)
-            assert read.envelope.keys() == letter.envelope.keys()
-        assert size_in_queue(marked.encode()) <= LIMIT
+        assert isinstance(letter, Letter)
+        marks = [replace(entry, in_doubt=later) for entry in letter.entries[1::2]]
+        entries = [*letter.entries[::2], *marks]
+        marked = write_letter(letter, entries)
+        read = read_letter(marked)
+        assert isinstance(read, Letter)
+        assert Counter(read.entries) == Counter(entries)
+        assert read.envelope.keys() == letter.envelope.keys()
+        assert queued_size(marked.encode()) <= LIMIT
 
 
 def letter_of(*entries: dict[str, Any], **members: Any) -> str:
-    whole = {"reason": "invalid", "detail": "why", "deadLetteredTime": at(), "refused": entries}
+    whole = {"reason": "invalid", "detail": "why", "deadLetteredTime": TIME, "refused": entries}
     return json.dumps({**whole, **members})
 
 
@@ -135,6 +122,52 @@ def read(text: str) -> Letter:
     letter = read_letter(text)
     assert isinstance(letter, Letter)
     return letter
+
+
+def only(*given_: Rejection) -> Found:
+    """What is found of the one letter of these rejections."""
+    (found,) = find(held(write_dead_letters(given_, Origin("5c1f", NOW), NOW)))
+    return found
+
+
+def test_json_that_was_compressed_is_read_and_shown() -> None:
+    found = only(Rejection(Reason.INVALID, "why", LONG_JSON))
+    (entry,) = found.letter.entries
+    assert b"bodyGzipBase64" in entry.raw
+    assert (entry.content, entry.whole_bytes) == (LONG_JSON, None)
+    shown = json.loads(as_line(found, [entry]))
+    assert shown["refused"] == [{"detail": "why", "message": json.loads(LONG_JSON)}]
+
+
+def test_a_part_of_what_was_compressed_is_compressed() -> None:
+    (entry,) = only(Rejection(Reason.INVALID, "why", LONG_JSON)).letter.entries
+    part = json.dumps({"points": [{"metric": "m" * 70_000}]}).encode()
+    letter = read(letter_of(json.loads(entry_of(entry, part).raw)))
+    assert letter.entries[0].content == part
+
+
+def test_what_was_cut_has_its_length_and_hash() -> None:
+    found = only(Rejection(Reason.INVALID, "why", LONG))
+    (entry,) = found.letter.entries
+    assert entry.whole_bytes == len(LONG)
+    assert LONG.startswith(entry.content)
+    (shown,) = json.loads(as_line(found, [entry]))["refused"]
+    assert base64.b64decode(shown.pop("bodyBase64")) == entry.content
+    assert shown == {
+        "detail": "why",
+        "bodyBytes": len(LONG),
+        "bodySha256": hashlib.sha256(LONG).hexdigest(),
+    }
+
+
+def test_letters_that_several_messages_share_are_read() -> None:
+    """As earlier versions wrote them."""
+    one = {"detail": "a", "body": "x", "messageId": "5c1f", "enqueuedTime": TIME}
+    letter = read(letter_of(one, {"detail": "b", "body": "y", "messageId": "6d2e"}))
+    assert [(entry.message_id, entry.enqueued) for entry in letter.entries] == [
+        ("5c1f", NOW),
+        ("6d2e", None),
+    ]
 
 
 def test_members_that_are_not_known_are_kept() -> None:
@@ -157,7 +190,7 @@ def test_what_is_in_doubt_comes_first_and_the_mark_counts_it() -> None:
     letter = read(letter_of(*({"detail": name, "body": "x"} for name in "abc")))
     first, second, third = letter.entries
     text = write_letter(letter, [first, replace(second, in_doubt=NOW), third])
-    assert json.loads(text)["replaying"] == {"time": at(), "first": 1}
+    assert json.loads(text)["replaying"] == {"time": TIME, "first": 1}
     assert [one["detail"] for one in json.loads(text)["refused"]] == ["b", "a", "c"]
     assert [entry.in_doubt for entry in read(text).entries] == [NOW, None, None]
     cleared = [replace(entry, in_doubt=None) for entry in read(text).entries]
@@ -173,6 +206,10 @@ def test_times_without_an_offset_are_utc() -> None:
     assert (letter.time, letter.time.tzinfo) == (NOW, UTC)
 
 
+def gzipped(content: bytes) -> str:
+    return base64.b64encode(gzip.compress(content)).decode()
+
+
 FOREIGN = {
     "text": "hello",
     "empty": "",
@@ -183,22 +220,24 @@ FOREIGN = {
     "entry without content": letter_of({"detail": "a"}),
     "entry with two contents": letter_of({"detail": "a", "body": "x", "message": {}}),
     "bad base64": letter_of({"detail": "a", "bodyBase64": "?"}),
+    "bad gzip": letter_of({"detail": "a", "bodyGzipBase64": "AAAA"}),
+    "half a gzip": letter_of({"detail": "a", "bodyGzipBase64": gzipped(LONG)[:40]}),
+    "a bomb": letter_of({"detail": "a", "bodyGzipBase64": gzipped(bytes(2_000_000))}),
     "no time": '{"reason": "invalid", "detail": "x", "refused": []}',
-    "part without a piece": '{"reason": "invalid", "detail": "x", "part": 1, "parts": 2,'
-    f' "deadLetteredTime": "{at()}"}}',
-    "part 3 of 2": '{"reason": "invalid", "detail": "x", "part": 3, "parts": 2,'
-    f' "bodyBase64": "", "deadLetteredTime": "{at()}"}}',
+    # A letter that an earlier version cut into parts.
+    "a part": '{"reason": "invalid", "detail": "x", "part": 1, "parts": 2, "bodyBase64": "AAAA",'
+    f' "deadLetteredTime": "{TIME}"}}',
     "nested too deeply": "[" * 30_000,
 }
 
 
 @pytest.mark.parametrize("text", FOREIGN.values(), ids=FOREIGN)
-def test_what_is_no_dead_letter_is_found_as_such(text: str) -> None:
+def test_what_is_not_a_dead_letter_is_found_as_such(text: str) -> None:
     assert isinstance(read_letter(text), Unreadable)
     (found,) = find(held([text]))
     assert found.letter.reason == UNREADABLE
     assert found.letter.entries[0].content == text.encode()
-    assert found.broken.startswith("no dead letter: ")
+    assert found.broken.startswith("not a dead letter: ")
 
 
 @given(texts)
@@ -207,54 +246,9 @@ def test_nothing_in_a_queue_stops_the_reading(text: str) -> None:
     assert found.letter.entries
 
 
-def test_missing_parts_are_told_and_none_is_passed_over() -> None:
-    letters = held(write_dead_letters([([LONG, OTHER], Origin("5c1f", NOW))], NOW))
-    found = {one.held[0].id: one for one in find([letters[0], letters[2], letters[3]])}
-    assert found["id-0"].broken == "part 1 of 2; 1 missing"
-    assert found["id-2"].broken == ""
-    assert [one.id for one in found["id-2"].held] == ["id-2", "id-3"]
-
-
-def test_a_part_that_was_put_twice_is_left_over() -> None:
-    first, second = held(write_dead_letters([([LONG], Origin("5c1f", NOW))], NOW))
-    whole, rest = find([first, second, replace(first, id="again")])
-    assert {one.id for one in whole.held} == {"id-0", "id-1"}
-    assert [one.id for one in rest.held] == ["again"]
-    assert rest.broken == "part 1 of 2; 1 missing"
-
-
-def test_parts_that_make_another_whole_are_not_joined() -> None:
-    letters = [json.loads(one) for one in write_dead_letters([([LONG], Origin())], NOW)]
-    letters[1]["bodyBase64"] = "AAAA"
-    found = list(find(held(map(json.dumps, letters))))
-    assert [one.broken for one in found] == [
-        "part 1 of 2; they do not make the whole",
-        "part 2 of 2; they do not make the whole",
-    ]
-
-
-def test_parts_without_a_digest_are_joined_too() -> None:
-    letters = [json.loads(one) for one in write_dead_letters([([LONG], Origin("5c1f"))], NOW)]
-    for one in letters:
-        del one["bodySha256"]
-    (found,) = find(held(map(json.dumps, reversed(letters))))
-    assert found.letter.entries[0].content == LONG.content
-
-
-def test_what_is_missing_parts_does_not_fill_the_memory() -> None:
-    letters = [json.loads(one) for one in write_dead_letters([([LONG], Origin())], NOW)]
-    many = (
-        Held(f"id-{number}", NOW, 1, json.dumps({**letters[0], "bodySha256": str(number)}))
-        for number in range(1200)
-    )
-    found = find(many)
-    assert next(found).held[0].id == "id-0"
-    assert sum(1 for _ in found) == 1199
-
-
 def test_an_entry_without_an_origin_has_none() -> None:
-    given_ = [([Rejection(Reason.EXPIRED, "late", b"{}")], Origin())]
-    (found,) = find(held(write_dead_letters(given_, NOW)))
+    given_ = [Rejection(Reason.EXPIRED, "late", b"{}")]
+    (found,) = find(held(write_dead_letters(given_, Origin(), NOW)))
     assert found.letter.entries == (
         Entry("late", None, None, b"{}", b'{"detail":"late","message":{}}'),
     )

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from datetime import timedelta
+from random import Random
 from typing import Any
 
 import pytest
-from builders import ADDRESS, DEFAULTS, NOW, RESOURCE, WINDOW, as_base64, at, document, message
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import bodies, marked_points
+from unit.builders import DEFAULTS, SERIES, TARGET_MEMBERS, WINDOW, at, document, message
+from unit.rollups import NOW, RESOURCE, values_in
+from unit.strategies import bodies
 
 from shared.messages.body import MAX_BODY_BYTES
-from shared.messages.packing import size_in_queue
-from shared.messages.parser import Address, parse
-from shared.messages.writer import MAX_MESSAGE_BYTES
-from shared.model import Point, Reason, Rejection
+from shared.messages.parser import MessageParser, Parsed
+from shared.messages.validation import Defaults
+from shared.messages.writer import MAX_MESSAGE_BYTES, queued_size
+from shared.model import Reason, Rejection
 from shared.pipeline.dead_letters import Origin, write_dead_letters
-from shared.pipeline.fence import Fence
 from tools.dead_letter.finding import Held, find
 from tools.dead_letter.judging import Plan, Rules
-from tools.dead_letter.pieces import Bundle
 from tools.dead_letter.replaying import bodies_of
+from tools.pieces import Bundle
 
-RULES = Rules(DEFAULTS, WINDOW, Fence())
+PARSER = MessageParser(DEFAULTS, WINDOW)
+RULES = Rules(PARSER)
 LATER = NOW + timedelta(minutes=5)
 
 
@@ -34,9 +37,8 @@ def plan(
     """What a replay at `now` does with a letter of these contents: bytes, or JSON."""
     raws = [one if isinstance(one, bytes) else json.dumps(one).encode() for one in contents]
     rejections = [Rejection(Reason.INVALID, f"why {raw[:9]!r}", raw) for raw in raws]
-    letters = write_dead_letters([(rejections, Origin("5c1f", enqueued))], NOW)
-    held = [Held(str(number), NOW, 1, text.decode()) for number, text in enumerate(letters)]
-    (found,) = find(held)
+    (letter,) = write_dead_letters(rejections, Origin("5c1f", enqueued), NOW)
+    (found,) = find([Held("1", NOW, 1, letter.decode())])
     return Plan.of(found, found.letter.entries, rules, now, restamp=restamp)
 
 
@@ -45,16 +47,18 @@ def back(*plans: Plan) -> list[Any]:
     return [json.loads(body) for body in bodies_of(plans)]
 
 
-def points_of(body: bytes, defaults: Address = DEFAULTS, enqueued: Any = NOW) -> list[Point]:
-    return parse(body, enqueued=enqueued, now=NOW, defaults=defaults, window=WINDOW).points
+def parsed(body: bytes, enqueued: Any = NOW) -> Parsed:
+    return PARSER.parse(body, enqueued=enqueued, now=NOW)
 
 
-@given(bodies | marked_points().map(lambda one: one[1]))
+def points_of(body: bytes, enqueued: Any = NOW) -> list[Any]:
+    """Minute, metric and value of each point."""
+    return values_in(parsed(body, enqueued).rollups)
+
+
+@given(bodies)
 def test_what_is_good_goes_back_once_and_the_rest_stays(body: bytes) -> None:
-    try:
-        made = plan(body)
-    except UnicodeDecodeError:
-        return
+    made = plan(body)
     good = points_of(body)
     messages = list(bodies_of([made]))
     returned = [point for one in messages for point in points_of(one, enqueued=LATER)]
@@ -67,15 +71,14 @@ def test_what_is_good_goes_back_once_and_the_rest_stays(body: bytes) -> None:
     assert len(made.pieces) == len(good)
     for entry in made.left:
         assert points_of(entry.content) == []
-    refused = parse(body, enqueued=NOW, now=NOW, defaults=DEFAULTS, window=WINDOW).rejections
-    assert made.stay.total() >= sum(rejection.parts for rejection in refused)
+    assert made.stay.total() >= sum(rejection.points for rejection in parsed(body).rejections)
 
 
-@given(st.lists(marked_points(), max_size=8))
-def test_messages_are_packed_and_small_enough(given_: list[tuple[list[str], bytes]]) -> None:
-    plans = [plan(body * 1) for _, body in given_]
+@given(st.lists(bodies, max_size=8))
+def test_messages_are_packed_and_small_enough(given_: list[bytes]) -> None:
+    plans = [plan(body) for body in given_]
     messages = list(bodies_of(plans))
-    assert all(size_in_queue(one) <= MAX_MESSAGE_BYTES for one in messages)
+    assert all(queued_size(one) <= MAX_MESSAGE_BYTES for one in messages)
     assert len(messages) <= 1
     assert sum(len(points_of(one)) for one in messages) == sum(len(one.pieces) for one in plans)
 
@@ -85,13 +88,12 @@ def test_a_point_keeps_its_time_and_gets_the_one_of_its_message_if_it_has_none()
     made = plan(message(one, {**one, "time": at(-60)}), enqueued=NOW - timedelta(minutes=2))
     (body,) = back(made)
     assert [point["time"] for point in body["points"]] == [at(-120), at(-60)]
-    series = {"dimValues": ["x"], "min": 1, "max": 1, "sum": 1, "count": 1}
-    (body,) = back(plan(document(series, time=None)))
+    (body,) = back(plan(document(SERIES, time=None)))
     assert body["time"] == at()
 
 
 def test_what_a_message_leaves_open_is_left_to_the_settings_of_the_app() -> None:
-    rules = Rules(Address("Mine", RESOURCE), WINDOW, Fence())
+    rules = Rules(MessageParser(Defaults("Mine", RESOURCE), WINDOW))
     (body,) = back(plan({"points": [{"metric": "a", "value": 1}]}, rules=rules))
     assert body.keys() == {"points"}
 
@@ -115,7 +117,10 @@ def test_a_message_is_filled_before_the_next_one_begins() -> None:
 
 
 STAYS = {
-    "invalid": (message({"metric": "a", "value": "x"}), "points[…].value: found text"),
+    "invalid": (
+        message({"metric": "a", "value": "x"}),
+        "points[…].value: Expected `float | null`, got `str`",
+    ),
     "no JSON": (b"oops", "is neither JSON"),
     "expired": (message({"metric": "a", "value": 1, "time": at(-1201)}), "is … s old"),
     "no resource": ({"points": [{"metric": "a", "value": 1}]}, "METRICS_RESOURCE_ID is not set"),
@@ -123,13 +128,11 @@ STAYS = {
         message({"metric": "a", "value": 1}, resourceId=f"{RESOURCE}x"),
         "is outside METRICS_ALLOWED_SCOPES",
     ),
-    "points given twice": (
-        json.dumps(message({"metric": "a", "value": 1}))[:-1].encode() + b', "points": []}',
-        "member points is given twice",
-    ),
     "no bytes": (b"\xff", "not UTF-8"),
     "too long with its time": (
-        json.dumps({**ADDRESS, "points": [{"metric": "a", "values": [1] * 21_700}]}).encode(),
+        json.dumps(
+            {**TARGET_MEMBERS, "points": [{"metric": "a", "values": [1] * 21_700}]}
+        ).encode(),
         "too long for a message",
     ),
 }
@@ -137,7 +140,7 @@ STAYS = {
 
 @pytest.mark.parametrize(("content", "why"), STAYS.values(), ids=STAYS)
 def test_what_would_be_refused_again_stays_with_the_reason(content: Any, why: str) -> None:
-    made = plan(content, rules=Rules(DEFAULTS, WINDOW, Fence.of(RESOURCE)))
+    made = plan(content, rules=Rules(PARSER, (f"{RESOURCE.lower()}/",)))
     assert made.pieces == []
     assert made.left == list(made.found.letter.entries)
     assert [why in text for text in made.stay] == [True]
@@ -156,13 +159,15 @@ def test_of_an_entry_only_what_is_still_bad_stays() -> None:
 
 def test_what_was_marked_is_what_goes_back() -> None:
     good = message({"metric": "a", "value": 1})
-    ((_, text),) = plan(b"oops", good).marked(NOW)
+    text = plan(b"oops", good).marked(NOW)
     assert json.loads(text)["replaying"] == {"time": at(), "first": 1}
     assert json.loads(text)["refused"][0]["message"] == good
 
 
 def test_base64_goes_back_once_it_is_valid() -> None:
-    (body,) = back(plan(as_base64(json.dumps(message({"metric": "a", "value": 1})).encode())))
+    (body,) = back(
+        plan(base64.b64encode(json.dumps(message({"metric": "a", "value": 1})).encode()))
+    )
     assert body["points"][0]["metric"] == "a"
 
 
@@ -177,18 +182,26 @@ def test_expired_points_get_the_time_of_now_where_that_is_wanted() -> None:
     assert plan(message(bad), restamp=True).restamped == 0
 
 
-def test_what_was_cut_goes_back_whole_or_not_at_all() -> None:
-    many = [{"metric": "a" * 200, "value": number} for number in range(280)]
-    whole = {**ADDRESS, "points": many}
-    assert len(json.dumps(whole)) > 60_000
+def test_what_was_compressed_goes_back_and_what_stays_is_compressed() -> None:
+    good = [{"metric": "a" * 200, "value": number} for number in range(280)]
+    bad = [{"metric": "", "value": number} for number in range(2)]
+    whole = message(*good, *bad)
+    assert len(json.dumps(whole)) > 61_000
     made = plan(whole)
-    assert len(made.found.held) == 2
-    assert made.left == []
     assert len(made.pieces) == 280
-    assert [json.loads(text)["part"] for _, text in made.marked(NOW)] == [1, 2]
-    made = plan({**ADDRESS, "points": [*many, {"metric": "", "value": 1}]})
+    (entry,) = made.left
+    assert json.loads(entry.content)["points"] == bad
+    assert "bodyGzipBase64" in json.loads(made.settled())["refused"][0]
+
+
+def test_what_was_cut_stays() -> None:
+    noise = base64.b64encode(Random(1).randbytes(48_000)).decode()
+    made = plan(message({"metric": noise, "value": 1}))
     assert made.pieces == []
-    assert made.stay.total() == 281
+    assert made.left == list(made.found.letter.entries)
+    ((why, points),) = made.stay.items()
+    assert why.startswith("cannot be replayed: it was too long for a dead letter")
+    assert points == 1
 
 
 def test_a_letter_without_room_for_a_mark_is_left_alone() -> None:
@@ -206,4 +219,4 @@ def test_a_bundle_knows_its_size() -> None:
     bundle = Bundle()
     for piece in plan(message({"metric": "\uffff" * 9, "value": 1})).pieces * 3:
         bundle.add(piece)
-    assert size_in_queue(bundle.write()) <= bundle.size
+    assert queued_size(bundle.write()) <= bundle.size

@@ -20,7 +20,7 @@ import requests
 from azure.core.exceptions import AzureError, ServiceRequestError
 from azure.core.pipeline.transport import RequestsTransport
 from azure.storage.queue import QueueClient
-from crank import cranked
+from manual_host import manual_host
 from urllib3 import HTTPConnectionPool
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import (
@@ -35,7 +35,7 @@ from urllib3.exceptions import (
 
 from local.processes import Child
 from local.stack import OURS, ROOT, Backend
-from shared.clients.queues import message_text
+from shared.clients.storage import message_text
 from shared.model import Reason, Rejection
 from shared.pipeline.dead_letters import Origin, write_dead_letters
 from tools.dead_letter.holding import QueueError, queue_errors
@@ -62,7 +62,7 @@ def box(backend: Backend, queue: str, site: str) -> Iterator[Box]:
 
 
 class Box(Shell):
-    """A shell with letters: of one entry, of several of which one stays, in parts."""
+    """A shell with letters: of one entry, of several of which one stays, of a compressed one."""
 
     def __init__(self, backend: Backend, queue: str, site: str) -> None:
         super().__init__(backend, queue)
@@ -77,10 +77,8 @@ class Box(Shell):
         mixed = [self._points("mixed", 3), points(self.site, ""), self._points("other", 3)]
         rejections = [Rejection(Reason.INVALID, "why", one.encode()) for one in mixed]
         now = datetime.now(UTC)
-        self.put(*map(message_text, write_dead_letters([(rejections, Origin("m", now))], now)))
-        parts = letters(self._points("cut", 235))
-        assert len(parts) == 2
-        self.put(*parts)
+        self.put(*map(message_text, write_dead_letters(rejections, Origin("m", now), now)))
+        self.put(*letters(self._points("long", 235)))
 
     def _points(self, name: str, count: int) -> str:
         names = [f"{name}-{number}".ljust(240, "x") for number in range(count)]
@@ -125,10 +123,10 @@ class Box(Shell):
 
     async def stored(self) -> dict[str, int]:
         """How often each point counts, once all that was put back is drained."""
-        with cranked(self.backend, self.queue) as crank:
-            while crank.waiting():
-                await crank.turn()
-            return {name: count for name, (_, count) in crank.stored(self.site).items()}
+        with manual_host(self.backend, self.queue) as host:
+            while host.queue_length():
+                await host.process_queue()
+            return {name: count for name, (_, count) in host.stored(self.site).items()}
 
 
 def let_through(passage: Passage) -> Answer:
@@ -171,7 +169,7 @@ MOMENTS = [
     ("drop", 1, "before"),
     ("drop", 3, "after"),
     ("put", 6, "after"),  # The first of the two messages of a long thing.
-    ("drop", 12, "before"),  # The last part of it.
+    ("drop", 11, "before"),  # The last one.
     ("give back", 1, "before"),
 ]
 moments = pytest.mark.parametrize(

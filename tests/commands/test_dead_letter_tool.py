@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from crank import cranked
+from manual_host import manual_host
 
 from local.stack import Backend
-from shared.clients.queues import message_text
+from shared.clients.storage import message_text
 from shared.model import Reason, Rejection
 from shared.pipeline.dead_letters import Origin, write_dead_letters
 from tools.__main__ import main
@@ -44,14 +44,24 @@ def box(shell: Shell) -> Iterator[Shell]:
     shell.letters.delete_queue()
 
 
+def letter_of(**contents: str) -> str:
+    """A letter of several things that one message brought."""
+    rejections = [
+        Rejection(Reason.INVALID, f"no {name}", content.encode())
+        for name, content in contents.items()
+    ]
+    (letter,) = write_dead_letters(rejections, Origin("5c1f", None), datetime.now(UTC))
+    return message_text(letter)
+
+
 async def test_points_outside_the_scopes_are_published_once_the_scopes_are_mended(
     backend: Backend, queue: str, site: str, shell: Shell
 ) -> None:
     names = [f"m{number}" for number in range(60)]
-    with cranked(backend, queue, **OUTSIDE) as crank:
-        crank.send(*(points(site, name, f"{name}-2") for name in names), points(site, "", "x"))
-        while crank.waiting():
-            await crank.turn()
+    with manual_host(backend, queue, **OUTSIDE) as host:
+        host.enqueue(*(points(site, name, f"{name}-2") for name in names), points(site, "", "x"))
+        while host.queue_length():
+            await host.process_queue()
     assert shell.counts() == {"forbidden_scope": 121, "invalid": 1}
 
     refused = shell.run("replay", "--yes", code=1, settings=OUTSIDE).stdout
@@ -60,21 +70,21 @@ async def test_points_outside_the_scopes_are_published_once_the_scopes_are_mende
     assert "is outside METRICS_ALLOWED_SCOPES" in refused
     assert shell.waiting() == 0
 
-    with cranked(backend, queue) as crank:
+    with manual_host(backend, queue) as host:
         done = shell.run("replay", "--yes", code=1).stdout
         assert "121 points of" in done
         assert f"put back into {queue} in 1 message." in done
         assert "1 point would be refused again:" in done
         assert shell.waiting() == 1
-        await crank.turn()
+        await host.process_queue()
         expected = (*names, *(f"{name}-2" for name in names), "x")
-        assert crank.stored(site) == dict.fromkeys(expected, (1.0, 1))
+        assert host.stored(site) == dict.fromkeys(expected, (1.0, 1))
         assert shell.counts() == {"invalid": 1}
         shell.run("replay", "--yes", code=1)
-        assert crank.waiting() == 0
+        assert host.queue_length() == 0
 
 
-async def test_what_was_cut_into_parts_is_shown_and_replayed_as_one(
+async def test_what_was_compressed_is_shown_and_replayed(
     backend: Backend, queue: str, site: str, shell: Shell
 ) -> None:
     # The first 50 that are refused stand alone; the others, together, are too long for a letter.
@@ -82,32 +92,42 @@ async def test_what_was_cut_into_parts_is_shown_and_replayed_as_one(
     names += [f"{number}".ljust(253, "x") for number in range(216)]
     whole = json.loads(points(site, *names))
     del whole["resourceId"]
-    with cranked(backend, queue) as crank:
-        crank.send(json.dumps(whole))
-        await crank.turn()
-    shown = shell.shown("--detail", "and 215 more")
-    assert [len(one["letters"]) for one in shown] == [2]
-    assert not shown[0].keys() & {"part", "parts", "bodyBase64", "bodySha256"}
-    assert shown[0]["refused"][0]["message"]["points"] == whole["points"][50:]
+    with manual_host(backend, queue) as host:
+        host.enqueue(json.dumps(whole))
+        await host.process_queue()
+    (shown,) = shell.shown("--detail", "and 215 more")
+    message = shown["refused"][0]["message"]
+    (document,) = message if isinstance(message, list) else [message]
+    assert document["points"] == whole["points"][50:]
     assert shell.counts() == {"invalid": 266}
 
     shell.run("replay", "--yes", code=1)
     own = {"METRICS_RESOURCE_ID": site}
     assert "266 points of" in shell.run("replay", "--yes", settings=own).stdout
     assert shell.counts() == {}
-    with cranked(backend, queue, **own) as crank:
-        while crank.waiting():
-            await crank.turn()
-        assert crank.stored(site) == dict.fromkeys(names, (1.0, 1))
+    with manual_host(backend, queue, **own) as host:
+        while host.queue_length():
+            await host.process_queue()
+        assert host.stored(site) == dict.fromkeys(names, (1.0, 1))
+
+
+def test_what_was_cut_is_told_and_stays(box: Shell) -> None:
+    box.put(*letters("no JSON " * 8000))
+    assert "1 entry cut: too long for a letter, not replayable" in box.run("list").stdout
+    (letter,) = box.shown()
+    assert letter["refused"][0]["bodyBytes"] == 64_000
+    said = box.run("replay", "--yes", code=1).stdout
+    assert "cannot be replayed: it was too long for a dead letter" in said
+    assert box.counts() == {"invalid": 1}
 
 
 async def test_expired_points_stay_unless_they_are_restamped(
     backend: Backend, queue: str, site: str, shell: Shell
 ) -> None:
     old = (datetime.now(UTC) - timedelta(minutes=30)).isoformat()
-    with cranked(backend, queue) as crank:
-        crank.send(points(site, "a", "b", time=old))
-        await crank.turn()
+    with manual_host(backend, queue) as host:
+        host.enqueue(points(site, "a", "b", time=old))
+        await host.process_queue()
         refused = shell.run("replay", "--yes", code=1).stdout
         assert "2 points would be refused again:" in refused
         assert "points[…].time: … is … s old, at most 1200 s" in refused
@@ -119,8 +139,8 @@ async def test_expired_points_stay_unless_they_are_restamped(
         assert shell.counts() == {"expired": 2}
         yes = shell.run("replay", "--restamp", "--yes")
         assert "RESTAMP: 2 points got the time of now" in yes.stderr
-        await crank.turn()
-        assert crank.stored(site) == {"a": (1.0, 1), "b": (1.0, 1)}
+        await host.process_queue()
+        assert host.stored(site) == {"a": (1.0, 1), "b": (1.0, 1)}
     assert "RESTAMP" not in shell.run("replay", "--restamp", "--yes").stderr
     assert shell.counts() == {}
 
@@ -211,7 +231,7 @@ def test_filters(box: Shell, site: str) -> None:
     assert box.counts("--in-doubt") == {}
     assert box.counts("--id", "message-0") == {"invalid": 1, "expired": 2}
     (letter,) = box.shown("--reason", "invalid")
-    assert box.counts("--id", letter["letters"][0]) == {"invalid": 1}
+    assert box.counts("--id", letter["letter"]) == {"invalid": 1}
     assert "'2 h' is no duration" in box.run("list", "--older-than", "2 h", code=2).stderr
     assert "is not one of 'invalid'" in box.run("list", "--reason", "late", code=2).stderr
 
@@ -298,13 +318,9 @@ def test_what_came_after_the_count_is_left_and_counted_apart(
 def test_show_prints_what_is_chosen_of_a_letter_and_stops_at_the_limit(
     box: Shell, site: str
 ) -> None:
-    given = [
-        ([Rejection(Reason.INVALID, f"no {name}", name.encode())], Origin(name, None))
-        for name in ("alpha", "beta")
-    ]
-    box.put(*map(message_text, write_dead_letters(given, datetime.now(UTC))), "\x9b")
-    (letter,) = box.shown("--id", "beta")
-    assert letter["refused"] == [{"detail": "no beta", "messageId": "beta", "body": "beta"}]
+    box.put(letter_of(alpha="alpha", beta="beta"), "\x9b")
+    (letter,) = box.shown("--detail", "beta")
+    assert letter["refused"] == [{"detail": "no beta", "body": "beta"}]
     assert letter["dequeued"] == 0
     (foreign,) = box.shown("--reason", "unreadable")
     assert foreign["text"] == "\x9b"
@@ -314,16 +330,12 @@ def test_show_prints_what_is_chosen_of_a_letter_and_stops_at_the_limit(
 
 
 def test_replay_asks_and_limits_and_takes_what_the_filters_choose(box: Shell, site: str) -> None:
-    given = [
-        ([Rejection(Reason.INVALID, f"no {name}", points(site, name).encode())], Origin(name, None))
-        for name in ("alpha", "beta", "gamma")
-    ]
-    box.put(*map(message_text, write_dead_letters(given, datetime.now(UTC))))
-    asked = box.run("replay", "--id", "beta", code=1, answer="n\n")
+    box.put(letter_of(**{name: points(site, name) for name in ("alpha", "beta", "gamma")}))
+    asked = box.run("replay", "--detail", "beta", code=1, answer="n\n")
     place = f"{box.ingress.queue_name} at {box.ingress.primary_hostname}"
     assert f"Put 1 point back into {place}?" in asked.stderr
     assert box.waiting() == 0
-    box.run("replay", "--id", "beta", answer="y\n")
+    box.run("replay", "--detail", "beta", answer="y\n")
     (letter,) = box.shown()
     assert [one["detail"] for one in letter["refused"]] == ["no alpha", "no gamma"]
     assert letter["detail"] == "no alpha (and 1 more)"
@@ -373,21 +385,7 @@ def test_purge_deletes_what_is_chosen_and_writes_it_down_first(
 
 
 def test_purge_leaves_the_rest_of_a_letter(box: Shell) -> None:
-    given = [
-        ([Rejection(Reason.INVALID, f"no {name}", name.encode())], Origin(name, None))
-        for name in ("alpha", "beta")
-    ]
-    box.put(*map(message_text, write_dead_letters(given, datetime.now(UTC))))
+    box.put(letter_of(alpha="alpha", beta="beta"))
     box.run("purge", "--detail", "alpha", "--yes")
     (letter,) = box.shown()
     assert [one["detail"] for one in letter["refused"]] == ["no beta"]
-
-
-def test_parts_of_which_others_are_missing_are_told_and_left(box: Shell) -> None:
-    box.put(*letters("x" * 65_000)[:1])
-    assert "1 letter of which other parts are missing" in box.run("list").stdout
-    (letter,) = box.shown()
-    assert (letter["broken"], letter["part"]) == ("part 1 of 2; 1 missing", 1)
-    assert "part 1 of 2; 1 missing" in box.run("replay", "--yes", code=1).stdout
-    box.run("purge", "--yes")
-    assert box.counts() == {}

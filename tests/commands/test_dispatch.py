@@ -28,7 +28,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from local.stack import ROOT, Backend
-from shared.clients.storage import Connection, Patience, open_connection
+from shared.clients.storage import Connection, StorageRetry, open_queue_service
 from tools.dispatch import Outcome, Put, dispatch, explained
 from tools.packer import Address
 from tools.send_report import failed, left_over
@@ -335,7 +335,7 @@ def test_only_what_may_have_been_heard_is_in_doubt() -> None:
         url = f"http://127.0.0.1:{closed.getsockname()[1]}/x"
         string = f"AccountName=x;AccountKey=eA==;QueueEndpoint={url}"
         connection = Connection("x", connection_string=string)
-        with open_connection(connection, Patience(retries=0)) as client:
+        with open_queue_service(connection, StorageRetry(retries=0)) as client:
             queue = client.get_queue_client("metrics")
             outcome = dispatch(spool, queue, threads=1, stop=Stop(), sent=lambda: None)
     assert outcome.failure.startswith("ServiceRequestError: ")

@@ -104,7 +104,7 @@ def test_a_value_in_a_command_is_no_command(chain: Chain) -> None:
 def test_every_wrong_setting_is_told_at_once(chain: Chain) -> None:
     wrong = {
         "METRICS_QUEUE": None,
-        "METRICS_REGION": "West Europe",
+        "METRICS_REGION": "west-europe",
         "METRICS_PAST_MINUTES": "90",
         "METRICS_SAMPLE_SCHEDULE": None,
     }
@@ -246,9 +246,9 @@ def test_people_get_signs_and_commands_to_copy(chain: Chain) -> None:
 
 
 def test_a_region_that_is_none_is_wrong_usage(chain: Chain) -> None:
-    result = CliRunner().invoke(main, ["doctor", "--region", "West Europe"], env=chain.env)
+    result = CliRunner().invoke(main, ["doctor", "--region", "west-europe"], env=chain.env)
     assert result.exit_code == 2
-    assert "'West Europe' is not a region" in result.stderr
+    assert "'west-europe' is not a region" in result.stderr
 
 
 # --- Dead letters that become more ----------------------------------------------------------------

@@ -9,14 +9,13 @@ import pytest
 from azure.storage.queue import QueueClient, TextBase64EncodePolicy
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import points
+from unit.strategies import rollups
 
 from local.azurite import ACCOUNT_KEY
-from shared.clients.queues import message_text
+from shared.clients.storage import message_text
 from shared.messages.body import MAX_BODY_BYTES
-from shared.messages.packing import size_in_queue
-from shared.messages.writer import write_point
-from shared.model import Point
+from shared.messages.writer import encode_point, queued_size
+from shared.model import Rollup
 from tools.packer import Address, Message, Minimum, Packer, most_bytes
 
 # What packing looks at of a point: where it goes, and its bytes.
@@ -31,9 +30,17 @@ def pack(encoded: list[Encoded], limit: int) -> list[Message]:
     return [message for message in (*messages, packer.close()) if message is not None]
 
 
-def encode(point: Point) -> Encoded:
-    address = Address(point.lane.region, point.lane.resource_id, point.namespace)
-    return address, write_point(point)
+def encode(rollup: Rollup) -> list[Encoded]:
+    target = rollup.target
+    return [
+        (
+            Address(target.region, target.resource_id, series.namespace),
+            encode_point(series, value, minute),
+        )
+        for minute, group in rollup.minutes.items()
+        for series, values in group.items()
+        for value in values
+    ]
 
 
 def contents(message: Message) -> list[tuple[Address, object]]:
@@ -66,13 +73,15 @@ def sizes(limit: int) -> st.SearchStrategy[list[Encoded]]:
     )
 
 
-@given(st.lists(points(), max_size=60), st.sampled_from([48 * 1024, MAX_BODY_BYTES]))
-def test_every_point_is_in_one_message_and_none_is_too_long(given: list[Point], limit: int) -> None:
-    encoded = [encode(point) for point in given]
+@given(st.lists(rollups(), max_size=9), st.sampled_from([48 * 1024, MAX_BODY_BYTES]))
+def test_every_point_is_in_one_message_and_none_is_too_long(
+    given: list[Rollup], limit: int
+) -> None:
+    encoded = [one for rollup in given for one in encode(rollup)]
     messages = pack(encoded, limit)
-    assert all(size_in_queue(message.body) <= limit for message in messages)
+    assert all(queued_size(message.body) <= limit for message in messages)
     assert all(len(message_text(message.body).encode()) <= limit for message in messages)
-    assert sum(message.points for message in messages) == len(given)
+    assert sum(message.points for message in messages) == len(encoded)
     found = sorted(repr(one) for message in messages for one in contents(message))
     assert found == sorted(repr((where, json.loads(raw))) for where, raw in encoded)
 
@@ -99,7 +108,7 @@ def test_messages_hold_the_points_in_their_order_and_are_full(encoded: list[Enco
         )
     for members, following in pairwise(packed):
         (whole,) = pack([*members, following[0]], 10**9)
-        assert size_in_queue(whole.body) > 2000
+        assert queued_size(whole.body) > 2000
 
 
 @pytest.mark.parametrize(
@@ -114,7 +123,7 @@ def test_messages_hold_the_points_in_their_order_and_are_full(encoded: list[Enco
 )
 def test_a_message_is_filled_up_to_the_limit_and_no_further(given: list[Encoded]) -> None:
     (whole,) = pack(given, 10**9)
-    size = size_in_queue(whole.body)
+    size = queued_size(whole.body)
     assert len(pack(given, size)) == 1
     least = Minimum(size)
     for one in given:

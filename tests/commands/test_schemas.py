@@ -9,10 +9,11 @@ from typing import Any
 
 import jsonschema
 import pytest
-import source_entries
+from unit.sources.entries import INVALID, VALID
 
-from shared.messages.parser import Address, parse
-from shared.model import Window
+from shared.messages.parser import MessageParser
+from shared.messages.validation import Defaults
+from shared.model import TimeWindow
 from tools.schemas import SCHEMAS, write
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -41,10 +42,16 @@ GOOD: dict[str, Any] = {
     "dimensions": _points(value=7, dimensions={"QueueName": "images"}),
     "time": _points(value=7, time="2026-11-23T07:25:00Z"),
     "document": _document(),
+    "null": {
+        **_points(value=7, values=None, min=None, dimensions=None, time=None, region=None),
+        "namespace": None,
+    },
+    "document with null": {**_document(dimValues=None), "time": None},
     "array": [_points(value=7), _document()],
 }
 BAD: dict[str, Any] = {
     "no value": _points(),
+    "null for a value": _points(value=None),
     "two forms": _points(value=7, values=[7]),
     "part of a set": _points(min=1, max=2),
     "value with a part": _points(value=7, count=1),
@@ -82,47 +89,41 @@ def test_schema_and_code_refuse(case: str) -> None:
 
 # What a JSON Schema cannot say, or can but at the price of being read by nobody.
 BEYOND_THE_SCHEMA = {
-    *("resource ID that climbs", "not a namespace", "a queue of a namespace"),
-    *("service bus that is no namespace", "service bus that is no resource ID"),
-    *("empty service bus", "unknown connection", "connection without TLS"),
-    *("its own dimension", "its own dimension in another case", "ten dimensions and its own"),
-    *("nine dimensions and its own two", "dimension of a subscription", "a dimension of both"),
-    *("eleven dimensions of both", "short name of a queue", "long name of a queue"),
-    *("two hyphens", "hyphen at the end", "url with a user", "url with a bracket"),
-    *("url with a port of letters", "url without TLS", "expression that does not compile"),
-    *("items that do not compile", "link that does not compile", "dimension that does not compile"),
-    "expression nested without end",
+    *("not a namespace", "queue of a namespace", "empty service bus"),
+    *("unknown connection", "connection without TLS", "url with a user", "url without TLS"),
+    *("dimensions and the kind's own", "dimensions and its own two"),
+    *("dimension of the kind", "dimension of both"),
+    *("short name", "long name", "two hyphens", "hyphen at the end"),
+    *("invalid metric", "invalid items", "invalid link", "invalid dimension", "nested expression"),
     # JSON Schema lets $ stand before a line end, as Python does.
-    *("region with a line end", "every with a line end", "queue with a line end"),
-    *(name for name in source_entries.BAD if name.startswith("account https://")),
+    *("region with a newline", "every '5m\\n'", "queue 'orders\\n'"),
+    *(name for name in INVALID if name.startswith("account 'https://")),
 }
 
 
-@pytest.mark.parametrize("case", source_entries.GOOD)
+@pytest.mark.parametrize("case", VALID)
 def test_the_schema_accepts_good_sources(case: str) -> None:
-    jsonschema.validate([source_entries.GOOD[case]] * 2, SCHEMAS["sources.schema.json"]())
+    jsonschema.validate([VALID[case]] * 2, SCHEMAS["sources.schema.json"]())
 
 
 def test_no_sources_are_good() -> None:
     jsonschema.validate([], SCHEMAS["sources.schema.json"]())
 
 
-@pytest.mark.parametrize("case", source_entries.BAD)
+@pytest.mark.parametrize("case", INVALID)
 def test_the_schema_refuses_bad_sources_as_far_as_it_can(case: str) -> None:
-    good = source_entries.GOOD["rest"]
     schema = SCHEMAS["sources.schema.json"]()
-    refused = not jsonschema.Draft202012Validator(schema).is_valid(
-        [good, source_entries.BAD[case][0]]
-    )
+    sources = [VALID["rest with everything"], INVALID[case][0]]
+    refused = not jsonschema.Draft202012Validator(schema).is_valid(sources)
     assert refused == (case not in BEYOND_THE_SCHEMA)
 
 
 def test_what_is_beyond_the_schema_is_a_case() -> None:
-    assert source_entries.BAD.keys() >= BEYOND_THE_SCHEMA
+    assert INVALID.keys() >= BEYOND_THE_SCHEMA
 
 
 def _rejections(message: Any) -> list[str]:
-    window = Window(timedelta(minutes=20), timedelta(minutes=4))
-    body = json.dumps(message).encode()
-    parsed = parse(body, enqueued=NOW, now=NOW, defaults=Address("QueueProcessing"), window=window)
+    window = TimeWindow(timedelta(minutes=20), timedelta(minutes=4))
+    parser = MessageParser(Defaults("QueueProcessing"), window)
+    parsed = parser.parse(json.dumps(message).encode(), enqueued=NOW, now=NOW)
     return [rejection.detail for rejection in parsed.rejections]

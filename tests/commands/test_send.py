@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 from azure.storage.queue import QueueClient
-from builders import REGION, RESOURCE
 from click.testing import CliRunner, Result
-from crank import cranked
+from manual_host import manual_host
+from unit.rollups import REGION, RESOURCE
 
 from local.stack import Backend
 from tools.__main__ import main
@@ -136,10 +136,7 @@ def test_a_point_without_a_resource_is_for_the_relays_own(send: Send, ingress: Q
 WRONG_POINTS = {
     "no value": ("--metric x", "points[0]: no value is given; give exactly one of value, values,"),
     "two": ("--metric x --value 1 --count 2", "points[0]: value and count are given; give exactly"),
-    "not a number": (
-        "--metric x --value nan",
-        "points[0].value: not a finite number of double precision",
-    ),
+    "not a number": ("--metric x --value nan", "points[0].value: Number out of range"),
     "empty": ("--metric x --value 1 --dimension A=", "points[0].dimensions.A: 0 characters, at"),
     "old": (
         "--metric x --value 1 --time 2020-01-01T00:00:00Z",
@@ -175,7 +172,7 @@ USAGE = {
     "a line of none": ("--metric x --value 1 --from-line 2", "--from-line is of FILE"),
     "a timeout of nothing": ("--metric x --value 1 --timeout 2", "--timeout is of --watch"),
     "a wrong default": ("- --resource-id /subscriptions/1", "resourceId: '/subscriptions/1' is a"),
-    "a wrong region": ("- --region Europe", "region: 'Europe' is not a region"),
+    "a wrong region": ("- --region west-europe", "region: 'west-europe' is not a region"),
     "a dry watch": ("--metric x --value 1 --watch --dry-run", "--dry-run sends nothing to --watch"),
 }
 
@@ -268,6 +265,20 @@ def check_three_are_sent(text: str, piped: bool, send: Send, ingress: QueueClien
     assert sorted(values(messages(ingress))) == [0, 1, 2]
 
 
+def test_points_keep_their_exact_times_and_lose_nothing_beside_a_bad_one(
+    send: Send, ingress: QueueClient
+) -> None:
+    begun = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}"
+    times = {number: f"{begun}.00{number}000Z" for number in range(1, 4)}
+    points = [{"metric": "Orders", "value": number, "time": times[number]} for number in times]
+    whole = [{**ADDRESS, "points": [*points, {"metric": ""}]}, {"points": []}, json.loads(line(4))]
+    done = send("-", "--skip-invalid", given=json.dumps(whole))
+    assert "2 refused, 4 are right." in done.stderr
+    (message,) = messages(ingress)
+    found = {point["value"]: point.get("time") for point in message["points"]}
+    assert found == {**times, 4: None}
+
+
 def test_a_line_may_be_longer_than_a_message(send: Send, ingress: QueueClient) -> None:
     points = [{"metric": "Orders", "value": number} for number in range(5000)]
     done = send("-", given=json.dumps({**ADDRESS, "points": points}))
@@ -280,12 +291,12 @@ def test_a_line_may_be_longer_than_a_message(send: Send, ingress: QueueClient) -
 WRONG_FILES = {
     "a bad line": (
         [line(0), '{"points": [{"metric": 3, "value": 1}]}', line(2)],
-        ["line 2: points[0].metric: found 3, expected text"],
+        ["line 2: points[0].metric: Expected `str`, got `int`"],
         2,
     ),
     "a bad first line": (
         ['{"points": oops}', line(1)],
-        ["line 1: not JSON: JSON is malformed: invalid character (byte 11)"],
+        ["line 1: not valid JSON: JSON is malformed: invalid character (byte 11)"],
         1,
     ),
     "no JSON at all": (
@@ -303,14 +314,14 @@ WRONG_FILES = {
     "an element": (
         ["[", f"{line(0)},", '{"points": []},', '{"pionts": []}', "]"],
         [
-            "[1]: points: 0 members, at least 1",
+            "[1]: points: Expected `array` of length >= 1",
             "[2]: unknown member 'pionts'; did you mean points?",
         ],
         1,
     ),
     "an array that is not closed": (
         ["[", line(0)],
-        ["body: not JSON: Input data was truncated"],
+        ["body: not valid JSON: Input data was truncated"],
         0,
     ),
 }
@@ -365,16 +376,16 @@ async def test_many_small_messages_become_few_full_ones(backend: Backend, queue:
         for number in range(6000)
     ]
     text = "\n".join(map(json.dumps, points))
-    with cranked(backend, queue) as crank:
+    with manual_host(backend, queue) as host:
         env = {"MetricsStorage": backend.azurite.connection_string}
         arguments = ["send", "-", "--region", REGION, "--namespace", "Shop", "--queue", queue]
         done = CliRunner(env=env).invoke(main, arguments, input=text)
         assert done.exit_code == 0, done.output
         least = int(done.stdout.split("(")[1].split()[0])
-        assert least <= crank.waiting() <= least + 1
-        assert await crank.turn() == []
+        assert least <= host.queue_length() <= least + 1
+        assert await host.process_queue() == []
         stored = backend.metrics(namespace="Shop")
-        assert (sum(one["count"] for one in stored), crank.refused()) == (6000, [])
+        assert (sum(one["count"] for one in stored), host.rejections()) == (6000, [])
         assert sum(one["sum"] for one in stored) == sum(range(6000))
 
 

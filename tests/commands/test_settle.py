@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from builders import REGION
 from click.testing import CliRunner, Result
+from unit.rollups import REGION
 
 from local.processes import Child
 from local.stack import Backend, run_app
@@ -130,7 +130,8 @@ def test_only_new_letters_of_our_messages_count(backend: Backend, queues: Queues
     dead_letters.send_message("not even JSON")
     watcher = Watcher(queues)
     dead_letters.send_message(letter("expired", "ours", "theirs"))
-    dead_letters.send_message(json.dumps({"reason": "invalid", "detail": "x", "messageId": "ours"}))
+    one = {"reason": "invalid", "detail": "x", "messageId": "ours", "refused": [{"detail": "x"}]}
+    dead_letters.send_message(json.dumps(one))
     found = look(watcher, [Put("ours", "")])
     assert [(one.reason, one.detail) for one in found.refusals] == [
         ("expired", "of ours"),

@@ -8,11 +8,12 @@ from dataclasses import asdict
 from typing import Any
 
 import jsonschema
-from builders import NOW, WINDOW, message
-from sourcing import make_context
+from unit.builders import message, parse
+from unit.rollups import NOW, RESOURCE
+from unit.sources.helpers import make_context
 
-from shared.messages.parser import Address, parse
-from shared.model import Point
+from shared.messages.validation import Defaults
+from shared.model import Rollup
 from shared.pipeline.dead_letters import Origin, write_dead_letters
 from shared.settings import Settings
 from shared.sources import load_sources
@@ -46,14 +47,13 @@ def check_json(text: str) -> None:
         raise AssertionError("it is nothing that the tests know to check")
 
 
-def check_message(text: str) -> list[Point]:
-    """The points of a message that the schema and the code accept as a whole."""
+def check_message(text: str) -> list[Rollup]:
+    """The roll-ups of a message that the schema and the code accept as a whole."""
     jsonschema.validate(json.loads(text), message_schema())
-    defaults = Address("QueueProcessing", message()["resourceId"])
-    parsed = parse(text.encode(), enqueued=NOW, now=NOW, defaults=defaults, window=WINDOW)
+    parsed = parse(text, defaults=Defaults("QueueProcessing", RESOURCE))
     assert [rejection.detail for rejection in parsed.rejections] == []
-    assert parsed.points
-    return list(parsed.points)
+    assert parsed.rollups
+    return parsed.rollups
 
 
 def messages_of_literals(code: str) -> list[str]:
@@ -81,15 +81,8 @@ def _check_dead_letter(shown: dict[str, Any]) -> None:
     points = [{"metric": "Orders", "value": 7}] * 3
     eleven = {f"d{number}": "x" for number in range(11)}
     body = message(*points, {"metric": "Orders", "value": 7, "dimensions": eleven})
-    parsed = parse(
-        json.dumps(body).encode(),
-        enqueued=NOW,
-        now=NOW,
-        defaults=Address("QueueProcessing"),
-        window=WINDOW,
-    )
-    origin = Origin("0d2ba5c4", NOW)
-    (letter,) = write_dead_letters([(parsed.rejections, origin)], NOW)
+    rejections = parse(body).rejections
+    (letter,) = write_dead_letters(rejections, Origin("0d2ba5c4", NOW), NOW)
     real = json.loads(letter)
     assert shown.keys() == real.keys()
     assert shown["reason"] == real["reason"]

@@ -10,7 +10,9 @@ import pytest
 
 from local.stack import ROOT
 from shared.errors import ConfigurationError
+from shared.model import Target
 from shared.settings import DEFAULTS, Settings
+from tools.app_settings import is_allowed
 
 from .bicep import INFRA, TEMPLATES, Expression, File
 
@@ -96,7 +98,7 @@ def known() -> set[str]:
 def test_the_template_sets_what_the_code_knows_and_nothing_else() -> None:
     connection = {name for name in RELAY if name.startswith("MetricsStorage__")}
     assert RELAY.keys() - connection == known()
-    code = (ROOT / "shared" / "connections.py").read_text(encoding="utf-8")
+    code = (ROOT / "shared" / "clients" / "storage.py").read_text(encoding="utf-8")
     for name in connection:
         assert name.replace("MetricsStorage", "{name}") in code
 
@@ -116,13 +118,13 @@ def test_the_code_takes_what_is_deployed() -> None:
     settings = Settings.from_env(ENVIRON)
     usual = Settings.from_env(SAMPLE)
     assert (settings.queue, settings.dead_letter_queue) == (usual.queue, usual.dead_letter_queue)
-    assert settings.own is not None
-    assert (settings.own.region, settings.own.resource_id) == ("westeurope", SITE)
+    assert settings.own_target is not None
+    assert settings.own_target == Target("westeurope", SITE)
     assert settings.storage.managed_identity
     assert settings.storage.client_id == settings.client_id == DEPLOYED["identityClientId"]
-    assert settings.fence.allows(SITE)
-    assert not settings.fence.allows(f"{SITE}-other")
-    assert settings.window == usual.window
+    assert is_allowed(SITE, settings.allowed_scopes)
+    assert not is_allowed(f"{SITE}-other", settings.allowed_scopes)
+    assert settings.time_window == usual.time_window
 
 
 def test_another_resource_is_not_taken_to_be_where_the_app_is() -> None:
@@ -131,8 +133,8 @@ def test_another_resource_is_not_taken_to_be_where_the_app_is() -> None:
     assert region == ""
     settings = Settings.from_env({**ENVIRON, "METRICS_REGION": region})
     assert settings.region is None
-    assert settings.own is not None
-    assert settings.own.region == ""  # It is looked up.
+    assert settings.own_target is not None
+    assert settings.own_target.region == ""  # It is looked up.
     assert "lookUpRegionsIn" in MEMBERS["region"].description
 
 
@@ -225,7 +227,7 @@ def test_a_number_has_the_bounds_of_the_code(member: str, setting: str) -> None:
             Settings.from_env({**ENVIRON, setting: str(bad)})
 
 
-def test_the_fence_is_what_the_roles_say() -> None:
+def test_the_allowed_scopes_are_what_the_roles_say() -> None:
     """Without a parameter the app may write to what it has a role on, and it is never open."""
     main = File.read(INFRA / "main.bicep")
     scopes = main.of("var")["allowedScopes"].value

@@ -43,7 +43,7 @@ def test_just_the_app_is_published() -> None:
         "local.settings.json",
         "local.settings.other.json",
         "requirements-infra.txt",
-        "shared/__pycache__/wire.cpython-312.pyc",
+        "shared/__pycache__/model.cpython-312.pyc",
         "shared/sources/__pycache__/rest.cpython-312.pyc",
         "tests/infra/package.py",
         ".git/config",

@@ -13,7 +13,7 @@ import pytest
 
 from shared.clients.deadline import Deadline
 from shared.clients.http import open_session
-from shared.clients.json_client import JsonClient, Limits
+from shared.clients.json_client import JsonClient
 from shared.clients.rate_limiter import RateLimiter
 from shared.errors import SourceError, TokenError
 from unit.stubs import (
@@ -43,7 +43,7 @@ def client() -> Iterator[JsonClient]:
     """Return a client with a real session, and time-outs that a test can wait for."""
     with open_session(4) as session:
         limiter = RateLimiter(max_concurrent=8, per_second=1e6)
-        yield JsonClient(session, limiter, StubTokens("a"), limits=Limits(read_timeout=0.1))
+        yield JsonClient(session, limiter, StubTokens("a"), read_timeout=0.1)
 
 
 def error_of(call: Callable[[], object]) -> str:
@@ -137,7 +137,7 @@ def test_a_body_that_is_not_json_is_an_error(body: bytes) -> None:
 
 
 def test_a_body_over_the_limit_is_an_error() -> None:
-    client = client_of(StubTransport(Response(200, b"[1]")), limits=Limits(max_bytes=2))
+    client = client_of(StubTransport(Response(200, b"[1]")), max_bytes=2)
     assert error_of(lambda: client.get(HOST, LATER)) == (
         f"{HOST}: the response has more than 2 bytes"
     )
@@ -318,32 +318,34 @@ def test_a_link_to_the_same_origin_is_followed(link: str, target: str) -> None:
     assert transport.requests[1].path_url == target
 
 
-OTHER = "the next link leads to another origin: "
-INVALID = "the next link is not a valid URL: "
-NOT_FOLLOWED: list[tuple[Any, str]] = [
-    ("https://evil.example/?p=secret", f"{OTHER}https://evil.example/"),
-    ("//evil.example/", f"{OTHER}https://evil.example/"),
-    ("https://host.example:444/", f"{OTHER}https://host.example:444/"),
-    ("http://host.example/", f"{OTHER}http://host.example/"),
-    ("http://host.example:443/", f"{OTHER}http://host.example:443/"),
-    ("https://me@host.example/", f"{OTHER}https://me@host.example/"),
-    ("https://host.example@evil.example/", f"{OTHER}https://host.example@evil.example/"),
-    ("https://host.example\\@evil.example/", f"{OTHER}https://host.example\\@evil.example/"),
-    ("https://host.example.evil.example/", f"{OTHER}https://host.example.evil.example/"),
-    ("file:///etc/passwd", f"{OTHER}file:///etc/passwd"),
-    ("https://[", f"{INVALID}Invalid IPv6 URL"),
-    ("https://host.example:x/", f"{INVALID}Port could not be cast to integer value as 'x'"),
-    (5, "the next link is not a string"),
-    ({"href": "/"}, "the next link is not a string"),
+NOT_FOLLOWED: list[Any] = [
+    "https://evil.example/?p=secret",
+    "//evil.example/",
+    "https://host.example:444/",
+    "http://host.example/",
+    "http://host.example:443/",
+    "https://me@host.example/",
+    "https://host.example@evil.example/",
+    "https://host.example\\@evil.example/",
+    "https://host.example.evil.example/",
+    "file:///etc/passwd",
+    "https://[",
+    "https://host.example:x/",
+    5,
+    True,
+    ["/"],
+    {"href": "/"},
 ]
 
 
-@pytest.mark.parametrize(("link", "text"), NOT_FOLLOWED)
-def test_the_token_does_not_go_to_another_origin(link: Any, text: str) -> None:
+@pytest.mark.parametrize("link", NOT_FOLLOWED, ids=str)
+def test_the_token_does_not_go_to_another_origin(link: Any) -> None:
     transport = linked(link, None)
     pages = client_of(transport, tokens=StubTokens("a")).pages(f"{HOST}/a?b", next_link, LATER)
     next(pages)
-    assert error_of(lambda: next(pages)) == f"{HOST}/a: {text}"
+    found = str(link).partition("?")[0]
+    text = f"{HOST}/a: the next link is not a URL of this origin: {found}"
+    assert error_of(lambda: next(pages)) == text
     assert len(transport.requests) == 1
 
 
@@ -358,7 +360,7 @@ def test_a_pagination_loop_is_an_error(links: list[str]) -> None:
 @pytest.mark.parametrize("pages", [3, 4])
 def test_pages_have_a_limit(pages: int) -> None:
     transport = linked(*(f"/{number}" for number in range(1, pages)), None)
-    client = client_of(transport, limits=Limits(max_pages=3))
+    client = client_of(transport, max_pages=3)
     if pages == 3:
         assert len(list(client.pages(HOST, next_link, LATER))) == 3
     else:

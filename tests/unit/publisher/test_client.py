@@ -183,7 +183,7 @@ def exceptions_of(base: type[Exception]) -> Iterator[type[Exception]]:
         yield from exceptions_of(derived)
 
 
-RAISED = {
+RAISED: set[type[Exception]] = {
     *exceptions_of(requests.RequestException),
     OSError,  # A CA bundle that is missing.
     urllib3.exceptions.HTTPError,

@@ -85,9 +85,9 @@ INCOMPLETE = "Invalid jmespath expression: Incomplete expression:"
 INVALID: dict[str, tuple[Any, str]] = {
     # --- Any kind ---
     "number": (5, ": Expected `object`, got `int`"),
-    "no kind": ({"resourceId": RESOURCE}, f".kind: missing; expected one of {KNOWN}"),
+    "no kind": ({"resourceId": RESOURCE}, ": Object missing required field `kind`"),
     "unknown kind": (entry() | {"kind": "queue"}, f".kind: 'queue' is not one of {KNOWN}"),
-    "kind that is a number": (entry() | {"kind": 5}, f".kind: '5' is not one of {KNOWN}"),
+    "kind that is a number": (entry() | {"kind": 5}, ".kind: Expected `str`, got `int`"),
     "unknown member": (entry(queue="orders"), ": unknown member 'queue'; did you mean queues?"),
     "member of another kind": (entry("service_bus", queues=["a"]), ": unknown member 'queues'"),
     "no resource ID": (

@@ -289,29 +289,47 @@ def test_a_name_that_does_not_exist_is_an_error(
     ]
 
 
-NOT_A_PAGE: dict[str, Any] = {
-    "array": [],
-    "null": None,
-    "no value": {},
-    "value that is an object": {"value": {"in": 1}},
-    "entity that is text": {"value": ["in"]},
-    "entity without a name": {"value": [{"properties": {}}]},
-    "name that is a number": {"value": [entity(5)]},
-    "empty name": {"value": [entity("")]},
-    "long name": {"value": [entity("n" * 257)]},
-    "no properties": {"value": [{"name": "in"}]},
-    "a valid entity beside it": {"value": [entity("in", 1, 1, 1, 1), {"name": None}]},
+NOT_A_PAGE: dict[str, tuple[Any, str]] = {
+    "array": ([], "Expected `array`, got `null`"),
+    "null": (None, "Expected `array`, got `null`"),
+    "no value": ({}, "Expected `array`, got `null`"),
+    "value that is an object": ({"value": {"in": 1}}, "Expected `array`, got `object`"),
+    "entity that is text": ({"value": ["in"]}, "Expected `object`, got `str` - at `$[0]`"),
+    "entity without a name": (
+        {"value": [{"properties": {}}]},
+        "Object missing required field `name` - at `$[0]`",
+    ),
+    "name that is a number": (
+        {"value": [entity(5)]},
+        "Expected `str`, got `int` - at `$[0].name`",
+    ),
+    "empty name": (
+        {"value": [entity("")]},
+        "Expected `str` of length >= 1 - at `$[0].name`",
+    ),
+    "long name": (
+        {"value": [entity("n" * 257)]},
+        "Expected `str` of length <= 256 - at `$[0].name`",
+    ),
+    "no properties": (
+        {"value": [{"name": "in"}]},
+        "Object missing required field `properties` - at `$[0]`",
+    ),
+    "a valid entity beside it": (
+        {"value": [entity("in", 1, 1, 1, 1), {"name": None}]},
+        "Expected `str`, got `null` - at `$[1].name`",
+    ),
 }
 
 
-@pytest.mark.parametrize("document", NOT_A_PAGE.values(), ids=NOT_A_PAGE)
+@pytest.mark.parametrize(("document", "text"), NOT_A_PAGE.values(), ids=NOT_A_PAGE)
 def test_a_response_that_is_not_a_page_is_an_error(
-    document: Any, namespace: StubNamespace, context: Context
+    document: Any, text: str, namespace: StubNamespace, context: Context
 ) -> None:
     namespace.instead["queues"] = json_response(document)
     sample = take(source_of(context))
-    text = "the response is not a page of entities with name and properties"
-    assert sample.errors == [f"{namespace.server.url}{NAMESPACE}/queues: {text}"]
+    url = f"{namespace.server.url}{NAMESPACE}/queues"
+    assert sample.errors == [f"{url}: the response is not a valid page: {text}"]
     assert sample.points == 0
 
 

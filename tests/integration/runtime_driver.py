@@ -1,4 +1,4 @@
-"""Drives an app through azure-functions-runtime: index, load, invoke; prints JSON.
+"""Index, load and invoke an app through azure-functions-runtime; print JSON.
 
 python runtime_driver.py APP_FOLDER QUEUE_MESSAGE_BODY
 """
@@ -17,19 +17,19 @@ import azure_functions_runtime as runtime
 
 
 class Message(SimpleNamespace):
-    """Stands for a protobuf message: members by name, and which one of several is set."""
+    """A protobuf message: members by name, and the one that is set of a group."""
 
     Success = "Success"
     Failure = "Failure"
     inout, out, undefined = "inout", "out", "undefined"
 
     def WhichOneof(self, _group: str) -> str:  # noqa: N802 (protobuf's name)
-        """Which member of a group is set; a binding has `data`, typed data a single member."""
+        """Return the member that is set; a binding has `data`, typed data a single member."""
         return "data" if "data" in vars(self) else next(iter(vars(self)))
 
 
 class Protos:
-    """Stands for the module of the worker's protobuf messages: any name is a message type."""
+    """The module of the worker's protobuf messages: any name is a message type."""
 
     BindingInfo = StatusResult = Message
 

@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from shared.errors import ValidationError
+from shared.messages.body import MAX_BODY_BYTES, MAX_PARTS, decode_body, split_documents
+from unit.builders import message, point
+
+BOM = b"\xef\xbb\xbf"
+NEITHER = "is neither JSON, which starts with { or [, nor base64 of it"
+
+A, B = message(point(metric="a")), message(point(metric="b"))
+ONE = json.dumps(A).encode()
+ARRAY = json.dumps([A, B]).encode()
+LINES = json.dumps(A).encode() + b"\n" + json.dumps(B).encode()
+
+
+def split(body: bytes) -> list[tuple[str, Any]]:
+    """Return the location and the content of each document; what is not JSON stays text."""
+    return [(where, _content(raw)) for where, raw in split_documents(decode_body(body))]
+
+
+def _content(raw: bytes) -> Any:
+    try:
+        return json.loads(raw)
+    except ValueError:
+        return raw.decode()
+
+
+ALONE, IN_ARRAY = [("", A)], [("[0]", A), ("[1]", B)]
+IN_LINES = [("line 1:", A), ("line 2:", B)]
+FORMS = {
+    "one document": (ONE, ALONE),
+    "array": (ARRAY, IN_ARRAY),
+    "array of one": (json.dumps([A]).encode(), IN_ARRAY[:1]),
+    "one per line": (LINES, IN_LINES),
+    "lines with an end each": (LINES + b"\n", IN_LINES),
+    "lines of Windows": (LINES.replace(b"\n", b"\r\n"), IN_LINES),
+    "empty lines": (LINES.replace(b"\n", b"\n \n\n"), [("line 1:", A), ("line 4:", B)]),
+    "pretty": (json.dumps(A, indent=4).encode(), ALONE),
+    "pretty with an empty line": (json.dumps(A, indent=1).replace("{\n", "{\n\n").encode(), ALONE),
+    "pretty array": (json.dumps([A, B], indent="\t").encode(), IN_ARRAY),
+    "white space around": (b" \r\n\t" + ONE + b" \n", ALONE),
+    "byte order mark": (BOM + LINES, IN_LINES),
+    "base64": (base64.b64encode(ONE), ALONE),
+    "base64 of an array": (base64.b64encode(ARRAY), IN_ARRAY),
+    "base64 of lines": (base64.b64encode(LINES), IN_LINES),
+    "base64 of a byte order mark": (base64.b64encode(BOM + ONE), ALONE),
+    "base64 in lines": (base64.encodebytes(ONE), ALONE),
+    "base64 after a byte order mark": (BOM + base64.b64encode(ONE), ALONE),
+    # What is not a document stands beside those that are.
+    "number in an array": (b"[5, {}]", [("[0]", 5), ("[1]", {})]),
+    "line that is not JSON": (
+        b"{}\noops\n{}",
+        [("line 1:", {}), ("line 2:", "oops"), ("line 3:", {})],
+    ),
+    "line that is cut off": (
+        b'{"points": [\n {}',
+        [("line 1:", '{"points": ['), ("line 2:", {})],
+    ),
+    "only lines that are cut off": (b'{"a\n{"b', [("line 1:", '{"a'), ("line 2:", '{"b')]),
+    "pretty and cut off": (b'{\n"a": [\n1,', [("", '{\n"a": [\n1,')]),
+    "cut off": (ONE[:-1], [("", ONE[:-1].decode())]),
+    "more after it": (ONE + b"}", [("", ONE.decode() + "}")]),
+}
+
+
+@pytest.mark.parametrize(("body", "expected"), FORMS.values(), ids=FORMS)
+def test_a_body_is_split_into_documents(body: bytes, expected: list[tuple[str, Any]]) -> None:
+    assert split(body) == expected
+
+
+INVALID = {
+    "empty": (b"", "body: empty"),
+    "white space": (b" \r\n\t", "body: empty"),
+    "byte order mark alone": (BOM, "body: empty"),
+    "text": (b"hello, world", f"body: 'hello, world' {NEITHER}"),
+    "text that could be base64": (b"helloall", f"body: 'helloall' {NEITHER}"),
+    "null": (b"null", f"body: 'null' {NEITHER}"),
+    "number": (b"42", f"body: '42' {NEITHER}"),
+    "JSON string": (b'"points"', f"body: '\"points\"' {NEITHER}"),
+    "text outside ASCII": ("µ".encode(), rf"body: '\xb5' {NEITHER}"),
+    "long text": (b"-" * 41, f"body: '{'-' * 40}'… {NEITHER}"),
+    "NUL": (b"\x00", rf"body: '\x00' {NEITHER}"),
+    "not UTF-8": (b'{"points": "\xff"}', "body: not UTF-8: byte 0xff at offset 12"),
+    "UTF-16": (ONE.decode().encode("utf-16"), "body: not UTF-8: byte 0xff at offset 0"),
+    "base64 of other bytes": (base64.b64encode(b"\xff\xfe\xfd"), f"body: '//79' {NEITHER}"),
+    "base64 of nothing": (
+        base64.b64encode(b"   "),
+        "body, base64 decoded: '' is not JSON, which starts with { or [",
+    ),
+    "base64 of long text": (
+        base64.b64encode(b"-" * 41),
+        f"body, base64 decoded: '{'-' * 40}'… is not JSON, which starts with {{ or [",
+    ),
+    "base64 twice": (
+        base64.b64encode(base64.b64encode(b"{}")),
+        "body, base64 decoded: 'e30=' is not JSON, which starts with { or [",
+    ),
+    "base64 cut off": (base64.b64encode(b"{}!!")[:-1], f"body: 'e30hIQ=' {NEITHER}"),
+    "empty array": (b"[]", "body: an empty array"),
+    "too long": (b"{}".ljust(MAX_BODY_BYTES + 1), "body: 65537 bytes, at most 65536"),
+    "too many documents": (
+        json.dumps([0] * (MAX_PARTS + 1)).encode(),
+        "body: 3001 documents, at most 3000",
+    ),
+    "too many lines": (b"{}\n" * (MAX_PARTS + 1), "body: 3001 lines, at most 3000"),
+}
+
+
+@pytest.mark.parametrize(("body", "text"), INVALID.values(), ids=INVALID)
+def test_an_invalid_body_is_an_error(body: bytes, text: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        split(body)
+    assert str(caught.value) == text
+
+
+INVALID_ARRAYS = {
+    "cut off": b"[",
+    "trailing comma": b"[1,]",
+    "nested too deeply": b"[" * 30_000 + b"]" * 30_000,
+    "half a surrogate pair": b'["\\ud800"]',
+}
+
+
+@pytest.mark.parametrize("body", INVALID_ARRAYS.values(), ids=INVALID_ARRAYS)
+def test_an_array_that_is_not_json_is_an_error(body: bytes) -> None:
+    with pytest.raises(ValidationError, match=r"^body: not valid JSON: "):
+        split(body)
+
+
+AT_THE_LIMIT = {
+    "bytes": (b"{}".ljust(MAX_BODY_BYTES), 1),
+    "documents": (json.dumps([0] * MAX_PARTS).encode(), MAX_PARTS),
+    "lines": (b"{}\n" * MAX_PARTS, MAX_PARTS),
+}
+
+
+@pytest.mark.parametrize(("body", "count"), AT_THE_LIMIT.values(), ids=AT_THE_LIMIT)
+def test_a_body_at_a_limit_is_valid(body: bytes, count: int) -> None:
+    assert len(split(body)) == count
+
+
+def test_a_caller_may_set_another_limit() -> None:
+    assert decode_body(b"{}", 2) == b"{}"
+    with pytest.raises(ValidationError, match=r"^body: 2 bytes, at most 1$"):
+        decode_body(b"{}", 1)
+
+
+NOT_FINITE = {
+    "value": (b'{"a": NaN, "b": -Infinity}', b'{"a": 1e999, "b": 1e999}'),
+    "text": (b'{"a": "NaN", "b": NaN}', b'{"a": "NaN", "b": 1e999}'),
+    "after a quote in text": (b'{"a": "\\"NaN", "b": NaN}', b'{"a": "\\"NaN", "b": 1e999}'),
+    "after an escaped newline": (b'{"a": "\\\nNaN", "b": NaN}', b'{"a": "\\\nNaN", "b": 1e999}'),
+    "text without an end": (b'{"b": NaN, "a": "NaN', b'{"b": 1e999, "a": "NaN'),
+    "many quotes": (b'{"NaN": "' + b'\\"' * 30_000, b'{"NaN": "' + b'\\"' * 30_000),
+}
+
+
+@pytest.mark.parametrize(("body", "expected"), NOT_FINITE.values(), ids=NOT_FINITE)
+def test_nan_and_infinity_become_numbers_out_of_range(body: bytes, expected: bytes) -> None:
+    assert list(split_documents(body)) == [("", expected)]
