@@ -135,7 +135,7 @@ class Settings:
         return resolve_connection(self.environ, name)
 
 
-@dataclass
+@dataclass(repr=False)
 class _Reader:
     """Reads settings; its errors name setting, value and what is expected."""
 

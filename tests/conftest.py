@@ -1,4 +1,4 @@
-"""What tests share: one Azurite, one Azure Monitor emulator, and a guard on what is logged."""
+"""What tests share: one Azurite, one Azure Monitor emulator, and the check of logs for secrets."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from typing import TypeVar
 
 import pytest
 from hypothesis import HealthCheck, settings
-from secrets_in_logs import watch, watched
+from secrets_in_logs import fail_on_secrets, secret_finder
 
 from local.stack import Backend, run_backend
 
-__all__ = ["backend", "eventually", "queue", "site", "watch", "watched"]
+__all__ = ["backend", "eventually", "fail_on_secrets", "queue", "secret_finder", "site"]
 
 T = TypeVar("T")
 
-# Seconds; nothing takes more than a minute, but the machine may be busy.
+# Seconds until `eventually` gives up. The relay sends its own metrics once a minute.
 PATIENCE = 120.0
 
-# For the same reason no property test is judged by its time.
-settings.register_profile("timeless", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("timeless")
+# The machine may be busy: no property test fails because of its duration.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes long, lest it run alone at the end."""
+    """Start with the slow tests, so that none of them runs alone at the end."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _interruptible() -> Iterator[None]:
-    """What tests start can be interrupted, though a shell lets its background jobs ignore that."""
+    """Let tests interrupt what they start, even from a shell whose background jobs ignore it."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -41,7 +41,7 @@ def _interruptible() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def backend() -> Iterator[Backend]:
-    """Azurite and the emulator, running for the whole session."""
+    """Azurite and the emulator, for the whole session."""
     with run_backend() as running:
         yield running
 
@@ -62,14 +62,14 @@ def site() -> str:
 
 @pytest.fixture(scope="session")
 def eventually() -> Callable[[Callable[[], T], Callable[[T], bool]], T]:
-    """Ask until the answer is good; the last answer, good or not, once patience ends."""
+    """Call a function until a condition holds; return its last result, even if it does not."""
 
-    def ask(question: Callable[[], T], good: Callable[[T], bool]) -> T:
+    def call(function: Callable[[], T], condition: Callable[[T], bool]) -> T:
         deadline = time.monotonic() + PATIENCE
-        answer = question()
-        while not good(answer) and time.monotonic() < deadline:
+        result = function()
+        while not condition(result) and time.monotonic() < deadline:
             time.sleep(0.1)
-            answer = question()
-        return answer
+            result = function()
+        return result
 
-    return ask
+    return call

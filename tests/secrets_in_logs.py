@@ -1,7 +1,7 @@
-"""A guard on all that the tests log, and that the programs they start print: no secret in it.
+"""Look for secrets in everything that tests log, and that the programs they start print.
 
-`conftest.py` takes the fixtures, so every test is watched. One in whose time a secret is written
-fails, with what kind it is and where, not with its text.
+`conftest.py` imports the fixtures, so every test is checked. A test during which a secret is
+written fails, with the kind of secret and the place, without the secret.
 """
 
 from __future__ import annotations
@@ -16,54 +16,61 @@ import pytest
 from local.azurite import ACCOUNT_KEY
 from local.processes import Child
 
-__all__ = ["Watch", "kinds_of", "watch", "watched"]
+__all__ = ["SECRETS", "SecretFinder", "fail_on_secrets", "kinds_of", "secret_finder"]
 
-# What tests give to the product as a secret, word for word: tokens and keys, parts of URLs.
-OF_TESTS = ("secret-1", "secret-2", "secret-3", "code=secret", "p=secret", "c2VjcmV0", "a-secret")
+# What tests use as a secret: tokens, keys, parts of URLs.
+TEST_SECRETS = (
+    "secret-1",
+    "secret-2",
+    "secret-3",
+    "code=secret",
+    "p=secret",
+    "c2VjcmV0",
+    "a-secret",
+)
 SECRETS: Mapping[str, re.Pattern[str]] = {
-    # A token, not what a server wants: Bearer authorization_uri="…".
-    "a bearer token": re.compile(r"\bBearer[ =:'\"]+(?!\w+=\")[\w.~+/-]{6,}", re.IGNORECASE),
-    "a JSON Web Token": re.compile(r"\beyJ[\w-]{5,}\.[\w-]{5,}\."),
-    "a key of a connection string": re.compile(r"Account_?Key\W{1,4}[\w+/]{4}", re.IGNORECASE),
-    "the key of Azurite": re.compile(re.escape(ACCOUNT_KEY[:40])),
-    "a signature of a URL": re.compile(
+    # A token, not what a server asks for: Bearer authorization_uri="…".
+    "bearer token": re.compile(r"\bBearer[ =:'\"]+(?!\w+=\")[\w.~+/-]{6,}", re.IGNORECASE),
+    "JSON Web Token": re.compile(r"\beyJ[\w-]{5,}\.[\w-]{5,}\."),
+    "account key": re.compile(r"Account_?Key\W{1,4}[\w+/]{4}", re.IGNORECASE),
+    "key of Azurite": re.compile(re.escape(ACCOUNT_KEY[:40])),
+    "signature of a URL": re.compile(
         r"(?:\b|%26|%3F)sig(?:=|%3D)(?!REDACTED)[\w%+/-]", re.IGNORECASE
     ),
-    "a signature of a header": re.compile(r"\bSharedKey(?:Lite)? \w+:[\w+/]{4}"),
-    "a secret of a test": re.compile("|".join(map(re.escape, OF_TESTS))),
+    "signature of a header": re.compile(r"\bSharedKey(?:Lite)? \w+:[\w+/]{4}"),
+    "secret of a test": re.compile("|".join(map(re.escape, TEST_SECRETS))),
 }
 
 
 def kinds_of(text: str) -> list[str]:
-    """The kinds of secrets that are in a text."""
+    """Return the kinds of secrets in a text."""
     return [kind for kind, pattern in SECRETS.items() if pattern.search(text)]
 
 
-class Watch(logging.Handler):
-    """Looks at every record and every line; keeps what kinds of secrets were where."""
+class SecretFinder(logging.Handler):
+    """Searches log records and lines of output; keeps kind and place of each secret."""
 
     def __init__(self) -> None:
         super().__init__(logging.NOTSET)
         self.found: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Look at a record, at what it says of an exception too."""
-        self.look(
-            f"logged by {record.name}, {record.filename}:{record.lineno}", self.format(record)
-        )
+        """Search a record, its exception included."""
+        place = f"logged by {record.name}, {record.filename}:{record.lineno}"
+        self.search(place, self.format(record))
 
-    def look(self, where: str, text: str) -> None:
-        """Look at a text; from any thread."""
-        self.found += [f"{kind}, {where}" for kind in kinds_of(text)]
+    def search(self, place: str, text: str) -> None:
+        """Search a text; from any thread."""
+        self.found += [f"{kind}, {place}" for kind in kinds_of(text)]
 
 
 @pytest.fixture(scope="session", autouse=True)
-def watch() -> Iterator[Watch]:
-    """What is logged in this process and what children print, all through the session."""
-    guard = Watch()
+def secret_finder() -> Iterator[SecretFinder]:
+    """Search all log records of this process and all output of child processes."""
+    finder = SecretFinder()
     start = Child.__init__
 
-    def watched_start(
+    def start_searched(
         self: Child,
         name: str,
         command: Sequence[str | Path],
@@ -72,28 +79,28 @@ def watch() -> Iterator[Watch]:
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
     ) -> None:
-        def look(line: str) -> None:
-            guard.look(f"printed by {name}", line)
+        def search(line: str) -> None:
+            finder.search(f"printed by {name}", line)
             if on_line is not None:
                 on_line(line)
 
-        start(self, name, command, on_line=look, env=env, cwd=cwd)
+        start(self, name, command, on_line=search, env=env, cwd=cwd)
 
     root, product = logging.getLogger(), logging.getLogger("shared")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Child, "__init__", watched_start)
-        # As in Azure: the line on every POST is looked at too.
+        patch.setattr(Child, "__init__", start_searched)
+        # The level in Azure.
         product.setLevel(logging.INFO)
-        root.addHandler(guard)
-        yield guard
-        root.removeHandler(guard)
+        root.addHandler(finder)
+        yield finder
+        root.removeHandler(finder)
         product.setLevel(logging.NOTSET)
 
 
 @pytest.fixture(autouse=True)
-def watched(watch: Watch) -> Iterator[None]:
-    """Fails the test in whose time a secret was written."""
+def fail_on_secrets(secret_finder: SecretFinder) -> Iterator[None]:
+    """Fail the test during which a secret was written."""
     yield
-    found, watch.found = watch.found, []
+    found, secret_finder.found = secret_finder.found, []
     if found:
         pytest.fail("secrets were written: " + "; ".join(sorted(set(found))), pytrace=False)

@@ -6,19 +6,17 @@ that is spread over lines, an array of a message a line for one, is read whole.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import BinaryIO, NamedTuple
 
 import msgspec
-
-from shared.errors import ValidationError
-from shared.messages.body import decode_body, split_documents
 
 __all__ = ["Entry", "entries"]
 
 _BOM = b"\xef\xbb\xbf"
 _JSON = msgspec.json.Decoder(msgspec.Raw)
+_ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 class Entry(NamedTuple):
@@ -30,14 +28,35 @@ class Entry(NamedTuple):
 
 
 def entries(file: BinaryIO) -> Iterator[Entry]:
-    """Yield what stands in the file, unread."""
+    """Yield what stands in the file, undecoded."""
+    for entry in _lines(file):
+        yield from _split(entry)
+
+
+def _split(entry: Entry) -> Iterator[Entry]:
+    """Yield each document of an array: a message has at most 3,000 of them, a file any number."""
+    parts: list[msgspec.Raw] = []
+    if entry.body.lstrip().startswith(b"["):
+        with suppress(msgspec.DecodeError, RecursionError):  # Told when it is parsed.
+            parts = _ARRAY.decode(entry.body)
+    if not parts:
+        yield entry
+    for index, part in enumerate(parts):
+        if entry.where:
+            yield Entry(entry.number, f"{entry.where}: [{index}]", bytes(part))
+        else:
+            yield Entry(index + 1, f"[{index}]", bytes(part))
+
+
+def _lines(file: BinaryIO) -> Iterator[Entry]:
+    """Yield the lines of the file, or all of it if it is one JSON text over lines."""
     first, second = _read_line(file, 1), None
     if first is None:
         return
     if not _is_json(first.body):
         second = _read_line(file, first.number + 1)
         if second is not None and not _stand_alone(first.body, second.body):
-            yield from _elements(first.body + second.body + file.read())
+            yield Entry(1, "", first.body + second.body + file.read())
             return
     ahead = [entry for entry in (first, second) if entry is not None]
     yield from ahead
@@ -63,15 +82,6 @@ def _stand_alone(first: bytes, second: bytes) -> bool:
     if first.lstrip().startswith(b"["):
         return False
     return not first.lstrip().startswith(b"{") or second.lstrip().startswith(b"{")
-
-
-def _elements(body: bytes) -> Iterator[Entry]:
-    try:
-        parts = list(split_documents(decode_body(body, sys.maxsize)))
-    except ValidationError:  # Whoever reads it says what is wrong.
-        parts = [("", body)]
-    for number, (where, part) in enumerate(parts, 1):
-        yield Entry(number, where, part)
 
 
 def _is_json(text: bytes) -> bool:

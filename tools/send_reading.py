@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,7 @@ from shared.messages.body import decode_body, split_documents
 from shared.messages.parser import MessageParser
 from shared.messages.validation import Defaults
 from shared.messages.writer import encode_point
-from shared.model import TimeWindow
+from shared.model import Rejection, TimeWindow
 from shared.settings import DEFAULTS
 from tools.packer import Address
 from tools.pieces import Piece, single_point, take_apart
@@ -53,12 +53,11 @@ def read_into(
             now = datetime.now(UTC)
             progress()
         tally.entries += 1
-        parsed = parser.parse(entry.body, enqueued=now, now=now)
-        if parsed.rollups:
-            for address, point in _points(entry.body, parser, now):
-                tally.homeless += not address.resource_id
-                spool.add(entry.number, address, point)
-        for rejection in parsed.rejections:
+        points, rejections = _read(entry.body, parser, now)
+        for address, point in points:
+            tally.homeless += not address.resource_id
+            spool.add(entry.number, address, point)
+        for rejection in rejections:
             tally.refused += rejection.points
             refuse(f"{entry.where}: {rejection.detail}" if entry.where else rejection.detail)
     spool.finish()
@@ -66,23 +65,43 @@ def read_into(
     return tally
 
 
-def _points(body: bytes, parser: MessageParser, now: datetime) -> Iterator[tuple[Address, bytes]]:
-    """Yield the valid points of a body, each with its exact time: a roll-up has only minutes.
+def _read(
+    body: bytes, parser: MessageParser, now: datetime
+) -> tuple[list[tuple[Address, bytes]], Sequence[Rejection]]:
+    """The valid points of a body, and what the function would reject.
 
-    A point without a time gets that at which it is enqueued; it is not written down here.
+    Points are parsed one by one, for a roll-up has no exact times.
     """
+    with suppress(ValidationError):
+        pieces = take_apart(body, sys.maxsize)
+        return [_encode(piece, parser, now) for piece in pieces], ()
+    points: list[tuple[Address, bytes]] = []
     for piece in _pieces(body):
-        found = parser.parse(piece.alone(), enqueued=now, now=now)
-        if found.rollups:
-            target, series, value = single_point(found.rollups)
-            address = Address(target.region, target.resource_id, series.namespace)
-            yield address, encode_point(series, value, piece.time)
+        with suppress(ValidationError):
+            points.append(_encode(piece, parser, now))
+    # What is invalid is told as the function would: by its place in the body, document by document.
+    return points, parser.parse(body, enqueued=now, now=now).rejections
 
 
 def _pieces(body: bytes) -> Iterator[Piece]:
-    for _, document in split_documents(decode_body(body, sys.maxsize)):
-        with suppress(ValidationError):  # It is told as a rejection.
-            yield from take_apart(document, sys.maxsize)
+    """Yield the pieces of the valid documents of a body."""
+    with suppress(ValidationError):
+        for _, document in split_documents(decode_body(body, sys.maxsize)):
+            with suppress(ValidationError):
+                yield from take_apart(document, sys.maxsize)
+
+
+def _encode(piece: Piece, parser: MessageParser, now: datetime) -> tuple[Address, bytes]:
+    """Address and JSON of a point. Raises ValidationError.
+
+    One without a time gets that at which it is enqueued; it is not written down here.
+    """
+    parsed = parser.parse(piece.alone(), enqueued=now, now=now)
+    for rejection in parsed.rejections:
+        raise ValidationError("", rejection.detail)
+    target, series, value = single_point(parsed.rollups)
+    address = Address(target.region, target.resource_id, series.namespace)
+    return address, encode_point(series, value, piece.time)
 
 
 def window_of(settings: Mapping[str, str]) -> TimeWindow:

@@ -190,7 +190,7 @@ GROUPS: Sequence[Group] = (
         ),
     ),
     Group(
-        "Limits and guards",
+        "Limits",
         "",
         (
             Setting(

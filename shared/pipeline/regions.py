@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Executor
 from functools import partial
 from typing import Any
@@ -161,20 +161,9 @@ class Regions:
         url = (
             f"{self._arm_endpoint}{group}/resources?$filter={condition}&api-version={_API_VERSION}"
         )
-        pages = self._client.pages(url, _next_link, deadline)
-        return dict(pair for page in pages for pair in _locations(page))
-
-
-def _next_link(page: Any) -> Any:
-    return page.get("nextLink") if isinstance(page, dict) else None
-
-
-def _locations(page: Any) -> Iterator[tuple[str, str]]:
-    """Yield resource ID (lower case) and location of each resource of a page."""
-    resources = page.get("value") if isinstance(page, dict) else None
-    if not isinstance(resources, list):
-        raise SourceError("the response is not a page of resources")
-    for resource in resources:
-        match resource:
-            case {"id": str(resource_id), "location": str(location)}:
-                yield resource_id.lower(), location
+        locations: _Locations = {}
+        for resource in self._client.arm_items(url, list[Any], deadline):
+            match resource:
+                case {"id": str(resource_id), "location": str(location)}:
+                    locations[resource_id.lower()] = location
+        return locations

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -43,31 +44,22 @@ MAX_ANSWER_BYTES = 65_536
 GZIP_LEVEL = 5
 
 
+@dataclass(kw_only=True)
 class AzureMonitorStore:
     """The custom metrics of Azure Monitor: how roll-ups are written, sent and answered.
 
     `post` blocks; it is safe to use from several threads.
     """
 
-    def __init__(
-        self,
-        *,
-        endpoint: str,
-        max_body_bytes: int,
-        tokens: TokenSource,
-        session: requests.Session,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        """`endpoint` is a URL in which `{region}` stands for the region of a target."""
-        self._endpoint = endpoint
-        self._max_body_bytes = max_body_bytes
-        self._tokens = tokens
-        self._session = session
-        self._clock = clock
+    endpoint: str  # A URL in which {region} stands for the region of a target.
+    max_body_bytes: int
+    tokens: TokenSource
+    session: requests.Session
+    clock: Callable[[], float] = time.monotonic
 
     def encode(self, aggregates: Aggregates) -> Iterator[Body]:
         """Yield the request bodies of one target."""
-        return encode_bodies(aggregates, self._max_body_bytes)
+        return encode_bodies(aggregates, self.max_body_bytes)
 
     def classify(self, response: Response) -> ResponseAction:
         """Return what an answer asks for."""
@@ -75,24 +67,24 @@ class AzureMonitorStore:
 
     def discard_token(self, response: Response) -> None:
         """Forget the token that was answered 401."""
-        self._tokens.discard(response.token)
+        self.tokens.discard(response.token)
 
     def post(self, target: Target, data: bytes) -> Response:
         """Post an uncompressed body once. Never raises for the service or the way to it."""
-        started = self._clock()
+        started = self.clock()
         try:
-            response = self._post(target, data, self._tokens.get())
+            response = self._post(target, data, self.tokens.get())
         except TokenError as exc:
             response = Response(None, "TokenError", str(exc))
-        return msgspec.structs.replace(response, seconds=self._clock() - started)
+        return msgspec.structs.replace(response, seconds=self.clock() - started)
 
     def _post(self, target: Target, data: bytes, token: str) -> Response:
         # The resource ID begins with a slash: one more would make another URL of it.
-        url = f"{self._endpoint.replace('{region}', target.region)}{target.resource_id}/metrics"
-        deadline = Deadline(READ_TIMEOUT, self._clock)
+        url = f"{self.endpoint.replace('{region}', target.region)}{target.resource_id}/metrics"
+        deadline = Deadline(READ_TIMEOUT, self.clock)
         try:
             with translate_errors():
-                answer = self._session.post(
+                answer = self.session.post(
                     url,
                     data=gzip.compress(data, GZIP_LEVEL, mtime=0),
                     headers={"Content-Type": "application/x-ndjson", "Content-Encoding": "gzip"},

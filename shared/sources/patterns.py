@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 import msgspec
@@ -70,24 +71,20 @@ class Patterns(msgspec.Struct, frozen=True):
         return any(_matches(glob, name, child) for glob in self.excluded)
 
 
+@dataclass
 class Rotation:
     """Orders names so that each tick continues after the last name of the tick before.
 
     If a tick is too short for all of them, each name still gets its turn.
     """
 
-    def __init__(self) -> None:
-        self._last = ""
+    last: str = ""  # The last name that was read.
 
     def order(self, names: Iterable[str]) -> list[str]:
         """Return all names, beginning with the one after the last that was read."""
         ordered = sorted(names)
-        first = bisect_right(ordered, self._last)
+        first = bisect_right(ordered, self.last)
         return ordered[first:] + ordered[:first]
-
-    def set_last(self, name: str) -> None:
-        """Remember the last name that was read."""
-        self._last = name
 
 
 def _matches(glob: str, name: str, child: str | None) -> bool:

@@ -121,7 +121,7 @@ class _ServiceBus:
         ordered = self._rotation.order(filter(self.patterns.may_include_children, topics))
         for result in self.rate_limiter.map(read, ordered, deadline, "topics"):
             if result.complete:
-                self._rotation.set_last(result.item)
+                self._rotation.last = result.item
             yield from result.results
 
     def _read_topic(

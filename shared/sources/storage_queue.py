@@ -119,7 +119,7 @@ class _StorageQueues:
         ordered = self._rotation.order(queues)
         for result in self.rate_limiter.map(measure, ordered, deadline, "queues"):
             if result.complete:
-                self._rotation.set_last(result.item)
+                self._rotation.last = result.item
             yield from result.results
 
     def _measure(

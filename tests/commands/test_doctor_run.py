@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from secrets_in_logs import Watch
+from secrets_in_logs import SecretFinder
 
 from local.processes import Child
 from local.run import settings_file
@@ -21,7 +21,9 @@ COMMAND = re.compile(r"\.venv/bin/python (-m tools doctor --settings (\S+))")
 RUN = (sys.executable, "-m", "local.run")
 
 
-def test_the_line_that_is_printed_finds_every_link_right(watch: Watch) -> None:
+def test_the_line_that_is_printed_finds_every_link_right(
+    secret_finder: SecretFinder,
+) -> None:
     # Without `func`, whose start takes minutes; in a shell that knows nothing of the app.
     shell = {name: text for name, text in os.environ.items() if not name.startswith(OURS)}
     shell["PATH"] = "/usr/bin:/bin"
@@ -46,8 +48,8 @@ def test_the_line_that_is_printed_finds_every_link_right(watch: Watch) -> None:
         assert "✓ publish" in said.stdout
     assert not file.exists()
     # The key of Azurite, which everybody knows, is printed for the reader to paste.
-    assert len(watch.found) == 2
-    watch.found.clear()
+    assert len(secret_finder.found) == 2
+    secret_finder.found.clear()
 
 
 def test_the_settings_of_another_that_was_started_since_stay(tmp_path: Path) -> None:

@@ -288,6 +288,15 @@ def test_a_line_may_be_longer_than_a_message(send: Send, ingress: QueueClient) -
     assert sorted(values(found)) == list(range(5000))
 
 
+@pytest.mark.parametrize("indent", [None, 0], ids=["in a line", "over lines"])
+def test_an_array_may_have_more_documents_than_a_message(
+    indent: int | None, send: Send, ingress: QueueClient
+) -> None:
+    done = send("-", given=json.dumps([json.loads(line(1))] * 3001, indent=indent))
+    assert done.exit_code == 0, done.output
+    assert values(messages(ingress)) == [1] * 3001
+
+
 WRONG_FILES = {
     "a bad line": (
         [line(0), '{"points": [{"metric": 3, "value": 1}]}', line(2)],

@@ -16,7 +16,7 @@ import pytest
 
 from local.stack import Backend, run_app, run_backend
 
-Ask = Callable[[Callable[[], Any], Callable[[Any], bool]], Any]
+Eventually = Callable[[Callable[[], Any], Callable[[Any], bool]], Any]
 
 pytestmark = pytest.mark.slow
 
@@ -55,7 +55,7 @@ def own_backend() -> Iterator[Backend]:
 class Producer:
     """Enqueues numbered points, some of them invalid."""
 
-    def __init__(self, backend: Backend, queue: str, site: str, eventually: Ask) -> None:
+    def __init__(self, backend: Backend, queue: str, site: str, eventually: Eventually) -> None:
         backend.storage.create_queue(queue)
         self._client = backend.storage.get_queue_client(queue)
         self._site = site
@@ -107,7 +107,7 @@ def dead_lettered(backend: Backend, queue: str) -> Counter[str]:
 
 
 def test_transient_faults_lose_nothing_and_count_nothing_twice(
-    own_backend: Backend, queue: str, site: str, eventually: Ask
+    own_backend: Backend, queue: str, site: str, eventually: Eventually
 ) -> None:
     for fault in TRANSIENT:
         own_backend.control("POST", "faults", json=fault)
@@ -127,7 +127,7 @@ def test_transient_faults_lose_nothing_and_count_nothing_twice(
 
 
 def test_crashes_and_lost_answers_lose_nothing(
-    own_backend: Backend, queue: str, site: str, eventually: Ask
+    own_backend: Backend, queue: str, site: str, eventually: Eventually
 ) -> None:
     for fault in (*TRANSIENT, LOST_ANSWERS, TIME_OUTS):
         own_backend.control("POST", "faults", json=fault)
@@ -160,7 +160,7 @@ def test_crashes_and_lost_answers_lose_nothing(
 
 
 def test_restart_of_the_queue_service_loses_nothing(
-    tmp_path: Path, queue: str, site: str, eventually: Ask
+    tmp_path: Path, queue: str, site: str, eventually: Eventually
 ) -> None:
     with run_backend(tmp_path) as backend:
         producer = Producer(backend, queue, site, eventually)

@@ -14,7 +14,7 @@ from azure.storage.queue import TextBase64EncodePolicy
 from local.processes import Child
 from local.stack import Backend, run_app
 
-Ask = Callable[[Callable[[], Any], Callable[[Any], bool]], Any]
+Eventually = Callable[[Callable[[], Any], Callable[[Any], bool]], Any]
 
 NEVER = "0 0 0 1 1 *"
 EACH_SECOND = "* * * * * *"
@@ -57,7 +57,7 @@ def is_empty(backend: Backend, queue: str) -> bool:
 
 @pytest.mark.parametrize("base64", [False, True], ids=["text", "base64"])
 def test_both_shapes_for_two_resources_in_two_regions(
-    app: Child, backend: Backend, queue: str, site: str, eventually: Ask, base64: bool
+    app: Child, backend: Backend, queue: str, site: str, eventually: Eventually, base64: bool
 ) -> None:
     other = f"{site}-other"
     now = datetime.now(UTC).replace(second=0, microsecond=0)
@@ -106,7 +106,7 @@ def test_both_shapes_for_two_resources_in_two_regions(
 
 
 def test_invalid_points_and_bodies_are_dead_lettered_beside_valid_points(
-    app: Child, backend: Backend, queue: str, site: str, eventually: Ask
+    app: Child, backend: Backend, queue: str, site: str, eventually: Eventually
 ) -> None:
     old = datetime.now(UTC) - timedelta(minutes=21)
     address = {"resourceId": site, "region": "westeurope"}
@@ -134,7 +134,7 @@ def test_invalid_points_and_bodies_are_dead_lettered_beside_valid_points(
 
 
 def test_running_invocations_finish_at_a_stop(
-    app: Child, backend: Backend, queue: str, site: str, eventually: Ask
+    app: Child, backend: Backend, queue: str, site: str, eventually: Eventually
 ) -> None:
     backend.control("POST", "faults", json={"latency": 2, "resourceId": site})
     point = {"metric": "Orders", "value": 1}
@@ -153,7 +153,7 @@ def test_running_invocations_finish_at_a_stop(
 
 
 def test_timer_samples_storage_queues(
-    backend: Backend, queue: str, site: str, eventually: Ask
+    backend: Backend, queue: str, site: str, eventually: Eventually
 ) -> None:
     for name, backlog in ((f"{queue}-a", 3), (f"{queue}-b", 0)):
         client = backend.storage.create_queue(name)
@@ -193,7 +193,7 @@ def test_timer_samples_storage_queues(
 
 
 def test_timer_samples_service_bus_and_rest(
-    backend: Backend, queue: str, site: str, eventually: Ask
+    backend: Backend, queue: str, site: str, eventually: Eventually
 ) -> None:
     bus = site.replace("Microsoft.Web/sites", "Microsoft.ServiceBus/namespaces")
     subscriptions = [{"name": f"s{number}", "active": number} for number in range(5)]

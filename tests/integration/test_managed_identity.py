@@ -14,7 +14,7 @@ from local.azurite import Azurite
 from local.processes import Child
 from local.stack import ROOT, Backend, run_app
 
-Ask = Callable[[Callable[[], Any], Callable[[Any], bool]], Any]
+Eventually = Callable[[Callable[[], Any], Callable[[Any], bool]], Any]
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def secured() -> Iterator[Backend]:
 
 
 def test_message_is_published_and_queue_is_sampled(
-    secured: Backend, queue: str, site: str, eventually: Ask
+    secured: Backend, queue: str, site: str, eventually: Eventually
 ) -> None:
     source = {
         "kind": "storage_queue",

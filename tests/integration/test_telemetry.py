@@ -12,7 +12,7 @@ import pytest
 
 from local.stack import Backend, run_app
 
-Ask = Callable[[Callable[[], Any], Callable[[Any], bool]], Any]
+Eventually = Callable[[Callable[[], Any], Callable[[Any], bool]], Any]
 
 pytestmark = pytest.mark.slow  # A minute has to pass.
 
@@ -88,7 +88,7 @@ def published(backend: Backend, site: str) -> int:
 
 
 def test_own_metrics_agree_with_the_store_after_a_missing_role_is_granted(
-    backend: Backend, queue: str, site: str, eventually: Ask
+    backend: Backend, queue: str, site: str, eventually: Eventually
 ) -> None:
     own = f"{site}-relay"
     assignments = [{"scope": site}]

@@ -25,7 +25,7 @@ ARM = "https://arm.example"
 _URL = re.compile(rf"{ARM}(.+)/resources\?\$filter=resourceType eq '(.+)'&api-version=2021-04-01")
 
 
-class StubArm:
+class StubArm(JsonClient):
     """Lists resources by group and type; in place of a JsonClient."""
 
     def __init__(self, locations: Mapping[str, str] = {}) -> None:

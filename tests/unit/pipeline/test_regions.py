@@ -209,7 +209,7 @@ async def test_a_document_that_is_not_a_page_is_an_error(
     page: Any, arm: StubArm, regions: Regions
 ) -> None:
     arm.documents = [page]
-    assert "the response is not a page of resources; name the region" in await error_of(regions)
+    assert "the response is not a valid page: Expected `array`" in await error_of(regions)
 
 
 @pytest.mark.parametrize(

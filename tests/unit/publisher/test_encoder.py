@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-import requests
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from local.monitor.server import running
-from local.monitor.state import MonitorState
-from shared.model import MAX_COUNT, Aggregates, Rollup, Series, ValueSet
+from shared.model import MAX_COUNT, Aggregates, Series, ValueSet
 from shared.publisher.encoder import MAX_LINE_SERIES, Body, encode_bodies
-from unit.rollups import MINUTE, NOW, TARGET, series, value_of
+from unit.rollups import MINUTE, series, value_of
 
 LIMIT = 65_536  # The lowest METRICS_MAX_BODY_BYTES.
 ONE = value_of(1.0)
@@ -199,55 +196,3 @@ def test_bodies_hold_everything_within_the_limit(aggregates: Aggregates, limit: 
         numbers = values.min, values.max, values.sum, values.count
         expected[*key, *map(repr, numbers)] += 1
     assert decode(bodies) == expected
-
-
-# --- What the store keeps -------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def monitor() -> Iterator[tuple[str, requests.Session]]:
-    """Return the Azure Monitor emulator, and a session with a token for it."""
-    with running(MonitorState(clock=NOW.timestamp)) as url, requests.Session() as session:
-        token = session.get(
-            f"{url}/msi/token",
-            params={"api-version": "2019-08-01", "resource": "https://monitoring.azure.com/"},
-            headers={"X-IDENTITY-HEADER": "local-identity-header"},
-            timeout=30,
-        ).json()["access_token"]
-        session.headers["Authorization"] = f"Bearer {token}"
-        session.headers["Content-Type"] = "application/x-ndjson"
-        yield url, session
-
-
-# Halves add up without rounding, in any order.
-_HALVES = st.integers(-(2**40), 2**40).map(lambda number: number / 2)
-_POINTS = st.tuples(
-    st.integers(0, 150).map(lambda seconds: NOW - timedelta(seconds=seconds)),
-    st.builds(series, st.sampled_from("ab"), Queue=st.sampled_from("xy")),
-    _HALVES | st.builds(lambda one: ValueSet(one, one + 1, 3 * one + 1, 3), _HALVES),
-)
-
-
-@settings(max_examples=60)
-@given(st.lists(_POINTS, min_size=1, max_size=40))
-def test_the_store_keeps_a_rollup_as_it_keeps_each_value(
-    monitor: tuple[str, requests.Session], points: list[tuple[datetime, Series, float | ValueSet]]
-) -> None:
-    url, session = monitor
-
-    def publish(name: str, parts: Iterable[list[Any]]) -> list[dict[str, Any]]:
-        """Return what the store holds of a resource that received the parts."""
-        resource_id = f"/subscriptions/s/resourceGroups/g/providers/P.W/sites/{name}"
-        for part in parts:
-            rollup = Rollup(TARGET)
-            for point in part:
-                rollup.add(*point)
-            for body in encode_bodies(rollup.aggregate(), LIMIT):
-                path = f"{url}/westeurope{resource_id}/metrics"
-                assert session.post(path, data=body.data, timeout=30).status_code == 200
-        query = {"resourceId": resource_id}
-        values = session.get(f"{url}/_local/metrics", params=query, timeout=30).json()["values"]
-        return [{**value, "resourceId": ""} for value in values]
-
-    session.delete(f"{url}/_local/state", timeout=30)
-    assert publish("together", [points]) == publish("apart", ([point] for point in points))

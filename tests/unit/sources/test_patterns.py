@@ -84,9 +84,9 @@ def test_exclusions_alone_are_an_error() -> None:
 def test_a_rotation_continues_after_the_last_name() -> None:
     rotation = Rotation()
     assert rotation.order(["c", "a", "b"]) == ["a", "b", "c"]
-    rotation.set_last("b")
+    rotation.last = "b"
     assert rotation.order(["c", "a"]) == ["c", "a"]
-    rotation.set_last("c")
+    rotation.last = "c"
     assert rotation.order(["c", "a", "d"]) == ["d", "a", "c"]
     assert rotation.order([]) == []
 
@@ -102,7 +102,7 @@ def test_every_name_gets_its_turn(
 
     def tick(of: set[str], count: int) -> list[str]:
         read = rotation.order(of)[:count]
-        rotation.set_last(read[-1])
+        rotation.last = read[-1]
         return read
 
     for others, count in before:

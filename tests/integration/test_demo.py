@@ -1,4 +1,4 @@
-"""The demo as users start it: what it names at its end, and the traffic that goes on."""
+"""`make demo KEEP=1`: the page that it names, its live traffic, and what may end it."""
 
 from __future__ import annotations
 
@@ -16,29 +16,28 @@ from local import demo
 from local.processes import Child
 from local.stack import INGRESS, ROOT, Backend, run_backend
 
-Ask = Callable[[Callable[[], Any], Callable[[Any], bool]], Any]
+Eventually = Callable[[Callable[[], Any], Callable[[Any], bool]], Any]
 
 
 @pytest.mark.slow
-def test_the_demo_goes_on_until_it_is_interrupted(eventually: Ask) -> None:
+def test_traffic_continues_until_ctrl_c(eventually: Eventually) -> None:
     with Child("demo", [sys.executable, "-m", "local.demo", "--keep"], cwd=ROOT) as demo:
         page = demo.wait_for(r"live traffic until Ctrl-C:\s+(http://\S+)", timeout=120)[1]
         assert "make demo KEEP=1" in demo.output
-        chosen = {name: values[0] for name, values in parse_qs(urlsplit(page).query).items()}
+        selection = {name: values[0] for name, values in parse_qs(urlsplit(page).query).items()}
         assert requests.get(page, timeout=30).text.startswith("<!doctype html>")
 
         def countries() -> set[str]:
             query = {
-                "resourceId": chosen["resource"],
-                "metricnamespace": chosen["namespace"],
-                "metricnames": chosen["metric"],
-                "$filter": f"{chosen['split']} eq '*'",
+                "resourceId": selection["resource"],
+                "metricnamespace": selection["namespace"],
+                "metricnames": selection["metric"],
+                "$filter": f"{selection['split']} eq '*'",
             }
             url = page.partition("?")[0] + "_local/query"
             answer = requests.get(url, params=query, timeout=30).json()
-            if "value" not in answer:
-                return set()
-            return {each["metadatavalues"][0]["value"] for each in answer["value"][0]["timeseries"]}
+            metrics = answer.get("value", [{"timeseries": []}])
+            return {one["metadatavalues"][0]["value"] for one in metrics[0]["timeseries"]}
 
         assert eventually(countries, bool) == {"NL", "BE", "DE", "FR"}
         demo.signal(signal.SIGINT)
@@ -49,7 +48,7 @@ def test_the_demo_goes_on_until_it_is_interrupted(eventually: Ask) -> None:
 WAITING = [sys.executable, "-c", "print('working', flush=True); import signal; signal.pause()"]
 
 
-def test_the_demo_notices_that_the_emulator_ended(
+def test_dead_emulator_ends_the_demo(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with run_backend() as backend, Child("Functions host", WAITING) as host:
@@ -58,12 +57,12 @@ def test_the_demo_notices_that_the_emulator_ended(
         backend.monitor.kill()
         assert demo._keep(backend, host) == 1
         assert host.status is None
-    said = capsys.readouterr()
-    assert said.err.startswith("The Azure Monitor emulator ended with status -9")
-    assert "Traceback" not in said.err
+    output = capsys.readouterr()
+    assert output.err.startswith("The Azure Monitor emulator ended with status -9")
+    assert "Traceback" not in output.err
 
 
-def test_the_demo_notices_that_the_host_ended(capsys: pytest.CaptureFixture[str]) -> None:
+def test_dead_host_ends_the_demo(capsys: pytest.CaptureFixture[str]) -> None:
     with run_backend() as backend, Child("Functions host", WAITING) as host:
         backend.storage.create_queue(INGRESS)
         host.wait_for("working")
@@ -74,7 +73,7 @@ def test_the_demo_notices_that_the_host_ended(capsys: pytest.CaptureFixture[str]
     )
 
 
-def test_the_demo_may_be_interrupted_as_soon_as_it_says_so(
+def test_ctrl_c_before_the_first_message_stops_it(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*_: object) -> None:
@@ -83,9 +82,9 @@ def test_the_demo_may_be_interrupted_as_soon_as_it_says_so(
     with run_backend() as backend, Child("Functions host", WAITING) as host:
         monkeypatch.setattr(demo, "Traffic", interrupted)
         assert demo._keep(backend, host) == 0
-    said = capsys.readouterr()
-    assert "live traffic until Ctrl-C" in said.out
-    assert said.err == "\nStopped.\n"
+    output = capsys.readouterr()
+    assert "live traffic until Ctrl-C" in output.out
+    assert output.err == "\nStopped.\n"
 
 
 @contextmanager
@@ -97,7 +96,7 @@ def without_emulator() -> Iterator[Backend]:
         yield backend
 
 
-def test_what_does_not_answer_is_said_in_one_sentence(
+def test_backend_without_an_answer_is_one_sentence(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(demo, "run_backend", without_emulator)
