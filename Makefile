@@ -40,7 +40,7 @@ run: setup ## Run the app and the stand-ins for Azure until Ctrl-C
 PYTEST := -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 # What never runs in Azure is not tested on a second Python.
-NOT_DEPLOYED := commands docs infra monitor official test_bench.py test_demo.py
+NOT_DEPLOYED := commands docs infra monitor official test_bench.py integration/test_demo.py
 
 test: setup ## Run all tests; those of the app on Python 3.13 too, where it is found
 	.venv/bin/python $(PYTEST)

@@ -23,6 +23,7 @@ __all__ = [
     "SourceError",
     "TokenError",
     "ValidationError",
+    "join_paths",
 ]
 
 

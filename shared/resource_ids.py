@@ -16,6 +16,7 @@ from shared.text import quoted
 __all__ = [
     "REGION_PATTERN",
     "ParentResource",
+    "is_in_scopes",
     "parent_of",
     "validate_region",
     "validate_resource_id",
@@ -84,6 +85,14 @@ def validate_region(text: str) -> str:
     if _REGION.fullmatch(region):
         return region
     raise ValueError(f"{quoted(text)} is not a region, such as westeurope")
+
+
+def is_in_scopes(resource_id: str, scopes: tuple[str, ...]) -> bool:
+    """Return whether a resource is, or is in, one of the scopes; no scopes allow every resource.
+
+    Scopes are beginnings of resource IDs, in lower case and with a slash at the end.
+    """
+    return not scopes or f"{resource_id.lower()}/".startswith(scopes)
 
 
 def parent_of(resource_id: str) -> ParentResource:

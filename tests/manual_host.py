@@ -52,7 +52,7 @@ class ManualClock:
 
 
 class ManualHost:
-    """Runs the queue function of the app on an ingress queue of its own."""
+    """Runs the functions of the app, with an ingress queue of its own."""
 
     def __init__(self, backend: Backend, queue: str, **app_settings: str) -> None:
         """`app_settings` are added to those that lead the app to the backend."""
@@ -89,6 +89,10 @@ class ManualHost:
             return str(exc)
         self._ingress.delete_message(message)
         return None
+
+    async def sample(self) -> None:
+        """Sample all sources that are due, as the timer does."""
+        await self.app.sampler.sample(self.clock.now())
 
     def queue_length(self) -> int:
         """Return how many messages are in the ingress queue."""

@@ -12,7 +12,7 @@ import click
 
 from shared.errors import ConfigurationError
 
-__all__ = ["LOCAL_SETTINGS", "is_allowed", "read_app_settings", "settings_option"]
+__all__ = ["LOCAL_SETTINGS", "read_app_settings", "settings_option"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -29,11 +29,6 @@ def read_app_settings(file: Path | None, environ: Mapping[str, str] = os.environ
     if file is not None:
         return {**environ, **_read(file)}
     return {**(_read(LOCAL_SETTINGS) if LOCAL_SETTINGS.exists() else {}), **environ}
-
-
-def is_allowed(resource_id: str, allowed_scopes: tuple[str, ...]) -> bool:
-    """Whether the relay may publish to a resource, by `Settings.allowed_scopes`."""
-    return not allowed_scopes or f"{resource_id.lower()}/".startswith(allowed_scopes)
 
 
 def settings_option(command: Command) -> Command:

@@ -17,17 +17,19 @@ from msgspec import Raw
 from shared.errors import ValidationError
 from shared.text import quoted
 
-__all__ = ["MAX_BODY_BYTES", "decode_body", "split_documents"]
+__all__ = ["MAX_BODY_BYTES", "check_parts", "decode_body", "is_json", "split_documents"]
 
 # Source: "Scalability and performance targets for Queue Storage": a message is 64 KiB at most.
 MAX_BODY_BYTES = 64 * 1024
-# Documents in a body, and parts of a document. The shortest valid part is a point of 24 bytes,
-# so this many valid ones do not fit into a body.
-MAX_PARTS = 3_000
+# Bytes of the shortest valid part: a point, with its comma. More parts than fit into a text are
+# not worth a rejection each; a few are, so that the error is about them.
+MIN_PART_BYTES = 24
+MAX_INVALID_PARTS = 100
 
 _BOM = b"\xef\xbb\xbf"
-# What many JSON writers print for a number that is not finite; a string is skipped.
-_NOT_FINITE = re.compile(rb'("(?:[^"\\]++|\\.)*+"?)|-?(?:NaN|Infinity)', re.DOTALL)
+# What many JSON writers print for a number that is not finite; a string is skipped. It ends with
+# its line, so that a line that is cut off in a string does not change the others.
+_NOT_FINITE = re.compile(rb'("(?:[^"\\\n]++|\\[^\n])*+"?)|-?(?:NaN|Infinity)')
 _JSON = msgspec.json.Decoder(Raw)
 _ARRAY = msgspec.json.Decoder(list[Raw])
 
@@ -72,17 +74,18 @@ def split_documents(text: bytes) -> Iterator[tuple[str, bytes]]:
         # A pretty-printed document has lines too, but none of them is a document.
         documents = [line for _, line in lines if line.lstrip().startswith(b"{")]
         if len(lines) > 1 and (len(documents) == len(lines) or any(map(is_json, documents))):
-            check_parts("body", len(lines), "lines")
+            check_parts("body", len(lines), text)
             for number, line in lines:
                 yield f"line {number}:", line
         else:
             yield "", text
 
 
-def check_parts(path: str, count: int, noun: str) -> None:
-    """Raise ValidationError for more parts than a valid message can hold."""
-    if count > MAX_PARTS:
-        raise ValidationError(path, f"{count} {noun}, at most {MAX_PARTS}")
+def check_parts(path: str, count: int, text: bytes) -> None:
+    """Raise ValidationError for more parts than a valid text of this length can hold."""
+    limit = max(MAX_INVALID_PARTS, len(text) // MIN_PART_BYTES)
+    if count > limit:
+        raise ValidationError(path, f"{count} parts in {len(text)} bytes, at most {limit}")
 
 
 def _split_array(text: bytes) -> Iterator[tuple[str, bytes]]:
@@ -92,7 +95,7 @@ def _split_array(text: bytes) -> Iterator[tuple[str, bytes]]:
         raise ValidationError("body", f"not valid JSON: {exc}") from exc
     if not documents:
         raise ValidationError("body", "an empty array")
-    check_parts("body", len(documents), "documents")
+    check_parts("body", len(documents), text)
     for index, document in enumerate(documents):
         yield f"[{index}]", bytes(document)
 

@@ -58,9 +58,13 @@ class PartParser:
         try:
             # Looking at the bytes first spares the usual shape a second decoding.
             if b'"data"' in raw and "data" in decode(_MEMBERS, raw):
-                self._parse_document(where, decode(_DOCUMENT, raw))
+                document = decode(_DOCUMENT, raw)
+                check_parts("data.baseData.series", len(document.data.base_data.series), raw)
+                self._parse_document(where, document)
             else:
-                self._parse_points(where, decode(_POINTS, raw))
+                message = decode(_POINTS, raw)
+                check_parts("points", len(message.points), raw)
+                self._parse_points(where, message)
         except ValidationError as exc:
             self._reject(exc.within(where), raw)
 
@@ -77,7 +81,6 @@ class PartParser:
         return self._single
 
     def _parse_points(self, where: str, message: Points[Raw]) -> None:
-        check_parts("points", len(message.points), "points")
         common = self.defaults.override(message, message.namespace)
         invalid: list[tuple[ValidationError, Raw, Defaults]] = []
         for index, raw in enumerate(message.points):
@@ -94,7 +97,6 @@ class PartParser:
 
     def _parse_document(self, where: str, message: Document[Raw]) -> None:
         base = message.data.base_data
-        check_parts("data.baseData.series", len(base.series), "series")
         common = self.defaults.override(message, base.namespace)
         names = tuple(base.dim_names or ())
         validate_dimension_names("data.baseData.dimNames", names)
@@ -130,7 +132,7 @@ class PartParser:
         more: dict[Reason, list[tuple[ValidationError, Raw, Defaults]]] = {}
         for part in invalid:
             exc, raw, own = part
-            if self._has_room():
+            if self._has_capacity():
                 self._reject(exc, _ENCODER.encode(document_of([raw])), own.resource_id)
             else:
                 more.setdefault(reason_of(exc), []).append(part)
@@ -143,13 +145,13 @@ class PartParser:
         self, exc: ValidationError, content: bytes, resource_id: str | None = None, points: int = 1
     ) -> None:
         rejection = Rejection(reason_of(exc), str(exc), content, points, resource_id)
-        if self._has_room():
+        if self._has_capacity():
             self._single.append(rejection)
             self._single_bytes += len(content)
         else:
             self._more.setdefault(rejection.reason, []).append(rejection)
 
-    def _has_room(self) -> bool:
+    def _has_capacity(self) -> bool:
         return len(self._single) < MAX_SINGLE_REJECTIONS and self._single_bytes < MAX_SINGLE_BYTES
 
 

@@ -94,8 +94,8 @@ def _documents(rollups: Iterable[Rollup], limit: int) -> Iterator[bytes]:
     entries = sorted(_entries(rollups), key=_header)
     for (region, resource_id, namespace), group in groupby(entries, key=_header):
         message = _message(region, resource_id, namespace, [])
-        room = limit - queued_size(_ENCODER.encode(message))
-        for points in pack((point for _, point in group), room):
+        available = limit - queued_size(_ENCODER.encode(message))
+        for points in pack((point for _, point in group), available):
             yield _ENCODER.encode(msgspec.structs.replace(message, points=points))
 
 

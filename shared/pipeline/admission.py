@@ -12,6 +12,7 @@ from shared.model import Outcome, Reason, Rollup, Series, Status, Target
 from shared.pipeline.regions import Regions
 from shared.pipeline.series_limiter import SeriesLimiter
 from shared.publisher.batcher import Results, Submit
+from shared.resource_ids import is_in_scopes
 
 __all__ = ["Admission"]
 
@@ -23,8 +24,7 @@ class Admission:
     """Admits roll-ups; shared by all invocations on one event loop."""
 
     regions: Regions
-    # Beginnings of resource IDs, in lower case and with a slash at the end; none allow all.
-    allowed_scopes: tuple[str, ...] = ()
+    allowed_scopes: tuple[str, ...] = ()  # See `is_in_scopes`.
     series_limiter: SeriesLimiter | None = None
 
     async def admit(self, rollups: Sequence[Rollup]) -> tuple[list[Rollup], Results]:
@@ -37,7 +37,7 @@ class Admission:
         results: Results = []
         allowed: list[Rollup] = []
         for rollup in rollups:
-            if self._is_allowed(rollup.target):
+            if is_in_scopes(rollup.target.resource_id, self.allowed_scopes):
                 allowed.append(rollup)
             else:
                 detail = f"{rollup.target.resource_id} is outside METRICS_ALLOWED_SCOPES"
@@ -57,10 +57,6 @@ class Admission:
         """Submit what is admitted; return the outcome of everything."""
         admitted, results = await self.admit(rollups)
         return results + await submit(admitted)
-
-    def _is_allowed(self, target: Target) -> bool:
-        scopes = self.allowed_scopes
-        return not scopes or f"{target.resource_id.lower()}/".startswith(scopes)
 
     async def _resolve(self, target: Target) -> Target | Outcome:
         try:

@@ -79,8 +79,8 @@ class DeadLetters:
     async def put(self, rejections: Sequence[Rejection], origin: Origin) -> None:
         """Wait until the rejections of a message are in the queue. Raises what the queue raises."""
         if rejections:
-            letters = write_dead_letters(rejections, origin, self.clock())
-            await asyncio.gather(*map(self.queue.send, letters))
+            messages = write_dead_letters(rejections, origin, self.clock())
+            await asyncio.gather(*map(self.queue.send, messages))
 
 
 def rejections_of(results: Results) -> Iterator[Rejection]:

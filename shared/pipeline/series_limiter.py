@@ -21,8 +21,8 @@ __all__ = ["SeriesLimiter"]
 # Seconds; the time of a series' last value is kept in steps of half an hour, for 12 hours.
 STEP = 1800.0
 ACTIVE_STEPS = 24
-# Series of all subscriptions and regions together: 50 MB. Beyond, the scopes used least recently
-# are forgotten; a scope itself counts as some series, since a producer may invent scopes.
+# Series of all subscriptions and regions together: 50 MB. Beyond, the smallest scopes are
+# forgotten, since a producer may invent scopes; a scope itself counts as some series.
 MAX_TOTAL_SERIES = 500_000
 SCOPE_SERIES = 500
 # Scopes that are reported, so that invented ones do not become series themselves.
@@ -60,14 +60,14 @@ class SeriesLimiter:
         self._limit = limit
         self._max_total = max_total
         self._clock = clock
-        # Those used least recently first.
         self._scopes: dict[tuple[str, str], _Scope] = {}
 
     def excess(self, target: Target, series: Iterable[Series]) -> set[Series]:
         """Note series of a resolved target as active; return the new ones beyond the limit."""
         step = int(self._clock() // STEP)
         key = _scope_of(target)
-        scope = self._scopes[key] = self._scopes.pop(key, _Scope())
+        scope = self._scopes.setdefault(key, _Scope())
+        before = len(scope)
         scope.purge(step)
         resource = hash(target.resource_id.lower())
         hashes = {resource ^ hash(one): one for one in series}
@@ -80,8 +80,8 @@ class SeriesLimiter:
                     scope.seen[hashed] = step
                 else:
                     excess.add(one)
-        while len(self._scopes) > 1 and sum(map(len, self._scopes.values())) > self._max_total:
-            del self._scopes[next(iter(self._scopes))]
+        if len(scope) > before or before == SCOPE_SERIES:
+            self._evict()
         return excess
 
     def describe(self, target: Target) -> str:
@@ -103,6 +103,12 @@ class SeriesLimiter:
             if scope.seen:
                 dimensions = {"Subscription": subscription, "Region": region}
                 yield "ActiveSeries", len(scope.seen), dimensions
+
+    def _evict(self) -> None:
+        total = sum(map(len, self._scopes.values()))
+        while total > self._max_total and len(self._scopes) > 1:
+            smallest = min(self._scopes, key=lambda key: len(self._scopes[key]))
+            total -= len(self._scopes.pop(smallest))
 
 
 def _scope_of(target: Target) -> tuple[str, str]:

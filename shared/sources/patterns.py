@@ -63,8 +63,8 @@ class Patterns(msgspec.Struct, frozen=True):
         return self.includes(name) or any(
             fnmatchcase(name, text[:index])
             for text in (*self.names, *self.globs)
-            for index, letter in enumerate(text)
-            if letter == "/"
+            for index, character in enumerate(text)
+            if character == "/"
         )
 
     def _excludes(self, name: str, child: str | None = None) -> bool:

@@ -28,7 +28,7 @@ def register(host: ManualHost, regions: dict[str, str]) -> None:
 def stored_regions(host: ManualHost, *resource_ids: str) -> dict[str, str]:
     """Return the region in which the store holds the metrics of each resource."""
     return {
-        value["resourceId"]: value["region"]
+        one: value["region"]
         for one in resource_ids
         for value in host.backend.metrics(resourceId=one)
     }

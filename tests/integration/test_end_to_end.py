@@ -240,7 +240,10 @@ def test_timer_samples_service_bus_and_rest(
     assert active == {
         ("EntityName=invoices",): 4,
         ("EntityName=orders",): 0,
-        **{("EntityName=orders", f"SubscriptionName=s{number}"): number for number in (0, 1, 2, 4)},
+        ("EntityName=orders", "SubscriptionName=s0"): 0,
+        ("EntityName=orders", "SubscriptionName=s1"): 1,
+        ("EntityName=orders", "SubscriptionName=s2"): 2,
+        ("EntityName=orders", "SubscriptionName=s4"): 4,
     }
     assert {(one["dimensions"]["Article"], one["max"]) for one in stock} == {("bicycle", 12)}
     assert "METRICS_SOURCES[1]" in output

@@ -31,6 +31,15 @@ def mismatch(text: str) -> dict[str, Any]:
     }
 
 
+async def test_messages_of_one_target_share_posts(host: ManualHost, site: str) -> None:
+    host.enqueue(*(message(site, orders(value)) for value in range(30)))
+    assert await host.process_queue() == []
+
+    assert host.stored(site) == {"Orders": (sum(range(30)), 30)}
+    # The first message goes out at once, the others when it has its answer.
+    assert len(host.posts(site)) <= 2
+
+
 # A fault -> the statuses of the POSTs; the last one publishes.
 PUBLISHED: dict[str, tuple[dict[str, Any], list[int | None]]] = {
     **{

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-import copy
 import math
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -22,7 +22,7 @@ from shared.model import (
     minute_of,
 )
 from unit.rollups import MINUTE, NOW, RESOURCE, TARGET, rollup_of, series, value_of
-from unit.strategies import mixed_values, rollups
+from unit.strategies import mixed_values
 
 MAX_DOUBLE = 1.7976931348623157e308
 FULL = ValueSet(0, 0, 0, MAX_COUNT)
@@ -178,16 +178,20 @@ def test_merging_one_rollup_returns_it() -> None:
     assert merge([rollup]) is rollup
 
 
-@given(st.lists(rollups(), min_size=1, max_size=5))
-def test_merging_adds_all_values_and_changes_no_rollup(several: list[Rollup]) -> None:
-    before = copy.deepcopy(several)
-    merged = merge(several)
-    assert several == before
-    assert merged.target == several[0].target
-    expected = Rollup(several[0].target)
-    for rollup in several:
-        for minute, group in rollup.minutes.items():
-            for one, values in group.items():
-                for value in values:
-                    expected.add(minute, one, value)
-    assert merged == expected
+# Minute, metric and value of what is added to a roll-up.
+_additions = st.lists(st.tuples(st.integers(0, 1), st.sampled_from("ab"), st.floats(0, 9)))
+
+
+@given(st.lists(_additions, min_size=1, max_size=5))
+@example([[(0, "a", 1.0)], [(0, "a", 2.0)], [(0, "a", 3.0)]])
+def test_merging_adds_all_values_and_changes_no_rollup(several: list[list[Any]]) -> None:
+    def build(additions: list[Any]) -> Rollup:
+        rollup = Rollup(TARGET)
+        for minute, metric, value in additions:
+            rollup.add(NOW - timedelta(minutes=minute), series(metric), value)
+        return rollup
+
+    given_rollups = [build(additions) for additions in several]
+    merged = merge(given_rollups)
+    assert merged == build([one for additions in several for one in additions])
+    assert given_rollups == [build(additions) for additions in several]

@@ -13,8 +13,8 @@ from shared.messages.parser import MessageParser
 from shared.messages.validation import Defaults
 from shared.messages.writer import queued_size
 from shared.model import Reason
+from shared.resource_ids import is_in_scopes
 from shared.settings import Settings
-from tools.app_settings import is_allowed
 from tools.dead_letter.finding import Found
 from tools.dead_letter.letters import Entry, entry_of, write_letter
 from tools.ingress import Queues
@@ -140,7 +140,7 @@ def _judged(
         return piece, rejection.detail, rejection.reason
     (rollup,) = parsed.rollups
     resource_id = rollup.target.resource_id
-    if not is_allowed(resource_id, rules.allowed_scopes):
+    if not is_in_scopes(resource_id, rules.allowed_scopes):
         why = f"{resource_id} is outside METRICS_ALLOWED_SCOPES"
         return piece, why, Reason.FORBIDDEN_SCOPE
     timed = piece.at(enqueued) if piece.time is None else piece

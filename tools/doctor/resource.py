@@ -9,9 +9,8 @@ from dataclasses import replace
 from shared.app import build_regions
 from shared.errors import RegionError
 from shared.model import Target
-from shared.resource_ids import parent_of, validate_region, validate_resource_id
+from shared.resource_ids import is_in_scopes, parent_of, validate_region, validate_resource_id
 from shared.settings import DEFAULTS, Settings
-from tools.app_settings import is_allowed
 from tools.doctor.commands import Open, quoted
 from tools.doctor.findings import Finding, SkippedError, failed, ok, skipped, warning
 from tools.doctor.patient import Patient, needed
@@ -36,7 +35,7 @@ def check(patient: Patient) -> Iterator[Finding]:
     except ValueError as exc:
         yield failed(str(exc), _list_of(given))
         return
-    if not is_allowed(resource_id, settings.allowed_scopes):
+    if not is_in_scopes(resource_id, settings.allowed_scopes):
         scopes = patient.environ.get("METRICS_ALLOWED_SCOPES", "").strip().rstrip(",")
         yield failed(
             f"{resource_id} is outside METRICS_ALLOWED_SCOPES ({scopes}): its points are "

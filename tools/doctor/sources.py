@@ -10,10 +10,10 @@ import msgspec
 
 from shared.clients.deadline import Deadline
 from shared.clients.storage import account_client, open_queue_service, resolve_connection
+from shared.resource_ids import is_in_scopes
 from shared.settings import Settings
 from shared.sources import Source
 from shared.sources.sampler import Sample
-from tools.app_settings import is_allowed
 from tools.doctor.commands import of_account, quoted
 from tools.doctor.findings import Finding, failed, ok, skipped, warning
 from tools.doctor.patient import Patient, needed
@@ -63,7 +63,7 @@ def _sampled(
             f"{what}: {points}, {things(sample.error_count, 'error')}: {some}",
             *_remedy(entry, " ".join(sample.errors), patient),
         )
-    if not is_allowed(resource_id, settings.allowed_scopes):
+    if not is_in_scopes(resource_id, settings.allowed_scopes):
         return failed(
             f"{what}: {resource_id} is outside METRICS_ALLOWED_SCOPES",
             "# If it may be written to:",

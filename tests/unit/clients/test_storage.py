@@ -149,7 +149,7 @@ def test_an_identity_needs_tls() -> None:
 @given(st.text())
 def test_a_message_survives_xml(text: str) -> None:
     message = json.dumps(text, ensure_ascii=False).encode("utf-8", "surrogatepass")
-    if not any("\ud800" <= letter <= "\udfff" for letter in text):
+    if not any("\ud800" <= character <= "\udfff" for character in text):
         sent = message_text(message)
         assert not set(sent) & {"\ufffe", "\uffff"}
         assert json.loads(sent) == text

@@ -27,7 +27,7 @@ Part = str
 Value = tuple[str, str, str, str, str, str, ValueSet]
 
 # NaN and Infinity outside strings.
-_NOT_FINITE = re.compile(r'("(?:[^"\\]|\\.)*"?)|-?(?:NaN|Infinity)', re.DOTALL)
+_NOT_FINITE = re.compile(r'("(?:[^"\\\n]|\\[^\n])*"?)|-?(?:NaN|Infinity)')
 
 
 def assert_accounted(body: bytes, parsed: Parsed, defaults: Defaults, enqueued: datetime) -> None:

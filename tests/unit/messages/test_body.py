@@ -2,12 +2,19 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from typing import Any
 
 import pytest
 
 from shared.errors import ValidationError
-from shared.messages.body import MAX_BODY_BYTES, MAX_PARTS, decode_body, split_documents
+from shared.messages.body import (
+    MAX_BODY_BYTES,
+    MAX_INVALID_PARTS,
+    check_parts,
+    decode_body,
+    split_documents,
+)
 from unit.builders import message, point
 
 BOM = b"\xef\xbb\xbf"
@@ -64,6 +71,10 @@ FORMS = {
     ),
     "only lines that are cut off": (b'{"a\n{"b', [("line 1:", '{"a'), ("line 2:", '{"b')]),
     "pretty and cut off": (b'{\n"a": [\n1,', [("", '{\n"a": [\n1,')]),
+    "NaN in text after a line that is cut off in text": (
+        b'{"a": "\n{"b": "NaN"}\n{"c": NaN}',
+        [("line 1:", '{"a": "'), ("line 2:", {"b": "NaN"}), ("line 3:", {"c": math.inf})],
+    ),
     "cut off": (ONE[:-1], [("", ONE[:-1].decode())]),
     "more after it": (ONE + b"}", [("", ONE.decode() + "}")]),
 }
@@ -104,11 +115,8 @@ INVALID = {
     "base64 cut off": (base64.b64encode(b"{}!!")[:-1], f"body: 'e30hIQ=' {NEITHER}"),
     "empty array": (b"[]", "body: an empty array"),
     "too long": (b"{}".ljust(MAX_BODY_BYTES + 1), "body: 65537 bytes, at most 65536"),
-    "too many documents": (
-        json.dumps([0] * (MAX_PARTS + 1)).encode(),
-        "body: 3001 documents, at most 3000",
-    ),
-    "too many lines": (b"{}\n" * (MAX_PARTS + 1), "body: 3001 lines, at most 3000"),
+    "too many documents": (b"[" + b"0," * 100 + b"0]", "body: 101 parts in 203 bytes, at most 100"),
+    "too many lines": (b"{}\n" * 101, "body: 101 parts in 302 bytes, at most 100"),
 }
 
 
@@ -135,14 +143,30 @@ def test_an_array_that_is_not_json_is_an_error(body: bytes) -> None:
 
 AT_THE_LIMIT = {
     "bytes": (b"{}".ljust(MAX_BODY_BYTES), 1),
-    "documents": (json.dumps([0] * MAX_PARTS).encode(), MAX_PARTS),
-    "lines": (b"{}\n" * MAX_PARTS, MAX_PARTS),
+    "documents": (b"[" + b"0," * 99 + b"0]", 100),
+    "lines": (b"{}\n" * 100, 100),
 }
 
 
 @pytest.mark.parametrize(("body", "count"), AT_THE_LIMIT.values(), ids=AT_THE_LIMIT)
 def test_a_body_at_a_limit_is_valid(body: bytes, count: int) -> None:
     assert len(split(body)) == count
+
+
+@pytest.mark.parametrize(
+    ("size", "limit"),
+    [(0, MAX_INVALID_PARTS), (24 * 101 - 1, 100), (24 * 101, 101), (24 * 3000, 3000)],
+)
+def test_the_number_of_parts_is_limited_by_the_size(size: int, limit: int) -> None:
+    check_parts("points", limit, b" " * size)
+    with pytest.raises(ValidationError) as caught:
+        check_parts("points", limit + 1, b" " * size)
+    assert str(caught.value) == f"points: {limit + 1} parts in {size} bytes, at most {limit}"
+
+
+def test_as_many_valid_points_as_fit_are_not_too_many() -> None:
+    body = b'{"points":[' + b",".join([b'{"metric":"m","value":1}'] * 2000) + b"]}"
+    check_parts("points", 2000, body)
 
 
 def test_a_caller_may_set_another_limit() -> None:
@@ -155,7 +179,7 @@ NOT_FINITE = {
     "value": (b'{"a": NaN, "b": -Infinity}', b'{"a": 1e999, "b": 1e999}'),
     "text": (b'{"a": "NaN", "b": NaN}', b'{"a": "NaN", "b": 1e999}'),
     "after a quote in text": (b'{"a": "\\"NaN", "b": NaN}', b'{"a": "\\"NaN", "b": 1e999}'),
-    "after an escaped newline": (b'{"a": "\\\nNaN", "b": NaN}', b'{"a": "\\\nNaN", "b": 1e999}'),
+    "after a backslash in text": (b'{"a": "\\\\", "b": NaN}', b'{"a": "\\\\", "b": 1e999}'),
     "text without an end": (b'{"b": NaN, "a": "NaN', b'{"b": 1e999, "a": "NaN'),
     "many quotes": (b'{"NaN": "' + b'\\"' * 30_000, b'{"NaN": "' + b'\\"' * 30_000),
 }

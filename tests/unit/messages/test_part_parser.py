@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shared.messages.body import MAX_PARTS, split_documents
+from shared.messages.body import split_documents
 from shared.messages.part_parser import MAX_SINGLE_BYTES, MAX_SINGLE_REJECTIONS, PartParser
 from shared.messages.series_cache import SeriesCache
 from shared.model import Reason, Rejection
@@ -38,12 +38,12 @@ def read(body: Any) -> tuple[list[float], list[Rejection]]:
     return sums, parser.rejections()
 
 
-OLD, BAD_NAME = at(-3600), {"Queue": ""}
+OLD = at(-3600)
 INVALID_POINTS: dict[str, tuple[Any, str]] = {
     "type": (5, ": "),
     "member": (point(value="x"), ".value: "),
     "values": (point(values=[1]), ": value and values are given"),
-    "dimensions": (point(dimensions=BAD_NAME), ".dimensions.Queue: 0 characters, at least 1"),
+    "dimensions": (point(dimensions={"Queue": ""}), ".dimensions.Queue: 0 characters, at least 1"),
     "region": (point(region="evil.example/#"), ".region: 'evil.example/#' is not a region"),
     "resource ID": (point(resourceId="x"), ".resourceId: 'x' is not a resource ID"),
     "time": (point(time="now"), ".time: 'now' is not a time in ISO 8601"),
@@ -89,12 +89,9 @@ INVALID_MESSAGES: dict[str, tuple[Any, str]] = {
     "points": ({"points": {}}, "points: "),
     "region": (message(point(), region="evil.example/#"), "region: "),
     "resource ID": (message(point(), resourceId="/subscriptions/0"), "resourceId: "),
-    "too many points": (message(*[5] * (MAX_PARTS + 1)), "points: 3001 points, at most 3000"),
+    "too many points": (message(*[5] * 101), "points: 101 parts in "),
     "series": (document(), "data.baseData.series: "),
-    "too many series": (
-        document(*[5] * (MAX_PARTS + 1)),
-        "data.baseData.series: 3001 series, at most 3000",
-    ),
+    "too many series": (document(*[5] * 101), "data.baseData.series: 101 parts in "),
     "dimNames": (
         document(SERIES, base={"dimNames": [*TEN_DIMENSIONS, "x"]}),
         "data.baseData.dimNames: 11 dimensions, at most 10",
@@ -111,15 +108,32 @@ def test_an_invalid_message_is_rejected_as_a_whole(given: Any, text: str) -> Non
     assert json.loads(rejection.content) == given
 
 
-def test_a_document_with_the_most_names_is_valid() -> None:
-    series = {**SERIES, "dimValues": ["x"] * 10}
-    assert read(document(series, base={"dimNames": list(TEN_DIMENSIONS)})) == ([4], [])
+VALUE_SET = {"min": 1, "max": 3, "sum": 4, "count": 2}
+VALID_NAMES: dict[str, tuple[Any, Any]] = {
+    "ten": (list(TEN_DIMENSIONS), {**VALUE_SET, "dimValues": ["x"] * 10}),
+    "empty": ([], {**VALUE_SET, "dimValues": []}),
+    "null": (None, {**VALUE_SET, "dimValues": None}),
+    "missing values": ([], VALUE_SET),
+}
 
 
-@pytest.mark.parametrize("body", [message(*[5] * MAX_PARTS), document(*[5] * MAX_PARTS)])
-def test_the_most_parts_are_read_one_by_one(body: Any) -> None:
+@pytest.mark.parametrize(("names", "series"), VALID_NAMES.values(), ids=VALID_NAMES)
+def test_a_document_may_have_up_to_ten_names(names: Any, series: Any) -> None:
+    assert read(document(series, series, base={"dimNames": names})) == ([4, 4], [])
+
+
+def test_the_time_of_a_document_is_that_of_each_series() -> None:
+    _, rejections = read(document(SERIES, SERIES, time="now"))
+    assert [one.detail.partition(":")[0] for one in rejections] == [
+        "data.baseData.series[0].time",
+        "data.baseData.series[1].time",
+    ]
+
+
+@pytest.mark.parametrize("body", [message(*[5] * 100), document(*[5] * 100)])
+def test_as_many_parts_as_allowed_are_read_one_by_one(body: Any) -> None:
     _, rejections = read(body)
-    assert sum(rejection.points for rejection in rejections) == MAX_PARTS
+    assert sum(rejection.points for rejection in rejections) == 100
 
 
 @pytest.mark.parametrize(
@@ -206,7 +220,7 @@ def test_what_shares_a_rejection_has_the_same_reason() -> None:
 
 LONG_NAMES = [f"{number}" + "\x00" * 255 for number in range(10)]
 LARGE: dict[str, Any] = {
-    "many points with a long resource ID": message(*[{}] * 2900, resourceId=RESOURCE + "x" * 200),
+    "many points with a long resource ID": message(*[{}] * 100, resourceId=RESOURCE + "x" * 200),
     "long names": document(*[{}] * 100, base={"dimNames": LONG_NAMES}),
     "many documents": [message(5)] * 300,
     "large points": message(*[{"x": "y" * 1000}] * 60),

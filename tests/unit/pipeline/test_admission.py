@@ -159,6 +159,16 @@ async def test_new_series_beyond_the_limit_are_rejected_alone(regions: Regions) 
     assert again == outcome  # The region that was found is the one that counts.
 
 
+async def test_series_count_in_the_region_that_they_are_published_to(regions: Regions) -> None:
+    """A producer that names region after region must not get the limit of each of them."""
+    assert await regions.correct(Target("eastus", RESOURCE), "westeurope") is not None
+    admission = Admission(regions, series_limiter=SeriesLimiter(2))
+    for metric, region in (("a", "eastus"), ("b", "westus"), ("c", "uksouth")):
+        named = rollup_of(Target(region, RESOURCE), **{metric: 1.0})
+        admitted, _ = await admission.admit([named])
+        assert [rollup.target.region for rollup in admitted] == ["westeurope"] * (metric != "c")
+
+
 async def test_without_a_limiter_every_series_is_admitted(regions: Regions) -> None:
     rollup = Rollup(Target(REGION, RESOURCE), {MINUTE: {}})
     rollup.minutes[MINUTE] = {Series("n", str(number)): [1.0] for number in range(1000)}

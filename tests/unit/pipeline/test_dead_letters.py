@@ -39,9 +39,9 @@ def rejection(content: bytes, detail: str = "why", reason: Reason = Reason.INVAL
 
 def write(*rejections: Rejection, origin: Origin = ORIGIN) -> list[Any]:
     """Write dead letters, each of which fits a queue message; return them decoded."""
-    letters = list(write_dead_letters(rejections, origin, NOW))
-    assert all(queued_size(letter) <= 65_536 for letter in letters)
-    return [json.loads(letter) for letter in letters]
+    dead_letters = list(write_dead_letters(rejections, origin, NOW))
+    assert all(queued_size(dead_letter) <= 65_536 for dead_letter in dead_letters)
+    return [json.loads(dead_letter) for dead_letter in dead_letters]
 
 
 def test_a_dead_letter_says_what_was_rejected_and_why() -> None:
@@ -58,20 +58,22 @@ def test_a_dead_letter_says_what_was_rejected_and_why() -> None:
 
 
 def test_a_sample_has_no_message() -> None:
-    (letter,) = write(rejection(b"{}"), origin=Origin())
-    assert letter.keys() == {"reason", "detail", "deadLetteredTime", "refused"}
+    (dead_letter,) = write(rejection(b"{}"), origin=Origin())
+    assert dead_letter.keys() == {"reason", "detail", "deadLetteredTime", "refused"}
 
 
 def test_there_is_a_dead_letter_for_each_reason() -> None:
-    letters = write(
+    dead_letters = write(
         rejection(b"1", "first"),
         rejection(b"2", "late", Reason.EXPIRED),
         rejection(b"3", "second"),
         rejection(b"4", "third"),
     )
     assert {
-        (letter["reason"], letter["detail"]): [one["detail"] for one in letter["refused"]]
-        for letter in letters
+        (dead_letter["reason"], dead_letter["detail"]): [
+            one["detail"] for one in dead_letter["refused"]
+        ]
+        for dead_letter in dead_letters
     } == {
         ("expired", "late"): ["late"],
         ("invalid", "first (and 2 more)"): ["first", "second", "third"],
@@ -98,8 +100,8 @@ ENTRIES: dict[str, tuple[bytes, dict[str, Any]]] = {
 
 @pytest.mark.parametrize(("content", "members"), ENTRIES.values(), ids=ENTRIES)
 def test_a_content_is_as_readable_as_it_can_be(content: bytes, members: dict[str, Any]) -> None:
-    (letter,) = write(rejection(content))
-    assert letter["refused"] == [{"detail": "why", **members}]
+    (dead_letter,) = write(rejection(content))
+    assert dead_letter["refused"] == [{"detail": "why", **members}]
 
 
 def test_a_dead_letter_can_be_decoded_however_deep_its_message_is() -> None:
@@ -111,8 +113,8 @@ def test_a_dead_letter_can_be_decoded_however_deep_its_message_is() -> None:
 
 def test_a_message_is_embedded_as_it_was_written() -> None:
     content = b'{"b": 1.0, "a": 1e2, "c": "\\u00e9"}'
-    (letter,) = write_dead_letters([rejection(content)], ORIGIN, NOW)
-    assert content in letter
+    (dead_letter,) = write_dead_letters([rejection(content)], ORIGIN, NOW)
+    assert content in dead_letter
 
 
 LONG_JSON = b'"' + b"x" * 70_000 + b'"'
@@ -143,8 +145,8 @@ LONG: dict[str, tuple[bytes, dict[str, Any]]] = {
 def test_a_content_that_does_not_fit_is_compressed_or_cut(
     content: bytes, members: dict[str, Any]
 ) -> None:
-    letters = write(rejection(content), rejection(b"{}"))
-    assert [entry for letter in letters for entry in letter["refused"]] == [
+    dead_letters = write(rejection(content), rejection(b"{}"))
+    assert [entry for dead_letter in dead_letters for entry in dead_letter["refused"]] == [
         {"detail": "why", **members},
         {"detail": "why", "message": {}},
     ]
@@ -152,16 +154,16 @@ def test_a_content_that_does_not_fit_is_compressed_or_cut(
 
 @pytest.mark.parametrize(("extra", "fits"), [(-1, True), (0, False)], ids=["N", "N + 1"])
 def test_a_content_fits_up_to_a_limit(extra: int, fits: bool) -> None:
-    room = MAX_ENTRIES_BYTES - len('{"detail":"why","body":""}')
-    (entry,) = write(rejection(b"x" * (room + extra)))[0]["refused"]
+    available = MAX_ENTRIES_BYTES - len('{"detail":"why","body":""}')
+    (entry,) = write(rejection(b"x" * (available + extra)))[0]["refused"]
     assert ("body" in entry) is fits
 
 
 def test_details_and_message_ids_have_a_limit() -> None:
-    (letter,) = write(rejection(b"{}", "x" * 3000), origin=Origin("i" * 60_000))
-    assert letter["detail"] == "x" * 500
-    assert letter["refused"][0]["detail"] == "x" * 2000
-    assert letter["messageId"] == "i" * 100
+    (dead_letter,) = write(rejection(b"{}", "x" * 3000), origin=Origin("i" * 60_000))
+    assert dead_letter["detail"] == "x" * 500
+    assert dead_letter["refused"][0]["detail"] == "x" * 2000
+    assert dead_letter["messageId"] == "i" * 100
 
 
 # --- Several entries ------------------------------------------------------------------------------
@@ -169,9 +171,9 @@ def test_details_and_message_ids_have_a_limit() -> None:
 
 def test_entries_that_do_not_fit_become_several_dead_letters() -> None:
     many = [rejection(json.dumps({"n": n, "x": "y" * 1000}).encode()) for n in range(200)]
-    letters = write(*many)
-    assert len(letters) == 4
-    entries = [entry for letter in letters for entry in letter["refused"]]
+    dead_letters = write(*many)
+    assert len(dead_letters) == 4
+    entries = [entry for dead_letter in dead_letters for entry in dead_letter["refused"]]
     assert [entry["message"]["n"] for entry in entries] == list(range(200))
 
 
@@ -218,13 +220,13 @@ def read(entry: dict[str, Any]) -> bytes:
 def test_everything_can_be_read_again(
     rejections: list[Rejection], message_id: str, enqueued: Any
 ) -> None:
-    letters = write(*rejections, origin=Origin(message_id, enqueued))
+    dead_letters = write(*rejections, origin=Origin(message_id, enqueued))
     expected = Counter[tuple[str, bytes]]()
     found = Counter[tuple[str, bytes]]()
-    for letter in letters:
-        for entry in letter["refused"]:
+    for dead_letter in dead_letters:
+        for entry in dead_letter["refused"]:
             is_cut = "bodySha256" in entry
-            found[letter["reason"], read(entry) if is_cut else identify(read(entry))] += 1
+            found[dead_letter["reason"], read(entry) if is_cut else identify(read(entry))] += 1
     for one in rejections:
         # A content that was cut is known by its hash.
         whole = str(one.reason), identify(one.content)
@@ -263,7 +265,7 @@ async def test_dead_letters_are_enqueued() -> None:
     await dead_letters.put([], ORIGIN)
     assert queue.sent == []
     await dead_letters.put([rejection(b"1"), rejection(b"2", reason=Reason.EXPIRED)], ORIGIN)
-    assert [letter["reason"] for letter in queue.documents()] == ["expired", "invalid"]
+    assert [dead_letter["reason"] for dead_letter in queue.documents()] == ["expired", "invalid"]
     assert {delay for _, delay in queue.sent} == {timedelta()}
 
 

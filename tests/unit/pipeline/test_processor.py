@@ -56,7 +56,7 @@ class Pipeline:
     def __init__(self, regions: Regions, **admission: Any) -> None:
         self.journal: list[str] = []
         self.ingress = StubQueue("ingress", self.journal)
-        self.letters = StubQueue("dead letter", self.journal)
+        self.dead_letter_queue = StubQueue("dead letter", self.journal)
         self.outcomes = dict(OUTCOMES)
         self.error: Exception | None = None
         self.submitted: list[Rollup] = []
@@ -68,7 +68,7 @@ class Pipeline:
             ),
             submit=self._submit,
             ingress=self.ingress,
-            dead_letters=DeadLetters(self.letters, lambda: NOW),
+            dead_letters=DeadLetters(self.dead_letter_queue, lambda: NOW),
             retry_delay=DELAY,
             clock=lambda: NOW,
             record=lambda metric, value, **named: self.recorded.append(
@@ -99,9 +99,9 @@ class Pipeline:
     def dead_lettered(self) -> list[tuple[str, str]]:
         """Return reason and detail of every entry."""
         return [
-            (letter["reason"], entry["detail"])
-            for letter in self.letters.documents()
-            for entry in letter["refused"]
+            (dead_letter["reason"], entry["detail"])
+            for dead_letter in self.dead_letter_queue.documents()
+            for entry in dead_letter["refused"]
         ]
 
 
@@ -143,17 +143,17 @@ async def test_what_is_invalid_is_dead_lettered_and_the_rest_published(
     await pipeline.process(GOOD, BAD)
     assert pipeline.journal == ["dead letter", "submit"]
     assert values_in(pipeline.submitted) == [(ENQUEUED, "good", 1.0)]
-    (letter,) = pipeline.letters.documents()
-    assert (letter["reason"], letter["messageId"]) == ("invalid", "5c1f")
-    assert letter["enqueuedTime"] == "2026-11-23T07:23:30Z"
-    assert letter["deadLetteredTime"] == "2026-11-23T07:25:30Z"
-    assert letter["refused"][0]["message"]["points"] == [BAD]
+    (dead_letter,) = pipeline.dead_letter_queue.documents()
+    assert (dead_letter["reason"], dead_letter["messageId"]) == ("invalid", "5c1f")
+    assert dead_letter["enqueuedTime"] == "2026-11-23T07:23:30Z"
+    assert dead_letter["deadLetteredTime"] == "2026-11-23T07:25:30Z"
+    assert dead_letter["refused"][0]["message"]["points"] == [BAD]
 
 
 async def test_a_message_of_which_nothing_is_valid_is_dead_lettered(pipeline: Pipeline) -> None:
     await pipeline.processor.process(b"oops", ORIGIN)
     assert pipeline.journal == ["dead letter"]
-    assert pipeline.letters.documents()[0]["refused"][0]["body"] == "oops"
+    assert pipeline.dead_letter_queue.documents()[0]["refused"][0]["body"] == "oops"
 
 
 async def test_what_is_not_admitted_is_dead_lettered_before_anything_is_published(
@@ -173,7 +173,7 @@ async def test_what_is_not_admitted_is_dead_lettered_before_anything_is_publishe
 async def test_a_dead_letter_that_fails_leaves_nothing_published(
     point: Any, pipeline: Pipeline
 ) -> None:
-    pipeline.letters.error = OSError("full")
+    pipeline.dead_letter_queue.error = OSError("full")
     with pytest.raises(OSError, match="full"):
         await pipeline.process(GOOD, point)
     assert (pipeline.journal, pipeline.recorded) == ([], [])
@@ -243,9 +243,9 @@ async def test_what_cannot_be_put_back_is_not_dead_lettered_either(pipeline: Pip
 
 async def test_what_azure_rejects_is_dead_lettered_in_its_words(pipeline: Pipeline) -> None:
     await pipeline.process(GOOD, NEVER)
-    (letter,) = pipeline.letters.documents()
-    assert (letter["reason"], letter["detail"]) == ("rejected_by_azure", "400 no")
-    assert letter["refused"] == [
+    (dead_letter,) = pipeline.dead_letter_queue.documents()
+    assert (dead_letter["reason"], dead_letter["detail"]) == ("rejected_by_azure", "400 no")
+    assert dead_letter["refused"] == [
         {
             "detail": "400 no",
             "message": {
@@ -267,8 +267,8 @@ async def test_a_sample_is_published_put_back_or_dead_lettered(pipeline: Pipelin
     await pipeline.processor.process_sample(rollup_of(good=1.0, later=2.0, never=3.0))
     ((body, delay),) = pipeline.ingress.sent
     assert (values_in(parse(body)), delay) == ([(MINUTE, "later", 2.0)], DELAY)
-    (letter,) = pipeline.letters.documents()
-    assert letter.keys().isdisjoint({"messageId", "enqueuedTime"})
+    (dead_letter,) = pipeline.dead_letter_queue.documents()
+    assert dead_letter.keys().isdisjoint({"messageId", "enqueuedTime"})
     assert pipeline.recorded == [
         ("PointsPublished", 1),
         ("PointsRejected", 1, "rejected_by_azure"),
@@ -446,7 +446,7 @@ def test_every_point_ends_in_one_place(messages: list[list[Any]]) -> None:
                 found["published"][series.dimension_values[0]] += len(values)
     for document in pipeline.ingress.documents():
         found["deferred"] += marks_in(document)
-    for letter in pipeline.letters.documents():
-        for entry in letter["refused"]:
-            found[letter["reason"]] += marks_in(entry["message"])
+    for dead_letter in pipeline.dead_letter_queue.documents():
+        for entry in dead_letter["refused"]:
+            found[dead_letter["reason"]] += marks_in(entry["message"])
     assert found == expected

@@ -320,7 +320,7 @@ def test_a_queue_may_be_deleted_after_it_is_listed(
 
 
 NO_LIST = f"queues cannot be listed: {NOT_ALLOWED}"
-REFUSALS: dict[str, tuple[set[str], list[str], set[str], list[str]]] = {
+FORBIDDEN_REQUESTS: dict[str, tuple[set[str], list[str], set[str], list[str]]] = {
     # Refused requests, patterns, metrics, errors.
     "everything": (
         {"list", "properties", "peek"},
@@ -342,7 +342,9 @@ REFUSALS: dict[str, tuple[set[str], list[str], set[str], list[str]]] = {
 
 
 @pytest.mark.parametrize(
-    ("forbidden", "queues", "metrics", "errors"), REFUSALS.values(), ids=REFUSALS
+    ("forbidden", "queues", "metrics", "errors"),
+    FORBIDDEN_REQUESTS.values(),
+    ids=FORBIDDEN_REQUESTS,
 )
 def test_what_is_allowed_is_sampled(
     forbidden: set[str],
