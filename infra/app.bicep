@@ -17,7 +17,7 @@ param identityId string
 param packagesUrl string
 
 @description('Optional. Python version.')
-param pythonVersion '3.11' | '3.12' | '3.13' = '3.12'
+param pythonVersion '3.11' | '3.12' | '3.13' | '3.14' = '3.12'
 
 @description('Optional. Memory of an instance in MB.')
 param instanceMemoryMB 512 | 2048 | 4096 = 2048

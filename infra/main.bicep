@@ -62,7 +62,7 @@ param extraSettings { *: string } = {}
 // --- Where it runs ------------------------------------------------------------------------------
 
 @description('Optional. Python version.')
-param pythonVersion '3.11' | '3.12' | '3.13' = '3.12'
+param pythonVersion '3.11' | '3.12' | '3.13' | '3.14' = '3.12'
 
 @description('Optional. Memory of an instance in MB.')
 param instanceMemoryMB 512 | 2048 | 4096 = 2048

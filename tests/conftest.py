@@ -21,9 +21,12 @@ T = TypeVar("T")
 # Seconds until `eventually` gives up. The relay sends its own metrics once a minute.
 PATIENCE = 120.0
 
-# The machine may be busy: no property test fails because of its duration.
-settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("untimed")
+# `make test` tries a few examples of each property, the same ones each time; `make test-slow` many,
+# and others each time. The machine may be busy, so no test fails because of its duration.
+UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("quick", UNTIMED, max_examples=30, derandomize=True)
+settings.register_profile("thorough", UNTIMED, max_examples=1000, derandomize=False)
+settings.load_profile("quick")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

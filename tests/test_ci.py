@@ -11,6 +11,7 @@ import pytest
 from local.stack import ROOT
 
 TOOLS = ("bash", "dirname", "env", "id", "mktemp", "rm", "tail", "timeout")
+TARGETS = ("check", "test", "test-slow")
 NO_NETWORK = "echo E: Unable to locate package chromium >&2; exit 100"
 
 
@@ -51,9 +52,7 @@ def test_elsewhere_they_are_skipped(tmp_path: Path) -> None:
     assert finished.returncode == 0
     assert "Unable to locate package chromium" in finished.stdout
     assert "the tests of the explorer page are skipped" in finished.stdout
-    assert finished.stdout.endswith(
-        "make check, pages as they come\nmake test, pages as they come\n"
-    )
+    assert finished.stdout.endswith(_made("as they come"))
 
 
 def test_an_installed_browser_is_required(tmp_path: Path) -> None:
@@ -62,4 +61,24 @@ def test_an_installed_browser_is_required(tmp_path: Path) -> None:
     )
     finished = run(tmp_path, script, CI="true")
     assert finished.returncode == 0, finished.stderr
-    assert finished.stdout.endswith("make check, pages required\nmake test, pages required\n")
+    assert finished.stdout.endswith(_made("required"))
+
+
+def _made(pages: str) -> str:
+    return "".join(f"make {target}, pages {pages}\n" for target in TARGETS)
+
+
+def test_no_test_runs_twice_and_all_run() -> None:
+    """But those of properties, with few examples and with many."""
+    test, slow = (_pytest(target) for target in TARGETS[1:])
+    assert '-m "not slow"' in test
+    assert '-m "slow or hypothesis" --hypothesis-profile thorough' in slow
+    assert _pytest("test-all") == test + slow
+
+
+def _pytest(target: str) -> str:
+    """Return the commands of a target that run tests with the Python of .venv."""
+    command = ["make", "--dry-run", "--no-print-directory", target]
+    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    lines = finished.stdout.splitlines(keepends=True)
+    return "".join(line for line in lines if line.startswith(".venv/bin/python -m pytest"))

@@ -1,4 +1,4 @@
-"""What the documentation says of host.json, dead letters, sources and versions is what is there."""
+"""The documentation of host.json, dead letters, sources, versions, limits and Python is current."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import json
 import re
 import tomllib
 
+from bench import scaling
 from local.stack import ROOT
 from shared.model import Reason
-from shared.sources import KINDS
+from shared.publisher import batcher, sender
+from shared.settings import DEFAULTS
+from shared.sources import KINDS, sampler
 
 
 def test_every_value_of_host_json_is_explained() -> None:
@@ -50,3 +53,47 @@ def test_every_program_that_measures_is_there() -> None:
         path.stem for path in (ROOT / "bench").glob("[!_]*.py") if "def main" in path.read_text()
     }
     assert {one or other for one, other in named} == there
+
+
+def test_the_tables_of_scaling_are_those_that_its_bench_prints() -> None:
+    page = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
+    for table in scaling.tables(instance_messages=100, post=0.1):
+        assert table in page, "run python -m bench.scaling"
+
+
+def test_the_limits_of_scaling_are_those_of_the_app() -> None:
+    page = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8").replace("\n", " ")
+    max_bytes = int(DEFAULTS["METRICS_MAX_BODY_BYTES"])
+    assert scaling.AT_ONCE_PER_REGION == sender.MAX_POSTS_PER_REGION
+    assert int(DEFAULTS["METRICS_MAX_ACTIVE_SERIES"]) == scaling.ACTIVE_SERIES
+    of_a_series = scaling.GOAL * 60 // scaling.ACTIVE_SERIES
+    account = scaling.ACCOUNT_REQUESTS / scaling.REQUESTS_PER_MESSAGE
+    for text in (
+        f"{scaling.in_work()} messages in work at once",
+        f"{batcher.MAX_DELIVERY_POINTS:,} points, and {max_bytes:,}",
+        f"| one source and tick | {sampler.MAX_POINTS:,} points |",
+        f"20,000 ÷ 2.03 = {account:,.0f} messages",
+        f"are {of_a_series:,} of one series and minute",
+        f"which is {of_a_series:,} subscriptions",
+    ):
+        assert text in page
+
+
+# --- Versions of Python ---------------------------------------------------------------------------
+
+VERSIONS = ["3.11", "3.12", "3.13", "3.14"]  # That Azure Functions runs.
+
+
+def test_every_version_of_python_can_be_deployed_and_is_tested() -> None:
+    types = " | ".join(f"'{version}'" for version in VERSIONS)
+    for name in ("main.bicep", "app.bicep"):
+        text = (ROOT / "infra" / name).read_text(encoding="utf-8")
+        assert f"param pythonVersion {types} = " in text
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    assert f"python: {json.dumps(VERSIONS)}" in workflow
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    minors = " ".join(version.removeprefix("3.") for version in VERSIONS)
+    assert f"MINORS := {minors}\n" in makefile
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert project["project"]["requires-python"] == f">={VERSIONS[0]}"
+    assert project["tool"]["mypy"]["python_version"] == VERSIONS[0]

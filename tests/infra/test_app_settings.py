@@ -11,8 +11,8 @@ import pytest
 from local.stack import ROOT
 from shared.errors import ConfigurationError
 from shared.model import Target
+from shared.resource_ids import is_in_scopes
 from shared.settings import DEFAULTS, Settings
-from tools.app_settings import is_allowed
 
 from .bicep import INFRA, TEMPLATES, Expression, File
 
@@ -122,8 +122,8 @@ def test_the_code_takes_what_is_deployed() -> None:
     assert settings.own_target == Target("westeurope", SITE)
     assert settings.storage.managed_identity
     assert settings.storage.client_id == settings.client_id == DEPLOYED["identityClientId"]
-    assert is_allowed(SITE, settings.allowed_scopes)
-    assert not is_allowed(f"{SITE}-other", settings.allowed_scopes)
+    assert is_in_scopes(SITE, settings.allowed_scopes)
+    assert not is_in_scopes(f"{SITE}-other", settings.allowed_scopes)
     assert settings.time_window == usual.time_window
 
 
@@ -197,7 +197,7 @@ def test_what_flex_consumption_wants_is_there() -> None:
     config = app.of("resource")["functionApp"].value["properties"]["functionAppConfig"]
     assert config["runtime"] == {"name": "python", "version": "pythonVersion"}
     assert config["deployment"]["storage"]["authentication"]["type"] == "UserAssignedIdentity"
-    assert app.of("param")["pythonVersion"].type == "'3.11' | '3.12' | '3.13'"
+    assert app.of("param")["pythonVersion"].type == "'3.11' | '3.12' | '3.13' | '3.14'"
     assert app.of("param")["instanceMemoryMB"].type == "512 | 2048 | 4096"
 
 

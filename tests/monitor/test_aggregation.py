@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from .client import QUEUE_ACCOUNT, document, series
@@ -26,7 +26,6 @@ def value_sets(draw: st.DrawFn) -> dict[str, Any]:
     return {"min": low, "max": high, "sum": draw(NUMBER), "count": draw(st.integers(1, 1000))}
 
 
-@settings(max_examples=60)
 @given(sets=st.lists(value_sets(), min_size=1, max_size=12), data=st.data())
 def test_batching_makes_no_difference(
     emulator: Client, sets: list[dict[str, Any]], data: st.DataObject

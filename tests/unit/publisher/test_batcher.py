@@ -296,7 +296,7 @@ def test_what_stops_the_program_is_raised() -> None:
         asyncio.run(Batcher(interrupt).submit([rollup_of(a=1.0)]))
 
 
-async def test_a_delivery_is_not_garbage_collected(submit: Submit) -> None:
+async def test_a_delivery_is_referenced_until_it_ends(submit: Submit) -> None:
     """The loop holds its tasks weakly."""
     futures: list[weakref.ref[asyncio.Future[Outcomes]]] = []
 
@@ -305,13 +305,16 @@ async def test_a_delivery_is_not_garbage_collected(submit: Submit) -> None:
         futures.append(weakref.ref(future))
         return await future
 
-    task = submit(rollup_of(a=1.0), to=Batcher(wait))
+    batcher = Batcher(wait)
+    task = submit(rollup_of(a=1.0), to=batcher)
     await run_tasks()
     gc.collect()
     future = futures[0]()
     assert future is not None
     future.set_result({})
     await task
+    await run_tasks()
+    assert not batcher._running
 
 
 # --- Whatever happens -----------------------------------------------------------------------------

@@ -216,9 +216,10 @@ async def test_a_delivery_goes_on_in_the_right_region(deliver: Any, named: str |
 
 async def test_a_region_that_is_wrong_twice_defers(deliver: Any) -> None:
     delivery = deliver(mismatch("northeurope"), mismatch("eastus"))
-    delivery.corrected = [NORTH]
+    delivery.corrected = [NORTH, EAST]
     assert await delivery.send() == {"a": deferred(str(mismatch("eastus")))}
     assert delivery.store.regions == [REGION, "northeurope"]
+    assert delivery.asked == [(TARGET, "northeurope")]
     assert await delivery.send(target=NORTH) != {}
     assert len(delivery.store.posts) == 2  # The last region has a cooldown.
 
