@@ -36,7 +36,6 @@ DEADLINE = 120.0
 # Every ten seconds instead of every minute, so that nobody waits for a minute.
 SCHEDULE = "*/10 * * * * *"
 
-
 # Seconds between two turns of the traffic that goes on.
 PERIOD = 3.0
 
@@ -85,14 +84,16 @@ def _prepare(backend: Backend) -> None:
 def _demonstrate(backend: Backend, host: Child) -> int:
     enqueued = _enqueue(backend.storage)
     print(f"Enqueued {enqueued} messages; waiting for them and for samples of ", end="")
-    print("queues, Service Bus entities and an API …", flush=True)
+    print("queues, Service Bus entities and an API ", end="", flush=True)
 
     deadline = time.monotonic() + DEADLINE
     problems = ["nothing arrived"]
     while problems and time.monotonic() < deadline:
-        time.sleep(0.5)
+        time.sleep(1)
+        print(".", end="", flush=True)
         values, letters = backend.metrics(), backend.dead_letters()
         problems = _problems(values, letters)
+    print()
     _show(values, letters)
     if not problems:
         print(

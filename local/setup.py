@@ -25,7 +25,8 @@ from local import node
 __all__ = ["main"]
 
 ROOT = Path(__file__).parent.parent
-PIP = ("-m", "pip", "install", "--disable-pip-version-check")
+# Python compiles what is imported, which is a part of what is installed.
+PIP = ("-m", "pip", "install", "--disable-pip-version-check", "--no-compile")
 NPM_CI = ("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=http")
 LOCK = node.HERE / "package-lock.json"
 NODE_MODULES = node.HERE / "node_modules"
@@ -187,8 +188,9 @@ class Azurite:
     def install(self, report: Report) -> None:
         """Install what is missing. Raises SetupError."""
         if not _has_node():
-            report(f"fetching {node.WHEEL}")
+            report("waiting for pip")
             self._packages.has_pip.wait()
+            report(f"fetching {node.WHEEL}")
             shutil.rmtree(node.WHEEL_FOLDER, ignore_errors=True)
             self._installation.call(
                 [self._packages.python, *PIP, "--target", node.WHEEL_FOLDER, node.WHEEL]

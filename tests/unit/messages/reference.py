@@ -6,6 +6,7 @@ It reads with Python's own JSON, does not validate, and says what each part stan
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import math
 import re
@@ -16,7 +17,7 @@ from typing import Any
 
 from shared.messages.parser import Parsed
 from shared.messages.validation import Defaults
-from shared.model import Rollup, ValueSet
+from shared.model import Rejection, Rollup, ValueSet
 from unit.builders import without_none
 
 __all__ = ["Value", "assert_accounted", "contents"]
@@ -33,7 +34,7 @@ _NOT_FINITE = re.compile(r'("(?:[^"\\\n]|\\[^\n])*"?)|-?(?:NaN|Infinity)')
 def assert_accounted(body: bytes, parsed: Parsed, defaults: Defaults, enqueued: datetime) -> None:
     """Assert that every part of a body is rejected or in the roll-ups, and nothing else is."""
     parts = Counter(_parts(body))
-    rejected = Counter(part for one in parsed.rejections for part in _parts(one.content))
+    rejected = Counter(part for one in parsed.rejections for part in _rejected_parts(one))
     assert rejected <= parts, rejected - parts
     expected = Counter(_value(part, defaults, enqueued) for part in (parts - rejected).elements())
     assert contents(parsed.rollups) == expected
@@ -52,6 +53,16 @@ def contents(rollups: Iterable[Rollup]) -> Counter[Value]:
                     value_set = value if isinstance(value, ValueSet) else _value_set([value])
                     found[*key, series.namespace, series.metric, dimensions, value_set] += 1
     return found
+
+
+def _rejected_parts(rejection: Rejection) -> list[Part]:
+    if rejection.points > 1:
+        with contextlib.suppress(ValueError):
+            _load(rejection.content.decode())
+            return _parts(rejection.content)
+        # Lines share it, of which one at least is not JSON.
+        return [part for line in rejection.content.split(b"\n") for part in _parts(line)]
+    return _parts(rejection.content)
 
 
 def _parts(body: bytes) -> list[Part]:

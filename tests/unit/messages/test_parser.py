@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 
 from shared.messages.body import MAX_BODY_BYTES
 from shared.messages.parser import MessageParser
@@ -239,6 +239,7 @@ def times(*texts: str) -> bytes:
     return encode(message(*[point(time=text) for text in texts]))
 
 
+@settings(max_examples=300)
 @given(bodies)
 # The edges of the window, which a seventh digit decides.
 @example(times("2026-11-23T07:05:30Z", "2026-11-23T07:29:30Z"))
@@ -311,6 +312,7 @@ def assert_valid(rollup: Rollup) -> None:
                 assert 1 <= values.count <= MAX_COUNT
 
 
+@settings(max_examples=300)
 @given(bodies)
 def test_every_part_is_accounted_for_exactly_once(body: bytes) -> None:
     assert_accounted(body, parse(body), DEFAULTS, NOW)

@@ -333,11 +333,14 @@ async def test_without_another_region_nothing_is_corrected(
 
 
 async def test_a_correction_that_turns_out_wrong_is_forgotten(
-    arm: StubArm, regions: Regions
+    arm: StubArm, regions: Regions, clock: ManualClock
 ) -> None:
+    assert await find(regions) == "westeurope"
+    clock.sleep(LOOKUP_TTL)
     assert await regions.correct(Target("westeurope", ONE), "eastus") is not None
     assert await regions.correct(Target("eastus", ONE), "uksouth") == Target("uksouth", ONE)
     assert await find(regions, ONE, "westeurope") == "uksouth"
     arm.error = SourceError("500")
     assert await regions.correct(Target("uksouth", ONE), None) is None
     assert await find(regions, ONE, "westeurope") == "westeurope"
+    assert "500" in await error_of(regions)  # So is what was found before.
