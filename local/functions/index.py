@@ -33,7 +33,6 @@ class QueueTrigger:
 
     queue: str
     connection: str
-    binary: bool  # The app wants bytes: the host looks for no metadata in the body.
 
     def __str__(self) -> str:
         return f"queueTrigger {self.queue}"
@@ -59,7 +58,7 @@ class Function:
     call: Callable[..., Any]
     trigger: QueueTrigger | TimerTrigger
     parameter: str  # The name of the argument that the trigger fills.
-    plain: bool  # The argument is annotated str or bytes: it gets the body alone.
+    plain: bool  # The argument is annotated bytes: it gets the body alone.
     wants_context: bool
     directory: Path
 
@@ -109,6 +108,11 @@ def _function(declared: Any, app: Path, environ: Mapping[str, str]) -> Function:
                 f"{where}: binding {binding['name']}: {binding['type']} is not supported; "
                 f"this host runs {' and '.join(TRIGGERS)} alone"
             )
+    if trigger["type"] == "queueTrigger" and trigger.get("dataType") != azf.DataType.BINARY:
+        raise ConfigurationError(
+            f"{where}: the queue trigger has no data_type=func.DataType.BINARY; without it Azure "
+            "copies members of the body, such as id, over the metadata of the message"
+        )
     call, parameter = declared.get_user_function(), trigger["name"]
     plain, wants_context = _signature(call, parameter, trigger["type"], where)
     return Function(
@@ -135,7 +139,7 @@ def _signature(
     annotation = typing.get_type_hints(call).get(parameter)
     if annotation is None:
         return False, wants_context
-    if kind == "queueTrigger" and annotation in {str, bytes}:
+    if kind == "queueTrigger" and annotation is bytes:
         return True, wants_context
     if not accepts(kind, annotation):
         raise ConfigurationError(
@@ -154,11 +158,7 @@ def _queue_trigger(
             f"{where}: queue_name: {queue}: must be 3 to 63 letters, digits and single hyphens, "
             "none at the ends"
         )
-    return QueueTrigger(
-        queue=queue,
-        connection=binding.get("connection") or "",
-        binary=binding.get("dataType") == azf.DataType.BINARY,
-    )
+    return QueueTrigger(queue, binding.get("connection") or "")
 
 
 def _timer_trigger(

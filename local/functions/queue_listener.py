@@ -46,7 +46,6 @@ class QueueListener:
     ) -> None:
         assert isinstance(function.trigger, QueueTrigger)  # noqa: S101 - The host's choice.
         self._function = function
-        self._trigger = function.trigger
         self._storage = storage
         self._options = options
         self._invoke = invoke
@@ -141,9 +140,7 @@ class QueueListener:
             return
 
         def argument() -> Any:
-            return queue_argument(
-                message, body, binary=self._trigger.binary, plain=self._function.plain
-            )
+            return queue_argument(message, body, plain=self._function.plain)
 
         async with self._renewed(message):
             succeeded = await self._invoke(self._function, argument)

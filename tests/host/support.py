@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from local.processes import Child
 
-__all__ = ["APP", "FAST", "READY", "ROOT", "RunHost", "eventually"]
+__all__ = ["APP", "QUEUE_TRIGGER", "FAST", "READY", "ROOT", "RunHost", "eventually"]
 
 ROOT = Path(__file__).parents[2]
 DEADLINE = 90.0  # Seconds; never reached when all is well.
@@ -25,6 +25,14 @@ FAST = {
     "maxPollingInterval": "00:00:00.1",
     "maxDequeueCount": 2,
 }
+
+# Of a function whose argument is message.
+QUEUE_TRIGGER = """@app.queue_trigger(
+    arg_name="message",
+    queue_name="%QUEUE%",
+    connection="STORAGE",
+    data_type=func.DataType.BINARY,
+)"""
 
 # Prints each run and does what the body says; `hold` waits for a file named go in the app's folder.
 APP = """
@@ -38,7 +46,7 @@ app = func.FunctionApp()
 running = most = 0
 
 
-@app.queue_trigger(arg_name="message", queue_name="%QUEUE%", connection="STORAGE")
+TRIGGER
 async def work(message: func.QueueMessage) -> None:
     global running, most
     running += 1
@@ -59,7 +67,7 @@ async def work(message: func.QueueMessage) -> None:
             await asyncio.sleep(0.01)
     finally:
         running -= 1
-"""
+""".replace("TRIGGER", QUEUE_TRIGGER)
 
 T = TypeVar("T")
 

@@ -7,7 +7,10 @@ import pytest
 from .support import FAST, RunHost
 
 HEAD = "import azure.functions as func\napp = func.FunctionApp()\n"
-QUEUE = '@app.queue_trigger(arg_name="message", queue_name="{}", connection="STORAGE")\n'
+QUEUE = (
+    '@app.queue_trigger(arg_name="message", queue_name="{}", connection="STORAGE", '
+    "data_type=func.DataType.BINARY)\n"
+)
 TIMER = '@app.timer_trigger(arg_name="timer", schedule="0 * * * * *")\n'
 WORK = "async def work(message: func.QueueMessage) -> None: ...\n"
 
@@ -52,6 +55,13 @@ WORK = "async def work(message: func.QueueMessage) -> None: ...\n"
         (
             HEAD + QUEUE.format("metrics") + "async def work(message: int) -> None: ...",
             "function work: parameter message: <class 'int'> does not fit a queueTrigger",
+        ),
+        (
+            HEAD + QUEUE.format("metrics").replace("BINARY", "STRING") + WORK,
+            (
+                "function work: the queue trigger has no data_type=func.DataType.BINARY; without "
+                "it Azure copies members of the body, such as id, over the metadata of the message"
+            ),
         ),
         (
             HEAD + QUEUE.format("%MISSING%") + WORK,

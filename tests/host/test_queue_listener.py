@@ -19,9 +19,7 @@ from local.functions.queue_storage import Message, QueueStorage
 from local.functions.waiting import Backoff
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-FUNCTION = Function(
-    "work", print, QueueTrigger("metrics", "C", False), "message", False, False, Path()
-)
+FUNCTION = Function("work", print, QueueTrigger("metrics", "C"), "message", False, False, Path())
 OPTIONS = QueueOptions(
     message_encoding="none",
     batch_size=4,

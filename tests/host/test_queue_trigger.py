@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import re
 import signal
 from pathlib import Path
@@ -15,7 +14,7 @@ from azure.storage.queue import QueueClient, QueueServiceClient
 from local.azurite import Azurite
 from local.processes import Child
 
-from .support import APP, RunHost, eventually
+from .support import APP, QUEUE_TRIGGER, RunHost, eventually
 
 
 def count(queue: QueueClient) -> int:
@@ -100,24 +99,14 @@ def test_base64_is_decoded_and_everything_else_is_poison_without_a_run(
     assert len(runs(host)) == 1
 
 
-def test_members_of_the_body_replace_the_metadata(queue: QueueClient, run_host: RunHost) -> None:
-    queue.send_message('{"do": "nothing", "ID": 5, "dequeueCount": 70}')
-    host = run_host()
-    host.wait_for("ran .* count=70 id=5 ")
-
-
-@pytest.mark.parametrize(
-    "member", [{"dequeueCount": "x"}, {"insertionTime": "2026-01-02T03:04:05Z"}]
-)
-def test_a_member_of_the_wrong_type_fails_before_the_code_runs(
-    member: dict[str, str], queue: QueueClient, poison: QueueClient, run_host: RunHost
+def test_members_of_the_body_leave_the_metadata_alone(
+    queue: QueueClient, run_host: RunHost
 ) -> None:
-    queue.send_message(json.dumps(member))
+    body = '{"do": "nothing", "ID": {}, "dequeueCount": "x", "insertionTime": 5}'
+    sent = queue.send_message(body)
     host = run_host()
-    assert json.loads(poisoned(poison)) == member
-    host.stop()
-    assert runs(host) == []
-    assert host.output.count("ValueError") >= 2
+    host.wait_for(f"ran {re.escape(body)} count=1 id={sent.id} ")
+    eventually(lambda: count(queue) == 0, "the message deleted")
 
 
 def test_no_more_than_batch_size_and_threshold_are_in_work(
@@ -230,7 +219,7 @@ def test_a_restart_of_the_storage_service_is_survived(run_host: RunHost, tmp_pat
         assert {run.split()[1] for run in runs(host)} == {f"m{number}" for number in range(150)}
 
 
-def test_sync_functions_run_in_threads_and_may_take_text(
+def test_sync_functions_run_in_threads_and_may_take_bytes(
     queue: QueueClient, run_host: RunHost
 ) -> None:
     source = """
@@ -240,11 +229,12 @@ import azure.functions as func
 app = func.FunctionApp()
 both = threading.Barrier(2)
 
-@app.queue_trigger(arg_name="text", queue_name="%QUEUE%", connection="STORAGE")
-def work(text: str, context: func.Context) -> None:
+TRIGGER
+def work(message: bytes, context: func.Context) -> None:
     both.wait(60)
+    text = message.decode()
     print("together", repr(text), context.function_name, len(context.invocation_id), flush=True)
-"""
+""".replace("TRIGGER", QUEUE_TRIGGER)
     queue.send_message("ü")
     queue.send_message("ü")
     host = run_host(source)
@@ -265,7 +255,7 @@ loops = set()
 both = asyncio.Event()
 arrived = 0
 
-@app.queue_trigger(arg_name="message", queue_name="%QUEUE%", connection="STORAGE")
+TRIGGER
 async def work(message: func.QueueMessage) -> None:
     global arrived
     arrived += 1
@@ -275,7 +265,7 @@ async def work(message: func.QueueMessage) -> None:
     loops.add(asyncio.get_running_loop())
     main = threading.current_thread() is threading.main_thread()
     print(f"loops={len(loops)} main={main}", flush=True)
-"""
+""".replace("TRIGGER", QUEUE_TRIGGER)
     queue.send_message("a")
     queue.send_message("b")
     host = run_host(source)
