@@ -15,6 +15,7 @@ from pathlib import Path
 
 from local.functions.errors import ConfigurationError
 from local.functions.host import GRACE, Host, load
+from local.functions.invocations import Invocations
 
 
 def main() -> int:
@@ -34,9 +35,12 @@ def main() -> int:
         help="take app settings from the environment alone, not from local.settings.json",
     )
     arguments = parser.parse_args()
-    _log_to_stderr()
+    invocations = Invocations()
+    _log_to_stderr(invocations)
     try:
-        host = load(arguments.app.resolve(), local_settings=not arguments.no_local_settings)
+        host = load(
+            arguments.app.resolve(), invocations, local_settings=not arguments.no_local_settings
+        )
         abandoned = asyncio.run(_run(host, arguments.grace))
     except ConfigurationError as exc:
         print(f"error: {exc}", file=sys.stderr)
@@ -60,14 +64,15 @@ def _print_ready(functions: str) -> None:
     print(f"Functions host ready: {functions}", flush=True)
 
 
-def _log_to_stderr() -> None:
-    """INFO and above from everybody, in UTC. The app is free to change it, as in Azure."""
+def _log_to_stderr(shown: logging.Filter) -> None:
+    """Log what is shown, INFO and above, in UTC. The app is free to change it, as in Azure."""
     formatter = logging.Formatter(
         "[%(asctime)s.%(msecs)03dZ] %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S"
     )
     formatter.converter = time.gmtime
     handler = logging.StreamHandler()
     handler.setFormatter(formatter)
+    handler.addFilter(shown)
     logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 

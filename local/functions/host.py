@@ -16,6 +16,7 @@ from local.functions.connections import queue_service
 from local.functions.errors import ConfigurationError
 from local.functions.index import Function, QueueTrigger
 from local.functions.invocation import invoke
+from local.functions.invocations import Invocations
 from local.functions.queue_listener import INVISIBILITY, QueueListener
 from local.functions.queue_storage import QueueStorage
 from local.functions.timer_listener import TimerListener
@@ -37,12 +38,14 @@ class Host:
         functions: list[Function],
         storages: Mapping[str, QueueStorage],
         options: host_json.QueueOptions,
+        invocations: Invocations,
         invisibility: float = INVISIBILITY,
     ) -> None:
         """`storages` holds the queue of each queue-triggered function, by the function's name."""
         self._functions = functions
         self._storages = storages
         self._options = options
+        self._invocations = invocations
         self._invisibility = invisibility
         # As many threads for sync functions as the worker has, unless told otherwise.
         self._threads = ThreadPoolExecutor(thread_name_prefix="function")
@@ -53,6 +56,7 @@ class Host:
         `ready` is told what the host listens to. Returns how many invocations were abandoned
         because `grace` seconds were not enough; they still run. A second signal ends the process.
         """
+        self._invocations.install(asyncio.get_running_loop())
         stopping = asyncio.Event()
         _on_signals(stopping)
         listeners = [self._listener(function) for function in self._functions]
@@ -79,10 +83,10 @@ class Host:
 
     async def _invoke(self, function: Function, argument: Callable[[], Any]) -> bool:
         """Run a function once."""
-        return await invoke(function, argument, self._threads)
+        return await invoke(function, argument, self._threads, self._invocations)
 
 
-def load(app: Path, *, local_settings: bool = True) -> Host:
+def load(app: Path, invocations: Invocations, *, local_settings: bool = True) -> Host:
     """The host of the app in folder `app`, which becomes the current one.
 
     Raises ConfigurationError, and whatever importing the app raises.
@@ -101,7 +105,7 @@ def load(app: Path, *, local_settings: bool = True) -> Host:
         for function in functions
         if isinstance(function.trigger, QueueTrigger)
     }
-    return Host(functions, storages, options, invisibility)
+    return Host(functions, storages, options, invocations, invisibility)
 
 
 def _invisibility(environ: Mapping[str, str]) -> float:
