@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from local.processes import Child
 
-__all__ = ["APP", "QUEUE_TRIGGER", "FAST", "READY", "ROOT", "RunHost", "eventually"]
+__all__ = ["APP", "FAST", "QUEUE_TRIGGER", "READY", "ROOT", "RunHost", "eventually"]
 
 ROOT = Path(__file__).parents[2]
 DEADLINE = 90.0  # Seconds; never reached when all is well.
