@@ -11,7 +11,7 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-from shared.text import masked
+from shared.text import quoted
 
 __all__ = [
     "REGION_PATTERN",
@@ -71,7 +71,7 @@ def validate_resource_id(text: str) -> str:
     for pattern, what in _SCOPES:
         if pattern.fullmatch(text.rstrip("/")):
             raise ValueError(f"{text!a} is {what}; a metric belongs to a resource: {_EXAMPLE}")
-    raise ValueError(f"{masked(text)} is not a resource ID: {_EXAMPLE}")
+    raise ValueError(f"{quoted(text)} is not a resource ID: {_EXAMPLE}")
 
 
 @lru_cache(maxsize=1024)
@@ -84,7 +84,7 @@ def validate_region(text: str) -> str:
     region = text.replace(" ", "").lower() if text.isascii() and len(text) <= 100 else ""
     if _REGION.fullmatch(region):
         return region
-    raise ValueError(f"{masked(text)} is not a region, such as westeurope")
+    raise ValueError(f"{quoted(text)} is not a region, such as westeurope")
 
 
 def is_in_scopes(resource_id: str, scopes: tuple[str, ...]) -> bool:

@@ -17,7 +17,7 @@ from shared.clients.storage import QUEUE_NAME, QUEUE_NAME_RULE, Connection, reso
 from shared.errors import ConfigurationError
 from shared.model import MAX_NAME_LENGTH, Target, TimeWindow
 from shared.resource_ids import validate_region, validate_resource_id
-from shared.text import masked
+from shared.text import masked, quoted
 
 __all__ = ["DEFAULTS", "Settings"]
 
@@ -151,7 +151,8 @@ class _Reader:
         try:
             return parse(text)
         except ValueError as exc:
-            raise ConfigurationError(f"{name} is {masked(text)}: {exc}") from exc
+            expected = str(exc).replace(quoted(text), masked(text))
+            raise ConfigurationError(f"{name} is {masked(text)}: {expected}") from exc
 
     def required(self, name: str, parse: Callable[[str], _T], default: str = "") -> _T:
         value = self.optional(name, parse, default)

@@ -6,7 +6,7 @@ import re
 
 from azure.storage.queue import QueueClient
 
-from .support import QUEUE_TRIGGER, RunHost, eventually
+from .support import QUEUE_TRIGGER, RunHost, count, eventually
 
 # The first message starts tasks that log while the second one runs.
 APP = """
@@ -46,12 +46,10 @@ async def work(message: func.QueueMessage) -> None:
 """.replace("TRIGGER", QUEUE_TRIGGER)
 
 
-def test_a_record_is_shown_while_its_invocation_runs(
-    queue: QueueClient, run_host: RunHost
-) -> None:
+def test_a_record_is_shown_while_its_invocation_runs(queue: QueueClient, run_host: RunHost) -> None:
     host = run_host(APP)
     queue.send_message("first")
-    eventually(lambda: _count(queue) == 0, "the first invocation over")
+    eventually(lambda: count(queue) == 0, "the first invocation over")
     queue.send_message("second")
     host.wait_for("by the second invocation")
     host.stop()
@@ -81,7 +79,3 @@ def test_a_function_that_is_not_async_logs_in_its_thread(
 ) -> None:
     queue.send_message("any")
     run_host(SYNC_APP).wait_for("WARNING app: by a function that is not async")
-
-
-def _count(queue: QueueClient) -> int:
-    return queue.get_queue_properties().approximate_message_count or 0

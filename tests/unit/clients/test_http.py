@@ -204,11 +204,11 @@ ERRORS: dict[str, tuple[bytes, tuple[str, str]]] = {
     "array": (b"[]", ("", "[]")),
     "page of a proxy": (b"<h1>502</h1>\n", ("", "<h1>502</h1>")),
     "not UTF-8": (b"\xff", ("", "\ufffd")),
-    "nested": (b"[" * 9999, ("", "[" * MAX_ERROR_TEXT)),
+    "nested": (b"[" * 9999, ("", "[" * MAX_ERROR_TEXT + "…")),
     "empty": (b"", ("", "")),
     "long": (
         json.dumps({"error": {"code": "c" * 9999, "message": "m" * 9999}}).encode(),
-        ("c" * MAX_ERROR_TEXT, "m" * MAX_ERROR_TEXT),
+        ("c" * MAX_ERROR_TEXT + "…", "m" * MAX_ERROR_TEXT + "…"),
     ),
 }
 
