@@ -53,7 +53,7 @@ def make_credential(kind: str, client_id: str | None) -> TokenCredential:
 
 def request_token(credential: TokenCredential, scope: str) -> AccessToken:
     """Return a token of a credential. Raises TokenError, whatever the credential raises."""
-    name = type(credential).__name__
+    name = type(getattr(credential, "credential", credential)).__name__
     try:
         token = credential.get_token(scope)
         valid = _TOKEN.fullmatch(token.token)

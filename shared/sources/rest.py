@@ -143,7 +143,7 @@ def _compile(path: str, text: str) -> ParsedResult:
     try:
         return jmespath.compile(text)
     except (JMESPathError, RecursionError) as exc:
-        first = clean(str(exc))
+        first = clean(str(exc).partition("\n")[0])
         raise ValidationError(path, f"{quoted(text)} is not valid JMESPath: {first}") from exc
 
 

@@ -213,12 +213,12 @@ class _StorageQueues:
             try:
                 yield
             except ResourceNotFoundError as exc:
-                raise _MissingQueueError(f"{context}{clean(str(exc))}") from exc
+                raise _MissingQueueError(f"{context}{_first_line(exc)}") from exc
             except (AzureError, SourceError) as exc:
-                raise SourceError(f"{context}{clean(str(exc))}") from exc
+                raise SourceError(f"{context}{_first_line(exc)}") from exc
             # The SDK raises these for the response of a server that is not a queue service.
             except (SyntaxError, ValueError, TypeError, LookupError, AttributeError) as exc:
-                text = f"{context}not a queue service response: {clean(str(exc))}"
+                text = f"{context}not a queue service response: {_first_line(exc)}"
                 raise SourceError(text) from exc
 
 
@@ -259,6 +259,10 @@ def _validate_account(url: str) -> None:
         shown = masked(url)
         expected = "expected a URL such as https://….queue.core.windows.net"
         raise ValidationError("account", f"{shown}: {expected}")
+
+
+def _first_line(exc: Exception) -> str:
+    return clean(str(exc).partition("\n")[0])
 
 
 KIND = Kind(StorageQueueConfig, _open)

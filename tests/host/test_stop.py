@@ -17,8 +17,6 @@ from local.functions.errors import StorageError
 from .support import APP, RunHost, count, eventually, runs
 
 SHUTTING_DOWN = "An unhandled exception has occurred. Host is shutting down."
-# Leaves no room beside a message that is held: no poll is under way that could take another one.
-ONE_AT_A_TIME = {"batchSize": 1, "newBatchThreshold": 0}
 
 
 def test_the_times_are_those_of_azure() -> None:
@@ -44,7 +42,11 @@ def test_messages_are_taken_while_invocations_run(
 def test_with_the_drain_setting_no_message_is_taken(queue: QueueClient, run_host: RunHost) -> None:
     queue.send_message("hold")
     running = run_host(
-        APP, "--grace", "60", queues=ONE_AT_A_TIME, FUNCTIONS_ENABLE_DRAIN_ON_APP_STOPPING="True"
+        APP,
+        "--grace",
+        "60",
+        queues={"batchSize": 1, "newBatchThreshold": 0},  # No poll is under way beside the run.
+        FUNCTIONS_ENABLE_DRAIN_ON_APP_STOPPING="True",
     )
     running.wait_for("ran hold ")
     running.signal(signal.SIGTERM)
