@@ -18,7 +18,13 @@ LOG = logging.getLogger("metric_relay")
 app = func.FunctionApp()
 
 
-@app.queue_trigger(arg_name="message", queue_name="%METRICS_QUEUE%", connection="MetricsStorage")
+# As BINARY, the host does not copy members of the body over the metadata of the message.
+@app.queue_trigger(
+    arg_name="message",
+    queue_name="%METRICS_QUEUE%",
+    connection="MetricsStorage",
+    data_type=func.DataType.BINARY,
+)
 async def drain_metrics(message: func.QueueMessage) -> None:
     """Publish the metrics of one message."""
     origin = Origin(message.id, message.insertion_time)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import random
@@ -19,7 +20,7 @@ __all__ = ["GROUP", "SITE", "Feeder", "feed", "make_messages", "open_app", "sett
 
 GROUP = "/subscriptions/1/resourceGroups/shop/providers/Microsoft.Web/sites"
 SITE = f"{GROUP}/shop-api"
-ORIGIN = "00000000-0000-4000-8000-000000000000"
+_NUMBERS = itertools.count()
 
 
 class Feeder:
@@ -69,6 +70,11 @@ def open_app(store: Store, **settings: str) -> Iterator[Feeder]:
         yield Feeder(build_app(Settings.from_env(os.environ)).processor, runner)
 
 
+def new_origin() -> Origin:
+    """Return the origin of a message that was enqueued now; a message is processed once."""
+    return Origin(str(next(_NUMBERS)), datetime.now(UTC))
+
+
 async def feed(processor: Processor, messages: Iterable[bytes], in_flight: int) -> float:
     """Process messages, `in_flight` at a time; return the seconds."""
     loop = asyncio.get_running_loop()
@@ -77,7 +83,7 @@ async def feed(processor: Processor, messages: Iterable[bytes], in_flight: int) 
 
     async def work() -> None:
         for message in rest:
-            await processor.process(message, Origin(ORIGIN, datetime.now(UTC)))
+            await processor.process(message, new_origin())
 
     await asyncio.gather(*(work() for _ in range(in_flight)))
     return loop.time() - started

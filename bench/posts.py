@@ -17,13 +17,12 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from bench.feeder import ORIGIN, make_messages, open_app
+from bench.feeder import make_messages, new_origin, open_app
 from bench.measuring import Goal, Row, Spread, conclude, options, say
 from bench.store import Totals, run_store
 from shared.messages.parser import MessageParser
 from shared.messages.validation import Defaults
 from shared.model import Rollup, TimeWindow
-from shared.pipeline.dead_letters import Origin
 from shared.pipeline.processor import Processor
 from shared.publisher.client import GZIP_LEVEL
 from shared.publisher.encoder import encode_bodies
@@ -88,7 +87,7 @@ async def paced(processor: Processor, messages: list[bytes], seconds: float) -> 
     async with asyncio.TaskGroup() as tasks:
         for number, message in enumerate(messages):
             await asyncio.sleep(started + seconds * number / len(messages) - loop.time())
-            tasks.create_task(processor.process(message, Origin(ORIGIN, datetime.now(UTC))))
+            tasks.create_task(processor.process(message, new_origin()))
     return loop.time() - started
 
 

@@ -10,13 +10,11 @@ from __future__ import annotations
 import asyncio
 import sys
 from array import array
-from datetime import UTC, datetime
 from statistics import median, quantiles
 
-from bench.feeder import ORIGIN, make_messages, open_app
+from bench.feeder import make_messages, new_origin, open_app
 from bench.measuring import Goal, Row, Spread, conclude, options, resident, say
 from bench.store import Store, run_store
-from shared.pipeline.dead_letters import Origin
 from shared.pipeline.processor import Processor
 
 __all__ = ["main"]
@@ -65,7 +63,7 @@ class _Load:
 
     async def _one(self, message: bytes, due: float) -> None:
         async with self._slots:
-            await self._processor.process(message, Origin(ORIGIN, datetime.now(UTC)))
+            await self._processor.process(message, new_origin())
         self.waited.append(asyncio.get_running_loop().time() - due)
 
 

@@ -86,6 +86,8 @@ var hostSettings = {
   AzureWebJobsStorage__clientId: identityClientId
   AzureWebJobsStorage__blobServiceUri: endpoints.blob
   AzureWebJobsStorage__queueServiceUri: endpoints.queue
+  // A stop waits ten seconds for the messages in work: those may be spent on no others.
+  FUNCTIONS_ENABLE_DRAIN_ON_APP_STOPPING: 'true'
   APPLICATIONINSIGHTS_CONNECTION_STRING: insights.properties.ConnectionString
   APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
 }

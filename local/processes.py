@@ -26,7 +26,7 @@ __all__ = ["Child", "ChildError"]
 
 KEPT_LINES = 2000  # The end of the output, for error messages and for whoever awaits a line.
 PATIENCE = 60.0  # Seconds; Azurite starts in two, but stands still for many now and then.
-STOP_TIMEOUT = 10.0  # Seconds between the polite signal and the other one.
+STOP_TIMEOUT = 15.0  # Seconds between the polite signal and the other one; a host takes 10.4.
 
 # Replaces itself by the program, keeping its process id. The kernel ties the request to the
 # thread that started the child, hence "from the main thread": that one lives to the end.

@@ -9,14 +9,15 @@ import shutil
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from local.processes import ChildError
-from local.stack import HOST, INGRESS, ROOT, run_app, run_backend
+from local.stack import HOST, INGRESS, ROOT, Backend, run_app, run_backend
 
-__all__ = ["SETTINGS", "main", "settings_file"]
+__all__ = ["SETTINGS", "main", "run_host", "settings_file"]
 
 # For the tools of another terminal; git ignores the folder.
 SETTINGS = ROOT / ".local" / "run.settings.json"
@@ -69,17 +70,35 @@ def main() -> int:
                 flush=True,
             )
             host = CORE_TOOLS if real else HOST
-            with (
-                settings_file({**backend.app_settings(), **shell}),
-                run_app(backend, shell, host=host, on_line=print) as child,
-            ):
-                return child.wait(timeout=threading.TIMEOUT_MAX)
+            with settings_file({**backend.app_settings(), **shell}):
+                return run_host(backend, shell, host)
     except ChildError as exc:
         print(exc, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
         return 0
+
+
+def run_host(
+    backend: Backend, settings: Mapping[str, str], host: Sequence[str], *, delay: float = 1.0
+) -> int:
+    """Run the app; start its host again when that fails, as the platform would.
+
+    Returns 0 when it ends without an error. Raises ChildError for a host that does not start.
+    `delay` is in seconds.
+    """
+    while True:
+        with run_app(backend, settings, host=host, on_line=print) as child:
+            status = child.wait(timeout=threading.TIMEOUT_MAX)
+        if status == 0:
+            return status
+        print(
+            f"The Functions host ended with status {status}. Starting it again, as Azure does.",
+            file=sys.stderr,
+            flush=True,
+        )
+        time.sleep(delay)
 
 
 @contextmanager

@@ -70,6 +70,7 @@ class Backend:
         return {
             "AzureWebJobsStorage": self.azurite.connection_string,
             "FUNCTIONS_WORKER_RUNTIME": "python",
+            "FUNCTIONS_ENABLE_DRAIN_ON_APP_STOPPING": "true",
             "MetricsStorage": self.azurite.connection_string,
             "METRICS_QUEUE": queue,
             "METRICS_SAMPLE_SCHEDULE": "0 * * * * *",

@@ -105,6 +105,7 @@ def build_app(settings: Settings, timing: Timing | None = None) -> App:
         dead_letters=DeadLetters(queue(settings.dead_letter_queue), timing.now),
         retry_delay=settings.retry_delay,
         clock=timing.now,
+        sleep=timing.sleep,
         record=telemetry.record,
     )
     sources, errors = load_sources(settings.sources, context)

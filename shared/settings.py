@@ -17,6 +17,7 @@ from shared.clients.storage import QUEUE_NAME, QUEUE_NAME_RULE, Connection, reso
 from shared.errors import ConfigurationError
 from shared.model import MAX_NAME_LENGTH, Target, TimeWindow
 from shared.resource_ids import validate_region, validate_resource_id
+from shared.text import masked, quoted
 
 __all__ = ["DEFAULTS", "Settings"]
 
@@ -42,6 +43,8 @@ DEFAULTS: Mapping[str, str] = {
 _VISIBILITY_TIMEOUT = "AzureFunctionsJobHost__extensions__queues__visibilityTimeout"
 _DEFAULT_VISIBILITY_TIMEOUT = "00:00:30"
 
+# Hours of a .NET TimeSpan of the form hh:mm:ss; the host takes 24 and more for days.
+MAX_HOURS = 23
 # Bytes of a body. At least: a series of the ten longest names and values, all escaped. At most:
 # what Telegraf sends; the limit of the service is not documented.
 _MIN_BODY_BYTES, _MAX_BODY_BYTES = 65_536, 4_000_000
@@ -148,7 +151,8 @@ class _Reader:
         try:
             return parse(text)
         except ValueError as exc:
-            raise ConfigurationError(f"{name} is {text!r}: {exc}") from exc
+            expected = str(exc).replace(quoted(text), masked(text))
+            raise ConfigurationError(f"{name} is {masked(text)}: {expected}") from exc
 
     def required(self, name: str, parse: Callable[[str], _T], default: str = "") -> _T:
         value = self.optional(name, parse, default)
@@ -203,7 +207,7 @@ def _parse_scopes(text: str) -> tuple[str, ...]:
     for scope in scopes:
         if not _SCOPE.fullmatch(scope):
             raise ValueError(
-                f"{scope!a} is not a prefix of a resource ID, such as /subscriptions/… or "
+                f"{masked(scope)} is not a prefix of a resource ID, such as /subscriptions/… or "
                 "/subscriptions/…/resourceGroups/…"
             )
     return tuple(f"{scope.lower()}/" for scope in scopes)
@@ -232,4 +236,9 @@ def _parse_duration(text: str) -> timedelta:
     if not match:
         raise ValueError("expected hh:mm:ss")
     hours, minutes, seconds = map(int, match.groups())
+    if hours > MAX_HOURS:
+        raise ValueError(
+            f"expected at most {MAX_HOURS}:59:59; .NET takes {hours} for days, and a queue accepts "
+            "a visibility timeout of 7 days at most"
+        )
     return timedelta(hours=hours, minutes=minutes, seconds=seconds)

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime, timedelta
 
+from shared.background import run_in_background
 from shared.model import Dimensions, Outcome, Rollup, Series, Status, Target, ValueSet, minute_of
 from shared.text import plural
 
@@ -72,14 +73,18 @@ class Telemetry:
         init=False, default_factory=dict
     )
     _kept: list[Rollup] = field(init=False, default_factory=list)
+    _problems: list[tuple[str, int, str]] = field(init=False, default_factory=list)
     _timer: asyncio.TimerHandle | None = field(init=False, default=None)
-    _running: set[asyncio.Task[None]] = field(init=False, default_factory=set)
     _warnings: LogLimiter = field(init=False, default_factory=lambda: LogLimiter(LOG))
 
     def record(self, metric: str, value: float, **dimensions: str) -> None:
         """Add a value to the metric's current minute; it is sent within a minute."""
         if self.target is None:
             return
+        # Here an invocation runs; what is logged between two would not be shown.
+        for warning in self._problems:
+            self._warnings.warn(*warning)
+        self._problems.clear()
         now = self.clock()
         key = minute_of(now), metric, tuple(sorted(dimensions.items()))
         known = self._values.get(key)
@@ -106,7 +111,7 @@ class Telemetry:
             if outcome.status is not Status.PUBLISHED:
                 text = f"{plural(rollup.points, 'value')}: {outcome.detail}"
                 kind = f"The relay's own metrics were {outcome.status}"
-                self._warnings.warn(kind, rollup.points, text)
+                self._problems = [(kind, rollup.points, text)]
             if outcome.status is Status.DEFERRED:
                 self._keep(rollup)
         if self._kept:
@@ -151,10 +156,7 @@ class Telemetry:
         self._start()
 
     def _start(self, *rollups: Rollup) -> None:
-        # The loop holds its tasks weakly: one that nothing else holds may vanish.
-        task = asyncio.get_running_loop().create_task(self.send(*rollups))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        run_in_background(self.send(*rollups))
 
 
 class _Interval:

@@ -1,6 +1,7 @@
 """Run an app until SIGTERM or Ctrl-C: `python -m local.functions [--app DIR] [--grace SECONDS]`.
 
-Exit status: 0 after a clean stop, 1 when the app cannot be run or work had to be abandoned.
+Exit status: 0 after a clean stop; 1 when the app cannot be run, invocations were cut or the storage
+service failed.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from pathlib import Path
 
 from local.functions.errors import ConfigurationError
 from local.functions.host import GRACE, Host, load
+from local.functions.invocations import Invocations
+from local.functions.queue_storage import PATIENCE
 
 
 def main() -> int:
@@ -26,7 +29,14 @@ def main() -> int:
         type=float,
         default=GRACE,
         metavar="SECONDS",
-        help="to finish what is held when told to stop (default: %(default)g)",
+        help="how long a stop waits for invocations (default, as in Azure: %(default)g)",
+    )
+    parser.add_argument(
+        "--storage-patience",
+        type=float,
+        default=PATIENCE,
+        metavar="SECONDS",
+        help="how long the storage service may fail (default, as in Azure: %(default)g)",
     )
     parser.add_argument(
         "--no-local-settings",
@@ -34,25 +44,31 @@ def main() -> int:
         help="take app settings from the environment alone, not from local.settings.json",
     )
     arguments = parser.parse_args()
-    _log_to_stderr()
+    invocations = Invocations()
+    _log_to_stderr(invocations)
     try:
-        host = load(arguments.app.resolve(), local_settings=not arguments.no_local_settings)
-        abandoned = asyncio.run(_run(host, arguments.grace))
+        host = load(
+            arguments.app.resolve(),
+            invocations,
+            local_settings=not arguments.no_local_settings,
+            patience=arguments.storage_patience,
+        )
+        asyncio.run(_run(host, arguments.grace))
     except ConfigurationError as exc:
         print(f"error: {exc}", file=sys.stderr)
         return 1
-    return 1 if abandoned else 0
+    return 0
 
 
-async def _run(host: Host, grace: float) -> int:
-    """Run the host; leaves the process when something is still running after the grace period."""
-    abandoned = await host.run(_print_ready, grace)
-    if abandoned:
-        # Leaving in the ordinary way would wait for the very threads that do not end.
-        print(f"error: {abandoned} invocations abandoned after {grace:g} s", file=sys.stderr)
-        sys.stderr.flush()
-        os._exit(1)
-    return abandoned
+async def _run(host: Host, grace: float) -> None:
+    """Run the host, then leave the process."""
+    failed, cut = await host.run(_print_ready, grace)
+    if cut:
+        print(f"error: {cut} invocations cut after {grace:g} s", file=sys.stderr)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Leaving in the ordinary way would wait for threads that may not end.
+    os._exit(1 if failed or cut else 0)
 
 
 def _print_ready(functions: str) -> None:
@@ -60,14 +76,15 @@ def _print_ready(functions: str) -> None:
     print(f"Functions host ready: {functions}", flush=True)
 
 
-def _log_to_stderr() -> None:
-    """INFO and above from everybody, in UTC. The app is free to change it, as in Azure."""
+def _log_to_stderr(shown: logging.Filter) -> None:
+    """Log what is shown, INFO and above, in UTC. The app is free to change it, as in Azure."""
     formatter = logging.Formatter(
         "[%(asctime)s.%(msecs)03dZ] %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S"
     )
     formatter.converter = time.gmtime
     handler = logging.StreamHandler()
     handler.setFormatter(formatter)
+    handler.addFilter(shown)
     logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 

@@ -16,7 +16,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from azure.storage.queue import LinearRetry, QueueServiceClient
+from azure.storage.queue import QueueServiceClient
 
 from local.functions.errors import ConfigurationError
 
@@ -28,11 +28,11 @@ DEFAULT_NAME = "Storage"
 LOOPBACK = re.compile(
     r"http://(?:127\.0\.0\.1|localhost)\b|UseDevelopmentStorage=true", re.IGNORECASE
 )
-# Seconds. Three more tries of a call bridge a restart of the service, much as Azure's client does.
+# Seconds. QueueStorage repeats a call, for as long as Azure does.
 CLIENT_OPTIONS: dict[str, Any] = {
     "connection_timeout": 5,
     "read_timeout": 30,
-    "retry_policy": LinearRetry(backoff=1, retry_total=3, random_jitter_range=0),
+    "retry_total": 0,
 }
 
 

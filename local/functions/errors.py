@@ -1,16 +1,27 @@
 """What goes wrong in the host, by who can put it right.
 
 ConfigurationError            the user, before anything runs
-StorageError                  nobody: the service will be asked again
-├── QueueMissingError         the queue does not exist (yet)
-└── MessageGoneError          the message was deleted, or somebody else has taken it
+└── DisabledError             the user, and only one function does not run
+StorageError                  it ends the host, as in Azure
+├── QueueMissingError         the queue does not exist (yet): the host goes on
+└── MessageGoneError          the message was deleted or taken by another host, which goes on
 """
 
-__all__ = ["ConfigurationError", "MessageGoneError", "QueueMissingError", "StorageError"]
+__all__ = [
+    "ConfigurationError",
+    "DisabledError",
+    "MessageGoneError",
+    "QueueMissingError",
+    "StorageError",
+]
 
 
 class ConfigurationError(Exception):
     """The message names the file or setting, the value and what it may be."""
+
+
+class DisabledError(ConfigurationError):
+    """A setting of one function is missing or wrong."""
 
 
 class StorageError(Exception):

@@ -16,15 +16,17 @@ from typing import Any
 from azure import functions as azf
 
 from local.functions.conversion import accepts
-from local.functions.errors import ConfigurationError
+from local.functions.errors import ConfigurationError, DisabledError
 from local.functions.ncrontab import Schedule
 from local.functions.settings import expand
 
-__all__ = ["Function", "QueueTrigger", "TimerTrigger", "load"]
+__all__ = ["Function", "QueueTrigger", "TimerTrigger", "load", "report_disabled"]
 
 MODULE = "function_app"  # The only name the Python worker looks for, by default.
 # https://learn.microsoft.com/rest/api/storageservices/naming-queues-and-metadata
 QUEUE_NAME = re.compile(r"(?=.{3,63}$)[a-z0-9]+(?:-[a-z0-9]+)*")
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,6 @@ class QueueTrigger:
 
     queue: str
     connection: str
-    binary: bool  # The app wants bytes: the host looks for no metadata in the body.
 
     def __str__(self) -> str:
         return f"queueTrigger {self.queue}"
@@ -59,7 +60,7 @@ class Function:
     call: Callable[..., Any]
     trigger: QueueTrigger | TimerTrigger
     parameter: str  # The name of the argument that the trigger fills.
-    plain: bool  # The argument is annotated str or bytes: it gets the body alone.
+    plain: bool  # The argument is annotated bytes: it gets the body alone.
     wants_context: bool
     directory: Path
 
@@ -73,9 +74,10 @@ class Function:
 
 
 def load(app: Path, environ: Mapping[str, str]) -> list[Function]:
-    """The functions of `app`, in the order they were declared.
+    """The functions of `app` that can run, in the order they were declared.
 
-    Raises ConfigurationError, and whatever importing the app raises.
+    One whose settings are missing or wrong is disabled, and the log says why. Raises
+    ConfigurationError, and whatever importing the app raises.
     """
     file = app / f"{MODULE}.py"
     if not file.exists():
@@ -95,7 +97,18 @@ def load(app: Path, environ: Mapping[str, str]) -> list[Function]:
         logging.disable(logging.NOTSET)
     if not declared:
         raise ConfigurationError(f"{file}: declares no functions")
-    return [_function(function, app, environ) for function in declared]
+    functions = []
+    for function in declared:
+        try:
+            functions.append(_function(function, app, environ))
+        except DisabledError as exc:
+            report_disabled(exc)
+    return functions
+
+
+def report_disabled(error: ConfigurationError) -> None:
+    """Say that a function does not run; the host goes on without it."""
+    log.error("%s. The function is disabled; the host goes on without it.", error)
 
 
 def _function(declared: Any, app: Path, environ: Mapping[str, str]) -> Function:
@@ -109,12 +122,21 @@ def _function(declared: Any, app: Path, environ: Mapping[str, str]) -> Function:
                 f"{where}: binding {binding['name']}: {binding['type']} is not supported; "
                 f"this host runs {' and '.join(TRIGGERS)} alone"
             )
+    if trigger["type"] == "queueTrigger" and trigger.get("dataType") != azf.DataType.BINARY:
+        raise ConfigurationError(
+            f"{where}: the queue trigger has no data_type=func.DataType.BINARY; without it Azure "
+            "copies members of the body, such as id, over the metadata of the message"
+        )
     call, parameter = declared.get_user_function(), trigger["name"]
     plain, wants_context = _signature(call, parameter, trigger["type"], where)
+    try:
+        listens_to = TRIGGERS[trigger["type"]](trigger, environ, where)
+    except ConfigurationError as exc:
+        raise DisabledError(str(exc)) from exc
     return Function(
         name=name,
         call=call,
-        trigger=TRIGGERS[trigger["type"]](trigger, environ, where),
+        trigger=listens_to,
         parameter=parameter,
         plain=plain,
         wants_context=wants_context,
@@ -135,7 +157,7 @@ def _signature(
     annotation = typing.get_type_hints(call).get(parameter)
     if annotation is None:
         return False, wants_context
-    if kind == "queueTrigger" and annotation in {str, bytes}:
+    if kind == "queueTrigger" and annotation is bytes:
         return True, wants_context
     if not accepts(kind, annotation):
         raise ConfigurationError(
@@ -154,11 +176,7 @@ def _queue_trigger(
             f"{where}: queue_name: {queue}: must be 3 to 63 letters, digits and single hyphens, "
             "none at the ends"
         )
-    return QueueTrigger(
-        queue=queue,
-        connection=binding.get("connection") or "",
-        binary=binding.get("dataType") == azf.DataType.BINARY,
-    )
+    return QueueTrigger(queue, binding.get("connection") or "")
 
 
 def _timer_trigger(

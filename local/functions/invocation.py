@@ -14,6 +14,7 @@ from typing import Any
 from azure import functions as azf
 
 from local.functions.index import Function
+from local.functions.invocations import Invocations
 
 __all__ = ["InvocationContext", "invoke"]
 
@@ -53,16 +54,29 @@ class InvocationContext(azf.Context):
         return None
 
 
-async def invoke(function: Function, argument: Callable[[], Any], threads: Executor) -> bool:
+async def invoke(
+    function: Function, argument: Callable[[], Any], threads: Executor, invocations: Invocations
+) -> bool:
     """Call `function` with what `argument` makes; True when both went well.
 
     async functions run right here on the loop, the others in `threads`. A function left by
     CancelledError is never answered: this does not return either.
     """
     context = InvocationContext(function)
+    with invocations.run(context.invocation_id):
+        return await _invoke(function, argument, context, threads, invocations)
+
+
+async def _invoke(
+    function: Function,
+    argument: Callable[[], Any],
+    context: InvocationContext,
+    threads: Executor,
+    invocations: Invocations,
+) -> bool:
     started = time.monotonic()
     try:
-        result = await _call(function, argument(), context, threads)
+        result = await _call(function, argument(), context, threads, invocations)
         if result is not None:
             raise RuntimeError(  # noqa: TRY301 - Told like any other failure.
                 f"function '{function.name}' without a $return binding returned a non-None value"
@@ -95,7 +109,11 @@ async def invoke(function: Function, argument: Callable[[], Any], threads: Execu
 
 
 async def _call(
-    function: Function, argument: Any, context: InvocationContext, threads: Executor
+    function: Function,
+    argument: Any,
+    context: InvocationContext,
+    threads: Executor,
+    invocations: Invocations,
 ) -> Any:
     """What the function returns."""
     arguments = {function.parameter: argument}
@@ -103,9 +121,12 @@ async def _call(
         arguments["context"] = context
     if function.is_async:
         return await function.call(**arguments)
-    return await asyncio.get_running_loop().run_in_executor(
-        threads, lambda: function.call(**arguments)
-    )
+
+    def call() -> Any:
+        invocations.enter_thread(context.invocation_id)
+        return function.call(**arguments)
+
+    return await asyncio.get_running_loop().run_in_executor(threads, call)
 
 
 def _milliseconds_since(started: float) -> int:

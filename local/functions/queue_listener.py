@@ -33,7 +33,7 @@ class QueueListener:
     """Runs a function for the messages of its queue.
 
     It takes up to batch_size messages at a time while no more than new_batch_threshold are in
-    work. No error of the storage service ends it.
+    work. `fail` is told of an error of the storage service, which ends the host.
     """
 
     def __init__(
@@ -42,19 +42,23 @@ class QueueListener:
         storage: QueueStorage,
         options: QueueOptions,
         invoke: Invoke,
+        *,
+        fail: Callable[[StorageError], None],
         invisibility: float = INVISIBILITY,
     ) -> None:
         assert isinstance(function.trigger, QueueTrigger)  # noqa: S101 - The host's choice.
         self._function = function
-        self._trigger = function.trigger
         self._storage = storage
         self._options = options
         self._invoke = invoke
+        self._fail = fail
         self._invisibility = invisibility
         self._in_work: set[asyncio.Task[None]] = set()
         self._room = asyncio.Event()
         self._room.set()
         self._missing = False
+        self.idle = asyncio.Event()  # Nothing is held.
+        self.idle.set()
 
     @property
     def in_work(self) -> int:
@@ -62,10 +66,22 @@ class QueueListener:
         return len(self._in_work)
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Work until `stopping` is set, then finish what is held."""
+        """Take messages until `stopping` is set, then finish what is held.
+
+        What a poll finds that is under way then is never run, as in Azure.
+        """
         backoff = Backoff(self._options.max_polling_interval)
         while not stopping.is_set():
             messages = await self._take()
+            if messages and stopping.is_set():
+                log.warning(
+                    "%d messages of queue '%s' were taken while the host stopped; nothing runs "
+                    "them before they are visible again in %g s",
+                    len(messages),
+                    self._storage.name,
+                    self._invisibility,
+                )
+                break
             for message in messages:
                 self._start(message)
             if messages:
@@ -77,7 +93,7 @@ class QueueListener:
             await asyncio.wait(self._in_work)
 
     async def _take(self) -> list[Message]:
-        """The next messages; none when the queue is empty, missing or out of reach."""
+        """The next messages; none when the queue is empty or missing, or the host is to end."""
         try:
             return await self._storage.take(self._options.batch_size, self._invisibility)
         except QueueMissingError:
@@ -85,7 +101,7 @@ class QueueListener:
                 log.info("Queue '%s' does not exist yet", self._storage.name)
             self._missing = True
         except StorageError as exc:
-            log.warning("Queue '%s' cannot be read, trying again: %s", self._storage.name, exc)
+            self._fail(exc)
         return []
 
     def _start(self, message: Message) -> None:
@@ -101,7 +117,11 @@ class QueueListener:
         self._update_room()
 
     def _update_room(self) -> None:
-        """Say whether another batch may be taken."""
+        """Say whether another batch may be taken, and whether anything is held."""
+        if self.in_work:
+            self.idle.clear()
+        else:
+            self.idle.set()
         if self.in_work <= self._options.new_batch_threshold:
             self._room.set()
         else:
@@ -118,7 +138,7 @@ class QueueListener:
         """One message, to its end."""
         try:
             await self._run_and_settle(message)
-        except StorageError as exc:
+        except (MessageGoneError, QueueMissingError) as exc:
             log.warning(
                 "Message %s of queue '%s' could not be settled; unless another host has it, it "
                 "comes back within %g s: %s",
@@ -127,6 +147,8 @@ class QueueListener:
                 self._invisibility,
                 exc,
             )
+        except StorageError as exc:
+            self._fail(exc)
 
     async def _run_and_settle(self, message: Message) -> None:
         """Raises StorageError."""
@@ -141,9 +163,7 @@ class QueueListener:
             return
 
         def argument() -> Any:
-            return queue_argument(
-                message, body, binary=self._trigger.binary, plain=self._function.plain
-            )
+            return queue_argument(message, body, plain=self._function.plain)
 
         async with self._renewed(message):
             succeeded = await self._invoke(self._function, argument)

@@ -1,12 +1,14 @@
 """A queue and its poison queue in Azure Storage: the five calls that a listener makes.
 
-Each runs in a thread, since the client blocks; the client's errors become StorageError here.
+Each runs in a thread, since the client blocks, and is repeated while the service is out of reach;
+the client's errors become StorageError here.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,7 +20,11 @@ from azure.storage.queue import QueueClient, QueueServiceClient
 
 from local.functions.errors import MessageGoneError, QueueMissingError, StorageError
 
-__all__ = ["Message", "QueueStorage"]
+__all__ = ["PATIENCE", "Message", "QueueStorage"]
+
+# Seconds for which a call is repeated before it fails, as seen of the real host.
+PATIENCE = 21.0
+RETRY_DELAY = 1.0
 
 POISON_SUFFIX = "-poison"
 MAX_NAME = 63  # Characters in a queue's name.
@@ -48,8 +54,9 @@ class Message:
 class QueueStorage:
     """Seconds are whole ones: the service knows no others."""
 
-    def __init__(self, service: QueueServiceClient, name: str) -> None:
+    def __init__(self, service: QueueServiceClient, name: str, patience: float = PATIENCE) -> None:
         self.name = name
+        self._patience = patience
         self.poison_name = _poison_name(name)
         self._queue = service.get_queue_client(name)
         self._poison = (
@@ -68,7 +75,7 @@ class QueueStorage:
             ).by_page()
             return [_message(received) for received in next(pages, ())]
 
-        return await _in(self._taker, receive)
+        return await self._in(self._taker, receive)
 
     async def hide(self, message: Message, seconds: float) -> None:
         """Keep a message invisible for `seconds` from now; 0 shows it again."""
@@ -79,11 +86,11 @@ class QueueStorage:
             )
             return str(updated.pop_receipt)
 
-        message.pop_receipt = await _in(self._threads, update)
+        message.pop_receipt = await self._in(self._threads, update)
 
     async def delete(self, message: Message) -> None:
         """Remove a message for good."""
-        await _in(
+        await self._in(
             self._threads, lambda: self._queue.delete_message(message.id, message.pop_receipt)
         )
 
@@ -92,13 +99,19 @@ class QueueStorage:
         poison = self._poison
         if poison is None:
             raise StorageError(f"queue {self.name} can have no poison queue")
-        await _in(self._threads, lambda: _send_creating(poison, message.text))
+        await self._in(self._threads, lambda: _send_creating(poison, message.text))
         await self.delete(message)
 
-    def close(self) -> None:
-        """Let the threads end."""
-        self._taker.shutdown(wait=False)
-        self._threads.shutdown(wait=False)
+    async def _in(self, threads: Executor, call: Callable[[], T]) -> T:
+        """Run a call to the service in a thread. Raises StorageError."""
+        deadline = time.monotonic() + self._patience
+        while True:
+            try:
+                return await asyncio.get_running_loop().run_in_executor(threads, call)
+            except AzureError as exc:
+                if not _may_pass(exc) or time.monotonic() + RETRY_DELAY > deadline:
+                    raise _translated(exc) from exc
+            await asyncio.sleep(RETRY_DELAY)
 
 
 def _poison_name(name: str) -> str | None:
@@ -132,15 +145,18 @@ def _send_creating(queue: QueueClient, text: str) -> None:
         queue.send_message(text)
 
 
-async def _in(threads: Executor, call: Callable[[], T]) -> T:
-    """Run a call to the service in a thread. Raises StorageError."""
-    try:
-        return await asyncio.get_running_loop().run_in_executor(threads, call)
-    except AzureError as exc:
-        code = getattr(exc, "error_code", None)
-        said = f"{code}" if code else str(exc.message).splitlines()[0]
-        if code in NO_QUEUE:
-            raise QueueMissingError(said) from exc
-        if code in NO_MESSAGE:
-            raise MessageGoneError(said) from exc
-        raise StorageError(said) from exc
+def _may_pass(exc: AzureError) -> bool:
+    """Whether the service did not answer, or may answer otherwise within seconds."""
+    status = getattr(exc, "status_code", None)
+    return status is None or status in {408, 429} or status >= 500
+
+
+def _translated(exc: AzureError) -> StorageError:
+    """The error for the caller, with the service's code or the first line of what is known."""
+    code = getattr(exc, "error_code", None)
+    said = str(getattr(code, "value", code)) if code else str(exc.message).splitlines()[0]
+    if code in NO_QUEUE:
+        return QueueMissingError(said)
+    if code in NO_MESSAGE:
+        return MessageGoneError(said)
+    return StorageError(said)

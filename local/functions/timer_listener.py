@@ -46,9 +46,11 @@ class TimerListener:
         self._now = now
         self._sleep = sleep
         self.in_work = 0
+        self.idle = asyncio.Event()  # No run is under way.
+        self.idle.set()
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Work until `stopping` is set; a run under way is finished."""
+        """Work until `stopping` is set, then finish the run under way."""
         schedule = self._trigger.schedule
         due = self._now() if self._trigger.run_on_startup else schedule.after(self._now())
         while not await self._reached(due, stopping):
@@ -65,5 +67,7 @@ class TimerListener:
     async def _run(self) -> None:
         """One run, whatever comes of it: the invocation has logged a failure."""
         self.in_work = 1
+        self.idle.clear()
         await self._invoke(self._function, lambda: timer_argument(past_due=False))
         self.in_work = 0
+        self.idle.set()

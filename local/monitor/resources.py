@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 __all__ = ["Located", "Resources", "in_scope", "is_resource", "type_and_name"]
+
+# Ends of the message of RegionMismatch, both recorded from the service; clients must read either.
+_MISMATCH_ENDS = (" ", ". Ensure you are sending to the correct regional endpoint.")
 
 
 def is_resource(resource_id: str) -> bool:
@@ -63,6 +67,7 @@ class Resources:
         self._registered: dict[str, Located] = {}
         self._declared: dict[str, Located] = {}
         self._learned: OrderedDict[str, Located] = OrderedDict()
+        self._mismatch_ends = itertools.cycle(_MISMATCH_ENDS)
 
     def register(self, regions: Mapping[str, str]) -> None:
         """Replace what is registered: resource ID -> region."""
@@ -94,7 +99,7 @@ class Resources:
                 400,
                 "RegionMismatch",
                 f"This endpoint : {region} does not accept metrics"
-                f" for the resource's region : {home} ",
+                f" for the resource's region : {home}{next(self._mismatch_ends)}",
             )
 
     def learn(self, resource_id: str, region: str) -> None:

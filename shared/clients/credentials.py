@@ -10,11 +10,19 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from shared.errors import TokenError
+from shared.text import clean
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken, TokenCredential
 
-__all__ = ["CREDENTIALS", "CREDENTIAL_OPTIONS", "TokenCache", "make_credential", "request_token"]
+__all__ = [
+    "CREDENTIALS",
+    "CREDENTIAL_OPTIONS",
+    "ScopedCredential",
+    "TokenCache",
+    "make_credential",
+    "request_token",
+]
 
 # METRICS_CREDENTIAL -> class of azure.identity.
 CREDENTIALS = {
@@ -45,7 +53,7 @@ def make_credential(kind: str, client_id: str | None) -> TokenCredential:
 
 def request_token(credential: TokenCredential, scope: str) -> AccessToken:
     """Return a token of a credential. Raises TokenError, whatever the credential raises."""
-    name = type(credential).__name__
+    name = type(getattr(credential, "credential", credential)).__name__
     try:
         token = credential.get_token(scope)
         valid = _TOKEN.fullmatch(token.token)
@@ -54,6 +62,27 @@ def request_token(credential: TokenCredential, scope: str) -> AccessToken:
     if not valid:  # The text of requests would contain it.
         raise TokenError(f"{name}: the token has characters that a header cannot hold")
     return token
+
+
+@dataclass(repr=False)
+class ScopedCredential:
+    """A credential that serves one scope.
+
+    An SDK follows the audience of a 401 challenge, which a server could name to get a token for
+    another service.
+    """
+
+    credential: TokenCredential
+    scope: str
+
+    def get_token(self, *scopes: str, **_options: Any) -> AccessToken:
+        """Return a token. Raises ClientAuthenticationError for another scope."""
+        from azure.core.exceptions import ClientAuthenticationError
+
+        if scopes != (self.scope,):
+            found = clean(" ".join(scopes), 300)
+            raise ClientAuthenticationError(f"a token for {found} was refused: not {self.scope}")
+        return self.credential.get_token(self.scope)
 
 
 @dataclass(repr=False)
@@ -126,5 +155,6 @@ def _text_of(exc: Exception) -> str:
     from azure.core.exceptions import AzureError
 
     if isinstance(exc, AzureError | OSError | ValueError):
-        return str(exc)
-    return f"the identity endpoint returned an unexpected answer ({type(exc).__name__}: {exc})"
+        return clean(str(exc))
+    text = clean(str(exc))
+    return f"the identity endpoint returned an unexpected answer ({type(exc).__name__}: {text})"

@@ -16,6 +16,7 @@ import msgspec
 
 from shared.clients.deadline import Deadline
 from shared.errors import RelayError
+from shared.text import clean
 
 if TYPE_CHECKING:  # Slow to import: loaded when the first session is opened.
     import requests
@@ -36,6 +37,10 @@ __all__ = [
 
 # Characters that are kept of an error's text; those of Azure are shorter.
 MAX_ERROR_TEXT = 1000
+# Bytes and seconds of a response to an SDK: a page of 5,000 queues has some 2 MB, a peek at 32
+# messages up to 12 MB of escaped XML.
+MAX_RESPONSE_BYTES = 20_000_000
+RESPONSE_DEADLINE = 60.0
 # Bytes that are read at once.
 _CHUNK_SIZE = 65_536
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
@@ -81,12 +86,27 @@ class NoAuth:
 def open_session(connections: int) -> requests.Session:
     """Return a session that keeps up to `connections` connections to each host open.
 
-    It keeps no cookies, follows no redirects, and sends plain http:// past every proxy.
+    It keeps no cookies, follows no redirects, and sends plain http:// past every proxy. A response
+    that is not streamed, as by the SDKs, is read within MAX_RESPONSE_BYTES and RESPONSE_DEADLINE.
     """
     import requests
     from requests.adapters import HTTPAdapter
 
     class Session(requests.Session):
+        def send(self, request: Any, **kwargs: Any) -> requests.Response:
+            """Send a request; read the body here, since requests reads one of any size."""
+            streamed = kwargs.get("stream")
+            response = super().send(request, **{**kwargs, "stream": True})
+            if not streamed:
+                with response:
+                    deadline = Deadline(RESPONSE_DEADLINE)
+                    try:
+                        response._content = read_body(response, MAX_RESPONSE_BYTES, deadline)  # noqa: SLF001
+                    except HttpError as exc:
+                        raise requests.RequestException(str(exc), response=response) from exc
+                    response._content_consumed = True  # type: ignore[attr-defined]  # noqa: SLF001
+            return response
+
         def get_redirect_target(self, resp: requests.Response) -> None:
             """Return None: for a target, requests reads the whole body, even if not followed."""
 
@@ -120,7 +140,7 @@ def translate_errors() -> Iterator[None]:
         yield
     except (OSError, ValueError, urllib3.exceptions.HTTPError) as exc:
         text = re.sub(r"\?\S+", "?…", str(exc))
-        raise HttpError(f"{type(exc).__name__}: {text}"[:MAX_ERROR_TEXT]) from exc
+        raise HttpError(clean(f"{type(exc).__name__}: {text}")) from exc
 
 
 @translate_errors()
@@ -149,7 +169,7 @@ def parse_error(body: bytes) -> tuple[str, str]:
         code, message = str(error.get("code") or ""), str(error.get("message") or "")
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         code, message = "", body.decode(errors="replace")
-    return code[:MAX_ERROR_TEXT], message.strip()[:MAX_ERROR_TEXT]
+    return clean(code), clean(message)
 
 
 def parse_retry_after(header: str | None, now: datetime) -> float | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import msgspec
 
@@ -24,6 +25,7 @@ from shared.clients.http import (
 )
 from shared.clients.rate_limiter import RateLimiter
 from shared.errors import SourceError, TokenError
+from shared.text import clean
 
 if TYPE_CHECKING:
     import requests
@@ -40,6 +42,7 @@ _BUSY = frozenset({429, 503})
 MIN_PAUSE = 1.0
 # Seconds.
 CONNECT_TIMEOUT = 5.0
+_AMBIGUOUS = re.compile(r"[\\\x00-\x20\x7f]")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -148,19 +151,24 @@ def _member(page: Any, name: str) -> Any:
 
 def _follow(url: str, link: Any) -> str:
     """Return the URL of the next page; on the same origin, since it gets the token."""
-    with suppress(ValueError, TypeError):  # Not a valid URL, or not text.
-        following: str = urljoin(url, link)
-        if _origin(following) == _origin(url):
-            return following
-    found = _without_query(str(link))
+    # A backslash or a control character means one thing to urljoin and another to urllib3.
+    if isinstance(link, str) and not _AMBIGUOUS.search(link):
+        with suppress(ValueError):  # Not a valid URL.
+            following = urljoin(url, link)
+            if _origin(following) == _origin(url):
+                return following
+    found = clean(_without_query(str(link)), 300)
     raise SourceError(f"{_without_query(url)}: the next link is not a URL of this origin: {found}")
 
 
 def _origin(url: str) -> tuple[object, ...]:
     """Return what URLs of one server share; the links of Azure Resource Manager name its port."""
-    parts = urlsplit(url)
-    port = parts.port or _DEFAULT_PORTS.get(parts.scheme)
-    return parts.scheme, parts.hostname, port, "@" in parts.netloc
+    from urllib3.util import parse_url
+
+    # As urllib3 reads it, which is what connects.
+    parts = parse_url(url)
+    port = parts.port or _DEFAULT_PORTS.get(parts.scheme or "")
+    return parts.scheme, parts.host, port, parts.auth
 
 
 def _without_query(url: str) -> str:

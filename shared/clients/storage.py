@@ -16,8 +16,10 @@ from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from shared.clients.credentials import make_credential
+from shared.clients.credentials import ScopedCredential, make_credential
+from shared.clients.http import open_session
 from shared.errors import ConfigurationError
+from shared.text import masked
 
 if TYPE_CHECKING:  # Slow to import: loaded when the first connection is opened.
     from azure.core.credentials import TokenCredential
@@ -27,6 +29,7 @@ __all__ = [
     "NO_EXPIRY",
     "QUEUE_NAME",
     "QUEUE_NAME_RULE",
+    "STORAGE_SCOPE",
     "Connection",
     "Queue",
     "StorageRetry",
@@ -42,6 +45,10 @@ QUEUE_NAME = re.compile(r"(?=.{3,63}\Z)[a-z0-9]+(?:-[a-z0-9]+)*")
 QUEUE_NAME_RULE = "3 to 63 lower-case letters, digits and single hyphens between"
 # Time to live of a message; the default is seven days.
 NO_EXPIRY = -1
+# Source: "Authorize access to queues using Microsoft Entra ID".
+STORAGE_SCOPE = "https://storage.azure.com/.default"
+# Connections that are kept to an account.
+MAX_CONNECTIONS = 10
 # Seconds.
 _CONNECT_TIMEOUT = 5
 # Source: "Use the Azurite emulator", well-known storage account and key; not a secret.
@@ -104,7 +111,7 @@ def resolve_connection(settings: Mapping[str, str], name: str) -> Connection:
     kind = settings.get(f"{name}__credential", "").strip().lower()
     if kind not in ("", "managedidentity"):
         raise ConfigurationError(
-            f"{name}__credential is {kind!r}: expected managedidentity, or no value on a laptop"
+            f"{name}__credential is {masked(kind)}: expected managedidentity, or nothing locally"
         )
     client_id = settings.get(f"{name}__clientId", "").strip() or None
     return Connection(name, queue_service_uri=uri, managed_identity=bool(kind), client_id=client_id)
@@ -139,7 +146,8 @@ def account_client(
     """Return a client for the queues of the account at a URL, authenticated by an identity."""
     from azure.storage.queue import QueueServiceClient
 
-    return QueueServiceClient(url, credential=credential, **_options(retry))
+    scoped = ScopedCredential(credential, STORAGE_SCOPE)
+    return QueueServiceClient(url, credential=scoped, **_options(retry))
 
 
 def message_text(message: bytes) -> str:
@@ -175,12 +183,19 @@ class Queue:
 
 
 def _options(retry: StorageRetry) -> dict[str, Any]:
+    from azure.core.pipeline.transport import RequestsTransport
     from azure.storage.queue import ExponentialRetry
 
+    session = open_session(MAX_CONNECTIONS)
+    session.headers["Accept-Encoding"] = "identity"
     return {
+        "transport": RequestsTransport(
+            session=session,
+            session_owner=False,
+            connection_timeout=_CONNECT_TIMEOUT,
+            read_timeout=retry.read_timeout,
+        ),
         "retry_policy": ExponentialRetry(
             initial_backoff=1, increment_base=2, retry_total=retry.retries
         ),
-        "connection_timeout": _CONNECT_TIMEOUT,
-        "read_timeout": retry.read_timeout,
     }

@@ -5,8 +5,9 @@ Every point of it ends published, in the dead-letter queue, or in the ingress qu
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -20,10 +21,16 @@ from shared.messages.parser import MessageParser
 from shared.messages.writer import write_messages
 from shared.model import Reason, Rejection, Rollup, Status
 from shared.pipeline.admission import Admission
-from shared.pipeline.dead_letters import DeadLetters, Origin, rejections_of
+from shared.pipeline.dead_letters import (
+    MAX_MESSAGE_ID,
+    DeadLetters,
+    Origin,
+    rejections_of,
+    write_dead_letters,
+)
 from shared.publisher.batcher import Results, Submit
 from shared.telemetry import LogLimiter, Record, ignore
-from shared.text import plural
+from shared.text import clean, plural
 
 __all__ = ["Processor"]
 
@@ -31,6 +38,11 @@ LOG = logging.getLogger(__name__)
 
 # Resources for which the reason of the last deferral is kept.
 MAX_DEFERRALS = 10_000
+# Messages that are remembered so that a second delivery does not publish them again.
+MAX_SETTLED = 10_000
+# Seconds between two tries to put a message into a queue; they double up to the maximum.
+FIRST_BACKOFF = 1.0
+MAX_BACKOFF = 30.0
 
 
 @dataclass(kw_only=True)
@@ -44,10 +56,14 @@ class Processor:
     dead_letters: DeadLetters
     retry_delay: timedelta  # How long what is put back into the ingress queue stays invisible.
     clock: Callable[[], datetime]
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     record: Record = ignore
     _deferrals: LRUCache[str, str] = field(
         init=False, default_factory=lambda: LRUCache(MAX_DEFERRALS)
     )
+    # Messages in work, and messages that must not be processed again, by their IDs.
+    _running: dict[str, asyncio.Event] = field(init=False, default_factory=dict)
+    _settled: LRUCache[str, None] = field(init=False, default_factory=lambda: LRUCache(MAX_SETTLED))
     _warnings: LogLimiter = field(init=False, default_factory=lambda: LogLimiter(LOG))
 
     async def process(self, body: bytes, origin: Origin) -> None:
@@ -57,6 +73,24 @@ class Processor:
         again. If only a part is deferred, that part goes back into the queue as a new message, so
         that the rest is neither counted nor dead-lettered twice.
         """
+        message_id = origin.message_id or ""
+        # The host shows a message again if it cannot renew its hold on it, or cannot delete it.
+        while message_id in self._running:
+            await self._running[message_id].wait()
+        if message_id and message_id in self._settled:
+            LOG.warning("Message %s is settled already and can be deleted", clean(message_id))
+            return
+        done = asyncio.Event()
+        if message_id:
+            self._running[message_id] = done
+        try:
+            await self._process(body, origin)
+            self._settled[message_id] = None
+        finally:
+            self._running.pop(message_id, None)
+            done.set()
+
+    async def _process(self, body: bytes, origin: Origin) -> None:
         now = self.clock()
         parsed = self.parser.parse(body, enqueued=origin.enqueued or now, now=now)
         rejections = [self._explain(rejection) for rejection in parsed.rejections]
@@ -97,18 +131,35 @@ class Processor:
     async def _settle(self, results: Results, origin: Origin) -> None:
         """Put back what is deferred and dead-letter what is rejected.
 
-        In this order: a crash in between leaves a point in two places rather than in none.
+        In this order: a crash in between leaves a point in two places rather than in none. What was
+        published must not be published again because a queue takes no message: that is retried for
+        as long as this instance lives.
         """
         deferred = [result for result in results if result[1].status is Status.DEFERRED]
         for rollup, outcome in deferred:
             text = f"{plural(rollup.points, 'point')} will be retried: {outcome.detail}"
             self._warnings.warn("Deferring", rollup.points, text)
-        for message in write_messages(rollup for rollup, _ in deferred):
-            await self.ingress.send(message, self.retry_delay)
         rejections = list(rejections_of(results))
-        await self.dead_letters.put(rejections, origin)
+        for message in write_messages(rollup for rollup, _ in deferred):
+            await self._put(self.ingress, message)
+        for message in write_dead_letters(rejections, origin, self.clock()):
+            await self._put(self.dead_letters.queue, message)
         self._report_rejections(rejections, origin)
         self._report(results)
+
+    async def _put(self, queue: Queue, message: bytes) -> None:
+        delay = self.retry_delay if queue is self.ingress else timedelta()
+        backoff = FIRST_BACKOFF
+        while True:
+            try:
+                await queue.send(message, delay)
+            except Exception as exc:  # noqa: BLE001 (whatever the SDK raises is retried)
+                text = f"retrying in {backoff:g} s: {clean(str(exc))}"
+                self._warnings.warn("A queue does not accept a message", 1, text)
+                await self.sleep(backoff)
+                backoff = min(MAX_BACKOFF, 2 * backoff)
+            else:
+                return
 
     def _explain(self, rejection: Rejection) -> Rejection:
         """Add to expired points what deferred them: their age alone is not why."""
@@ -138,8 +189,9 @@ class Processor:
     def _report_rejections(self, rejections: Iterable[Rejection], origin: Origin) -> None:
         for reason, group in groupby(sorted(rejections, key=_reason), key=_reason):
             first, *others = group
+            message_id = clean(origin.message_id or "(a sample)", MAX_MESSAGE_ID)
             points = first.points + sum(rejection.points for rejection in others)
-            text = f"{plural(points, 'point')} of message {origin.message_id}: {first.detail}"
+            text = f"{plural(points, 'point')} of message {message_id}: {first.detail}"
             self._warnings.warn(f"Dead-lettering as {reason}", points, text)
             self.record("PointsRejected", points, Reason=reason)
 

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from shared.background import run_in_background
 from shared.model import Aggregates, Outcome, Outcomes, Rollup, Status, Target, merge
 
 __all__ = ["Batcher", "Results", "Send", "Submit"]
@@ -61,7 +62,6 @@ class Batcher:
     send: Send
     max_points: int = MAX_DELIVERY_POINTS
     _waiting: dict[tuple[str, str], deque[_Submission]] = field(init=False, default_factory=dict)
-    _running: set[asyncio.Task[None]] = field(init=False, default_factory=set)
 
     async def submit(self, rollups: Sequence[Rollup]) -> Results:
         """Wait until every roll-up has an outcome.
@@ -85,10 +85,7 @@ class Batcher:
             self._waiting[key].append(submission)
         else:
             self._waiting[key] = deque([submission])
-            # The loop holds its tasks weakly: one that nothing else holds may vanish.
-            task = asyncio.create_task(self._run(rollup.target))
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+            run_in_background(self._run(rollup.target))
         return submission
 
     async def _run(self, target: Target) -> None:

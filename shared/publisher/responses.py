@@ -15,6 +15,7 @@ from shared.model import Reason
 from shared.resource_ids import validate_region
 
 __all__ = [
+    "REFUSED",
     "RETRY_SECONDS",
     "Action",
     "Response",
@@ -83,6 +84,8 @@ class ResponseAction(msgspec.Struct, frozen=True):
     hint: str = ""  # What an operator can do.
 
 
+# Code of a POST that was not made, because its region does not answer.
+REFUSED = "RegionDoesNotAnswer"
 # Status -> action, beside 2xx and 400; any other defers.
 _ACTIONS = {
     401: ResponseAction(Action.RENEW_TOKEN),
@@ -97,7 +100,7 @@ def classify(response: Response) -> ResponseAction:
     """Look an answer up in the outcome table."""
     status = response.status
     if status is None:
-        retry = response.code != "TokenError"
+        retry = response.code not in ("TokenError", REFUSED)
         return ResponseAction(Action.RETRY if retry else Action.DEFER)
     if 200 <= status < 300:
         return ResponseAction(Action.PUBLISHED)

@@ -22,8 +22,10 @@ import msgspec
 from cachetools import LRUCache
 
 from shared.model import Aggregates, Outcome, Outcomes, Series, Status, Target
+from shared.publisher.circuit_breaker import CircuitBreaker
 from shared.publisher.encoder import Body
 from shared.publisher.responses import (
+    REFUSED,
     RETRY_SECONDS,
     Action,
     Response,
@@ -38,9 +40,7 @@ __all__ = ["CorrectRegion", "Sender", "Store", "Timing"]
 
 LOG = logging.getLogger(__name__)
 
-# POSTs in flight to one region, so that a region that hangs leaves threads to the others.
-MAX_POSTS_PER_REGION = 8
-# Regions for which they are counted; a producer may invent some.
+# Regions with a circuit breaker; a producer may invent some.
 MAX_REGIONS = 1_000
 # Targets with a cooldown; beyond, the ones that were set first are tried too early.
 MAX_COOLDOWNS = 10_000
@@ -91,15 +91,14 @@ class Sender:
     _cooldowns: LRUCache[tuple[str, str], tuple[float, str]] = field(
         init=False, default_factory=lambda: LRUCache(MAX_COOLDOWNS)
     )
-    _slots: LRUCache[str, asyncio.Semaphore] = field(
+    _regions: LRUCache[str, CircuitBreaker] = field(
         init=False, default_factory=lambda: LRUCache(MAX_REGIONS)
     )
     _warnings: LogLimiter = field(init=False, default_factory=lambda: LogLimiter(LOG))
 
     async def send(self, target: Target, aggregates: Aggregates) -> Outcomes:
         """Send value sets. Returns the outcome of each that was not published."""
-        until, why = self._cooldowns.get(target.key, (0.0, ""))
-        if until > self.timing.clock():
+        if why := self._unavailable(target):
             deferred = Outcome(Status.DEFERRED, why)
             return {(minute, one): deferred for minute in aggregates for one in aggregates[minute]}
         outcomes: dict[tuple[datetime, Series], Outcome] = {}
@@ -114,20 +113,13 @@ class Sender:
             first = False
             body = bodies.pop()
             response, action = await self._post(target, body, deadline)
-            rejected = Outcome(Status.REJECTED, str(response), action.reason)
-            oldest = self.timing.now() - self.past
             match action.action:
                 case Action.PUBLISHED:
                     continue
-                case Action.DROP_EXPIRED if expired := _before(oldest, body):
-                    outcomes.update(dict.fromkeys(expired, rejected))
-                    bodies += body.since(oldest)
-                    continue
                 case Action.SPLIT | Action.DROP_EXPIRED:
-                    halves = body.halves()
-                    bodies += halves
-                    if not halves:
-                        outcomes.update(_all([body], rejected))
+                    parts, rejected = self._split(body, response, action)
+                    bodies += parts
+                    outcomes.update(rejected)
                     continue
                 case Action.OTHER_REGION if not corrected:
                     corrected = True
@@ -138,11 +130,25 @@ class Sender:
                         continue
             hint = f"; {action.hint} on {target.resource_id}" if action.hint else ""
             why = f"{response}{hint}"
-            seconds = cooldown(action, response.retry_after)
-            self._cooldowns[target.key] = self.timing.clock() + seconds, why
+            if response.code != REFUSED:
+                seconds = cooldown(action, response.retry_after)
+                self._cooldowns[target.key] = self.timing.clock() + seconds, why
             outcomes.update(_all([body, *bodies], Outcome(Status.DEFERRED, why)))
             break
         return outcomes
+
+    def _split(
+        self, body: Body, response: Response, action: ResponseAction
+    ) -> tuple[list[Body], dict[tuple[datetime, Series], Outcome]]:
+        """Return what to send instead of a rejected body, and the outcome of the rest of it."""
+        rejected = Outcome(Status.REJECTED, str(response), action.reason)
+        if action.action is Action.DROP_EXPIRED:
+            oldest = self.timing.now() - self.past
+            expired = [key for key in body.contents() if key[0] < oldest]
+            if expired:
+                return body.since(oldest), dict.fromkeys(expired, rejected)
+        halves = body.halves()
+        return halves, {} if halves else _all([body], rejected)
 
     async def _post(
         self, target: Target, body: Body, deadline: float
@@ -155,7 +161,8 @@ class Sender:
                 attempt += 1
                 response = await self._post_once(target, body)
                 action = self.store.classify(response)
-                self._report(target, body, response, action)
+                if response.code != REFUSED:
+                    self._report(target, body, response, action)
                 if action.action is Action.RENEW_TOKEN and not renewed:
                     renewed = True
                     self.store.discard_token(response)
@@ -181,9 +188,27 @@ class Sender:
             return None
 
     async def _post_once(self, target: Target, body: Body) -> Response:
-        loop = asyncio.get_running_loop()
-        async with self._slots.setdefault(target.region, asyncio.Semaphore(MAX_POSTS_PER_REGION)):
-            return await loop.run_in_executor(self.executor, self.store.post, target, body.data)
+        breaker = self._breaker(target.region)
+        if not await breaker.acquire():
+            return Response(None, REFUSED, breaker.why())
+        response = None
+        try:
+            loop = asyncio.get_running_loop()
+            response = await loop.run_in_executor(self.executor, self.store.post, target, body.data)
+        finally:
+            breaker.release(timed_out=response is not None and "Timeout" in response.code)
+        return response
+
+    def _unavailable(self, target: Target) -> str:
+        """Return why a target should not be tried now, empty if it should."""
+        until, why = self._cooldowns.get(target.key, (0.0, ""))
+        if until > self.timing.clock():
+            return why
+        breaker = self._breaker(target.region)
+        return breaker.why() if breaker.is_open() else ""
+
+    def _breaker(self, region: str) -> CircuitBreaker:
+        return self._regions.setdefault(region, CircuitBreaker(region, self.timing.clock))
 
     def _report(
         self, target: Target, body: Body, response: Response, action: ResponseAction
@@ -201,10 +226,6 @@ class Sender:
         self.record("Posts", 1, Status=status)
         self.record("PostDuration", response.seconds, Status=status)
         self.record("BatchSize", samples)
-
-
-def _before(oldest: datetime, body: Body) -> list[tuple[datetime, Series]]:
-    return [key for key in body.contents() if key[0] < oldest]
 
 
 def _all(bodies: Iterable[Body], outcome: Outcome) -> dict[tuple[datetime, Series], Outcome]:

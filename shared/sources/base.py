@@ -20,7 +20,7 @@ from shared.messages.schema import Name, Region, ResourceId
 from shared.messages.validation import validate_dimension_names
 from shared.model import MAX_DIMENSIONS, Dimensions, Target
 from shared.resource_ids import validate_region, validate_resource_id
-from shared.text import quoted
+from shared.text import masked, quoted
 
 if TYPE_CHECKING:
     import requests
@@ -163,7 +163,7 @@ def validate_url_member(path: str, url: str) -> SplitResult:
     try:
         return validate_url(url)
     except ValueError as exc:
-        raise ValidationError(path, f"{quoted(url.partition('?')[0])}: {exc}") from exc
+        raise ValidationError(path, f"{masked(url)}: {exc}") from exc
 
 
 def _parse_duration(text: str) -> timedelta:

@@ -35,7 +35,7 @@ from shared.sources.base import (
     SourceDestination,
     validate_url_member,
 )
-from shared.text import quoted
+from shared.text import clean, quoted
 
 __all__ = ["KIND", "RestConfig"]
 
@@ -143,7 +143,7 @@ def _compile(path: str, text: str) -> ParsedResult:
     try:
         return jmespath.compile(text)
     except (JMESPathError, RecursionError) as exc:
-        first = str(exc).partition("\n")[0]
+        first = clean(str(exc).partition("\n")[0])
         raise ValidationError(path, f"{quoted(text)} is not valid JMESPath: {first}") from exc
 
 
@@ -153,7 +153,7 @@ def _search(expression: ParsedResult, document: Any) -> Any:
         return expression.search(document)
     # The library's own errors are ValueErrors; others come from Python: ceil(…) of infinity.
     except (ValueError, TypeError, ArithmeticError, LookupError, RecursionError) as exc:
-        raise SourceError(str(exc).partition("\n")[0]) from exc
+        raise SourceError(clean(str(exc))) from exc
 
 
 def _shown(value: Any) -> str:

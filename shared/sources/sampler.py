@@ -26,6 +26,9 @@ LOG = logging.getLogger(__name__)
 # of a minute, enough is left to publish.
 DEADLINE = 35.0
 CUT_OFF_AFTER = 5.0
+# Seconds after which a tick does not wait for its samples to be published: the timer runs no tick
+# while the one before runs.
+MAX_TICK_SECONDS = 55.0
 # Points of one source and tick: the active series of a subscription and region.
 # Source: "Custom metrics in Azure Monitor", quotas and limits.
 MAX_POINTS = 50_000
@@ -110,6 +113,7 @@ class Sampler:
     # Source -> the last interval with a sample, and the last sample.
     _intervals: dict[str, int] = field(init=False, default_factory=dict)
     _running: dict[str, Future[None]] = field(init=False, default_factory=dict)
+    _publishing: set[asyncio.Future[None]] = field(init=False, default_factory=set)
 
     async def sample(self, now: datetime) -> None:
         """Sample what is due, with the time `now` (UTC) rounded to a second.
@@ -146,7 +150,17 @@ class Sampler:
             report.add(now, Series.of(NAMESPACE, metric, (("Source", source.name),)), value)
         self.report(report)
         if sample.points:
-            await self.publish(sample.rollup)
+            await self._publish(sample.rollup, started)
+
+    async def _publish(self, rollup: Rollup, started: float) -> None:
+        """Publish a sample, until the tick must end; then it goes on in the background."""
+        task = asyncio.ensure_future(self.publish(rollup))
+        self._publishing.add(task)
+        task.add_done_callback(self._publishing.discard)
+        left = max(0.0, started + MAX_TICK_SECONDS - self.clock())
+        done, _ = await asyncio.wait((task,), timeout=left)
+        if done:
+            task.result()
 
     async def _sample(self, source: Source, now: datetime) -> Sample:
         sample = Sample(source, now)

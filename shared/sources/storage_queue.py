@@ -31,7 +31,7 @@ from shared.sources.base import (
     validate_url_member,
 )
 from shared.sources.patterns import SOME_INCLUDED, Patterns, Rotation
-from shared.text import quoted
+from shared.text import clean, masked, quoted
 
 if TYPE_CHECKING:
     from azure.storage.queue import QueueServiceClient
@@ -45,8 +45,6 @@ MAX_PER_SECOND = 1000.0
 MAX_LOOKUPS = 10
 # Messages. Source: "Peek Messages".
 MAX_PEEKED = 32
-# Source: "Authorize access to queues using Microsoft Entra ID".
-_SCOPE = "https://storage.azure.com/.default"
 # A tick has a deadline; a request that fails is retried once within it.
 _RETRY = storage.StorageRetry(retries=1, read_timeout=10)
 _POISON = "-poison"
@@ -178,7 +176,7 @@ class _StorageQueues:
             return  # A key or a signature.
         with self.rate_limiter.acquire(deadline):
             try:
-                request_token(self.service.credential, _SCOPE)
+                request_token(self.service.credential, storage.STORAGE_SCOPE)
             except TokenError as exc:
                 raise SourceError(str(exc)) from exc
 
@@ -258,13 +256,13 @@ def _validate_account(url: str) -> None:
     """Check the URL, which gets a token: https:// and nothing but a host, a port and a path."""
     https = validate_url_member("account", url).scheme == "https"
     if not https or re.search(r"[^!-~]|[?#@\\]", url):
-        shown = quoted(url.partition("?")[0])
+        shown = masked(url)
         expected = "expected a URL such as https://….queue.core.windows.net"
         raise ValidationError("account", f"{shown}: {expected}")
 
 
 def _first_line(exc: Exception) -> str:
-    return str(exc).partition("\n")[0]
+    return clean(str(exc).partition("\n")[0])
 
 
 KIND = Kind(StorageQueueConfig, _open)

@@ -305,9 +305,14 @@ WRONG_IN_THE_FILE: dict[str, tuple[dict[str, Any], str, str]] = {
         "maxPollingInterval is 0:05:00",
     ),
     "unknown": (
-        {"extensions": {"queues": {"batchsize": 8}}},
+        {"extensions": {"queues": {"batchSizes": 8}}},
         "failed",
-        "extensions.queues.batchsize: unknown",
+        "extensions.queues.batchSizes: unknown",
+    ),
+    "hours that are days": (
+        {"extensions": {"queues": {"visibilityTimeout": "24:00:00"}}},
+        "failed",
+        '"24:00:00", which .NET reads as 24 days, 0:00:00: must be a time span hh:mm:ss up to',
     ),
     "ends early": ({"functionTimeout": "00:01:00"}, "failed", "functionTimeout is 00:01:00"),
     "retries": (

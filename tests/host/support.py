@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -11,9 +12,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from azure.core.exceptions import ResourceNotFoundError
+from azure.storage.queue import QueueClient
+
 from local.processes import Child
 
-__all__ = ["APP", "FAST", "READY", "ROOT", "RunHost", "eventually"]
+__all__ = [
+    "APP",
+    "FAST",
+    "QUEUE_TRIGGER",
+    "READY",
+    "ROOT",
+    "RunHost",
+    "count",
+    "eventually",
+    "runs",
+]
 
 ROOT = Path(__file__).parents[2]
 DEADLINE = 90.0  # Seconds; never reached when all is well.
@@ -25,6 +39,14 @@ FAST = {
     "maxPollingInterval": "00:00:00.1",
     "maxDequeueCount": 2,
 }
+
+# Of a function whose argument is message.
+QUEUE_TRIGGER = """@app.queue_trigger(
+    arg_name="message",
+    queue_name="%QUEUE%",
+    connection="STORAGE",
+    data_type=func.DataType.BINARY,
+)"""
 
 # Prints each run and does what the body says; `hold` waits for a file named go in the app's folder.
 APP = """
@@ -38,7 +60,7 @@ app = func.FunctionApp()
 running = most = 0
 
 
-@app.queue_trigger(arg_name="message", queue_name="%QUEUE%", connection="STORAGE")
+TRIGGER
 async def work(message: func.QueueMessage) -> None:
     global running, most
     running += 1
@@ -59,7 +81,7 @@ async def work(message: func.QueueMessage) -> None:
             await asyncio.sleep(0.01)
     finally:
         running -= 1
-"""
+""".replace("TRIGGER", QUEUE_TRIGGER)
 
 T = TypeVar("T")
 
@@ -71,6 +93,19 @@ def eventually(condition: Callable[[], T], what: str) -> T:
         assert time.monotonic() < deadline, f"it never happened: {what}"
         time.sleep(0.02)
     return value
+
+
+def count(queue: QueueClient) -> int:
+    """Messages in a queue, the invisible ones too; 0 when it does not exist."""
+    try:
+        return queue.get_queue_properties().approximate_message_count or 0
+    except ResourceNotFoundError:
+        return 0
+
+
+def runs(host: Child) -> list[str]:
+    """What the toy app printed at each run; of all runs, once the host was stopped."""
+    return re.findall(r"^ran .*", host.output, re.MULTILINE)
 
 
 @dataclass

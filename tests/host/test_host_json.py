@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from time_spans import MAX_VISIBILITY, TIME_SPANS
 
+from local.functions.dotnet import parse_time_span
 from local.functions.errors import ConfigurationError
 from local.functions.host_json import QueueOptions, read
 
@@ -68,6 +71,40 @@ def test_the_threshold_follows_the_batch_size(tmp_path: Path) -> None:
     assert read(tmp_path).new_batch_threshold == 2
 
 
+def test_names_numbers_and_comments_are_read_as_dotnet_does(tmp_path: Path) -> None:
+    (tmp_path / "host.json").write_text(
+        """{
+        // A comment, with "quotes".
+        "version": "2.0", /* Another,
+        } */
+        "Extensions": {"QUEUES": {"BATCHSIZE": "8", "maxPollingInterval": "00:00:02",}},
+        "note": "// not a comment, /* nor this */,}",
+        }"""
+    )
+    assert read(tmp_path) == QueueOptions(
+        batch_size=8, new_batch_threshold=4, max_polling_interval=2
+    )
+    setting = "AzureFunctionsJobHost__extensions__queues__batchsize"
+    assert read(tmp_path, {setting: "3"}).batch_size == 3
+
+
+def test_a_name_twice(tmp_path: Path) -> None:
+    write(tmp_path, batchSize=1, BATCHSIZE=2)
+    with pytest.raises(ConfigurationError, match="BATCHSIZE: batchSize is given twice"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize(("text", "span"), TIME_SPANS.items())
+def test_time_spans(text: str, span: timedelta | None, tmp_path: Path) -> None:
+    assert parse_time_span(text) == span
+    write(tmp_path, visibilityTimeout=text)
+    if span is not None and timedelta() <= span <= MAX_VISIBILITY:
+        assert read(tmp_path).visibility_timeout == span.total_seconds()
+    else:
+        with pytest.raises(ConfigurationError, match="visibilityTimeout"):
+            read(tmp_path)
+
+
 BATCH = "must be an integer from 1 to 32"
 POLLING = "must be a time span hh:mm:ss from 00:00:00.1"
 VISIBILITY = "must be a time span hh:mm:ss up to 7.00:00:00"
@@ -78,21 +115,31 @@ VISIBILITY = "must be a time span hh:mm:ss up to 7.00:00:00"
     [
         ("batchSize", 0, f"batchSize: 0: {BATCH}"),
         ("batchSize", 33, f"batchSize: 33: {BATCH}"),
-        ("batchSize", "16", f'batchSize: "16": {BATCH}'),
+        ("batchSize", "many", f'batchSize: "many": {BATCH}'),
+        ("batchSize", "33", f'batchSize: "33": {BATCH}'),
+        ("batchSize", 8.5, f"batchSize: 8.5: {BATCH}"),
         ("batchSize", True, f"batchSize: true: {BATCH}"),
         ("newBatchThreshold", -1, "newBatchThreshold: -1: must be an integer from 0"),
         ("maxDequeueCount", 0, "maxDequeueCount: 0: must be an integer from 1"),
         ("maxPollingInterval", "00:00:00.09", f'maxPollingInterval: "00:00:00.09": {POLLING}'),
-        ("maxPollingInterval", 2000, f"maxPollingInterval: 2000: {POLLING}"),
-        ("maxPollingInterval", "24:00:00", f'maxPollingInterval: "24:00:00": {POLLING}'),
-        ("visibilityTimeout", "7.00:00:01", f'visibilityTimeout: "7.00:00:01": {VISIBILITY}'),
+        ("maxPollingInterval", "soon", f'maxPollingInterval: "soon": {POLLING}'),
+        (
+            "visibilityTimeout",
+            "7.00:00:01",
+            f'visibilityTimeout: "7.00:00:01", which .NET reads as 7 days, 0:00:01: {VISIBILITY}',
+        ),
+        (
+            "visibilityTimeout",
+            30,
+            f"visibilityTimeout: 30, which .NET reads as 30 days, 0:00:00: {VISIBILITY}",
+        ),
         ("visibilityTimeout", "-00:00:01", f'visibilityTimeout: "-00:00:01": {VISIBILITY}'),
         ("messageEncoding", "utf8", 'messageEncoding: "utf8": must be "base64" or "none"'),
         (
-            "batchsize",
+            "batchSizes",
             1,
             (
-                "batchsize: unknown; known are batchSize, newBatchThreshold, maxPollingInterval, "
+                "batchSizes: unknown; known are batchSize, newBatchThreshold, maxPollingInterval, "
                 "visibilityTimeout, maxDequeueCount, messageEncoding"
             ),
         ),

@@ -7,7 +7,10 @@ import pytest
 from .support import FAST, RunHost
 
 HEAD = "import azure.functions as func\napp = func.FunctionApp()\n"
-QUEUE = '@app.queue_trigger(arg_name="message", queue_name="{}", connection="STORAGE")\n'
+QUEUE = (
+    '@app.queue_trigger(arg_name="message", queue_name="{}", connection="STORAGE", '
+    "data_type=func.DataType.BINARY)\n"
+)
 TIMER = '@app.timer_trigger(arg_name="timer", schedule="0 * * * * *")\n'
 WORK = "async def work(message: func.QueueMessage) -> None: ...\n"
 
@@ -54,21 +57,10 @@ WORK = "async def work(message: func.QueueMessage) -> None: ...\n"
             "function work: parameter message: <class 'int'> does not fit a queueTrigger",
         ),
         (
-            HEAD + QUEUE.format("%MISSING%") + WORK,
-            "function work: queue_name: %MISSING%: app setting MISSING is missing",
-        ),
-        (
-            HEAD + QUEUE.format("my_queue") + WORK,
+            HEAD + QUEUE.format("metrics").replace("BINARY", "STRING") + WORK,
             (
-                "function work: queue_name: my_queue: must be 3 to 63 letters, digits and single "
-                "hyphens, none at the ends"
-            ),
-        ),
-        (
-            HEAD + QUEUE.format("metrics").replace("STORAGE", "Other") + WORK,
-            (
-                "function work: connection Other: app setting Other, Other__queueServiceUri or "
-                "Other__accountName is missing"
+                "function work: the queue trigger has no data_type=func.DataType.BINARY; without "
+                "it Azure copies members of the body, such as id, over the metadata of the message"
             ),
         ),
     ],
@@ -77,6 +69,45 @@ def test_errors(source: str, said: str, run_host: RunHost) -> None:
     host = run_host(source, ready=False)
     assert host.wait() == 1
     assert host.output == f"error: {said.format(app=run_host.app)}"
+
+
+CONNECTION = "app setting {0}, {0}__queueServiceUri or {0}__accountName is missing"
+
+
+@pytest.mark.parametrize(
+    ("trigger", "said"),
+    [
+        (QUEUE.format("%MISSING%"), "queue_name: %MISSING%: app setting MISSING is missing"),
+        (
+            QUEUE.format("my_queue"),
+            (
+                "queue_name: my_queue: must be 3 to 63 letters, digits and single hyphens, none "
+                "at the ends"
+            ),
+        ),
+        (
+            QUEUE.format("metrics").replace("STORAGE", "Other"),
+            f"connection Other: {CONNECTION.format('Other')}",
+        ),
+        (
+            TIMER.replace("timer", "message").replace("message_", "timer_").replace("0 *", "%NO%"),
+            "schedule: %NO% * * * *: app setting NO is missing",
+        ),
+    ],
+)
+def test_a_wrong_setting_disables_one_function(trigger: str, said: str, run_host: RunHost) -> None:
+    tick = f"{TIMER}async def tick(timer: func.TimerRequest) -> None: ...\n"
+    work = "async def work(message) -> None: ...\n"
+    host = run_host(f"{HEAD}{trigger}{work}{tick}", ready=False)
+    host.wait_for(r"Functions host ready: tick \(timerTrigger 0 \* \* \* \* \*\)$")
+    disabled = "The function is disabled; the host goes on without it."
+    assert f"function work: {said}. {disabled}" in host.output
+
+
+def test_a_host_without_a_function_stays(run_host: RunHost) -> None:
+    host = run_host(HEAD + QUEUE.format("%MISSING%") + WORK, ready=False)
+    host.wait_for("Functions host ready: no function$")
+    assert host.status is None
 
 
 def test_an_import_error_is_shown_whole(run_host: RunHost) -> None:

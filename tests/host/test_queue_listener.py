@@ -19,9 +19,7 @@ from local.functions.queue_storage import Message, QueueStorage
 from local.functions.waiting import Backoff
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-FUNCTION = Function(
-    "work", print, QueueTrigger("metrics", "C", False), "message", False, False, Path()
-)
+FUNCTION = Function("work", print, QueueTrigger("metrics", "C"), "message", False, False, Path())
 OPTIONS = QueueOptions(
     message_encoding="none",
     batch_size=4,
@@ -85,7 +83,13 @@ async def listen(
     storage: FakeStorage, invoke: Invoke, options: QueueOptions = OPTIONS, invisibility: float = 600
 ) -> QueueListener:
     """Run a listener until the storage has no more answers."""
-    listener = QueueListener(FUNCTION, storage, options, invoke, invisibility)
+
+    def fail(error: StorageError) -> None:
+        storage.diary.append(f"fail: {error}")
+
+    listener = QueueListener(
+        FUNCTION, storage, options, invoke, fail=fail, invisibility=invisibility
+    )
     async with asyncio.timeout(30):
         await listener.run(storage.stopping)
     return listener
@@ -123,14 +127,28 @@ async def test_a_batch_is_taken_only_while_no_more_than_the_threshold_are_in_wor
     assert listener.in_work == 0
 
 
-async def test_no_error_of_the_service_ends_the_listener(caplog: pytest.LogCaptureFixture) -> None:
-    storage = FakeStorage([StorageError("refused"), [message("a")]], asyncio.Event())
+async def test_a_queue_that_cannot_be_read_ends_the_host() -> None:
+    storage = FakeStorage([StorageError("refused")], asyncio.Event())
     await listen(storage, succeed)
-    assert storage.settled() == ["delete a, receipt"]
-    assert "Queue 'metrics' cannot be read, trying again: refused" in caplog.text
+    assert storage.settled() == ["fail: refused"]
 
 
-async def test_a_message_that_cannot_be_deleted_is_left(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_message_that_cannot_be_settled_ends_the_host() -> None:
+    refused = StorageError("refused")
+    storage = FakeStorage([[message("a")]], asyncio.Event(), settle_error=refused)
+    await listen(storage, succeed)
+    assert storage.settled() == ["delete a, receipt", "fail: refused"]
+
+
+async def test_what_is_taken_during_the_stop_is_not_run(caplog: pytest.LogCaptureFixture) -> None:
+    storage = FakeStorage([[message("a"), message("b")]], asyncio.Event())
+    storage.on_take = storage.stopping.set
+    await listen(storage, succeed)
+    assert storage.settled() == []
+    assert "2 messages of queue 'metrics' were taken while the host stopped" in caplog.text
+
+
+async def test_a_message_that_is_gone_is_left(caplog: pytest.LogCaptureFixture) -> None:
     gone = MessageGoneError("PopReceiptMismatch")
     storage = FakeStorage([[message("a")], [message("b")]], asyncio.Event(), settle_error=gone)
     await listen(storage, succeed)

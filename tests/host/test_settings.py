@@ -9,7 +9,7 @@ import pytest
 from local.functions.errors import ConfigurationError
 from local.functions.settings import expand, load
 
-from .support import RunHost
+from .support import QUEUE_TRIGGER, RunHost
 
 
 def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
@@ -77,9 +77,9 @@ import azure.functions as func
 print(os.environ["ONLY"], os.getcwd(), flush=True)
 app = func.FunctionApp()
 
-@app.queue_trigger(arg_name="message", queue_name="%QUEUE%", connection="STORAGE")
+TRIGGER
 async def work(message: func.QueueMessage) -> None: ...
-"""
+""".replace("TRIGGER", QUEUE_TRIGGER)
     host = run_host(source)
     host.wait_for(f"from the file {tmp_path}$")
     host.wait_for(rf"ready: work \(queueTrigger {run_host.settings['QUEUE']}\)$")

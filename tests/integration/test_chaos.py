@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from local.stack import Backend, run_app, run_backend
+from local.stack import HOST, Backend, run_app, run_backend
 
 Eventually = Callable[[Callable[[], Any], Callable[[Any], bool]], Any]
 
@@ -159,18 +159,20 @@ def test_crashes_and_lost_answers_lose_nothing(
     print(f"{KILLS} kills, {producer.valid} points, {twice} counted again; requests: {totals}")
 
 
-def test_restart_of_the_queue_service_loses_nothing(
+def test_outage_of_the_queue_service_ends_the_host_and_loses_nothing(
     tmp_path: Path, queue: str, site: str, eventually: Eventually
 ) -> None:
     with run_backend(tmp_path) as backend:
         producer = Producer(backend, queue, site, eventually)
         producer.enqueue(MAX_BACKLOG)
-        with run_app(backend, SETTINGS, queue=queue) as host:
+        impatient = (*HOST, "--storage-patience", "1")
+        with run_app(backend, SETTINGS, queue=queue, host=impatient) as host:
             eventually(lambda: len(published(backend)), lambda points: points > 200)
             backend.azurite.stop()
-            for failed_request in ("cannot be read", "could not be settled"):
-                host.wait_for(failed_request)
-            backend.azurite.start()
+            assert host.wait() == 1
+            assert "Host is shutting down." in host.output
+        backend.azurite.start()
+        with run_app(backend, SETTINGS, queue=queue) as host:
             assert eventually(producer.queue_length, lambda length: length == 0) == 0
             host.signal(signal.SIGTERM)
             assert host.wait() == 0

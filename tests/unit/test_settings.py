@@ -11,6 +11,7 @@ from shared.clients.storage import Connection
 from shared.errors import ConfigurationError
 from shared.model import Target, TimeWindow
 from shared.settings import DEFAULTS, Settings
+from shared.text import masked
 
 RESOURCE = (
     "/subscriptions/5b2f8c1d-1111-4222-8333-944455566677/resourceGroups/orders"
@@ -182,7 +183,7 @@ INVALID: dict[str, dict[str, str]] = {
         "/": f"'' {SCOPE}",
         "/subscriptions/1,shop": f"'shop' {SCOPE}",
         **{
-            text: f"{text!a} {SCOPE}"
+            text: f"{masked(text)} {SCOPE}"
             for text in (
                 "subscriptions/1",
                 "//subscriptions/1",
@@ -209,7 +210,7 @@ INVALID: dict[str, dict[str, str]] = {
 def test_an_invalid_setting_is_an_error(name: str, text: str, expected: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         settings(**{name: text})
-    assert str(caught.value) == f"{name} is {text!r}: {expected}"
+    assert str(caught.value) == f"{name} is {masked(text)}: {expected}"
 
 
 def test_a_required_setting_has_no_default() -> None:

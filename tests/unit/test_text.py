@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.text import plural, quoted, utc_text
+from shared.text import MAX_TEXT, clean, masked, plural, quoted, utc_text
 from unit.rollups import NOW
 
 QUOTED = {
@@ -36,3 +36,35 @@ def test_plural(count: int, expected: str) -> None:
 def test_utc_text_has_a_fraction_only_if_the_time_has_one() -> None:
     assert utc_text(NOW) == "2026-11-23T07:25:30Z"
     assert utc_text(NOW + timedelta(microseconds=5)) == "2026-11-23T07:25:30.000005Z"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    {
+        "plain": ("metrics", "'metrics'"),
+        "password": ("https://user:pw@host/x", "'https://…' (the rest may be secret)"),
+        "signature": (
+            "https://a.example/?sig=pw",
+            "'https://a.example/…' (the rest may be secret)",
+        ),
+        "key": ("AccountName=a;AccountKey=pw", "'AccountName…' (the rest may be secret)"),
+        "user": ("pw@host", "'pw…' (the rest may be secret)"),
+    }.values(),
+)
+def test_masked_hides_what_may_be_secret(text: str, expected: str) -> None:
+    assert masked(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("one\nline\r\n\x1b[31mred\x1b[0m", "one line [31mred [0m"),
+        ("a\u202ehidden\u2066", "a hidden"),
+        ("x" * MAX_TEXT, "x" * MAX_TEXT),
+        ("x" * (MAX_TEXT + 1), "x" * MAX_TEXT + "…"),
+        ("Ünïcode 数", "Ünïcode 数"),
+        ("\ud800", ""),
+    ],
+)
+def test_clean(text: str, expected: str) -> None:
+    assert clean(text) == expected

@@ -5,14 +5,13 @@ An app setting `AzureFunctionsJobHost__…` replaces a value, and is looked at a
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
 from local.functions.errors import ConfigurationError as HostError
-from local.functions.host_json import QueueOptions, read
+from local.functions.host_json import QueueOptions, read, read_document
 from shared.model import TimeWindow
 from tools.doctor.findings import Finding, failed, ok, warning
 from tools.doctor.patient import Patient
@@ -51,7 +50,7 @@ def check(patient: Patient) -> Iterator[Finding]:
         return
     try:
         queues = read(patient.options.project, patient.environ)
-        document = json.loads(file.read_bytes())
+        document = read_document(file)
     except HostError as exc:
         yield failed(str(exc), *_mend(str(exc), patient))
         return

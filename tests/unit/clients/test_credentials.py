@@ -17,7 +17,12 @@ from azure.identity import (
     ManagedIdentityCredential,
 )
 
-from shared.clients.credentials import CREDENTIALS, TokenCache, make_credential
+from shared.clients.credentials import (
+    CREDENTIALS,
+    ScopedCredential,
+    TokenCache,
+    make_credential,
+)
 from shared.errors import TokenError
 from unit.stubs import TIMEOUT, ManualClock, Response, serve
 
@@ -219,3 +224,13 @@ def test_an_odd_answer_of_the_identity_endpoint_is_an_error(
         tokens = TokenCache(lambda: make_credential("managed_identity", None), AUDIENCE)
         with pytest.raises(TokenError, match=r"^ManagedIdentityCredential: "):
             tokens.get()
+
+
+def test_a_scoped_credential_serves_one_scope() -> None:
+    credential = ScopedCredential(
+        StubCredential(ManualClock(), [60]), "https://storage.azure.com/.default"
+    )
+    assert credential.get_token("https://storage.azure.com/.default", tenant_id="t").token
+    for scopes in (("https://management.azure.com/.default",), (), ("a", "b")):
+        with pytest.raises(ClientAuthenticationError, match="was refused"):
+            credential.get_token(*scopes)

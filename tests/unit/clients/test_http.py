@@ -19,6 +19,7 @@ import urllib3
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.clients import http
 from shared.clients.deadline import Deadline
 from shared.clients.http import (
     MAX_ERROR_TEXT,
@@ -204,11 +205,11 @@ ERRORS: dict[str, tuple[bytes, tuple[str, str]]] = {
     "array": (b"[]", ("", "[]")),
     "page of a proxy": (b"<h1>502</h1>\n", ("", "<h1>502</h1>")),
     "not UTF-8": (b"\xff", ("", "\ufffd")),
-    "nested": (b"[" * 9999, ("", "[" * MAX_ERROR_TEXT)),
+    "nested": (b"[" * 9999, ("", "[" * MAX_ERROR_TEXT + "…")),
     "empty": (b"", ("", "")),
     "long": (
         json.dumps({"error": {"code": "c" * 9999, "message": "m" * 9999}}).encode(),
-        ("c" * MAX_ERROR_TEXT, "m" * MAX_ERROR_TEXT),
+        ("c" * MAX_ERROR_TEXT + "…", "m" * MAX_ERROR_TEXT + "…"),
     ),
 }
 
@@ -284,3 +285,35 @@ def test_a_url_may_not_get_a_token(url: str, text: str) -> None:
     with pytest.raises(ValueError, match=r"^expected") as caught:
         validate_url(url)
     assert str(caught.value) == text
+
+
+# --- Responses to an SDK --------------------------------------------------------------------------
+
+
+def test_a_response_to_an_sdk_is_read_whole() -> None:
+    with serve(lambda _: json_response({"a": 1})) as server, open_session(1) as session:
+        assert session.get(server.url, timeout=30).json() == {"a": 1}
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_response_to_an_sdk_has_a_limit(*, packed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "MAX_RESPONSE_BYTES", 1000)
+    body = b"x" * 100_000
+    headers = {"Content-Encoding": "gzip"} if packed else {}
+    answer = Response(200, [gzip.compress(body) if packed else body], headers)
+    with (
+        serve(lambda _: answer) as server,
+        open_session(1) as session,
+        pytest.raises(requests.RequestException, match="the response has more than 1,000 bytes"),
+    ):
+        session.get(server.url, timeout=30)
+
+
+def test_a_response_to_an_sdk_has_a_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "RESPONSE_DEADLINE", 0.0)
+    with (
+        serve(lambda _: json_response({})) as server,
+        open_session(1) as session,
+        pytest.raises(requests.RequestException, match="not complete before the deadline"),
+    ):
+        session.get(server.url, timeout=30)

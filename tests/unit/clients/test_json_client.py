@@ -328,6 +328,8 @@ NOT_FOLLOWED: list[Any] = [
     "https://host.example@evil.example/",
     "https://host.example\\@evil.example/",
     "https://host.example.evil.example/",
+    "/\\evil.example/",
+    "https://host.example/\\x",
     "file:///etc/passwd",
     "https://[",
     "https://host.example:x/",

@@ -69,7 +69,7 @@ UNRESOLVED = {
     "URI of blobs": ({"S__blobServiceUri": URI}, NOT_SET),
     "credential": (
         {"S__accountName": "orders", "S__credential": "password"},
-        "S__credential is 'password': expected managedidentity, or no value on a laptop",
+        "S__credential is 'password': expected managedidentity, or nothing locally",
     ),
 }
 
@@ -111,13 +111,13 @@ IDENTITIES = {
 def test_a_connection_is_opened_with_an_identity(connection: Connection, credential: type) -> None:
     with open_queue_service(connection) as client:
         assert client.url == f"{URI}/"
-        assert type(client.credential) is credential
+        assert type(client.credential.credential) is credential
 
 
 def test_an_account_is_opened_with_a_given_identity() -> None:
     credential = ManagedIdentityCredential()
     with account_client(f"{URI}/", credential) as client:
-        assert (client.url, client.credential) == (f"{URI}/", credential)
+        assert (client.url, client.credential.credential) == (f"{URI}/", credential)
 
 
 INVALID = {

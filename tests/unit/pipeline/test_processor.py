@@ -54,6 +54,7 @@ class Pipeline:
     """A processor between two queues; what it submits has outcomes by metric."""
 
     def __init__(self, regions: Regions, **admission: Any) -> None:
+        self.processed = 0
         self.journal: list[str] = []
         self.ingress = StubQueue("ingress", self.journal)
         self.dead_letter_queue = StubQueue("dead letter", self.journal)
@@ -93,7 +94,12 @@ class Pipeline:
             )
         ]
 
-    async def process(self, *points: Any, origin: Origin = ORIGIN, **members: Any) -> None:
+    async def process(self, *points: Any, origin: Origin | None = None, **members: Any) -> None:
+        """Process a message; each has an ID of its own, the first that of ORIGIN."""
+        if origin is None:
+            suffix = str(self.processed or "")
+            origin = Origin(f"{ORIGIN.message_id}{suffix}", ORIGIN.enqueued)
+            self.processed += 1
         await self.processor.process(encode(message(*points, **members)), origin)
 
     def dead_lettered(self) -> list[tuple[str, str]]:
@@ -234,11 +240,56 @@ async def test_a_rollup_without_a_region_is_put_back_without_one(
     assert [rollup.target for rollup in parse(body)] == [Target("", RESOURCE)]
 
 
-async def test_what_cannot_be_put_back_is_not_dead_lettered_either(pipeline: Pipeline) -> None:
+@pytest.mark.parametrize("queue", ["ingress", "dead_letter_queue"])
+async def test_what_a_queue_does_not_accept_is_put_again_not_published_again(
+    queue: str, pipeline: Pipeline, caplog: pytest.LogCaptureFixture
+) -> None:
+    stub: StubQueue = getattr(pipeline, queue)
+    stub.error = OSError("full\nof\x1b[31m messages")
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 7:
+            stub.error = None
+
+    pipeline.processor.sleep = sleep
+    await pipeline.process(GOOD, LATER, NEVER)
+    assert waits == [1, 2, 4, 8, 16, 30, 30]
+    assert pipeline.journal == ["submit", "ingress", "dead letter"]
+    assert (
+        "A queue does not accept a message: retrying in 1 s: full of [31m messages" in caplog.text
+    )
+
+
+async def test_a_message_that_is_shown_again_is_not_published_again(pipeline: Pipeline) -> None:
+    stuck, accepted = asyncio.Event(), asyncio.Event()
+
+    async def sleep(_: float) -> None:
+        stuck.set()
+        await accepted.wait()
+        pipeline.ingress.error = None
+
+    pipeline.processor.sleep = sleep
     pipeline.ingress.error = OSError("full")
-    with pytest.raises(OSError, match="full"):
-        await pipeline.process(GOOD, LATER, NEVER)
-    assert pipeline.journal == ["submit"]
+    first = asyncio.create_task(pipeline.process(GOOD, LATER, origin=ORIGIN))
+    await stuck.wait()
+    # The host lost its hold on the message while it is still being settled.
+    second = asyncio.create_task(pipeline.process(GOOD, LATER, origin=ORIGIN))
+    await asyncio.sleep(0)
+    accepted.set()
+    await asyncio.gather(first, second)
+    # The host could not delete the message.
+    await pipeline.process(GOOD, LATER, origin=ORIGIN)
+    assert pipeline.journal == ["submit", "ingress"]
+
+
+async def test_a_deferred_message_that_is_shown_again_is_published(pipeline: Pipeline) -> None:
+    with pytest.raises(DeferredError):
+        await pipeline.process(LATER, origin=ORIGIN)
+    pipeline.outcomes = {}
+    await pipeline.process(LATER, origin=ORIGIN)
+    assert pipeline.journal == ["submit", "submit"]
 
 
 async def test_what_azure_rejects_is_dead_lettered_in_its_words(pipeline: Pipeline) -> None:

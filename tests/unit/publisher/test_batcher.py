@@ -314,7 +314,7 @@ async def test_a_delivery_is_referenced_until_it_ends(submit: Submit) -> None:
     future.set_result({})
     await task
     await run_tasks()
-    assert not batcher._running
+    assert not batcher._waiting
 
 
 # --- Whatever happens -----------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from shared.sources import KINDS
+from shared.text import masked
 from unit.rollups import GROUP, REGION, RESOURCE
 
 __all__ = ["ENVIRON", "INVALID", "VALID", "entry"]
@@ -141,7 +142,7 @@ INVALID: dict[str, tuple[Any, str]] = {
     "account and connection": (entry(connection="OrdersStorage"), f": {ONE_OF}"),
     "neither account nor connection": (entry(account=None), f": {ONE_OF}"),
     **{
-        f"account {text!a}": (entry(account=text), f".account: {text.partition('?')[0]!a}: {error}")
+        f"account {text!a}": (entry(account=text), f".account: {masked(text)}: {error}")
         for text, error in {
             "orders": A_URL,
             "https://": A_URL,
@@ -198,11 +199,11 @@ INVALID: dict[str, tuple[Any, str]] = {
     "url": (entry("rest", url="stats"), f".url: 'stats': {A_URL}"),
     "url with a user": (
         entry("rest", url="https://me@host.example/?code=secret"),
-        f".url: 'https://me@host.example/': {A_URL}",
+        f".url: 'https://…' (the rest may be secret): {A_URL}",
     ),
     "url without TLS": (
         entry("rest", url="http://host.example/?code=secret"),
-        f".url: 'http://host.example/': {TLS}",
+        f".url: 'http://host.example/…' (the rest may be secret): {TLS}",
     ),
     "empty metrics": (entry("rest", metrics={}), ".metrics: Expected `object` of length >= 1"),
     "empty expression": (

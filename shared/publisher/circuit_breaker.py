@@ -1,0 +1,78 @@
+"""Keep a region that does not answer from holding up the others.
+
+A region has a number of slots for POSTs. While it answers nothing, whoever waits for a slot is
+refused after some seconds. After some time-outs in a row the circuit opens: everything is refused
+at once, and one POST at a time finds out whether the region is back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+__all__ = ["CircuitBreaker"]
+
+# POSTs in flight to one region, so that a region that hangs leaves threads to the others.
+MAX_POSTS = 8
+# Seconds without an answer after which nothing waits for a slot any longer.
+MAX_SILENCE = 4.0
+# Time-outs in a row that open the circuit, and seconds from one probe to the next.
+MAX_TIMEOUTS = 3
+PROBE_INTERVAL = 15.0
+
+
+@dataclass
+class CircuitBreaker:
+    """The slots of one region, and whether it answers; for one event loop."""
+
+    region: str
+    clock: Callable[[], float]
+    _slots: asyncio.Semaphore = field(
+        init=False, default_factory=lambda: asyncio.Semaphore(MAX_POSTS)
+    )
+    _in_flight: int = field(init=False, default=0)
+    _last_answer: float = field(init=False, default=0.0)  # By the clock.
+    _timeouts: int = field(init=False, default=0)
+    _next_probe: float = field(init=False, default=0.0)  # By the clock.
+
+    def is_open(self) -> bool:
+        """Return whether a POST would be refused now."""
+        return self._timeouts >= MAX_TIMEOUTS and self.clock() < self._next_probe
+
+    def why(self) -> str:
+        """Return why a POST is refused."""
+        seconds = self.clock() - self._last_answer
+        return f"no answer from {self.region} for {seconds:.0f} s; deferring without a request"
+
+    async def acquire(self) -> bool:
+        """Wait for a slot; return False if the POST is refused."""
+        if self.is_open():
+            return False
+        if self._timeouts >= MAX_TIMEOUTS:
+            self._next_probe = self.clock() + PROBE_INTERVAL  # This is the probe.
+        if not self._in_flight:
+            self._last_answer = self.clock()  # Time without a POST is not silence.
+        while self._slots.locked():
+            if self.clock() - self._last_answer >= MAX_SILENCE:
+                return False
+            try:
+                await asyncio.wait_for(self._slots.acquire(), MAX_SILENCE / 4)
+            except TimeoutError:
+                continue
+            break
+        else:
+            await self._slots.acquire()
+        self._in_flight += 1
+        return True
+
+    def release(self, *, timed_out: bool) -> None:
+        """Give the slot back after an answer, or after something else than a time-out."""
+        self._in_flight -= 1
+        self._slots.release()
+        if timed_out:
+            self._timeouts += 1
+            self._next_probe = self.clock() + PROBE_INTERVAL
+        else:
+            self._timeouts = 0
+            self._last_answer = self.clock()

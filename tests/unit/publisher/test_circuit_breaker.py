@@ -1,0 +1,100 @@
+"""shared.publisher.circuit_breaker: slots of a region, silence, time-outs in a row, probes."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from shared.publisher import circuit_breaker
+from shared.publisher.circuit_breaker import (
+    MAX_POSTS,
+    MAX_SILENCE,
+    MAX_TIMEOUTS,
+    PROBE_INTERVAL,
+    CircuitBreaker,
+)
+from unit.rollups import REGION
+from unit.stubs import ManualClock
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def breaker(clock: ManualClock) -> CircuitBreaker:
+    return CircuitBreaker(REGION, clock)
+
+
+async def time_out(breaker: CircuitBreaker, times: int) -> None:
+    for _ in range(times):
+        assert await breaker.acquire()
+        breaker.release(timed_out=True)
+
+
+async def test_time_outs_in_a_row_open_the_circuit(breaker: CircuitBreaker) -> None:
+    await time_out(breaker, MAX_TIMEOUTS - 1)
+    assert not breaker.is_open()
+    await time_out(breaker, 1)
+    assert breaker.is_open()
+    assert not await breaker.acquire()
+    assert breaker.why() == f"no answer from {REGION} for 0 s; deferring without a request"
+
+
+async def test_an_answer_between_keeps_the_circuit_closed(breaker: CircuitBreaker) -> None:
+    await time_out(breaker, MAX_TIMEOUTS - 1)
+    assert await breaker.acquire()
+    breaker.release(timed_out=False)
+    await time_out(breaker, MAX_TIMEOUTS - 1)
+    assert not breaker.is_open()
+
+
+@pytest.mark.parametrize("back", [True, False])
+async def test_one_probe_at_a_time_finds_out_whether_the_region_is_back(
+    *, back: bool, breaker: CircuitBreaker, clock: ManualClock
+) -> None:
+    await time_out(breaker, MAX_TIMEOUTS)
+    clock.sleep(PROBE_INTERVAL)
+    assert await breaker.acquire()
+    assert not await breaker.acquire()
+    breaker.release(timed_out=not back)
+    assert breaker.is_open() is not back
+
+
+async def test_nothing_waits_for_a_slot_of_a_silent_region(
+    breaker: CircuitBreaker, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(MAX_POSTS):
+        assert await breaker.acquire()
+    waiting = asyncio.create_task(breaker.acquire())
+    await asyncio.sleep(0)
+    clock.sleep(MAX_SILENCE)
+    monkeypatch.setattr(circuit_breaker, "MAX_SILENCE", 0.0)
+    assert await breaker.acquire() is False
+    waiting.cancel()
+
+
+async def test_a_slot_is_waited_for_while_the_region_answers(breaker: CircuitBreaker) -> None:
+    for _ in range(MAX_POSTS):
+        assert await breaker.acquire()
+    waiting = asyncio.create_task(breaker.acquire())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    breaker.release(timed_out=False)
+    assert await waiting
+
+
+async def test_time_without_a_post_is_not_silence(
+    breaker: CircuitBreaker, clock: ManualClock
+) -> None:
+    assert await breaker.acquire()
+    breaker.release(timed_out=False)
+    clock.sleep(100 * MAX_SILENCE)
+    for _ in range(MAX_POSTS):
+        assert await breaker.acquire()
+    waiting = asyncio.create_task(breaker.acquire())
+    await asyncio.sleep(0)
+    breaker.release(timed_out=False)
+    assert await waiting
