@@ -183,7 +183,7 @@ async def test_a_message_is_published_and_measured(azure: tuple[StubServer, Stub
         message(point(), point(resourceId=OTHER.resource_id), resourceId=None, region=None)
     )
     for number in range(2):
-        await app.processor.process(body, Origin("5c1f", now()))
+        await app.processor.process(body, Origin(f"5c1f{number}", now()))
         seconds += 0.002  # The minute is over; a timer of a millisecond sends what was recorded.
         assert await asyncio.to_thread(handler.received.wait, TIMEOUT)
         handler.received.clear()
