@@ -25,8 +25,7 @@ from local import node
 __all__ = ["main"]
 
 ROOT = Path(__file__).parent.parent
-# Python compiles what is imported, which is a part of what is installed.
-PIP = ("-m", "pip", "install", "--disable-pip-version-check", "--no-compile")
+PIP = ("-m", "pip", "install", "--disable-pip-version-check")
 NPM_CI = ("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=http")
 LOCK = node.HERE / "package-lock.json"
 NODE_MODULES = node.HERE / "node_modules"
