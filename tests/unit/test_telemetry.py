@@ -134,14 +134,14 @@ async def test_values_of_one_minute_and_series_are_one_value_set() -> None:
 
 
 _RECORDS = st.tuples(
-    st.integers(0, 200),  # Seconds from NOW.
+    st.integers(0, 100),  # Seconds from NOW.
     st.sampled_from(["Posts", "BatchSize"]),
     st.integers(-(10**9), 10**9).map(lambda quarters: quarters / 4),  # Add up exactly.
     st.sampled_from([{}, {"Status": "200"}, {"A": "1", "B": "2"}, {"B": "2", "A": "1"}]),
 )
 
 
-@given(st.lists(_RECORDS, max_size=40))
+@given(st.lists(_RECORDS, max_size=20))
 def test_it_merges_as_a_naive_model(records: list[tuple[int, str, float, dict[str, str]]]) -> None:
     model: dict[tuple[datetime, Series], list[float]] = defaultdict(list)
 

@@ -156,12 +156,12 @@ _SERIES = st.builds(
     lambda namespace, metric, dimensions: Series.of(namespace, metric, tuple(dimensions.items())),
     _NAMES,
     st.sampled_from(["Depth", "Age"]) | _NAMES,
-    st.dictionaries(_NAMES, _NAMES, max_size=10),
+    st.dictionaries(_NAMES, _NAMES, max_size=4),
 )
 _NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 _VALUES = st.builds(ValueSet, _NUMBERS, _NUMBERS, _NUMBERS, st.integers(1, MAX_COUNT))
 _MINUTES = st.integers(0, 2).map(lambda minutes: MINUTE - timedelta(minutes=minutes))
-_AGGREGATES = st.dictionaries(_MINUTES, st.dictionaries(_SERIES, _VALUES, max_size=20))
+_AGGREGATES = st.dictionaries(_MINUTES, st.dictionaries(_SERIES, _VALUES, max_size=8))
 
 
 def decode(bodies: Iterable[Body]) -> Counter[tuple[Any, ...]]:
