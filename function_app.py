@@ -10,7 +10,7 @@ from functools import cache
 import azure.functions as func
 
 from shared.app import App, build_app
-from shared.pipeline.dead_letters import Origin
+from shared.model import Origin
 from shared.settings import Settings
 
 LOG = logging.getLogger("metric_relay")

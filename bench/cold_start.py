@@ -34,7 +34,7 @@ BODIES = {
     "first point": """
 import asyncio, os, function_app
 from shared.app import build_app
-from shared.pipeline.dead_letters import Origin
+from shared.model import Origin
 from shared.settings import Settings
 processor = build_app(Settings.from_env(os.environ)).processor
 asyncio.run(processor.process(sys.argv[1].encode(), Origin("1", None)))

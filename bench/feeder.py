@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from bench.store import Store
-from shared.pipeline.dead_letters import Origin
+from shared.model import Origin
 from shared.pipeline.processor import Processor
 from shared.settings import Settings
 

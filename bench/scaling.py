@@ -30,7 +30,7 @@ MESSAGE_BYTES = 65_536
 REQUESTS_PER_MESSAGE = 1 + 1 / 32 + 1
 # Source: "Custom metrics in Azure Monitor"; of a subscription and region.
 ACTIVE_SERIES = 50_000
-# POSTs under way at once to one region; in shared.publisher.sender.
+# POSTs under way at once to one region; in shared.publisher.circuit_breaker.
 AT_ONCE_PER_REGION = 8
 GOAL = 1_000_000  # Points a second.
 POINTS_PER_MESSAGE = (1, 10, 100, 500)

@@ -14,12 +14,13 @@ from shared.clients.rate_limiter import RateLimiter
 from shared.clients.storage import Queue, StorageRetry, open_queue_service
 from shared.messages.parser import MessageParser
 from shared.messages.validation import Defaults
+from shared.model import Submit
 from shared.pipeline.admission import Admission
 from shared.pipeline.dead_letters import DeadLetters
 from shared.pipeline.processor import Processor
 from shared.pipeline.regions import Regions
 from shared.pipeline.series_limiter import SeriesLimiter
-from shared.publisher.batcher import Batcher, Submit
+from shared.publisher.batcher import Batcher
 from shared.publisher.client import AzureMonitorStore
 from shared.publisher.sender import Sender, Timing
 from shared.settings import Settings
@@ -96,6 +97,7 @@ def build_app(settings: Settings, timing: Timing | None = None) -> App:
     if settings.own_target is None:
         LOG.warning("METRICS_RESOURCE_ID is not set: the relay publishes no metrics on itself")
     processor = Processor(
+        # Without METRICS_REGION, which `Regions` applies to METRICS_RESOURCE_ID.
         parser=MessageParser(
             Defaults(settings.namespace, settings.resource_id), settings.time_window
         ),

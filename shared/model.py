@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
@@ -22,13 +22,16 @@ __all__ = [
     "PUBLISHED",
     "Aggregates",
     "Dimensions",
+    "Origin",
     "Outcome",
     "Outcomes",
     "Reason",
     "Rejection",
+    "Results",
     "Rollup",
     "Series",
     "Status",
+    "Submit",
     "Target",
     "TimeWindow",
     "ValueSet",
@@ -133,6 +136,13 @@ Outcomes = Mapping[tuple[datetime, Series], Outcome]
 """The exceptions of a delivery, by minute and series; everything else was published."""
 
 
+class Origin(msgspec.Struct, frozen=True):
+    """The queue message that something came with."""
+
+    message_id: str | None = None
+    enqueued: datetime | None = None  # UTC.
+
+
 class Rejection(msgspec.Struct, frozen=True):
     """What will never be published, and why."""
 
@@ -208,6 +218,13 @@ class Rollup(msgspec.Struct):
                 part = parts.setdefault(outcome, Rollup(self.target))
                 part.minutes.setdefault(minute, {})[series] = values
         return [(part, outcome) for outcome, part in parts.items()]
+
+
+Results = list[tuple[Rollup, Outcome]]
+"""Roll-ups, each with the outcome of everything in it."""
+
+Submit = Callable[[Sequence[Rollup]], Awaitable[Results]]
+"""Publishes roll-ups; returns them with their outcomes."""
 
 
 def merge(rollups: Iterable[Rollup]) -> Rollup:

@@ -21,7 +21,7 @@ from azure.storage.queue import QueueMessage
 from local.stack import Backend
 from shared.app import build_app
 from shared.errors import DeferredError
-from shared.pipeline.dead_letters import Origin
+from shared.model import Origin
 from shared.publisher.sender import Timing
 from shared.settings import Settings
 

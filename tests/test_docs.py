@@ -64,7 +64,7 @@ def test_the_tables_of_scaling_are_those_that_its_bench_prints() -> None:
 def test_the_limits_of_scaling_are_those_of_the_app() -> None:
     page = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8").replace("\n", " ")
     max_bytes = int(DEFAULTS["METRICS_MAX_BODY_BYTES"])
-    assert scaling.AT_ONCE_PER_REGION == circuit_breaker.MAX_POSTS
+    assert scaling.AT_ONCE_PER_REGION == circuit_breaker.MAX_POSTS_PER_REGION
     assert int(DEFAULTS["METRICS_MAX_ACTIVE_SERIES"]) == scaling.ACTIVE_SERIES
     of_a_series = scaling.GOAL * 60 // scaling.ACTIVE_SERIES
     account = scaling.ACCOUNT_REQUESTS / scaling.REQUESTS_PER_MESSAGE

@@ -15,7 +15,7 @@ from msgspec import Raw
 
 from shared.errors import ValidationError
 from shared.messages.body import MAX_BODY_BYTES, decode_body, split_documents
-from shared.messages.decoding import decode
+from shared.messages.json_decoding import decode
 from shared.messages.schema import Data, Document, PointIn, Points
 from shared.messages.validation import parse_time
 from shared.messages.writer import queued_size

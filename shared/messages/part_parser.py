@@ -11,7 +11,7 @@ from msgspec import Raw
 
 from shared.errors import ExpiredError, ValidationError, join_paths
 from shared.messages.body import check_parts, is_json
-from shared.messages.decoding import decode
+from shared.messages.json_decoding import decode
 from shared.messages.schema import Data, Document, PointIn, Points, SeriesIn
 from shared.messages.series_cache import SeriesCache
 from shared.messages.validation import (

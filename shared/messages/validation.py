@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from shared.errors import ExpiredError, ValidationError
-from shared.messages.decoding import decode
+from shared.messages.json_decoding import decode
 from shared.messages.schema import Addressed, Name, PointIn, SeriesIn
 from shared.model import MAX_DIMENSIONS, MAX_NAME_LENGTH, Dimensions, Target, TimeWindow, ValueSet
 from shared.resource_ids import validate_region, validate_resource_id

@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shared.errors import RegionError
-from shared.model import Outcome, Reason, Rollup, Series, Status, Target
+from shared.model import Outcome, Reason, Results, Rollup, Series, Status, Submit, Target
 from shared.pipeline.regions import Regions
 from shared.pipeline.series_limiter import SeriesLimiter
-from shared.publisher.batcher import Results, Submit
 from shared.resource_ids import is_in_scopes
 
 __all__ = ["Admission"]

@@ -32,10 +32,9 @@ from msgspec import Raw
 
 from shared.clients.storage import Queue
 from shared.messages.writer import pack, queued_size, write_messages
-from shared.model import Reason, Rejection, Status
-from shared.publisher.batcher import Results
+from shared.model import Origin, Reason, Rejection, Results, Status
 
-__all__ = ["DeadLetters", "Origin", "rejections_of", "write_dead_letters"]
+__all__ = ["DeadLetters", "rejections_of", "write_dead_letters"]
 
 # Bytes of the entries of a dead letter; a queue message is 65,536 at most, with an envelope of up
 # to 4 KB.
@@ -51,13 +50,6 @@ MAX_MESSAGE_ID = 100
 _SPARE_LEVELS = 100
 
 _ENCODER = msgspec.json.Encoder()
-
-
-class Origin(msgspec.Struct, frozen=True):
-    """The queue message that something came with."""
-
-    message_id: str | None = None
-    enqueued: datetime | None = None  # UTC.
 
 
 class _DeadLetter(msgspec.Struct, kw_only=True, omit_defaults=True, rename="camel"):

@@ -17,19 +17,18 @@ from cachetools import LRUCache
 
 from shared.clients.storage import Queue
 from shared.errors import DeferredError
+from shared.log_limiter import LogLimiter
 from shared.messages.parser import MessageParser
 from shared.messages.writer import write_messages
-from shared.model import Reason, Rejection, Rollup, Status
+from shared.model import Origin, Reason, Rejection, Results, Rollup, Status, Submit
 from shared.pipeline.admission import Admission
 from shared.pipeline.dead_letters import (
     MAX_MESSAGE_ID,
     DeadLetters,
-    Origin,
     rejections_of,
     write_dead_letters,
 )
-from shared.publisher.batcher import Results, Submit
-from shared.telemetry import LogLimiter, Record, ignore
+from shared.telemetry import Record, ignore
 from shared.text import clean, plural
 
 __all__ = ["Processor"]

@@ -14,9 +14,9 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from shared.background import run_in_background
-from shared.model import Aggregates, Outcome, Outcomes, Rollup, Status, Target, merge
+from shared.model import Aggregates, Outcome, Outcomes, Results, Rollup, Status, Target, merge
 
-__all__ = ["Batcher", "Results", "Send", "Submit"]
+__all__ = ["Batcher", "Send"]
 
 LOG = logging.getLogger(__name__)
 
@@ -25,13 +25,6 @@ MAX_DELIVERY_POINTS = 50_000
 
 Send = Callable[[Target, Aggregates], Awaitable[Outcomes]]
 """Sends value sets to a target; returns the outcome of all that was not published."""
-
-Results = list[tuple[Rollup, Outcome]]
-"""Roll-ups, each with the outcome of everything in it."""
-
-
-Submit = Callable[[Sequence[Rollup]], Awaitable[Results]]
-"""Publishes roll-ups; returns them with their outcomes."""
 
 
 class _Submission:

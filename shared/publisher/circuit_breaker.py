@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 __all__ = ["CircuitBreaker"]
 
 # POSTs in flight to one region, so that a region that hangs leaves threads to the others.
-MAX_POSTS = 8
+MAX_POSTS_PER_REGION = 8
 # Seconds without an answer after which nothing waits for a slot any longer.
 MAX_SILENCE = 4.0
 # Time-outs in a row that open the circuit, and seconds from one probe to the next.
@@ -29,7 +29,7 @@ class CircuitBreaker:
     region: str
     clock: Callable[[], float]
     _slots: asyncio.Semaphore = field(
-        init=False, default_factory=lambda: asyncio.Semaphore(MAX_POSTS)
+        init=False, default_factory=lambda: asyncio.Semaphore(MAX_POSTS_PER_REGION)
     )
     _in_flight: int = field(init=False, default=0)
     _last_answer: float = field(init=False, default=0.0)  # By the clock.
@@ -53,17 +53,18 @@ class CircuitBreaker:
             self._next_probe = self.clock() + PROBE_INTERVAL  # This is the probe.
         if not self._in_flight:
             self._last_answer = self.clock()  # Time without a POST is not silence.
-        while self._slots.locked():
+        while not await self._wait_for_slot():
             if self.clock() - self._last_answer >= MAX_SILENCE:
                 return False
-            try:
-                await asyncio.wait_for(self._slots.acquire(), MAX_SILENCE / 4)
-            except TimeoutError:
-                continue
-            break
-        else:
-            await self._slots.acquire()
         self._in_flight += 1
+        return True
+
+    async def _wait_for_slot(self) -> bool:
+        """Wait for a slot for a part of MAX_SILENCE; return whether there was one."""
+        try:
+            await asyncio.wait_for(self._slots.acquire(), MAX_SILENCE / 4)
+        except TimeoutError:
+            return False
         return True
 
     def release(self, *, timed_out: bool) -> None:

@@ -1,7 +1,6 @@
-"""The outcome table: what each answer of the ingestion API asks for, and how long to wait.
+"""The outcome table: what each answer to a POST asks for, and how long to wait.
 
-Every reaction to an answer is decided here, 401 and `Retry-After` included; `sender` carries it
-out.
+401 and `Retry-After` are included; `sender` carries it out.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from shared.model import Reason
 from shared.resource_ids import validate_region
 
 __all__ = [
-    "REFUSED",
+    "NOT_SENT",
     "RETRY_SECONDS",
     "Action",
     "Response",
@@ -25,10 +24,12 @@ __all__ = [
     "cooldown",
 ]
 
-# Seconds in which a delivery retries. Short enough that a message that cannot be published comes
-# back many times, each `visibilityTimeout`, before its points expire.
+# Seconds from the start of a delivery after which it starts no POST. Short enough that a message
+# that cannot be published comes back many times, each `visibilityTimeout`, before its points
+# expire.
 RETRY_SECONDS = 20.0
-# Seconds before the first retry; it doubles with each retry up to the maximum.
+# Seconds before the first retry at most; it doubles with each retry up to the maximum. The wait is
+# half to all of it.
 FIRST_BACKOFF = 0.5
 MAX_BACKOFF = 8.0
 # Seconds in which a target is not tried after an answer that will not change within seconds: at
@@ -55,6 +56,11 @@ class Response(msgspec.Struct, frozen=True):
     retry_after: float | None = None  # Seconds.
     seconds: float = 0.0  # From request to answer.
     token: str = ""  # The token that was sent.
+
+    @property
+    def timed_out(self) -> bool:
+        """Whether there was no answer in time."""
+        return self.status is None and "Timeout" in self.code
 
     def __str__(self) -> str:
         return " ".join(filter(None, (str(self.status or "no answer"), self.code, self.message)))
@@ -85,7 +91,7 @@ class ResponseAction(msgspec.Struct, frozen=True):
 
 
 # Code of a POST that was not made, because its region does not answer.
-REFUSED = "RegionDoesNotAnswer"
+NOT_SENT = "RegionDoesNotAnswer"
 # Status -> action, beside 2xx and 400; any other defers.
 _ACTIONS = {
     401: ResponseAction(Action.RENEW_TOKEN),
@@ -100,7 +106,7 @@ def classify(response: Response) -> ResponseAction:
     """Look an answer up in the outcome table."""
     status = response.status
     if status is None:
-        retry = response.code not in ("TokenError", REFUSED)
+        retry = response.code not in ("TokenError", NOT_SENT)
         return ResponseAction(Action.RETRY if retry else Action.DEFER)
     if 200 <= status < 300:
         return ResponseAction(Action.PUBLISHED)

@@ -21,11 +21,12 @@ from typing import Protocol
 import msgspec
 from cachetools import LRUCache
 
+from shared.log_limiter import LogLimiter
 from shared.model import Aggregates, Outcome, Outcomes, Series, Status, Target
 from shared.publisher.circuit_breaker import CircuitBreaker
 from shared.publisher.encoder import Body
 from shared.publisher.responses import (
-    REFUSED,
+    NOT_SENT,
     RETRY_SECONDS,
     Action,
     Response,
@@ -33,7 +34,7 @@ from shared.publisher.responses import (
     backoff,
     cooldown,
 )
-from shared.telemetry import LogLimiter, Record, ignore
+from shared.telemetry import Record, ignore
 from shared.text import plural
 
 __all__ = ["CorrectRegion", "Sender", "Store", "Timing"]
@@ -130,7 +131,7 @@ class Sender:
                         continue
             hint = f"; {action.hint} on {target.resource_id}" if action.hint else ""
             why = f"{response}{hint}"
-            if response.code != REFUSED:
+            if response.code != NOT_SENT:
                 seconds = cooldown(action, response.retry_after)
                 self._cooldowns[target.key] = self.timing.clock() + seconds, why
             outcomes.update(_all([body, *bodies], Outcome(Status.DEFERRED, why)))
@@ -161,7 +162,7 @@ class Sender:
                 attempt += 1
                 response = await self._post_once(target, body)
                 action = self.store.classify(response)
-                if response.code != REFUSED:
+                if response.code != NOT_SENT:
                     self._report(target, body, response, action)
                 if action.action is Action.RENEW_TOKEN and not renewed:
                     renewed = True
@@ -190,13 +191,13 @@ class Sender:
     async def _post_once(self, target: Target, body: Body) -> Response:
         breaker = self._breaker(target.region)
         if not await breaker.acquire():
-            return Response(None, REFUSED, breaker.why())
+            return Response(None, NOT_SENT, breaker.why())
         response = None
         try:
             loop = asyncio.get_running_loop()
             response = await loop.run_in_executor(self.executor, self.store.post, target, body.data)
         finally:
-            breaker.release(timed_out=response is not None and "Timeout" in response.code)
+            breaker.release(timed_out=response is not None and response.timed_out)
         return response
 
     def _unavailable(self, target: Target) -> str:

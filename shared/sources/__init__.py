@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Raw
 
 from shared.errors import RelayError, ValidationError
-from shared.messages.decoding import decode
+from shared.messages.json_decoding import decode
 from shared.sources.base import Context, Kind, Measurement, SampleError, Source
 from shared.text import quoted
 

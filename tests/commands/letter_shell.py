@@ -15,8 +15,8 @@ from click.testing import CliRunner, Result
 
 from local.stack import OURS, ROOT, Backend
 from shared.clients.storage import message_text
-from shared.model import Reason, Rejection
-from shared.pipeline.dead_letters import Origin, write_dead_letters
+from shared.model import Origin, Reason, Rejection
+from shared.pipeline.dead_letters import write_dead_letters
 from tools.__main__ import main
 
 __all__ = ["Shell", "letters", "points"]

@@ -20,8 +20,8 @@ from unit.rollups import NOW
 
 from shared.clients.storage import message_text
 from shared.messages.writer import queued_size
-from shared.model import Reason, Rejection
-from shared.pipeline.dead_letters import Origin, write_dead_letters
+from shared.model import Origin, Reason, Rejection
+from shared.pipeline.dead_letters import write_dead_letters
 from shared.text import utc_text
 from tools.dead_letter.finding import UNREADABLE, Found, Held, find
 from tools.dead_letter.letters import (

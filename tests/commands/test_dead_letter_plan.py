@@ -19,8 +19,8 @@ from shared.messages.body import MAX_BODY_BYTES
 from shared.messages.parser import MessageParser, Parsed
 from shared.messages.validation import Defaults
 from shared.messages.writer import MAX_MESSAGE_BYTES, queued_size
-from shared.model import Reason, Rejection
-from shared.pipeline.dead_letters import Origin, write_dead_letters
+from shared.model import Origin, Reason, Rejection
+from shared.pipeline.dead_letters import write_dead_letters
 from tools.dead_letter.finding import Held, find
 from tools.dead_letter.judging import Plan, Rules
 from tools.dead_letter.replaying import bodies_of

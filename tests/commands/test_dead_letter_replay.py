@@ -36,8 +36,8 @@ from urllib3.exceptions import (
 from local.processes import Child
 from local.stack import OURS, ROOT, Backend
 from shared.clients.storage import message_text
-from shared.model import Reason, Rejection
-from shared.pipeline.dead_letters import Origin, write_dead_letters
+from shared.model import Origin, Reason, Rejection
+from shared.pipeline.dead_letters import write_dead_letters
 from tools.dead_letter.holding import QueueError, queue_errors
 from tools.dead_letter.replaying import refused
 

@@ -18,8 +18,8 @@ from manual_host import manual_host
 
 from local.stack import Backend
 from shared.clients.storage import message_text
-from shared.model import Reason, Rejection
-from shared.pipeline.dead_letters import Origin, write_dead_letters
+from shared.model import Origin, Reason, Rejection
+from shared.pipeline.dead_letters import write_dead_letters
 from tools.__main__ import main
 
 from .letter_shell import Shell, letters, points

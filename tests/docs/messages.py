@@ -13,8 +13,8 @@ from unit.rollups import NOW, RESOURCE
 from unit.sources.helpers import make_context
 
 from shared.messages.validation import Defaults
-from shared.model import Rollup
-from shared.pipeline.dead_letters import Origin, write_dead_letters
+from shared.model import Origin, Rollup
+from shared.pipeline.dead_letters import write_dead_letters
 from shared.settings import Settings
 from shared.sources import load_sources
 from tools.doctor.findings import Finding, Status

@@ -18,7 +18,7 @@ import pytest
 
 import function_app
 from shared.app import App, build_app, build_context
-from shared.pipeline.dead_letters import Origin
+from shared.model import Origin
 from shared.publisher.sender import Timing
 from shared.settings import Settings
 from unit.builders import encode, message, point

@@ -17,8 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared import telemetry as module
+from shared.log_limiter import LOG_INTERVAL, MAX_LOG_LINES, LogLimiter
 from shared.model import Outcome, Reason, Rollup, Series, Status, Target, ValueSet
-from shared.telemetry import LOG_INTERVAL, MAX_LOG_LINES, METRICS, NAMESPACE, LogLimiter, Telemetry
+from shared.telemetry import METRICS, NAMESPACE, Telemetry
 from unit.rollups import MINUTE, NOW, OTHER, TARGET, rollup_of, value_of
 from unit.stubs import ManualClock
 

@@ -8,11 +8,10 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from shared.errors import SourceError
-from shared.model import PUBLISHED, Outcome, Reason, Rollup, Series, Status, Target
+from shared.model import PUBLISHED, Outcome, Reason, Results, Rollup, Series, Status, Target
 from shared.pipeline.admission import Admission
 from shared.pipeline.regions import Regions
 from shared.pipeline.series_limiter import SeriesLimiter
-from shared.publisher.batcher import Results
 from unit.pipeline.stubs import StubArm, make_regions
 from unit.rollups import GROUP, MINUTE, NOW, REGION, RESOURCE, rollup_of, series
 from unit.stubs import TIMEOUT

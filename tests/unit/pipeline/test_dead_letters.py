@@ -17,12 +17,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shared.messages.writer import queued_size
-from shared.model import PUBLISHED, Outcome, Reason, Rejection, Status
+from shared.model import PUBLISHED, Origin, Outcome, Reason, Rejection, Status
 from shared.pipeline.dead_letters import (
     MAX_CUT_BYTES,
     MAX_ENTRIES_BYTES,
     DeadLetters,
-    Origin,
     rejections_of,
     write_dead_letters,
 )

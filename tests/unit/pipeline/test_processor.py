@@ -14,14 +14,23 @@ from hypothesis import strategies as st
 
 from shared.errors import DeferredError, SourceError
 from shared.messages.parser import MessageParser
-from shared.model import PUBLISHED, Outcome, Reason, Rollup, Status, Target, ValueSet
+from shared.model import (
+    PUBLISHED,
+    Origin,
+    Outcome,
+    Reason,
+    Results,
+    Rollup,
+    Status,
+    Target,
+    ValueSet,
+)
 from shared.pipeline import processor as module
 from shared.pipeline.admission import Admission
-from shared.pipeline.dead_letters import DeadLetters, Origin
+from shared.pipeline.dead_letters import DeadLetters
 from shared.pipeline.processor import Processor
 from shared.pipeline.regions import Regions
 from shared.pipeline.series_limiter import SeriesLimiter
-from shared.publisher.batcher import Results
 from unit import builders
 from unit.builders import DEFAULTS, WINDOW, encode, message
 from unit.pipeline.stubs import StubArm, StubQueue, make_regions

@@ -20,12 +20,13 @@ from shared.model import (
     Outcome,
     Outcomes,
     Reason,
+    Results,
     Rollup,
     Status,
     Target,
     ValueSet,
 )
-from shared.publisher.batcher import Batcher, Results
+from shared.publisher.batcher import Batcher
 from unit.rollups import MINUTE, OTHER, REGION, RESOURCE, TARGET, rollup_of, series
 
 EASTUS = Target("eastus", RESOURCE)

@@ -8,7 +8,7 @@ import pytest
 
 from shared.publisher import circuit_breaker
 from shared.publisher.circuit_breaker import (
-    MAX_POSTS,
+    MAX_POSTS_PER_REGION,
     MAX_SILENCE,
     MAX_TIMEOUTS,
     PROBE_INTERVAL,
@@ -66,7 +66,7 @@ async def test_one_probe_at_a_time_finds_out_whether_the_region_is_back(
 async def test_nothing_waits_for_a_slot_of_a_silent_region(
     breaker: CircuitBreaker, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for _ in range(MAX_POSTS):
+    for _ in range(MAX_POSTS_PER_REGION):
         assert await breaker.acquire()
     waiting = asyncio.create_task(breaker.acquire())
     await asyncio.sleep(0)
@@ -77,7 +77,7 @@ async def test_nothing_waits_for_a_slot_of_a_silent_region(
 
 
 async def test_a_slot_is_waited_for_while_the_region_answers(breaker: CircuitBreaker) -> None:
-    for _ in range(MAX_POSTS):
+    for _ in range(MAX_POSTS_PER_REGION):
         assert await breaker.acquire()
     waiting = asyncio.create_task(breaker.acquire())
     await asyncio.sleep(0)
@@ -92,7 +92,7 @@ async def test_time_without_a_post_is_not_silence(
     assert await breaker.acquire()
     breaker.release(timed_out=False)
     clock.sleep(100 * MAX_SILENCE)
-    for _ in range(MAX_POSTS):
+    for _ in range(MAX_POSTS_PER_REGION):
         assert await breaker.acquire()
     waiting = asyncio.create_task(breaker.acquire())
     await asyncio.sleep(0)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from shared.model import Aggregates, Outcome, Outcomes, Reason, Series, Status, Target, ValueSet
-from shared.publisher.circuit_breaker import MAX_POSTS
+from shared.publisher.circuit_breaker import MAX_POSTS_PER_REGION
 from shared.publisher.responses import Response
 from shared.publisher.sender import Sender
 from unit.rollups import MINUTE, NOW, OTHER, REGION, RESOURCE, TARGET, rollup_of, series, value_of
@@ -340,13 +340,13 @@ async def test_a_region_that_hangs_leaves_threads_to_the_others() -> None:
             release.wait(60)
         return OK
 
-    with ThreadPoolExecutor(MAX_POSTS + 1) as threads:
+    with ThreadPoolExecutor(MAX_POSTS_PER_REGION + 1) as threads:
         delivery = Delivery(ScriptedStore(script=script), threads)
         targets = [Target(REGION, f"{RESOURCE}{number}") for number in range(40)]
         tasks = [asyncio.create_task(delivery.send(target=target)) for target in targets]
         await asyncio.sleep(0)
         assert await asyncio.wait_for(delivery.send(target=NORTH), 60) == {}
-        assert hanging[REGION] <= MAX_POSTS
+        assert hanging[REGION] <= MAX_POSTS_PER_REGION
         release.set()
         assert await asyncio.gather(*tasks) == [{}] * 40
 

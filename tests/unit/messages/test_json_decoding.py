@@ -7,7 +7,7 @@ import pytest
 from msgspec import Raw
 
 from shared.errors import ValidationError
-from shared.messages.decoding import decode
+from shared.messages.json_decoding import decode
 from shared.messages.schema import PointIn, Points
 
 POINT = msgspec.json.Decoder(PointIn)
