@@ -138,7 +138,7 @@ def test_only_function_app_knows_azure_functions_and_settings_become_parts_in_ap
     assert "azure.functions" in imports(FUNCTION_APP)
     assert {unit_of(name) for name in imports_from(FUNCTION_APP, "shared")} - {""} == {
         "app",
-        "pipeline",  # The origin of a message.
+        "model",  # The origin of a message.
         "settings",
     }
 
