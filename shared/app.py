@@ -11,7 +11,7 @@ from shared.clients.credentials import TokenCache, make_credential
 from shared.clients.http import open_session
 from shared.clients.json_client import JsonClient
 from shared.clients.rate_limiter import RateLimiter
-from shared.clients.storage import Queue, StorageRetry, open_queue_service
+from shared.clients.storage import Queue, open_queue_service
 from shared.messages.parser import MessageParser
 from shared.messages.validation import Defaults
 from shared.model import Submit
@@ -21,8 +21,9 @@ from shared.pipeline.processor import Processor
 from shared.pipeline.regions import Regions
 from shared.pipeline.series_limiter import SeriesLimiter
 from shared.publisher.batcher import Batcher
+from shared.publisher.circuit_breaker import MAX_POSTS_PER_REGION
 from shared.publisher.client import AzureMonitorStore
-from shared.publisher.sender import Sender, Timing
+from shared.publisher.sender import Sender, TargetStates, Timing
 from shared.settings import Settings
 from shared.sources import Context, load_sources
 from shared.sources.sampler import Sampler
@@ -30,8 +31,9 @@ from shared.telemetry import Record, Telemetry, ignore
 
 __all__ = ["App", "build_app", "build_context", "build_regions"]
 
-# POSTs in flight, and connections kept to each region.
-MAX_POSTS = 32
+# Threads for POSTs, made as they are needed: enough for 32 regions that hang at once, of which each
+# holds MAX_POSTS_PER_REGION.
+MAX_POSTS = 256
 # Requests to the ingress and dead-letter queues at once; the SDK keeps ten connections open.
 MAX_QUEUE_REQUESTS = 8
 # Requests of the sources at once to one account.
@@ -42,8 +44,6 @@ MAX_SOURCE_CONNECTIONS = 32
 # the sources need too.
 MAX_LOOKUPS = 4
 LOOKUPS_PER_SECOND = 10.0
-# Storage may be away for half a minute before a half-settled message is processed again.
-STORAGE_RETRY = StorageRetry(retries=5)
 
 LOG = logging.getLogger(__name__)
 
@@ -65,11 +65,13 @@ def build_app(settings: Settings, timing: Timing | None = None) -> App:
         endpoint=settings.endpoint,
         max_body_bytes=settings.max_body_bytes,
         tokens=context.tokens(settings.audience),
-        session=open_session(MAX_POSTS),
+        session=open_session(MAX_POSTS_PER_REGION),
     )
     post_threads = ThreadPoolExecutor(MAX_POSTS, thread_name_prefix="post")
     queue_threads = ThreadPoolExecutor(MAX_QUEUE_REQUESTS, thread_name_prefix="queue")
-    storage = cache(partial(open_queue_service, settings.storage, STORAGE_RETRY))
+    storage = cache(partial(open_queue_service, settings.storage))
+
+    states = TargetStates(timing.clock)
 
     def submit(record: Record) -> Submit:
         sender = Sender(
@@ -77,6 +79,7 @@ def build_app(settings: Settings, timing: Timing | None = None) -> App:
             executor=post_threads,
             past=settings.time_window.past,
             correct_region=regions.correct,
+            states=states,
             timing=timing,
             record=record,
         )

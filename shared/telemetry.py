@@ -76,12 +76,12 @@ class Telemetry:
 
     def record(self, metric: str, value: float, **dimensions: str) -> None:
         """Add a value to the metric's current minute; it is sent within a minute."""
-        if self.target is None:
-            return
         # Here an invocation runs; what is logged between two would not be shown.
         for warning in self._problems:
             self._warnings.warn(*warning)
         self._problems.clear()
+        if self.target is None:
+            return
         now = self.clock()
         key = minute_of(now), metric, tuple(sorted(dimensions.items()))
         known = self._values.get(key)
@@ -108,7 +108,7 @@ class Telemetry:
             if outcome.status is not Status.PUBLISHED:
                 text = f"{plural(rollup.points, 'value')}: {outcome.detail}"
                 kind = f"The relay's own metrics were {outcome.status}"
-                self._problems = [(kind, rollup.points, text)]
+                self._problems = [*self._problems, (kind, rollup.points, text)][-MAX_KEPT:]
             if outcome.status is Status.DEFERRED:
                 self._keep(rollup)
         if self._kept:

@@ -105,13 +105,21 @@ class TokenCache:
 
     def get(self) -> str:
         """Return the current token. Raises TokenError."""
-        with self._lock:
+        current = self._token
+        valid = current is not None and self._lifetime(current, margin=0) > 0
+        # While one thread renews a token that is still valid, the others use it.
+        if not self._lock.acquire(blocking=not valid):
+            assert current is not None  # noqa: S101 (it is valid)
+            return current.token
+        try:
             may_request = self.monotonic() >= self._retry_at
             if self._token is None and not may_request:
                 raise TokenError(self._failure)
             if self._token is None or (may_request and self._lifetime(self._token) <= 0):
                 self._token = self._request()
             return self._token.token
+        finally:
+            self._lock.release()
 
     def discard(self, refused: str) -> None:
         """Forget a token that a service refused, so that the next one is new.

@@ -65,9 +65,7 @@ _NOT_IN_XML = re.compile("[\ufffe\uffff]")
 class StorageRetry:
     """How long a request to storage may take, and how often it is retried."""
 
-    # The waits grow: 1, 3, 5, 9, 17 s, each up to 3 s more or less. The SDK waits 15 s first,
-    # which is half of the visibility timeout of a message.
-    retries: int = 3
+    retries: int = 3  # After 1, 3 and 5 s, each up to 3 s more or less; at most 3.
     read_timeout: float = 20.0  # Seconds.
 
 

@@ -55,7 +55,7 @@ class Admission:
     async def publish(self, rollups: Sequence[Rollup], *, submit: Submit) -> Results:
         """Submit what is admitted; return the outcome of everything."""
         admitted, results = await self.admit(rollups)
-        return results + await submit(admitted)
+        return results + (await submit(admitted) if admitted else [])
 
     async def _resolve(self, target: Target) -> Target | Outcome:
         try:

@@ -106,7 +106,9 @@ class Processor:
 
     async def process_sample(self, rollup: Rollup) -> None:
         """Publish a sample; what is deferred goes into the ingress queue."""
-        results = await self._publish([rollup], [], Origin())
+        # There is no second delivery of a sample: no failure of a queue may keep it from the store.
+        results = await self.admission.publish([rollup], submit=self.submit)
+        self._note_deferrals(results)
         await self._settle(results, Origin())
 
     async def _publish(

@@ -109,9 +109,14 @@ class Batcher:
                 return taken, merge([submission.rollup for submission in taken]).aggregate()
             except OverflowError:
                 half = len(taken) // 2
-                later = taken[half:] if half else [taken[0].split()]
-                waiting.extendleft(reversed(later))
-                taken = taken[:half] or taken
+                if half:
+                    waiting.extendleft(reversed(taken[half:]))
+                    taken = taken[:half]
+                else:
+                    waiting.append(taken[0].split())
+            except BaseException:
+                waiting.extendleft(reversed(taken))  # `_run` defers what waits.
+                raise
 
     async def _deliver(
         self, target: Target, submissions: Sequence[_Submission], aggregates: Aggregates

@@ -35,10 +35,12 @@ class CircuitBreaker:
     _last_answer: float = field(init=False, default=0.0)  # By the clock.
     _timeouts: int = field(init=False, default=0)
     _next_probe: float = field(init=False, default=0.0)  # By the clock.
+    _probing: bool = field(init=False, default=False)
 
     def is_open(self) -> bool:
         """Return whether a POST would be refused now."""
-        return self._timeouts >= MAX_TIMEOUTS and self.clock() < self._next_probe
+        waits = self._probing or self.clock() < self._next_probe
+        return self._timeouts >= MAX_TIMEOUTS and waits
 
     def why(self) -> str:
         """Return why a POST is refused."""
@@ -49,27 +51,34 @@ class CircuitBreaker:
         """Wait for a slot; return False if the POST is refused."""
         if self.is_open():
             return False
-        if self._timeouts >= MAX_TIMEOUTS:
-            self._next_probe = self.clock() + PROBE_INTERVAL  # This is the probe.
-        if not self._in_flight:
+        self._probing = self._timeouts >= MAX_TIMEOUTS
+        if not self._in_flight and not self._timeouts:
             self._last_answer = self.clock()  # Time without a POST is not silence.
-        while not await self._wait_for_slot():
-            if self.clock() - self._last_answer >= MAX_SILENCE:
-                return False
+        if not await self._wait_for_slot():
+            self._probing = False
+            return False
         self._in_flight += 1
         return True
 
     async def _wait_for_slot(self) -> bool:
-        """Wait for a slot for a part of MAX_SILENCE; return whether there was one."""
-        try:
-            await asyncio.wait_for(self._slots.acquire(), MAX_SILENCE / 4)
-        except TimeoutError:
-            return False
+        """Wait in the order of arrival; return False if the region is silent for too long."""
+        if not self._slots.locked():
+            return await self._slots.acquire()
+        waiter = asyncio.ensure_future(self._slots.acquire())
+        while not waiter.done():
+            await asyncio.wait((waiter,), timeout=MAX_SILENCE / 4)
+            if not waiter.done() and self.clock() - self._last_answer >= MAX_SILENCE:
+                waiter.cancel()
+                await asyncio.wait((waiter,))
+                if not waiter.cancelled():  # It was granted at this moment.
+                    self._slots.release()
+                return False
         return True
 
     def release(self, *, timed_out: bool) -> None:
         """Give the slot back after an answer, or after something else than a time-out."""
         self._in_flight -= 1
+        self._probing = False
         self._slots.release()
         if timed_out:
             self._timeouts += 1

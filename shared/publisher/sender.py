@@ -37,7 +37,7 @@ from shared.publisher.responses import (
 from shared.telemetry import Record, ignore
 from shared.text import plural
 
-__all__ = ["CorrectRegion", "Sender", "Store", "Timing"]
+__all__ = ["CorrectRegion", "Sender", "Store", "TargetStates", "Timing"]
 
 LOG = logging.getLogger(__name__)
 
@@ -76,6 +76,35 @@ class Timing(msgspec.Struct, frozen=True):
 
 
 @dataclass
+class TargetStates:
+    """The cooldowns of targets and the circuit breakers of regions."""
+
+    clock: Callable[[], float] = time.monotonic
+    _cooldowns: LRUCache[tuple[str, str], tuple[float, str]] = field(
+        init=False, default_factory=lambda: LRUCache(MAX_COOLDOWNS)
+    )
+    _breakers: LRUCache[str, CircuitBreaker] = field(
+        init=False, default_factory=lambda: LRUCache(MAX_REGIONS)
+    )
+
+    def unavailable(self, target: Target) -> str:
+        """Return why a target should not be tried now, empty if it should."""
+        until, reason = self._cooldowns.get(target.key, (0.0, ""))
+        if until > self.clock():
+            return reason
+        breaker = self.breaker(target.region)
+        return breaker.why() if breaker.is_open() else ""
+
+    def set_cooldown(self, target: Target, seconds: float, reason: str) -> None:
+        """Do not try a target for some seconds."""
+        self._cooldowns[target.key] = self.clock() + seconds, reason
+
+    def breaker(self, region: str) -> CircuitBreaker:
+        """Return the circuit breaker of a region."""
+        return self._breakers.setdefault(region, CircuitBreaker(region, self.clock))
+
+
+@dataclass
 class Sender:
     """Sends value sets to a store; shared by all targets of one event loop.
 
@@ -89,17 +118,15 @@ class Sender:
     correct_region: CorrectRegion
     timing: Timing = field(default_factory=Timing)
     record: Record = ignore
-    _cooldowns: LRUCache[tuple[str, str], tuple[float, str]] = field(
-        init=False, default_factory=lambda: LRUCache(MAX_COOLDOWNS)
-    )
-    _regions: LRUCache[str, CircuitBreaker] = field(
-        init=False, default_factory=lambda: LRUCache(MAX_REGIONS)
-    )
+    states: TargetStates | None = None  # Shared by all senders of an app.
     _warnings: LogLimiter = field(init=False, default_factory=lambda: LogLimiter(LOG))
+
+    def __post_init__(self) -> None:
+        self._states = self.states or TargetStates(self.timing.clock)
 
     async def send(self, target: Target, aggregates: Aggregates) -> Outcomes:
         """Send value sets. Returns the outcome of each that was not published."""
-        if why := self._unavailable(target):
+        if why := self._states.unavailable(target):
             deferred = Outcome(Status.DEFERRED, why)
             return {(minute, one): deferred for minute in aggregates for one in aggregates[minute]}
         outcomes: dict[tuple[datetime, Series], Outcome] = {}
@@ -133,7 +160,7 @@ class Sender:
             why = f"{response}{hint}"
             if response.code != NOT_SENT:
                 seconds = cooldown(action, response.retry_after)
-                self._cooldowns[target.key] = self.timing.clock() + seconds, why
+                self._states.set_cooldown(target, seconds, why)
             outcomes.update(_all([body, *bodies], Outcome(Status.DEFERRED, why)))
             break
         return outcomes
@@ -189,7 +216,7 @@ class Sender:
             return None
 
     async def _post_once(self, target: Target, body: Body) -> Response:
-        breaker = self._breaker(target.region)
+        breaker = self._states.breaker(target.region)
         if not await breaker.acquire():
             return Response(None, NOT_SENT, breaker.why())
         response = None
@@ -199,17 +226,6 @@ class Sender:
         finally:
             breaker.release(timed_out=response is not None and response.timed_out)
         return response
-
-    def _unavailable(self, target: Target) -> str:
-        """Return why a target should not be tried now, empty if it should."""
-        until, why = self._cooldowns.get(target.key, (0.0, ""))
-        if until > self.timing.clock():
-            return why
-        breaker = self._breaker(target.region)
-        return breaker.why() if breaker.is_open() else ""
-
-    def _breaker(self, region: str) -> CircuitBreaker:
-        return self._regions.setdefault(region, CircuitBreaker(region, self.timing.clock))
 
     def _report(
         self, target: Target, body: Body, response: Response, action: ResponseAction

@@ -11,6 +11,7 @@ from concurrent.futures import Executor, Future
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from shared.background import run_in_background
 from shared.clients.deadline import Deadline
 from shared.errors import SourceError
 from shared.model import Rollup, Series, Target
@@ -113,7 +114,7 @@ class Sampler:
     # Source -> the last interval with a sample, and the last sample.
     _intervals: dict[str, int] = field(init=False, default_factory=dict)
     _running: dict[str, Future[None]] = field(init=False, default_factory=dict)
-    _publishing: set[asyncio.Future[None]] = field(init=False, default_factory=set)
+    _publishing: dict[str, asyncio.Future[None]] = field(init=False, default_factory=dict)
 
     async def sample(self, now: datetime) -> None:
         """Sample what is due, with the time `now` (UTC) rounded to a second.
@@ -125,9 +126,12 @@ class Sampler:
         now = (now + timedelta(milliseconds=500)).replace(microsecond=0)
         due = [source for source in self.sources if self._is_due(source, now)]
         calls = [self._sample_and_publish(source, now) for source in due]
-        for error in await asyncio.gather(*calls, return_exceptions=True):
-            if error is not None:
-                raise error
+        results = await asyncio.gather(*calls, return_exceptions=True)
+        errors = [error for error in results if error is not None]
+        for error in errors[1:]:
+            LOG.error("Unexpected error while publishing a sample", exc_info=error)
+        if errors:
+            raise errors[0]
 
     def _is_due(self, source: Source, now: datetime) -> bool:
         """Return True once in each interval of `every`, whether ticks are early or late."""
@@ -150,20 +154,35 @@ class Sampler:
             report.add(now, Series.of(NAMESPACE, metric, (("Source", source.name),)), value)
         self.report(report)
         if sample.points:
-            await self._publish(sample.rollup, started)
+            await self._publish(sample, started)
 
-    async def _publish(self, rollup: Rollup, started: float) -> None:
+    async def _publish(self, sample: Sample, started: float) -> None:
         """Publish a sample, until the tick must end; then it goes on in the background."""
-        task = asyncio.ensure_future(self.publish(rollup))
-        self._publishing.add(task)
-        task.add_done_callback(self._publishing.discard)
+        published: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        async def publish() -> None:
+            try:
+                await self.publish(sample.rollup)
+            except Exception as exc:  # noqa: BLE001 (the tick raises it)
+                published.set_exception(exc)
+            else:
+                published.set_result(None)
+
+        self._publishing[sample.source.name] = published
+        run_in_background(publish())
         left = max(0.0, started + MAX_TICK_SECONDS - self.clock())
-        done, _ = await asyncio.wait((task,), timeout=left)
+        done, _ = await asyncio.wait((published,), timeout=left)
         if done:
-            task.result()
+            published.result()
+        else:
+            published.add_done_callback(_log_late_error)
 
     async def _sample(self, source: Source, now: datetime) -> Sample:
         sample = Sample(source, now)
+        published = self._publishing.get(source.name)
+        if published is not None and not published.done():
+            sample.add_error("the publication of an earlier tick is still running")
+            return sample
         earlier = self._running.get(source.name)
         if earlier is not None and not earlier.done():
             sample.add_error("the sample of an earlier tick is still running")
@@ -183,6 +202,11 @@ class Sampler:
             LOG.error("Unexpected error while sampling %s", source.name, exc_info=error)
             sample.add_error("unexpected error")
         return sample
+
+
+def _log_late_error(published: asyncio.Future[None]) -> None:
+    if not published.cancelled() and (error := published.exception()) is not None:
+        LOG.error("Unexpected error while publishing a sample", exc_info=error)
 
 
 def _log_errors(sample: Sample) -> None:

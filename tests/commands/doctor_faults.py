@@ -274,7 +274,7 @@ FAULTS = {
     ),
     "too large a batch": Fault(
         "host.json",
-        "batchSize: 64: must be an integer from 1 to 32",
+        'batchSize: "64": must be an integer from 1 to 32',
         "unset AzureFunctionsJobHost__extensions__queues__batchSize",
         {"AzureFunctionsJobHost__extensions__queues__batchSize": "64"},
     ),

@@ -91,7 +91,7 @@ MAY_IMPORT = {
     "messages": BASE,
     "settings": BASE | {"clients"},
     "publisher": BASE | {"background", "clients", "log_limiter", "telemetry"},
-    "sources": BASE | {"clients", "messages", "telemetry"},
+    "sources": BASE | {"background", "clients", "messages", "telemetry"},
     "pipeline": BASE | {"clients", "log_limiter", "messages", "publisher", "telemetry"},
     "app": {unit_of(name_of(path)) for path in SHARED},
 }

@@ -234,3 +234,13 @@ def test_a_scoped_credential_serves_one_scope() -> None:
     for scopes in (("https://management.azure.com/.default",), (), ("a", "b")):
         with pytest.raises(ClientAuthenticationError, match="was refused"):
             credential.get_token(*scopes)
+
+
+def test_a_valid_token_is_used_while_another_thread_renews_it() -> None:
+    tokens, credential, clock = cache_of(400, 3600)
+    first = tokens.get()
+    clock.sleep(200)  # It is to be renewed, and still valid.
+    with tokens._lock:
+        assert tokens.get() == first
+    assert len(credential.scopes) == 1
+    assert tokens.get() != first

@@ -271,6 +271,21 @@ async def test_what_a_queue_does_not_accept_is_put_again_not_published_again(
     )
 
 
+async def test_a_sample_is_published_while_the_dead_letter_queue_accepts_nothing(
+    pipeline: Pipeline,
+) -> None:
+    pipeline.dead_letter_queue.error = OSError("full")
+
+    async def sleep(_: float) -> None:
+        pipeline.dead_letter_queue.error = None
+
+    pipeline.processor.sleep = sleep
+    forbidden = rollup_of(Target(REGION, FORBIDDEN), good=1.0)
+    await pipeline.processor.process_sample(forbidden)
+    await pipeline.processor.process_sample(rollup_of(good=1.0))
+    assert pipeline.journal == ["dead letter", "submit"]
+
+
 async def test_a_message_that_is_shown_again_is_not_published_again(pipeline: Pipeline) -> None:
     stuck, accepted = asyncio.Event(), asyncio.Event()
 

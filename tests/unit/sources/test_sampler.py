@@ -17,6 +17,7 @@ from shared.clients.deadline import Deadline
 from shared.errors import SourceError
 from shared.model import Rollup, Target
 from shared.sources import Measurement, SampleError, Source
+from shared.sources import sampler as module
 from shared.sources.base import SourceDestination
 from shared.sources.sampler import DEADLINE, MAX_ERROR_LENGTH, MAX_POINTS, Sampler
 from unit.rollups import NOW, RESOURCE, TARGET
@@ -175,12 +176,36 @@ async def test_a_source_is_published_while_another_hangs(executor: ThreadPoolExe
 
 
 async def test_an_error_of_publishing_is_raised_after_all_sources(
-    executor: ThreadPoolExecutor,
+    executor: ThreadPoolExecutor, caplog: pytest.LogCaptureFixture
 ) -> None:
     published = Published(OSError("broken"))
     sampler = published.sampler([StubSource(name, measurement()) for name in "ab"], executor)
     with pytest.raises(OSError, match="broken"):
         await sampler.sample(NOW)
+    assert len(published.rollups) == 2
+    assert "Unexpected error while publishing a sample" in caplog.text  # That of the other source.
+
+
+async def test_a_tick_does_not_wait_for_a_publication_that_outlives_it(
+    executor: ThreadPoolExecutor, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_TICK_SECONDS", 0.0)
+    accepted = asyncio.Event()
+    published = Published()
+
+    async def publish(rollup: Rollup) -> None:
+        await published.publish(rollup)
+        await accepted.wait()
+
+    sampler = published.sampler([StubSource("a", measurement(), measurement())], executor)
+    sampler.publish = publish
+    await sampler.sample(NOW)
+    await sampler.sample(NOW + timedelta(minutes=1))
+    assert "the publication of an earlier tick is still running" in caplog.text
+    await published.any.wait()
+    accepted.set()
+    await asyncio.wait(sampler._publishing.values())
+    await sampler.sample(NOW + timedelta(minutes=2))
     assert len(published.rollups) == 2
 
 
