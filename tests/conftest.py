@@ -25,7 +25,7 @@ PATIENCE = 120.0
 # and others each time. The machine may be busy, so no test fails because of its duration.
 UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("quick", UNTIMED, max_examples=30, derandomize=True)
-settings.register_profile("thorough", UNTIMED, max_examples=1000, derandomize=False)
+settings.register_profile("thorough", UNTIMED, max_examples=300, derandomize=False)
 settings.load_profile("quick")
 
 
