@@ -202,9 +202,9 @@ class Azurite:
 
         def on_line(line: str) -> None:
             nonlocal fetched
-            if line.startswith("npm http") and ".tgz" in line:
-                fetched += 1
-                report(f"{fetched} of {total} packages")
+            if line.startswith("npm http"):
+                fetched += ".tgz" in line
+                report(f"{fetched} of {total} packages" if fetched else "looking up packages")
 
         npm_ci = [*node.npm(), *NPM_CI]
         self._installation.call(npm_ci, on_line, cwd=node.HERE, env=node.environment())
