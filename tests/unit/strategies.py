@@ -14,7 +14,7 @@ from shared.model import MAX_COUNT, Rollup, Series, Target, ValueSet
 from unit.builders import TARGET_MEMBERS, at, without_none
 from unit.rollups import NOW, REGION, RESOURCE
 
-__all__ = ["bodies", "json_bodies", "mixed_values", "rollups"]
+__all__ = ["bodies", "json_bodies", "mixed_values", "plain_bodies", "rollups"]
 
 # Every character that JSON can carry; those that are long when escaped come up often.
 _characters = st.characters(codec="utf-8") | st.sampled_from(
@@ -71,6 +71,7 @@ def rollups(
 
 # --- Bodies -------------------------------------------------------------------------------------
 
+# Minutes from UTC. The later members of these three are read part by part.
 _OFFSETS = {
     "": 0,
     "Z": 0,
@@ -81,23 +82,26 @@ _OFFSETS = {
     "+0530": 330,
     "+01": 60,
 }
+_TIME_FORMS = [
+    "%Y-%m-%dT%H:%M:%S",
+    "%Y-%m-%d %H:%M:%S",
+    "%Y-%m-%dt%H:%M:%S",
+    "%Y%m%dT%H%M%S",
+    "%Y-%m-%dT%H:%M",
+]
+_FRACTIONS = ["", "", ".5", ".123", ".0000001", ".9999999", ".999999999", ",25"]
 
 
 @st.composite
-def _time_texts(draw: st.DrawFn) -> str:
-    """Draw a time of the window, rarely before or after it, in one of its forms."""
-    seconds = draw(st.integers(-60, 60) | st.integers(-1210, 250) | st.sampled_from([-1200, 240]))
-    offset = draw(st.sampled_from(sorted(_OFFSETS)))
+def _time_texts(draw: st.DrawFn, *, plain: bool) -> str:
+    """Draw a time of the window, or rarely before or after it unless it is to be plain."""
+    seconds = draw(st.integers(-60, 60) | st.integers(-1199, 239))
+    if not plain:
+        seconds = draw(st.just(seconds) | st.sampled_from([-1201, -1200, 240, 241]))
+    offset = draw(st.sampled_from(list(_OFFSETS)[:6] if plain else list(_OFFSETS)))
+    form = draw(st.sampled_from(_TIME_FORMS[:3] if plain else _TIME_FORMS))
+    fraction = draw(st.sampled_from(_FRACTIONS[:-1] if plain else _FRACTIONS))
     time = NOW + timedelta(seconds=seconds, minutes=_OFFSETS[offset])
-    form = draw(
-        st.sampled_from(
-            ["%Y-%m-%dT%H:%M:%S"] * 5
-            + ["%Y-%m-%d %H:%M:%S", "%Y-%m-%dt%H:%M:%S", "%Y%m%dT%H%M%S", "%Y-%m-%dT%H:%M"]
-        )
-    )
-    fraction = draw(
-        st.sampled_from(["", ".5", ".123", ".0000001", ".9999999", ".999999999", ",25"])
-    )
     return time.strftime(form) + (fraction if form.endswith("S") else "") + offset
 
 
@@ -171,15 +175,17 @@ def _rarely(members: list[Any]) -> st.SearchStrategy[Any]:
 
 
 @st.composite
-def _json_points(draw: st.DrawFn) -> Any:
-    time = draw(st.just({}) | _time_texts().map(lambda text: {"time": text}))
-    return {
-        "metric": "m",
-        **draw(st.sampled_from(_VALUES)),
-        **time,
-        **draw(st.sampled_from(_OWN_MEMBERS)),
-        **draw(_rarely([*_INVALID_MEMBERS])),
-    }
+def _json_points(draw: st.DrawFn, *, plain: bool) -> Any:
+    time = draw(st.just({}) | _time_texts(plain=plain).map(lambda text: {"time": text}))
+    one = {"metric": "m", **draw(st.sampled_from(_VALUES)), **time}
+    one |= draw(st.sampled_from(_OWN_MEMBERS))
+    return one if plain else {**one, **draw(_rarely(_INVALID_MEMBERS))}
+
+
+# Messages of valid points, which are read at once.
+plain_bodies = st.lists(_json_points(plain=True), min_size=1, max_size=6).map(
+    lambda points: json.dumps({**TARGET_MEMBERS, "points": points}).encode()
+)
 
 
 @st.composite
@@ -192,10 +198,13 @@ def _json_series(draw: st.DrawFn) -> Any:
 def _json_messages(draw: st.DrawFn) -> dict[str, Any]:
     members = {**TARGET_MEMBERS, **draw(st.sampled_from(_MESSAGE_MEMBERS))}
     if draw(st.integers(0, 3)):
-        return {**members, "points": draw(st.lists(_json_points(), min_size=1, max_size=6))}
+        return {
+            **members,
+            "points": draw(st.lists(_json_points(plain=False), min_size=1, max_size=6)),
+        }
     series = draw(st.lists(_json_series(), min_size=1, max_size=4))
     base = {"metric": "m", "dimNames": ["Queue", "Kind"], "series": series}
-    time = draw(st.none() | _time_texts())
+    time = draw(st.none() | _time_texts(plain=False))
     return without_none({**members, "time": time, "data": {"baseData": base}})
 
 
@@ -259,6 +268,7 @@ bodies = st.one_of(
     st.lists(_shapes, min_size=1, max_size=3).map(
         lambda shapes: "\n".join(map(json.dumps, shapes)).encode()
     ),
+    plain_bodies,
     json_bodies(),
     _mutated(),
 )

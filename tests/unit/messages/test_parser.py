@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 
+from shared.messages import series_cache
 from shared.messages.body import MAX_BODY_BYTES
 from shared.messages.parser import MessageParser
 from shared.messages.validation import Defaults
@@ -35,7 +36,7 @@ from unit.builders import (
 )
 from unit.messages.reference import assert_accounted, contents
 from unit.rollups import MINUTE, NOW, OTHER, REGION, RESOURCE, TARGET, rollup_of, series, value_of
-from unit.strategies import bodies, json_bodies
+from unit.strategies import bodies, json_bodies, plain_bodies
 
 CONFIGURED = Defaults("configured", f"{RESOURCE}conf", "eastus")
 
@@ -240,7 +241,7 @@ def times(*texts: str) -> bytes:
 
 
 @settings(max_examples=300)
-@given(bodies)
+@given(plain_bodies | bodies)
 # The edges of the window, which a seventh digit decides.
 @example(times("2026-11-23T07:05:30Z", "2026-11-23T07:29:30Z"))
 @example(times("2026-11-23T07:05:29.9999999Z"))
@@ -250,7 +251,9 @@ def times(*texts: str) -> bytes:
 @example(times("2026-11-23T07:29:30.0000009Z"))
 @example(times("2026-11-23T07:29:30.000001Z"))
 @example(times(f"2026-11-23T07:25:30.{'1' * 44}Z"))
-@example(times("2026-11-23T07:25:30", "2026-11-23T08:25:30+01:00", "0001-01-01T00:00:00+14:00"))
+@example(times("2026-11-23T07:20:30", "2026-11-23T08:21:30+01:00"))
+@example(times("2026-11-23T12:50:30+05:30", "2026-11-23T12:51:30+05:30"))
+@example(times("2026-11-23T07:25:30", "0001-01-01T00:00:00+14:00"))
 @example(times("2026-11-23T07:25:30Z", "20261123T0725Z", "2026-11-23T07:25:30,5"))
 @example(encode(message(point(), point(resourceId="x"))))
 @example(encode({"points": [point(resourceId=RESOURCE), point()]}))
@@ -312,7 +315,7 @@ def assert_valid(rollup: Rollup) -> None:
                 assert 1 <= values.count <= MAX_COUNT
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(bodies)
 def test_every_part_is_accounted_for_exactly_once(body: bytes) -> None:
     assert_accounted(body, parse(body), DEFAULTS, NOW)
@@ -331,6 +334,15 @@ def test_what_is_rejected_is_rejected_again_for_the_same_reason(body: bytes) -> 
 def test_words_that_are_members_may_be_values() -> None:
     names = {"points": "points", "data": "dimensions", "dimensions": "data"}
     assert rollups_of(message(point(metric="data", dimensions=names)))[0].points == 1
+
+
+def test_a_full_cache_is_emptied_before_the_next_body(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(series_cache, "MAX_CACHE_BYTES", 1)
+    parser = MessageParser(DEFAULTS, WINDOW)
+    for namespace in ("a", "b"):
+        parser.parse(encode(message(point(namespace=namespace))), enqueued=NOW, now=NOW)
+        assert namespace in parser._cache
+    assert "a" not in parser._cache
 
 
 def test_a_parser_keeps_nothing_of_a_body_but_series() -> None:

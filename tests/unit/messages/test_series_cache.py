@@ -42,9 +42,12 @@ def test_a_full_cache_is_emptied(kind: str, monkeypatch: pytest.MonkeyPatch) -> 
     cache = SeriesCache()
 
     def add(number: int) -> None:
-        namespace = str(number) if kind == "namespaces" else "n"
-        metric = str(number) if kind == "metrics" else "m"
-        cache[namespace][metric][b'{"D": "%d"}' % number if kind == "series" else b""]
+        if kind == "namespaces":
+            cache[str(number)]
+        elif kind == "metrics":
+            cache["n"][str(number)]
+        else:
+            cache["n"]["m"][b'{"D": "%d"}' % number]
 
     for number in range(10):
         add(number)

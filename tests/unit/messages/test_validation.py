@@ -64,12 +64,12 @@ def test_a_target_needs_a_resource_id() -> None:
 
 # --- Dimensions ---------------------------------------------------------------------------------
 
-SORTED = (("A", "2"), ("b", "1"), ("c", "3"))
+SORTED = (("a", "2"), ("B", "1"), ("c", "3"))
 DIMENSIONS: dict[str, tuple[Any, Any]] = {
     "missing": (b"", ()),
     "null": (None, ()),
     "none": ({}, ()),
-    "sorted without case": ({"c": "3", "b": "1", "A": "2"}, SORTED),
+    "sorted without case": ({"c": "3", "B": "1", "a": "2"}, SORTED),
     "ten": (TEN_DIMENSIONS, tuple(TEN_DIMENSIONS.items())),
     "longest": ({LONGEST: LONGEST}, ((LONGEST, LONGEST),)),
     "escaped": (b'{"\\u0061\\n": "\\""}', (("a\n", '"'),)),
@@ -133,7 +133,7 @@ def test_what_is_not_dimensions_is_an_error(raw: bytes) -> None:
 
 
 def test_the_dimensions_of_a_document_are_sorted_too() -> None:
-    assert pair_dimensions(("c", "b", "A"), ("3", "1", "2")) == SORTED
+    assert pair_dimensions(("c", "B", "a"), ("3", "1", "2")) == SORTED
     assert pair_dimensions((), ()) == ()
 
 
