@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -70,15 +71,16 @@ def _made(pages: str) -> str:
 
 def test_no_test_runs_twice_and_all_run() -> None:
     """But those of properties, with few examples and with many."""
-    test, slow = (_pytest(target) for target in TARGETS[1:])
-    assert '-m "not slow"' in test
-    assert '-m "slow or hypothesis" --hypothesis-profile thorough' in slow
-    assert _pytest("test-all") == test + slow
-
-
-def _pytest(target: str) -> str:
-    """Return the commands of a target that run tests with the Python of .venv."""
-    command = ["make", "--dry-run", "--no-print-directory", target]
-    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    lines = finished.stdout.splitlines(keepends=True)
-    return "".join(line for line in lines if line.startswith(".venv/bin/python -m pytest"))
+    finished = subprocess.run(
+        ["make", "--dry-run", f"PYTHON={sys.executable}", "PYENV_ROOT=/none", *TARGETS[1:]],  # noqa: S607
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = finished.stdout.splitlines()
+    test, slow = (line for line in lines if line.startswith(".venv/bin/python -m pytest "))
+    assert test.endswith(' -m "not slow"')
+    assert slow.endswith(' -m "slow or hypothesis" --hypothesis-profile thorough')
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert "\ntest-all: test test-slow ##" in makefile

@@ -331,11 +331,6 @@ def test_what_is_rejected_is_rejected_again_for_the_same_reason(body: bytes) -> 
         assert rejection.detail.endswith(again.rejections[0].detail.rpartition("]")[2])
 
 
-def test_words_that_are_members_may_be_values() -> None:
-    names = {"points": "points", "data": "dimensions", "dimensions": "data"}
-    assert rollups_of(message(point(metric="data", dimensions=names)))[0].points == 1
-
-
 def test_a_full_cache_is_emptied_before_the_next_body(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(series_cache, "MAX_CACHE_BYTES", 1)
     parser = MessageParser(DEFAULTS, WINDOW)

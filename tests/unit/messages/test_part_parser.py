@@ -122,6 +122,11 @@ def test_a_document_may_have_up_to_ten_names(names: Any, series: Any) -> None:
     assert read(document(series, series, base={"dimNames": names})) == ([4, 4], [])
 
 
+def test_a_value_may_be_the_name_of_a_member() -> None:
+    names = {"points": "points", "data": "dimensions", "dimensions": "data"}
+    assert read(message(point(metric="data", dimensions=names))) == ([1], [])
+
+
 def test_the_time_of_a_document_is_that_of_each_series() -> None:
     _, rejections = read(document(SERIES, SERIES, time="now"))
     assert [one.detail.partition(":")[0] for one in rejections] == [
@@ -216,6 +221,21 @@ def test_what_shares_a_rejection_has_the_same_reason() -> None:
     assert shared[Reason.INVALID].detail.startswith("points[50]: ")
     assert shared[Reason.EXPIRED].detail.startswith("points[51].time: ")
     assert shared[Reason.EXPIRED].resource_id == RESOURCE
+
+
+SHARED: dict[str, tuple[Any, bytes]] = {
+    "array": ([{}, {"points": 5}, 7], b'[{},{"points": 5},7]'),
+    "lines": ('{}\n{"points": 5}\n', b'[{},{"points": 5}]'),
+    # One by one, they can still be read.
+    "lines that are not all JSON": ('{}\n{"points": [', b'{}\n{"points": ['),
+}
+
+
+@pytest.mark.parametrize(("rest", "content"), SHARED.values(), ids=SHARED)
+def test_a_shared_rejection_holds_all_documents(rest: Any, content: bytes) -> None:
+    first: list[Any] = [{}] * MAX_SINGLE_REJECTIONS
+    _, rejections = read("{}\n" * len(first) + rest if isinstance(rest, str) else first + rest)
+    assert rejections[-1].content == content
 
 
 LONG_NAMES = [f"{number}" + "\x00" * 255 for number in range(10)]
