@@ -62,6 +62,7 @@ def test_both_functions_are_indexed_and_publish(backend: Backend, queue: str, si
             "name": "message",
             "queueName": "%METRICS_QUEUE%",
             "connection": "MetricsStorage",
+            "dataType": "BINARY",
             "direction": "IN",
         },
         "sample_sources": {
