@@ -86,7 +86,7 @@ audit: ## Look for known vulnerabilities in what is deployed and what tests use;
 infra-check: ## Look for weaknesses in the templates, with checkov
 	$(call install,requirements-dev.txt)
 	$(call install,--venv .venv-checkov requirements-checkov.txt)
-	@PYTHONPATH=.:tests .venv/bin/python -m infra.arm .local/arm
+	@.venv/bin/python -m tests.infra.arm .local/arm
 	.venv-checkov/bin/checkov --config-file infra/.checkov.yaml --directory .local/arm
 
 clean: ## Remove what was installed

@@ -10,9 +10,9 @@ from typing import TypeVar
 
 import pytest
 from hypothesis import HealthCheck, settings
-from secrets_in_logs import fail_on_secrets, secret_finder
 
 from local.stack import Backend, run_backend
+from tests.secrets_in_logs import fail_on_secrets, secret_finder
 
 __all__ = ["backend", "eventually", "fail_on_secrets", "queue", "secret_finder", "site"]
 

@@ -8,15 +8,15 @@ from dataclasses import asdict
 from typing import Any
 
 import jsonschema
-from unit.builders import message, parse
-from unit.rollups import NOW, RESOURCE
-from unit.sources.helpers import make_context
 
 from shared.messages.validation import Defaults
 from shared.model import Origin, Rollup
 from shared.pipeline.dead_letters import write_dead_letters
 from shared.settings import Settings
 from shared.sources import load_sources
+from tests.unit.builders import message, parse
+from tests.unit.rollups import NOW, RESOURCE
+from tests.unit.sources.helpers import make_context
 from tools.doctor.findings import Finding, Status
 from tools.doctor.walk import CHECKS
 from tools.schemas import message_schema, sources_schema

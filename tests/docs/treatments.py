@@ -102,11 +102,11 @@ EXCUSED: Mapping[tuple[str, str], str] = {
     (
         "docs/emulator.md",
         "MSI_ENDPOINT=http://127.0.0.1:8089/msi/token MSI_SECRET=loca",
-    ): "Telegraf is on no machine of ours; its variables are spoken in tests/monitor",
+    ): "Telegraf is on no machine of ours; its variables are spoken in tests/local/monitor",
     (
         "docs/doctor.md",
         "✓ audience       https://monitoring.azure.com/, good for 144",
-    ): "an app in Azure, which no test has; tests/commands hold what is said of links",
+    ): "an app in Azure, which no test has; tests/tools hold what is said of links",
 }
 
 # Programs that run until Ctrl-C -> what they print when they are ready.

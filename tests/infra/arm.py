@@ -2,7 +2,7 @@
 
 checkov's own parser of Bicep knows no typed arrays, no imports and no lambdas, and passes over a
 file that it does not understand; of a resource it wants to see no more than what is written out.
-`python -m infra.arm FOLDER`, with tests/ where Python looks for modules.
+`python -m tests.infra.arm FOLDER`, from the top folder.
 """
 
 from __future__ import annotations

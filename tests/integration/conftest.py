@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from manual_host import ManualHost, manual_host
 
 from local.stack import Backend
+from tests.manual_host import ManualHost, manual_host
 
 
 @pytest.fixture

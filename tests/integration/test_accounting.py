@@ -10,9 +10,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from manual_host import ManualHost, manual_host
 
 from local.stack import Backend
+from tests.manual_host import ManualHost, manual_host
 
 GROUP = "/subscriptions/5b1fd1f4-2a3c-4f0e-9d53-0f8b6d3f5a10/resourceGroups/shop"
 SITES = [f"{GROUP}/providers/Microsoft.Web/sites/{number}" for number in range(5)]

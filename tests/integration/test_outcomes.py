@@ -9,9 +9,9 @@ from email.utils import format_datetime
 from typing import Any
 
 import pytest
-from manual_host import ManualHost, manual_host
 
 from local.stack import Backend
+from tests.manual_host import ManualHost, manual_host
 
 
 def message(resource_id: str, *points: dict[str, Any]) -> str:

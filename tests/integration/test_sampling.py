@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from datetime import datetime, timedelta
 
-from manual_host import manual_host
-
 from local.stack import Backend
+from tests.manual_host import manual_host
 
 
 async def test_sample_that_is_not_published_waits_in_the_ingress_queue_with_its_time(

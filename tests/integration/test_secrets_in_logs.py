@@ -6,11 +6,11 @@ import logging
 import sys
 
 import pytest
-from secrets_in_logs import SECRETS, SecretFinder, kinds_of
 
 from local.azurite import ACCOUNT_KEY
 from local.processes import Child
 from local.stack import ROOT
+from tests.secrets_in_logs import SECRETS, SecretFinder, kinds_of
 
 pytest_plugins = ["pytester"]
 
@@ -124,8 +124,8 @@ def test_good_again(): pass
 def test_only_the_test_that_writes_a_secret_fails(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PYTHONPATH", f"{ROOT}:{ROOT / 'tests'}")
-    pytester.makeconftest("from secrets_in_logs import fail_on_secrets, secret_finder")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    pytester.makeconftest("from tests.secrets_in_logs import fail_on_secrets, secret_finder")
     pytester.makepyfile(SUITE)
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "--show-capture=no")
     result.assert_outcomes(passed=5, errors=3)  # A secret is reported after the test.

@@ -6,10 +6,10 @@ import uuid
 from datetime import UTC, datetime
 
 import pytest
-from unit.rollups import REGION, RESOURCE
-from unit.sources.helpers import make_context, open_source, take, values
 
 from local.stack import Backend
+from tests.unit.rollups import REGION, RESOURCE
+from tests.unit.sources.helpers import make_context, open_source, take, values
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from manual_host import ManualHost
+
+from tests.manual_host import ManualHost
 
 REGIONS = [
     "evil.example/#",

@@ -11,7 +11,7 @@ from shared.messages.parser import MessageParser, Parsed
 from shared.messages.validation import Defaults
 from shared.model import Aggregates, Rollup, Target, TimeWindow
 from shared.text import utc_text
-from unit.rollups import NOW, REGION, RESOURCE
+from tests.unit.rollups import NOW, REGION, RESOURCE
 
 __all__ = [
     "DEFAULTS",

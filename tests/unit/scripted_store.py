@@ -11,7 +11,7 @@ from shared.model import Aggregates, Series, Target, ValueSet
 from shared.publisher.encoder import Body, encode_bodies
 from shared.publisher.responses import Response, ResponseAction, classify
 from shared.publisher.sender import Timing
-from unit.rollups import NOW
+from tests.unit.rollups import NOW
 
 __all__ = ["Contents", "ManualTime", "ScriptedStore"]
 

@@ -11,8 +11,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from shared.model import MAX_COUNT, Rollup, Series, Target, ValueSet
-from unit.builders import TARGET_MEMBERS, at, without_none
-from unit.rollups import NOW, REGION, RESOURCE
+from tests.unit.builders import TARGET_MEMBERS, at, without_none
+from tests.unit.rollups import NOW, REGION, RESOURCE
 
 __all__ = ["bodies", "json_bodies", "mixed_values", "plain_bodies", "rollups"]
 

@@ -21,9 +21,9 @@ from shared.app import App, build_app, build_context
 from shared.model import Origin
 from shared.publisher.sender import Timing
 from shared.settings import Settings
-from unit.builders import encode, message, point
-from unit.rollups import GROUP, MINUTE, OTHER, REGION, RESOURCE
-from unit.stubs import TIMEOUT, Request, Response, StubServer, json_response, serve
+from tests.unit.builders import encode, message, point
+from tests.unit.rollups import GROUP, MINUTE, OTHER, REGION, RESOURCE
+from tests.unit.stubs import TIMEOUT, Request, Response, StubServer, json_response, serve
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = {

@@ -21,8 +21,8 @@ from shared.model import (
     merge,
     minute_of,
 )
-from unit.rollups import MINUTE, NOW, RESOURCE, TARGET, rollup_of, series, value_of
-from unit.strategies import mixed_values
+from tests.unit.rollups import MINUTE, NOW, RESOURCE, TARGET, rollup_of, series, value_of
+from tests.unit.strategies import mixed_values
 
 MAX_DOUBLE = 1.7976931348623157e308
 FULL = ValueSet(0, 0, 0, MAX_COUNT)

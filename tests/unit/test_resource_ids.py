@@ -15,7 +15,7 @@ from shared.resource_ids import (
     validate_resource_id,
 )
 from shared.text import quoted
-from unit.rollups import GROUP, RESOURCE
+from tests.unit.rollups import GROUP, RESOURCE
 
 EXAMPLE = "/subscriptions/…/resourceGroups/…/providers/Microsoft.Storage/storageAccounts/…"
 

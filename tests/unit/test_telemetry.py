@@ -20,8 +20,8 @@ from shared import telemetry as module
 from shared.log_limiter import LOG_INTERVAL, MAX_LOG_LINES, LogLimiter
 from shared.model import Outcome, Reason, Rollup, Series, Status, Target, ValueSet
 from shared.telemetry import METRICS, NAMESPACE, Telemetry
-from unit.rollups import MINUTE, NOW, OTHER, TARGET, rollup_of, value_of
-from unit.stubs import ManualClock
+from tests.unit.rollups import MINUTE, NOW, OTHER, TARGET, rollup_of, value_of
+from tests.unit.stubs import ManualClock
 
 ROOT = Path(__file__).resolve().parents[2]
 LEFT = 30.0  # Seconds from NOW to the end of its minute.

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from shared.text import MAX_TEXT, clean, masked, plural, quoted, utc_text
-from unit.rollups import NOW
+from tests.unit.rollups import NOW
 
 QUOTED = {
     "plain": ("orders", "'orders'"),

@@ -6,10 +6,10 @@ import re
 from datetime import timedelta
 
 import pytest
-from time_spans import TIME_SPANS
 
 from shared.errors import ConfigurationError
 from shared.settings import MAX_HOURS, Settings
+from tests.time_spans import TIME_SPANS
 
 SETTING = "AzureFunctionsJobHost__extensions__queues__visibilityTimeout"
 REQUIRED = {"METRICS_QUEUE": "metrics", "MetricsStorage__accountName": "orders"}

@@ -24,7 +24,7 @@ from shared.clients.credentials import (
     make_credential,
 )
 from shared.errors import TokenError
-from unit.stubs import TIMEOUT, ManualClock, Response, serve
+from tests.unit.stubs import TIMEOUT, ManualClock, Response, serve
 
 AUDIENCE = "https://monitoring.azure.com/"
 HOUR = 3600

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from shared.clients.deadline import Deadline
-from unit.stubs import ManualClock
+from tests.unit.stubs import ManualClock
 
 
 def test_seconds_that_are_left_are_never_negative() -> None:

@@ -33,7 +33,7 @@ from shared.clients.http import (
     translate_errors,
     validate_url,
 )
-from unit.stubs import ManualClock, Response, json_response, routes, serve
+from tests.unit.stubs import ManualClock, Response, json_response, routes, serve
 
 NOW = datetime(2026, 11, 23, 7, 30, tzinfo=UTC)
 LATER = Deadline(1e9)

@@ -16,7 +16,7 @@ from shared.clients.http import open_session
 from shared.clients.json_client import JsonClient
 from shared.clients.rate_limiter import RateLimiter
 from shared.errors import SourceError, TokenError
-from unit.stubs import (
+from tests.unit.stubs import (
     ManualClock,
     Request,
     Response,

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from shared.clients.deadline import Deadline
 from shared.clients.rate_limiter import MAX_PAUSE, ItemResult, RateLimiter
 from shared.errors import DeadlineError
-from unit.stubs import TIMEOUT, ManualClock
+from tests.unit.stubs import TIMEOUT, ManualClock
 
 LATER = Deadline(1e9)
 

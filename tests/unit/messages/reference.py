@@ -18,7 +18,7 @@ from typing import Any
 from shared.messages.parser import Parsed
 from shared.messages.validation import Defaults
 from shared.model import Rejection, Rollup, ValueSet
-from unit.builders import without_none
+from tests.unit.builders import without_none
 
 __all__ = ["Value", "assert_accounted", "contents"]
 

@@ -15,7 +15,7 @@ from shared.messages.body import (
     decode_body,
     split_documents,
 )
-from unit.builders import message, point
+from tests.unit.builders import message, point
 
 BOM = b"\xef\xbb\xbf"
 NEITHER = "is neither JSON, which starts with { or [, nor base64 of it"

@@ -22,7 +22,7 @@ from shared.model import (
     ValueSet,
     minute_of,
 )
-from unit.builders import (
+from tests.unit.builders import (
     DEFAULTS,
     SERIES,
     WINDOW,
@@ -34,9 +34,19 @@ from unit.builders import (
     parse,
     point,
 )
-from unit.messages.reference import assert_accounted, contents
-from unit.rollups import MINUTE, NOW, OTHER, REGION, RESOURCE, TARGET, rollup_of, series, value_of
-from unit.strategies import bodies, json_bodies, plain_bodies
+from tests.unit.messages.reference import assert_accounted, contents
+from tests.unit.rollups import (
+    MINUTE,
+    NOW,
+    OTHER,
+    REGION,
+    RESOURCE,
+    TARGET,
+    rollup_of,
+    series,
+    value_of,
+)
+from tests.unit.strategies import bodies, json_bodies, plain_bodies
 
 CONFIGURED = Defaults("configured", f"{RESOURCE}conf", "eastus")
 

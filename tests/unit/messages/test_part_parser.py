@@ -9,7 +9,7 @@ from shared.messages.body import split_documents
 from shared.messages.part_parser import MAX_SINGLE_BYTES, MAX_SINGLE_REJECTIONS, PartParser
 from shared.messages.series_cache import SeriesCache
 from shared.model import Reason, Rejection
-from unit.builders import (
+from tests.unit.builders import (
     DEFAULTS,
     SERIES,
     TEN_DIMENSIONS,
@@ -20,7 +20,7 @@ from unit.builders import (
     message,
     point,
 )
-from unit.rollups import NOW, RESOURCE
+from tests.unit.rollups import NOW, RESOURCE
 
 
 def read(body: Any) -> tuple[list[float], list[Rejection]]:

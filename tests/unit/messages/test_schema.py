@@ -8,7 +8,7 @@ import pytest
 
 from shared.messages.schema import Document, PointIn, Points, SeriesIn
 from shared.model import MAX_COUNT
-from unit.builders import SERIES, at, document, message, point
+from tests.unit.builders import SERIES, at, document, message, point
 
 LONGEST = "é" * 256
 DECODERS = [msgspec.json.Decoder(kind) for kind in (Points[PointIn], Document[SeriesIn])]

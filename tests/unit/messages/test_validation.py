@@ -19,8 +19,8 @@ from shared.messages.validation import (
     validate_time,
 )
 from shared.model import MAX_COUNT, Target, ValueSet
-from unit.builders import TEN_DIMENSIONS, WINDOW, encode
-from unit.rollups import NOW, REGION, RESOURCE
+from tests.unit.builders import TEN_DIMENSIONS, WINDOW, encode
+from tests.unit.rollups import NOW, REGION, RESOURCE
 
 LONGEST = "é" * 256
 ELEVEN = {**TEN_DIMENSIONS, "D10": "x"}

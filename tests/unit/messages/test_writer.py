@@ -19,9 +19,9 @@ from shared.messages.writer import (
     write_messages,
 )
 from shared.model import MAX_COUNT, Rollup, Series, Target, ValueSet, merge
-from unit.builders import parse, point
-from unit.messages.reference import Value, contents
-from unit.rollups import (
+from tests.unit.builders import parse, point
+from tests.unit.messages.reference import Value, contents
+from tests.unit.rollups import (
     MINUTE,
     NOW,
     OTHER,
@@ -31,7 +31,7 @@ from unit.rollups import (
     rollup_of,
     series,
 )
-from unit.strategies import rollups
+from tests.unit.strategies import rollups
 
 LONGEST_ID = RESOURCE + f"/a/{'b' * 260}" * 6
 

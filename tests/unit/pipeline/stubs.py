@@ -17,7 +17,7 @@ from shared.clients.deadline import Deadline
 from shared.clients.json_client import JsonClient
 from shared.clients.storage import Queue
 from shared.pipeline.regions import Regions
-from unit.stubs import TIMEOUT, ManualClock
+from tests.unit.stubs import TIMEOUT, ManualClock
 
 __all__ = ["ARM", "StubArm", "StubQueue", "make_regions"]
 

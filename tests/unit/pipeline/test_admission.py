@@ -12,9 +12,9 @@ from shared.model import PUBLISHED, Outcome, Reason, Results, Rollup, Series, St
 from shared.pipeline.admission import Admission
 from shared.pipeline.regions import Regions
 from shared.pipeline.series_limiter import SeriesLimiter
-from unit.pipeline.stubs import StubArm, make_regions
-from unit.rollups import GROUP, MINUTE, NOW, REGION, RESOURCE, rollup_of, series
-from unit.stubs import TIMEOUT
+from tests.unit.pipeline.stubs import StubArm, make_regions
+from tests.unit.rollups import GROUP, MINUTE, NOW, REGION, RESOURCE, rollup_of, series
+from tests.unit.stubs import TIMEOUT
 
 SITE = f"{GROUP}/providers/Microsoft.Web/sites/one"
 TWO = f"{RESOURCE}2"

@@ -25,9 +25,9 @@ from shared.pipeline.dead_letters import (
     rejections_of,
     write_dead_letters,
 )
-from unit.builders import aggregated, parse
-from unit.pipeline.stubs import StubQueue
-from unit.rollups import MINUTE, NOW, rollup_of, series
+from tests.unit.builders import aggregated, parse
+from tests.unit.pipeline.stubs import StubQueue
+from tests.unit.rollups import MINUTE, NOW, rollup_of, series
 
 ORIGIN = Origin("5c1f", NOW - timedelta(minutes=2))
 

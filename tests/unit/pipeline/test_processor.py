@@ -31,10 +31,10 @@ from shared.pipeline.dead_letters import DeadLetters
 from shared.pipeline.processor import Processor
 from shared.pipeline.regions import Regions
 from shared.pipeline.series_limiter import SeriesLimiter
-from unit import builders
-from unit.builders import DEFAULTS, WINDOW, encode, message
-from unit.pipeline.stubs import StubArm, StubQueue, make_regions
-from unit.rollups import MINUTE, NOW, OTHER, REGION, RESOURCE, TARGET, rollup_of, values_in
+from tests.unit import builders
+from tests.unit.builders import DEFAULTS, WINDOW, encode, message
+from tests.unit.pipeline.stubs import StubArm, StubQueue, make_regions
+from tests.unit.rollups import MINUTE, NOW, OTHER, REGION, RESOURCE, TARGET, rollup_of, values_in
 
 DELAY = timedelta(seconds=30)
 ORIGIN = Origin("5c1f", NOW - timedelta(minutes=2))

@@ -15,9 +15,9 @@ from shared.errors import DeadlineError, RegionError, SourceError
 from shared.model import Target
 from shared.pipeline import regions as module
 from shared.pipeline.regions import LOOKUP_TTL, MIN_LOOKUP_AGE, Regions
-from unit.pipeline.stubs import ARM, StubArm, make_regions
-from unit.rollups import GROUP
-from unit.stubs import ManualClock
+from tests.unit.pipeline.stubs import ARM, StubArm, make_regions
+from tests.unit.rollups import GROUP
+from tests.unit.stubs import ManualClock
 
 ACCOUNTS = "Microsoft.Storage/storageAccounts"
 ONE = f"{GROUP}/providers/{ACCOUNTS}/one"

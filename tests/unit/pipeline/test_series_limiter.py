@@ -17,8 +17,8 @@ from shared.pipeline.series_limiter import (
     STEP,
     SeriesLimiter,
 )
-from unit.rollups import OTHER, REGION, RESOURCE, TARGET, series
-from unit.stubs import ManualClock
+from tests.unit.rollups import OTHER, REGION, RESOURCE, TARGET, series
+from tests.unit.stubs import ManualClock
 
 SUBSCRIPTION = RESOURCE.split("/")[2]
 EASTUS = Target("eastus", RESOURCE)

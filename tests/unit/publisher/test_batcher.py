@@ -27,7 +27,7 @@ from shared.model import (
     ValueSet,
 )
 from shared.publisher.batcher import Batcher
-from unit.rollups import MINUTE, OTHER, REGION, RESOURCE, TARGET, rollup_of, series
+from tests.unit.rollups import MINUTE, OTHER, REGION, RESOURCE, TARGET, rollup_of, series
 
 EASTUS = Target("eastus", RESOURCE)
 UPPER = Target(REGION, RESOURCE.upper())

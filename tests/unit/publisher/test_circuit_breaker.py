@@ -14,8 +14,8 @@ from shared.publisher.circuit_breaker import (
     PROBE_INTERVAL,
     CircuitBreaker,
 )
-from unit.rollups import REGION
-from unit.stubs import ManualClock
+from tests.unit.rollups import REGION
+from tests.unit.stubs import ManualClock
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ from shared.clients.http import open_session
 from shared.errors import TokenError
 from shared.publisher.client import MAX_ANSWER_BYTES, READ_TIMEOUT, AzureMonitorStore
 from shared.publisher.responses import Action, Response
-from unit.rollups import MINUTE, REGION, RESOURCE, TARGET, series, value_of
-from unit.stubs import ManualClock, Request, StubServer, StubTransport, serve, session_with
-from unit.stubs import Response as Answer
+from tests.unit.rollups import MINUTE, REGION, RESOURCE, TARGET, series, value_of
+from tests.unit.stubs import ManualClock, Request, StubServer, StubTransport, serve, session_with
+from tests.unit.stubs import Response as Answer
 
 DATA = b'{"time":"2026-11-23T07:25:00Z"}\n' * 3
 AZURE = "https://{region}.monitoring.azure.com"

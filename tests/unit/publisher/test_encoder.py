@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from shared.model import MAX_COUNT, Aggregates, Series, ValueSet
 from shared.publisher.encoder import MAX_LINE_SERIES, Body, encode_bodies
-from unit.rollups import MINUTE, series, value_of
+from tests.unit.rollups import MINUTE, series, value_of
 
 LIMIT = 65_536  # The lowest METRICS_MAX_BODY_BYTES.
 ONE = value_of(1.0)

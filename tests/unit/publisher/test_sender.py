@@ -22,8 +22,18 @@ from shared.model import Aggregates, Outcome, Outcomes, Reason, Series, Status, 
 from shared.publisher.circuit_breaker import MAX_POSTS_PER_REGION
 from shared.publisher.responses import Response
 from shared.publisher.sender import Sender
-from unit.rollups import MINUTE, NOW, OTHER, REGION, RESOURCE, TARGET, rollup_of, series, value_of
-from unit.scripted_store import Contents, ManualTime, ScriptedStore
+from tests.unit.rollups import (
+    MINUTE,
+    NOW,
+    OTHER,
+    REGION,
+    RESOURCE,
+    TARGET,
+    rollup_of,
+    series,
+    value_of,
+)
+from tests.unit.scripted_store import Contents, ManualTime, ScriptedStore
 
 PAST = timedelta(minutes=20)
 LATE = Response(400, "BadRequest", "'time' should not be older than 30 minutes")

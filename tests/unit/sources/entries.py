@@ -6,7 +6,7 @@ from typing import Any
 
 from shared.sources import KINDS
 from shared.text import masked
-from unit.rollups import GROUP, REGION, RESOURCE
+from tests.unit.rollups import GROUP, REGION, RESOURCE
 
 __all__ = ["ENVIRON", "INVALID", "VALID", "entry"]
 

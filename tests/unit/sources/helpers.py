@@ -16,8 +16,8 @@ from shared.clients.rate_limiter import RateLimiter
 from shared.clients.storage import resolve_connection
 from shared.sources import Context, Source, load_sources
 from shared.sources.sampler import Sample
-from unit.rollups import NOW
-from unit.stubs import ManualClock, StubTokens
+from tests.unit.rollups import NOW
+from tests.unit.stubs import ManualClock, StubTokens
 
 __all__ = [
     "LATER",

@@ -13,9 +13,9 @@ from shared.errors import ValidationError
 from shared.model import MAX_DIMENSIONS, Target
 from shared.sources import KINDS, Source, load_kind, load_sources
 from shared.sources.base import Kind, Measurement, SourceConfig, SourceDestination
-from unit.rollups import REGION, RESOURCE, TARGET
-from unit.sources.entries import ENVIRON, INVALID, VALID, entry
-from unit.sources.helpers import load, make_context
+from tests.unit.rollups import REGION, RESOURCE, TARGET
+from tests.unit.sources.entries import ENVIRON, INVALID, VALID, entry
+from tests.unit.sources.helpers import load, make_context
 
 CONTEXT = make_context(ENVIRON)
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from shared.model import Series
 from shared.sources import Source, load_sources
 from shared.sources.sampler import Sample
-from unit.rollups import NOW, REGION, RESOURCE
-from unit.sources.helpers import RecordingLimiters, make_context, open_source, take, values
-from unit.stubs import Response, StubTransport, session_with
+from tests.unit.rollups import NOW, REGION, RESOURCE
+from tests.unit.sources.helpers import RecordingLimiters, make_context, open_source, take, values
+from tests.unit.stubs import Response, StubTransport, session_with
 
 URL = "https://host.example/stats"
 

@@ -20,8 +20,8 @@ from shared.sources import Measurement, SampleError, Source
 from shared.sources import sampler as module
 from shared.sources.base import SourceDestination
 from shared.sources.sampler import DEADLINE, MAX_ERROR_LENGTH, MAX_POINTS, Sampler
-from unit.rollups import NOW, RESOURCE, TARGET
-from unit.stubs import TIMEOUT
+from tests.unit.rollups import NOW, RESOURCE, TARGET
+from tests.unit.stubs import TIMEOUT
 
 Part = Measurement | SampleError | Exception
 

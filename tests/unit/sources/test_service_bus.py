@@ -11,8 +11,8 @@ from shared.clients.deadline import Deadline
 from shared.clients.http import open_session
 from shared.model import Target
 from shared.sources import Context, Source
-from unit.rollups import GROUP, NOW, REGION, RESOURCE
-from unit.sources.helpers import (
+from tests.unit.rollups import GROUP, NOW, REGION, RESOURCE
+from tests.unit.sources.helpers import (
     RecordingLimiters,
     make_context,
     open_source,
@@ -20,7 +20,7 @@ from unit.sources.helpers import (
     take,
     values,
 )
-from unit.stubs import (
+from tests.unit.stubs import (
     ManualClock,
     Request,
     Response,

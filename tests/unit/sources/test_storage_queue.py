@@ -13,8 +13,8 @@ from azure.identity import CredentialUnavailableError
 from shared.clients.deadline import Deadline
 from shared.model import Series
 from shared.sources import Context, Source
-from unit.rollups import NOW, REGION, RESOURCE, TARGET
-from unit.sources.helpers import (
+from tests.unit.rollups import NOW, REGION, RESOURCE, TARGET
+from tests.unit.sources.helpers import (
     RecordingLimiters,
     make_context,
     open_source,
@@ -22,7 +22,7 @@ from unit.sources.helpers import (
     take,
     values,
 )
-from unit.stubs import ManualClock, Request, Response, StubServer, serve
+from tests.unit.stubs import ManualClock, Request, Response, StubServer, serve
 
 METRICS = ("QueueDepth", "QueueVisibleDepth", "QueueOldestMessageAge", "PoisonQueueDepth")
 XML = {"Content-Type": "application/xml"}

@@ -16,10 +16,10 @@ from urllib.parse import urlsplit
 
 import pytest
 from azure.storage.queue import QueueServiceClient
-from scripted import Asked, Said, Server
 
 from local.azurite import Azurite
 from local.stack import Backend
+from tests.scripted import Asked, Said, Server
 
 from .doctoring import REGION, Chain, visit
 

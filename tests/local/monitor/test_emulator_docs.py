@@ -7,7 +7,7 @@ from pathlib import Path
 from local.monitor import limits
 from local.monitor.time_grain import GRAINS
 
-TEXT = (Path(__file__).parents[2] / "docs" / "emulator.md").read_text(encoding="utf-8")
+TEXT = (Path(__file__).parents[3] / "docs" / "emulator.md").read_text(encoding="utf-8")
 
 
 def test_the_numbers_are_those_of_the_code() -> None:

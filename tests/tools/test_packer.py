@@ -9,13 +9,13 @@ import pytest
 from azure.storage.queue import QueueClient, TextBase64EncodePolicy
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.strategies import rollups
 
 from local.azurite import ACCOUNT_KEY
 from shared.clients.storage import message_text
 from shared.messages.body import MAX_BODY_BYTES
 from shared.messages.writer import encode_point, queued_size
 from shared.model import Rollup
+from tests.unit.strategies import rollups
 from tools.packer import Address, Message, Minimum, Packer, most_bytes
 
 # What packing looks at of a point: where it goes, and its bytes.

@@ -13,11 +13,11 @@ from azure.core.exceptions import HttpResponseError
 from azure.storage.queue import QueueServiceClient
 from hypothesis import example, given
 from hypothesis import strategies as st
-from secrets_in_logs import kinds_of
 
 from local.azurite import ACCOUNT_KEY, Azurite
 from local.monitor.tokens import SYSTEM_ASSIGNED, TENANT_ID, Tokens
 from local.stack import ROOT
+from tests.secrets_in_logs import kinds_of
 from tools.doctor.claims import Claims, read_claims
 from tools.doctor.commands import Commands, Home, Open, inside, of_account, quoted
 from tools.doctor.patient import Account, Options, Patient, utc_now

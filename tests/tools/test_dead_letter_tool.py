@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from manual_host import manual_host
 
 from local.stack import Backend
 from shared.clients.storage import message_text
 from shared.model import Origin, Reason, Rejection
 from shared.pipeline.dead_letters import write_dead_letters
+from tests.manual_host import manual_host
 from tools.__main__ import main
 
 from .letter_shell import Shell, letters, points

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-SCREENSHOT = Path(__file__).parents[2] / "docs" / "explorer.png"
+SCREENSHOT = Path(__file__).parents[3] / "docs" / "explorer.png"
 # Depths of queues in a rush and its end, minute by minute, for the picture.
 RUSH = {
     "images": "8 7 8 9 8 9 10 11 12 14 19 27 38 51 63 71 74 72 66 58 49 41 34 29 25 22 20 19",

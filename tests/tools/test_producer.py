@@ -17,8 +17,6 @@ from azure.core.exceptions import AzureError
 from azure.storage.queue import QueueClient, TextBase64EncodePolicy
 from hypothesis import given
 from hypothesis import strategies as st
-from manual_host import manual_host
-from unit.rollups import NOW, REGION, RESOURCE
 
 from local.azurite import Azurite
 from local.stack import Backend
@@ -26,6 +24,8 @@ from shared.clients.storage import Connection, StorageRetry, open_queue_service
 from shared.messages.parser import MessageParser
 from shared.messages.validation import Defaults
 from shared.text import utc_text
+from tests.manual_host import manual_host
+from tests.unit.rollups import NOW, REGION, RESOURCE
 from tools.outbox import LEAST_BYTES_HELD
 from tools.point_entry import DEFAULT_WINDOW, PointEntry
 from tools.producer import NotSentError, PointError, Producer

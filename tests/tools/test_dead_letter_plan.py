@@ -11,9 +11,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.builders import DEFAULTS, SERIES, TARGET_MEMBERS, WINDOW, at, document, message
-from unit.rollups import NOW, RESOURCE, values_in
-from unit.strategies import bodies
 
 from shared.messages.body import MAX_BODY_BYTES
 from shared.messages.parser import MessageParser, Parsed
@@ -21,6 +18,9 @@ from shared.messages.validation import Defaults
 from shared.messages.writer import MAX_MESSAGE_BYTES, queued_size
 from shared.model import Origin, Reason, Rejection
 from shared.pipeline.dead_letters import write_dead_letters
+from tests.unit.builders import DEFAULTS, SERIES, TARGET_MEMBERS, WINDOW, at, document, message
+from tests.unit.rollups import NOW, RESOURCE, values_in
+from tests.unit.strategies import bodies
 from tools.dead_letter.finding import Held, find
 from tools.dead_letter.judging import Plan, Rules
 from tools.dead_letter.replaying import bodies_of

@@ -10,11 +10,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from secrets_in_logs import SecretFinder
-
 from local.processes import Child
 from local.run import settings_file
 from local.stack import OURS, READY, ROOT
+from tests.secrets_in_logs import SecretFinder
 from tools.app_settings import read_app_settings
 
 COMMAND = re.compile(r"\.venv/bin/python (-m tools doctor --settings (\S+))")

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from unit.rollups import REGION
 
 from local.processes import Child
 from local.stack import Backend, run_app
 from shared.clients.storage import Connection
+from tests.unit.rollups import REGION
 from tools.__main__ import main
 from tools.dispatch import Put
 from tools.ingress import Queues

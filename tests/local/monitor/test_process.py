@@ -14,7 +14,7 @@ import requests
 
 from .client import Client, document
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def start(*options: str) -> subprocess.Popen[str]:

@@ -9,11 +9,11 @@ from typing import Any
 
 import jsonschema
 import pytest
-from unit.sources.entries import INVALID, VALID
 
 from shared.messages.parser import MessageParser
 from shared.messages.validation import Defaults
 from shared.model import TimeWindow
+from tests.unit.sources.entries import INVALID, VALID
 from tools.schemas import SCHEMAS, write
 
 DOCS = Path(__file__).parents[2] / "docs"

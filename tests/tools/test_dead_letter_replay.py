@@ -20,7 +20,6 @@ import requests
 from azure.core.exceptions import AzureError, ServiceRequestError
 from azure.core.pipeline.transport import RequestsTransport
 from azure.storage.queue import QueueClient
-from manual_host import manual_host
 from urllib3 import HTTPConnectionPool
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import (
@@ -38,6 +37,7 @@ from local.stack import OURS, ROOT, Backend
 from shared.clients.storage import message_text
 from shared.model import Origin, Reason, Rejection
 from shared.pipeline.dead_letters import write_dead_letters
+from tests.manual_host import manual_host
 from tools.dead_letter.holding import QueueError, queue_errors
 from tools.dead_letter.replaying import refused
 

@@ -29,7 +29,7 @@ __all__ = [
     "runs",
 ]
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 DEADLINE = 90.0  # Seconds; never reached when all is well.
 READY = "Functions host ready: .*"
 

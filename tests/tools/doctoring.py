@@ -13,9 +13,9 @@ from pathlib import Path
 
 from azure.core.exceptions import ResourceExistsError
 from click.testing import CliRunner
-from secrets_in_logs import kinds_of
 
 from local.stack import ROOT, Backend
+from tests.secrets_in_logs import kinds_of
 from tools.__main__ import main
 
 __all__ = ["REGION", "Chain", "Found", "Visit", "pasted", "visit"]

@@ -16,13 +16,13 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from unit.rollups import NOW
 
 from shared.clients.storage import message_text
 from shared.messages.writer import queued_size
 from shared.model import Origin, Reason, Rejection
 from shared.pipeline.dead_letters import write_dead_letters
 from shared.text import utc_text
+from tests.unit.rollups import NOW
 from tools.dead_letter.finding import UNREADABLE, Found, Held, find
 from tools.dead_letter.letters import (
     Entry,

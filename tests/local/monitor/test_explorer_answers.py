@@ -103,7 +103,7 @@ def test_the_page_asks_for_nothing_from_elsewhere(client: Client) -> None:
     assert answer.headers["Content-Security-Policy"].startswith(
         "default-src 'none'; script-src 'self'"
     )
-    folder = Path(__file__).parents[2] / "local" / "monitor" / "page"
+    folder = Path(__file__).parents[3] / "local" / "monitor" / "page"
     for path in folder.glob("*.*"):
         assert "http://" not in path.read_text(encoding="utf-8")
         assert "https://" not in path.read_text(encoding="utf-8")

@@ -7,11 +7,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from time_spans import MAX_VISIBILITY, TIME_SPANS
 
 from local.functions.dotnet import parse_time_span
 from local.functions.errors import ConfigurationError
 from local.functions.host_json import QueueOptions, read
+from tests.time_spans import MAX_VISIBILITY, TIME_SPANS
 
 
 def write(folder: Path, **queues: object) -> Path:

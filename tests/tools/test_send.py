@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 from azure.storage.queue import QueueClient
 from click.testing import CliRunner, Result
-from manual_host import manual_host
-from unit.rollups import REGION, RESOURCE
 
 from local.stack import Backend
+from tests.manual_host import manual_host
+from tests.unit.rollups import REGION, RESOURCE
 from tools.__main__ import main
 
 from .toll import Answer, Passage, toll

@@ -1,0 +1,1 @@
+"""The stand-ins under local/, which stand by themselves."""
