@@ -45,6 +45,7 @@ _SCOPES = (
 )
 _REGION = re.compile(REGION_PATTERN, re.ASCII)
 _RESOURCE_ID = re.compile(_RESOURCE, re.IGNORECASE | re.ASCII)
+_ODD = re.compile(r"[^A-Za-z0-9._()~/-]")
 _PARENT = re.compile(
     r"(?P<group>/[^/]+/[^/]+/[^/]+/[^/]+)/providers/(?P<type>[^/]+/[^/]+)/[^/]+", re.ASCII
 )
@@ -71,7 +72,22 @@ def validate_resource_id(text: str) -> str:
     for pattern, what in _SCOPES:
         if pattern.fullmatch(text.rstrip("/")):
             raise ValueError(f"{text!a} is {what}; a metric belongs to a resource: {_EXAMPLE}")
-    raise ValueError(f"{quoted(text)} is not a resource ID: {_EXAMPLE}")
+    raise ValueError(f"{quoted(text)} is not a resource ID{_problem(text)}: {_EXAMPLE}")
+
+
+def _problem(text: str) -> str:
+    """Return what people get wrong most, if it is that."""
+    if text.lower().startswith(("http:", "https:")):
+        return " but a URL"
+    if text.lower().startswith("subscriptions/"):
+        return "; it has to begin with /"
+    if text.endswith("/"):
+        return "; it ends with /"
+    if "//" in text:
+        return "; it contains //"
+    if odd := _ODD.search(text):
+        return f"; it contains {odd[0]!a} after {odd.start()} characters"
+    return ""
 
 
 @lru_cache(maxsize=1024)

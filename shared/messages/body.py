@@ -1,23 +1,36 @@
 """Queue body -> the JSON documents in it.
 
-A body holds one document, a JSON array of documents, or one document per line; in plain text or
-in base64, whichever the producer's SDK sends. JSON starts with { or [, which base64 never does.
+A body holds one document, a JSON array of documents, or documents one after another, with white
+space or nothing between them; in plain text or in base64, whichever the producer's SDK sends. JSON
+starts with { or [, which base64 never does.
+
+What JSON writers print that is not JSON, or not text, is replaced by what only invalidates the part
+that it stands in: a number that is not finite by one out of range, half of a surrogate pair by
+bytes that are not UTF-8.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import json
 import re
 from collections.abc import Iterator
 
 import msgspec
 from msgspec import Raw
 
-from shared.errors import ValidationError
+from shared.errors import ValidationError, join_paths
+from shared.messages.json_decoding import decode
 from shared.text import quoted
 
-__all__ = ["MAX_BODY_BYTES", "check_parts", "decode_body", "is_json", "split_documents"]
+__all__ = [
+    "MAX_BODY_BYTES",
+    "check_parts",
+    "decode_body",
+    "is_json",
+    "split_documents",
+]
 
 # Source: "Scalability and performance targets for Queue Storage": a message is 64 KiB at most.
 MAX_BODY_BYTES = 64 * 1024
@@ -27,11 +40,21 @@ MIN_PART_BYTES = 24
 MAX_INVALID_PARTS = 100
 
 _BOM = b"\xef\xbb\xbf"
-# What many JSON writers print for a number that is not finite; a string is skipped. It ends with
+# NaN and infinities of Python, JavaScript, .NET, Java, Go and C; a string is skipped. It ends with
 # its line, so that a line that is cut off in a string does not change the others.
-_NOT_FINITE = re.compile(rb'("(?:[^"\\\n]++|\\[^\n])*+"?)|-?(?:NaN|Infinity)')
+_NOT_FINITE = re.compile(
+    rb'("(?:[^"\\\n]++|\\[^\n])*+"?)|[+-]?(?:nan|infinity|inf)\b', re.IGNORECASE
+)
+# A pair of escaped surrogates, half of one, and any other escape.
+_SURROGATES = re.compile(
+    rb"(?i)\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}|\\u(d[89a-f][0-9a-f]{2})|\\."
+)
 _JSON = msgspec.json.Decoder(Raw)
 _ARRAY = msgspec.json.Decoder(list[Raw])
+_PYTHON_JSON = json.JSONDecoder()
+_SPACE = re.compile(r"[ \t\r\n]*")
+# A line that may be a document; what is in a document has neither of these members.
+_DOCUMENT_LINE = re.compile(r'^\{.*"(?:points|data)".*', re.MULTILINE)
 
 
 def decode_body(body: bytes, max_bytes: int = MAX_BODY_BYTES) -> bytes:
@@ -43,42 +66,37 @@ def decode_body(body: bytes, max_bytes: int = MAX_BODY_BYTES) -> bytes:
         raise ValidationError("body", "empty")
     if text.startswith((b"{", b"[")):
         return text
+    found = quoted(text.decode(errors="backslashreplace"), 40)
+    neither = f"{found} is neither JSON, which starts with {{ or [, nor base64 of it"
     try:
-        decoded = _strip(base64.b64decode(b"".join(text.split()), validate=True))
-    except (binascii.Error, ValidationError):
-        found = quoted(text.decode(), 40)
-        raise ValidationError(
-            "body", f"{found} is neither JSON, which starts with {{ or [, nor base64 of it"
-        ) from None
-    if not decoded.startswith((b"{", b"[")):
+        decoded = _decode_base64(text)
+    except binascii.Error:
+        raise ValidationError("body", neither) from None
+    decoded = _strip(decoded, "base64 of ")
+    if decoded.startswith((b"{", b"[")):
+        return decoded
+    try:
         found = quoted(decoded.decode(), 40)
-        raise ValidationError(
-            "body, base64 decoded", f"{found} is not JSON, which starts with {{ or ["
-        )
-    return decoded
+    except UnicodeDecodeError:  # A word that only looks like base64.
+        raise ValidationError("body", neither) from None
+    raise ValidationError("body", f"{neither}: decoded, it is {found}")
 
 
 def split_documents(text: bytes) -> Iterator[tuple[str, bytes]]:
     """Yield the location (`""`, `[2]`, `line 3:`) and the bytes of each document of a JSON text.
 
-    A text that is not JSON as a whole is read line by line, if that helps. Raises
+    After a document that is not JSON, it goes on with the next line that is a document. Raises
     ValidationError.
     """
-    text = _replace_not_finite(text)
-    if text.startswith(b"["):
-        yield from _split_array(text)
-    elif is_json(text):
-        yield "", text
-    else:
-        lines = [(number, line) for number, line in enumerate(text.split(b"\n"), 1) if line.strip()]
-        # A pretty-printed document has lines too, but none of them is a document.
-        documents = [line for _, line in lines if line.lstrip().startswith(b"{")]
-        if len(lines) > 1 and (len(documents) == len(lines) or any(map(is_json, documents))):
-            check_parts("body", len(lines), text)
-            for number, line in lines:
-                yield f"line {number}:", line
-        else:
-            yield "", text
+    text = _replace_unreadable(text)
+    # In Latin-1, one character stands for each byte.
+    values = [("", text)] if is_json(text) else _split_sequence(text.decode("latin-1"))
+    count = 0
+    for where, value in values:
+        for part in _split_array(where, value):
+            count += 1
+            check_parts("body", count, text)
+            yield part
 
 
 def check_parts(path: str, count: int, text: bytes) -> None:
@@ -88,40 +106,6 @@ def check_parts(path: str, count: int, text: bytes) -> None:
         raise ValidationError(path, f"{count} parts in {len(text)} bytes, at most {limit}")
 
 
-def _split_array(text: bytes) -> Iterator[tuple[str, bytes]]:
-    try:
-        documents = _ARRAY.decode(text)
-    except (msgspec.DecodeError, RecursionError) as exc:
-        raise ValidationError("body", f"not valid JSON: {exc}") from exc
-    if not documents:
-        raise ValidationError("body", "an empty array")
-    check_parts("body", len(documents), text)
-    for index, document in enumerate(documents):
-        yield f"[{index}]", bytes(document)
-
-
-def _replace_not_finite(text: bytes) -> bytes:
-    """Replace NaN and Infinity by a number out of range.
-
-    Then only the point with that value is invalid, not the whole text.
-    """
-    if b"NaN" not in text and b"Infinity" not in text:
-        return text
-    return _NOT_FINITE.sub(lambda found: found[1] or b"1e999", text)
-
-
-def _strip(data: bytes) -> bytes:
-    """Return UTF-8 text without the white space and byte order mark around it."""
-    try:
-        data.decode()
-    except UnicodeDecodeError as exc:
-        byte = data[exc.start]
-        raise ValidationError(
-            "body", f"not UTF-8: byte 0x{byte:02x} at offset {exc.start}"
-        ) from None
-    return data.removeprefix(_BOM).strip()
-
-
 def is_json(text: bytes) -> bool:
     """Return whether a text is JSON."""
     try:
@@ -129,3 +113,68 @@ def is_json(text: bytes) -> bool:
     except (msgspec.DecodeError, RecursionError):
         return False
     return True
+
+
+def _split_array(where: str, value: bytes) -> Iterator[tuple[str, bytes]]:
+    # A part that is not JSON is rejected by itself, unless it is all that there is.
+    if not value.startswith(b"[") or (where and not is_json(value)):
+        yield where, value
+        return
+    try:
+        documents = decode(_ARRAY, value)
+    except ValidationError as exc:
+        raise exc.within("body") from None
+    if not documents:
+        raise ValidationError("body", "an empty array")
+    for index, document in enumerate(documents):
+        yield join_paths(where, f"[{index}]"), bytes(document)
+
+
+def _split_sequence(text: str) -> Iterator[tuple[str, bytes]]:
+    start, line, line_start = 0, 1, 0
+    while start < len(text):
+        try:
+            _, end = _PYTHON_JSON.raw_decode(text, start)
+        except (ValueError, RecursionError):
+            end = _next_document(text, start)
+        column = start - line_start + 1
+        where = f"line {line}:" if column == 1 else f"line {line}, column {column}:"
+        is_whole = start == 0 and end == len(text)
+        yield "" if is_whole else where, text[start:end].rstrip(" \t\r\n").encode("latin-1")
+        following = _SPACE.match(text, end).end()  # type: ignore[union-attr]
+        line += text.count("\n", start, following)
+        line_start = text.rfind("\n", 0, following) + 1
+        start = following
+
+
+def _next_document(text: str, start: int) -> int:
+    """Return where the next line starts that is a document by itself, or the end of the text."""
+    for found in _DOCUMENT_LINE.finditer(text, start):
+        if found.start() > start and is_json(found[0].encode("latin-1")):
+            return found.start()
+    return len(text)
+
+
+def _decode_base64(text: bytes) -> bytes:
+    """Decode base64, in its URL-safe form too, and without padding. Raises binascii.Error."""
+    text = b"".join(text.split()).translate(bytes.maketrans(b"-_", b"+/")).rstrip(b"=")
+    return base64.b64decode(text + b"=" * (-len(text) % 4), validate=True)
+
+
+def _replace_unreadable(text: bytes) -> bytes:
+    """Replace numbers that are not finite, and halves of surrogate pairs."""
+    text = _NOT_FINITE.sub(lambda found: found[1] or b"1e999", text)
+    return _SURROGATES.sub(
+        lambda found: (
+            chr(int(found[1], 16)).encode(errors="surrogatepass") if found[1] else found[0]
+        ),
+        text,
+    )
+
+
+def _strip(data: bytes, context: str = "") -> bytes:
+    """Return a text without the white space and byte order marks around it."""
+    text = data.strip().removeprefix(_BOM).strip()
+    if text.startswith((b"\xff\xfe", b"\xfe\xff")) or text[:2].count(0) == 1 < len(text):
+        raise ValidationError("body", f"{context}UTF-16; send UTF-8")
+    return text

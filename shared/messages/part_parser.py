@@ -11,7 +11,7 @@ from msgspec import Raw
 
 from shared.errors import ExpiredError, ValidationError, join_paths
 from shared.messages.body import check_parts, is_json
-from shared.messages.json_decoding import decode
+from shared.messages.json_decoding import decode, restore_escapes
 from shared.messages.schema import Data, Document, PointIn, Points, SeriesIn
 from shared.messages.series_cache import SeriesCache
 from shared.messages.validation import (
@@ -26,6 +26,7 @@ from shared.model import Reason, Rejection, Rollup, Series, Target, TimeWindow, 
 
 __all__ = ["MAX_SINGLE_REJECTIONS", "PartParser", "reason_of"]
 
+_JSON = msgspec.json.Decoder(Raw)
 _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
 _POINTS = msgspec.json.Decoder(Points[Raw])
 _POINT = msgspec.json.Decoder(PointIn)
@@ -56,6 +57,8 @@ class PartParser:
     def parse(self, where: str, raw: bytes) -> None:
         """Add the points of a document, and a rejection for each invalid part."""
         try:
+            if not raw.startswith(b"{"):
+                decode(_JSON, raw)  # If it is not valid JSON, that is the error.
             # Looking at the bytes first spares the usual shape a second decoding.
             if b'"data"' in raw and "data" in decode(_MEMBERS, raw):
                 document = decode(_DOCUMENT, raw)
@@ -116,7 +119,7 @@ class PartParser:
         self, own: Defaults, given: str | None, series: Series, value: float | ValueSet
     ) -> None:
         time = self.enqueued if given is None else parse_time(given)
-        validate_time(time, self.now, self.window)
+        validate_time(time, self.now, self.window, given or "")
         target = own.target
         self.rollups.setdefault(target, Rollup(target)).add(time, series, value)
 
@@ -144,6 +147,7 @@ class PartParser:
     def _reject(
         self, exc: ValidationError, content: bytes, resource_id: str | None = None, points: int = 1
     ) -> None:
+        content = restore_escapes(content)
         rejection = Rejection(reason_of(exc), str(exc), content, points, resource_id)
         if self._has_capacity():
             self._single.append(rejection)

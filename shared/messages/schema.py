@@ -37,7 +37,11 @@ _Part = TypeVar("_Part")
 Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME_LENGTH)]
 # The parser counts them, and says how many there are too many.
 Names = Annotated[list[Name], Meta(extra_json_schema={"maxItems": MAX_DIMENSIONS})]
-Count = Annotated[int, Meta(ge=1, le=MAX_COUNT, description="Number of samples in the value set.")]
+# As float, 3.0 is as good as 3: many JSON writers know one kind of number.
+Count = Annotated[
+    float,
+    Meta(ge=1, le=MAX_COUNT, multiple_of=1, description="Number of samples in the value set."),
+]
 Values = Annotated[list[float], Meta(min_length=1, description="Samples of one value set.")]
 # Patterns are for the JSON Schema; `shared.resource_ids` validates. msgspec would search the
 # text, and accept "x\n".

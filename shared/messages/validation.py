@@ -11,7 +11,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -40,6 +40,9 @@ _FORMS = "give exactly one of value, values, or min with max, sum and count"
 _PARTS = ("min", "max", "sum", "count")
 # datetime.fromisoformat takes a date alone, and any character between date and time.
 _TIME_OF_DAY = re.compile(r"[0-9][T ][0-9]", re.ASCII)
+# Offsets of time zones are a number of half hours, but for two; a point is some minutes old.
+_HALF_HOUR = timedelta(minutes=30)
+_NEAR_HALF_HOUR = timedelta(minutes=5)
 _OBJECT = msgspec.json.Decoder(dict[str, Any])
 _DIMENSIONS = msgspec.json.Decoder(dict[Name, Name])
 
@@ -75,7 +78,7 @@ def parse_dimensions(raw: bytes) -> Dimensions:
         return ()
     try:
         found = _DIMENSIONS.decode(raw)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise _invalid_dimensions(raw) from None
     return tuple([(name, found[name]) for name in _sort_names(tuple(found))])
 
@@ -138,17 +141,29 @@ def parse_time(text: str) -> datetime:
     )
 
 
-def validate_time(time: datetime, now: datetime, window: TimeWindow) -> None:
-    """Raise ExpiredError for a time before the window, ValidationError for one after it."""
+def validate_time(time: datetime, now: datetime, window: TimeWindow, given: str = "") -> None:
+    """Raise ExpiredError for a time before the window, ValidationError for one after it.
+
+    `given` is the text that the time was parsed from, if there was one.
+    """
     age = now - time
     if age > window.past:
         seconds, limit = math.ceil(age.total_seconds()), window.past.total_seconds()
-        raise ExpiredError("time", f"{utc_text(time)} is {seconds} s old, at most {limit:.0f} s")
+        text = f"{utc_text(time)} is {seconds} s old, at most {limit:.0f} s"
+        raise ExpiredError("time", text + _offset_hint(given, age))
     if -age > window.future:
         seconds, limit = math.ceil(-age.total_seconds()), window.future.total_seconds()
-        raise ValidationError(
-            "time", f"{utc_text(time)} is {seconds} s ahead, at most {limit:.0f} s"
-        )
+        text = f"{utc_text(time)} is {seconds} s ahead, at most {limit:.0f} s"
+        raise ValidationError("time", text + _offset_hint(given, age))
+
+
+def _offset_hint(given: str, age: timedelta) -> str:
+    """Return a hint for what is off by about a number of half hours, as time zones are."""
+    if given and datetime.fromisoformat(given.upper()).tzinfo is None:
+        off = age % _HALF_HOUR
+        if off <= _NEAR_HALF_HOUR or off >= _HALF_HOUR - _NEAR_HALF_HOUR:
+            return "; a time without an offset is UTC"
+    return ""
 
 
 @lru_cache(maxsize=1024)
@@ -176,7 +191,7 @@ def _invalid_dimensions(raw: bytes) -> ValidationError:
     return ValidationError("dimensions", "invalid")
 
 
-def _value_set(least: float, most: float, total: float, count: int) -> ValueSet:
+def _value_set(least: float, most: float, total: float, count: float) -> ValueSet:
     if least > most:
         raise ValidationError("min", f"{least} is above max {most}")
     # The mean is compared, not the sum: count × max may be more than a double holds.
@@ -184,7 +199,7 @@ def _value_set(least: float, most: float, total: float, count: int) -> ValueSet:
     if not least - slack <= total / count <= most + slack:
         low, high = count * least, count * most
         raise ValidationError("sum", f"{total} is outside count × [min, max] = [{low}, {high}]")
-    return ValueSet(least, most, total, count)
+    return ValueSet(least, most, total, int(count))
 
 
 def _sum(values: list[float]) -> float:

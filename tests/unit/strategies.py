@@ -122,6 +122,7 @@ _OWN_MEMBERS: list[dict[str, Any]] = [
     {"region": "East US"},
     {"namespace": "own"},
     {"metric": "é\U0001f600"},
+    {"metric": 'nan Infinity \\ "'},
 ]
 _INVALID_MEMBERS: list[dict[str, Any]] = [
     {"value": "three"},
@@ -134,6 +135,9 @@ _INVALID_MEMBERS: list[dict[str, Any]] = [
     {"count": 2**31},
     {"dimensions": {str(number): "x" for number in range(11)}},
     {"dimensions": {"Queue": ""}},
+    {"dimensions": {"Queue": "cut \ud83d"}},
+    {"dimensions": {"\udc00": "x"}},
+    {"metric": "\ud83d\\"},
     {"dimensions": {"Queue": "x", "queue": "y"}},
     {"dimensions": []},
     {"metric": ""},
@@ -148,6 +152,7 @@ _INVALID_MEMBERS: list[dict[str, Any]] = [
 _INVALID_SERIES: list[Any] = [
     {"count": 0},
     {"count": 1.5},
+    {"count": 2.0},
     {"min": float("-inf")},
     {"min": 1e9},
     {"sum": None},
@@ -212,12 +217,17 @@ _FORMS: list[Callable[[list[Any]], str]] = [
     json.dumps,
     lambda messages: json.dumps(messages, indent=2),
     lambda messages: "\r\n".join(map(json.dumps, messages)) + "\n",
-    lambda messages: json.dumps(messages[0], ensure_ascii=False, indent=1),
+    lambda messages: "".join(map(json.dumps, messages)),
+    lambda messages: " ".join(json.dumps(message, indent=1) for message in messages),
+    lambda messages: json.dumps(messages).replace("Infinity", "Inf").replace("NaN", "+nan"),
 ]
 _ENCODINGS: list[Callable[[bytes], bytes]] = [
     bytes,
     base64.b64encode,
-    lambda body: b"\xef\xbb\xbf" + body,
+    lambda body: base64.urlsafe_b64encode(body).rstrip(b"="),
+    # Characters of dimensions and metrics in Latin-1.
+    lambda body: body.replace(rb"\u00e9", b"\xe9"),
+    lambda body: b" \xef\xbb\xbf" + body,
 ]
 
 

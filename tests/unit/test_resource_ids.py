@@ -133,7 +133,29 @@ INVALID = {
 def test_an_invalid_resource_id_is_an_error(text: str) -> None:
     with pytest.raises(ValueError, match="resource ID") as caught:
         validate_resource_id(text)
-    assert str(caught.value) == f"{quoted(text)} is not a resource ID: {EXAMPLE}"
+    assert str(caught.value).startswith(f"{quoted(text)} is not a resource ID")
+    assert str(caught.value).endswith(f": {EXAMPLE}")
+
+
+PROBLEMS = {
+    "a word": ("orders", ""),
+    "no slash first": (RESOURCE[1:], "; it has to begin with /"),
+    "a slash last": (f"{RESOURCE}/", "; it ends with /"),
+    "two slashes": (f"/{RESOURCE}", "; it contains //"),
+    "portal URL": (f"https://portal.azure.com/#@contoso/resource{RESOURCE}", " but a URL"),
+    "blank": (
+        f"{GROUP}/providers/A.B/c/d e",
+        f"; it contains ' ' after {len(GROUP) + 18} characters",
+    ),
+    "outside ASCII": ("/subscriptions/\u0430", r"; it contains '\u0430' after 15 characters"),
+}
+
+
+@pytest.mark.parametrize(("text", "problem"), PROBLEMS.values(), ids=PROBLEMS)
+def test_the_error_says_what_is_wrong_with_a_resource_id(text: str, problem: str) -> None:
+    with pytest.raises(ValueError, match="resource ID") as caught:
+        validate_resource_id(text)
+    assert str(caught.value) == f"{quoted(text)} is not a resource ID{problem}: {EXAMPLE}"
 
 
 def test_a_resource_id_that_is_too_long_is_an_error() -> None:

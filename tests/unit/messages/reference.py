@@ -10,6 +10,7 @@ import contextlib
 import json
 import math
 import re
+import string
 from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -27,8 +28,10 @@ Part = str
 # Region, resource ID, minute, namespace, metric, dimensions, values.
 Value = tuple[str, str, str, str, str, str, ValueSet]
 
-# NaN and Infinity outside strings.
-_NOT_FINITE = re.compile(r'("(?:[^"\\\n]|\\[^\n])*"?)|-?(?:NaN|Infinity)')
+# Numbers outside strings that are not finite, and bytes that encode half of a surrogate pair.
+_NOT_FINITE = re.compile(r'("(?:[^"\\\n]|\\[^\n])*"?)|[+-]?(?:nan|infinity|inf)\b', re.IGNORECASE)
+_SPACE = string.whitespace  # Of ASCII.
+_HALF_PAIR = re.compile("\udced[\udca0-\udcbf][\udc80-\udcbf]")
 
 
 def assert_accounted(body: bytes, parsed: Parsed, defaults: Defaults, enqueued: datetime) -> None:
@@ -68,28 +71,44 @@ def _rejected_parts(rejection: Rejection) -> list[Part]:
 def _parts(body: bytes) -> list[Part]:
     """Return the points and series of a body, and the documents that have none."""
     text = _NOT_FINITE.sub(lambda found: found[1] or "1e999", _decoded(body))
+    documents = []
+    while text:
+        documents.append(_first_document(text))
+        text = text[len(documents[-1]) :].lstrip(" \t\r\n")
+    loaded = [_load_or_text(document) for document in documents]
+    return [json.dumps(part, sort_keys=True) for one in loaded for part in _document_parts(one)]
+
+
+def _first_document(text: str) -> str:
+    """Return the JSON that a text begins with, or what stands before the next document."""
     try:
-        documents = [_load(text)]
-    except ValueError:
-        documents = [text]
-        lines = [line.strip() for line in text.split("\n") if line.strip()]
-        if len(lines) > 1 and not text.startswith("["):
-            loaded = [_load_or_text(line) for line in lines]
-            if all(line.startswith("{") for line in lines) or any(
-                isinstance(one, dict) for one in loaded
-            ):
-                documents = loaded
-    return [json.dumps(part, sort_keys=True) for one in documents for part in _document_parts(one)]
+        return text[: json.JSONDecoder().raw_decode(text)[1]]
+    except (ValueError, RecursionError):
+        lines = text.split("\n")
+    for number, line in enumerate(lines[1:], 1):
+        is_object = line.startswith("{") and isinstance(_load_or_text(line), dict)
+        if is_object and ('"points"' in line or '"data"' in line):
+            return "\n".join([*lines[:number], ""])
+    return text
 
 
 def _decoded(body: bytes) -> str:
-    text = body.decode(errors="surrogateescape").removeprefix("\ufeff").strip()
+    text = body.decode(errors="surrogateescape").strip(_SPACE).removeprefix("\ufeff").strip(_SPACE)
     if not text.startswith(("{", "[")):
         try:
-            text = base64.b64decode("".join(text.split()), validate=True).decode()
+            joined = "".join(text.split()).replace("-", "+").replace("_", "/").rstrip("=")
+            decoded = base64.b64decode(joined + "=" * (-len(joined) % 4), validate=True)
         except ValueError:
             return text
-    return text.removeprefix("\ufeff").strip()
+        if not decoded.strip().removeprefix(b"\xef\xbb\xbf").strip().startswith((b"{", b"[")):
+            return text
+        text = decoded.decode(errors="surrogateescape")
+    text = text.strip(_SPACE).removeprefix("\ufeff").strip(_SPACE)
+    return _HALF_PAIR.sub(_half_pair, text)
+
+
+def _half_pair(found: re.Match[str]) -> str:
+    return found[0].encode(errors="surrogateescape").decode(errors="surrogatepass")
 
 
 def _load(text: str) -> Any:
@@ -101,7 +120,6 @@ def _load(text: str) -> Any:
 
     try:
         content = json.loads(text, parse_float=number, parse_int=number)
-        json.dumps(content, ensure_ascii=False).encode()
     except RecursionError as exc:
         raise ValueError from exc
     return content
@@ -111,7 +129,7 @@ def _load_or_text(line: str) -> Any:
     try:
         return _load(line)
     except ValueError:
-        return line
+        return line.strip(_SPACE)
 
 
 def _document_parts(document: Any) -> list[Any]:

@@ -7,7 +7,7 @@ import pytest
 from msgspec import Raw
 
 from shared.errors import ValidationError
-from shared.messages.json_decoding import decode
+from shared.messages.json_decoding import decode, restore_escapes
 from shared.messages.schema import PointIn, Points
 
 POINT = msgspec.json.Decoder(PointIn)
@@ -24,6 +24,59 @@ PATHS = {
     "half a surrogate pair": (b'{"metric": "\\ud800"}', ""),
     "nested too deeply": (b'{"dimensions": ' + b"[" * 30_000 + b"]" * 30_000 + b"}", ""),
 }
+
+
+MALFORMED = {
+    "comma in a number": (
+        b'{"metric": "requests", "value": 7,5, "dimensions": {}}',
+        """object keys must be strings (byte 34), near ' "value": 7,5, "dimensio'""",
+    ),
+    "Arabic digit": (
+        '{"metric": "m", "value": \u0661}'.encode(),
+        r"""invalid character (byte 25), near '", "value": \u0661}'""",
+    ),
+    "cut off": (b'{"metric": "m', """Input data was truncated, near '"metric": "m'"""),
+    "half of a surrogate pair": (
+        b'{"metric": "cut \xed\xa0\xbd"}',
+        r"""half of a surrogate pair, near 'tric": "cut \\ud83d"}'""",
+    ),
+    "Latin-1": (
+        b'{"metric": "caf\xe9"}',
+        r"""byte 0xe9 is not UTF-8, near 'etric": "caf\ufffd"}'""",
+    ),
+    "malformed before a byte that is not UTF-8": (
+        b'{"value": 7,5, "time": "              caf\xe9"}',
+        """object keys must be strings (byte 12), near '{"value": 7,5, "time": "'""",
+    ),
+}
+
+
+@pytest.mark.parametrize(("document", "text"), MALFORMED.values(), ids=MALFORMED)
+def test_what_is_malformed_is_shown(document: bytes, text: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        decode(POINT, document)
+    assert str(caught.value) == f"not valid JSON: {text}"
+
+
+TEXTS = {
+    "value": (b'{"metric": "m", "value": "7,5"}', "'7,5'"),
+    "values": (b'{"metric": "m", "values": [1, "x"]}', "'x'"),
+    "long text": (b'{"metric": "m", "value": "%s"}' % (b"x" * 99), f"'{'x' * 40}'…"),
+    "malformed further on": (b'{"metric": "m", "value": "x", oops', "`str`"),
+}
+
+
+@pytest.mark.parametrize(("document", "end"), TEXTS.values(), ids=TEXTS)
+def test_a_text_where_something_else_is_expected_is_shown(document: bytes, end: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        decode(POINT, document)
+    assert str(caught.value).endswith(f" {end}")
+
+
+def test_the_halves_of_surrogate_pairs_are_restored() -> None:
+    assert restore_escapes(b"a\xed\xa0\xbd\xed\xb8\x80\xed\x9f\xbf") == (
+        rb"a\ud83d\ude00" + b"\xed\x9f\xbf"
+    )
 
 
 @pytest.mark.parametrize(("document", "path"), PATHS.values(), ids=PATHS)

@@ -100,6 +100,11 @@ INVALID_MESSAGES: dict[str, tuple[Any, str]] = {
 }
 
 
+def test_the_error_of_a_malformed_array_is_that_it_is_malformed() -> None:
+    _, rejections = read(b"{}\n[1,")
+    assert rejections[1].detail.startswith("line 2: not valid JSON: ")
+
+
 @pytest.mark.parametrize(("given", "text"), INVALID_MESSAGES.values(), ids=INVALID_MESSAGES)
 def test_an_invalid_message_is_rejected_as_a_whole(given: Any, text: str) -> None:
     sums, (rejection,) = read(given)
@@ -196,7 +201,7 @@ MANY = {
         [message(5, 5)] * (count // 2) + [message(5)] * (count % 2)
     ),
     "lines": lambda count: "{}\n" * count,
-    "lines that are not JSON": lambda count: "{\n" * count,
+    "values that are not documents": lambda count: "{}" + "5 " * (count - 1),
 }
 
 

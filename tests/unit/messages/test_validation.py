@@ -328,3 +328,20 @@ def test_a_time_outside_the_window_is_an_error(
     with pytest.raises(ValidationError) as caught:
         validate_time(NOW + timedelta(seconds=seconds), NOW, WINDOW)
     assert (type(caught.value), str(caught.value)) == (kind, f"time: {text}")
+
+
+HINT = "; a time without an offset is UTC"
+OFFSETS = {
+    "no offset, an hour ahead": ("2026-11-23T08:24:30", HINT),
+    "no offset, five and a half hours ahead": ("2026-11-23T12:55:30", HINT),
+    "no offset, eight hours old": ("2026-11-22T23:20:30", HINT),
+    "no offset, not about half hours": ("2026-11-23T08:10:30", ""),
+    "an offset, an hour ahead": ("2026-11-23t08:24:30z", ""),
+}
+
+
+@pytest.mark.parametrize(("given", "hint"), OFFSETS.values(), ids=OFFSETS)
+def test_a_time_that_may_be_local_gets_a_hint(given: str, hint: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        validate_time(parse_time(given), NOW, WINDOW, given)
+    assert str(caught.value).rpartition(" s")[2] == hint
