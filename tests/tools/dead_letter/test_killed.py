@@ -1,0 +1,88 @@
+"""A replay that is killed at any request loses nothing; the next one does the rest."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from local.processes import Child
+from local.stack import OURS, ROOT
+from tests.tools.fault_proxy import Answer, Request, fault_proxy
+
+from .shell import Shell, dead_letter_texts, points
+from .test_replay import metrics
+
+Eventually = Callable[[Callable[[], Any], Callable[[Any], bool]], Any]
+
+NAMES = [f"m{number}" for number in range(40)]
+ENDED = 60.0  # Seconds.
+# The command, whose messages are visible again soon after it was killed.
+COMMAND = (
+    "import tools.dead_letter.queue as queue; queue.MIN_VISIBILITY_TIMEOUT = 1; "
+    "from tools.__main__ import main; main()"
+)
+
+# Kind and number of a request, and whether storage gets it before the process is killed.
+FAST = [("enqueue", 3, True), ("delete", 9, False)]
+SLOW = [
+    ("receive", 1, True),
+    ("receive", 2, False),
+    ("receive", 3, True),
+    ("enqueue", 1, False),
+    ("enqueue", 1, True),
+    ("enqueue", 33, True),
+    ("enqueue", 40, False),
+    ("delete", 1, False),
+    ("delete", 1, True),
+    ("delete", 20, False),
+    ("delete", 40, True),
+]
+
+
+@pytest.mark.parametrize(
+    ("kind", "number", "is_forwarded"),
+    [*FAST, *(pytest.param(*moment, marks=pytest.mark.slow) for moment in SLOW)],
+)
+def test_nothing_is_lost(
+    shell: Shell, eventually: Eventually, kind: str, number: int, is_forwarded: bool
+) -> None:
+    shell.put(*dead_letter_texts(*map(points, NAMES)))
+    started = threading.Event()
+    children: list[Child] = []
+
+    def handle(request: Request) -> Answer | None:
+        if (request.kind, request.number) != (kind, number):
+            return request.forward()
+        started.wait()
+        if is_forwarded:
+            request.forward()
+        children[0].signal(signal.SIGKILL)
+        children[0].wait(ENDED)
+        return None
+
+    environ = {name: text for name, text in os.environ.items() if not name.startswith(OURS)}
+    command = [sys.executable, "-c", COMMAND, "dead-letter", "replay", "--yes"]
+    with fault_proxy(shell.connection_string, handle) as way:
+        env = {**environ, **shell.env, "MetricsStorage": way}
+        with Child("replay", command, env=env, cwd=ROOT) as child:
+            children.append(child)
+            started.set()
+            assert child.wait(ENDED) == -signal.SIGKILL, child.output
+
+    def replay_rest() -> int:
+        shell.run("replay", "--yes")
+        return shell.dead_letters.get_queue_properties().approximate_message_count or 0
+
+    assert eventually(replay_rest, lambda count: not count) == 0
+    found = shell.ingress.receive_messages(messages_per_page=32)
+    enqueued = Counter(metrics([message.content for message in found]))
+    assert enqueued.keys() == set(NAMES)
+    # A second time: only what was enqueued and not deleted by one of the eight threads.
+    assert enqueued.total() <= len(NAMES) + 8
