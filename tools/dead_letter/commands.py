@@ -41,7 +41,8 @@ _CONTROLS = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 def dead_letter() -> None:
     """List, show, replay and purge dead letters.
 
-    A dead letter is what the relay rejected of a message for one reason. To read more than 32 dead letters they are received, which hides them for a moment.
+    A dead letter is what the relay rejected of a message for one reason. To read more than 32 of
+    them they are received, which hides them for a moment.
     """
 
 

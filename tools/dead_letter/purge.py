@@ -12,7 +12,7 @@ from typing import IO, Any
 import click
 
 from shared.text import plural
-from tools.console import err, out
+from tools.console import err, out, progress
 from tools.dead_letter.options import (
     EXIT_CODES,
     Selection,
@@ -69,6 +69,8 @@ def purge(
         stop = stack.enter_context(interruptible())
         # After an error too.
         stack.callback(lambda: out.print(f"Deleted {deleted}.", markup=False))
+        bar = stack.enter_context(progress())
+        task = bar.add_task("Deleting", total=reader.count)
 
         def delete(one: DeadLetter) -> DeadLetter:
             reader.delete(one.message)
@@ -83,6 +85,7 @@ def purge(
                 _export(selected, file)
             for one in reader.run(delete, selected):
                 deleted.add(one)
+            bar.advance(task, len(batch))
             if stop.asked():
                 return
         reader.print_unseen()

@@ -97,21 +97,18 @@ class QueueReader:
 
         Later ones are not yielded: a replay must not see what it caused. Raises StorageError.
         """
-        with progress() as bar:
-            task = bar.add_task("Reading", total=self.count)
-            while True:
-                with storage_errors(self._client.queue_name):
-                    pages = self._client.receive_messages(
-                        messages_per_page=MAX_PAGE, visibility_timeout=self._visibility_timeout
-                    ).by_page()
-                    page: list[Any] = list(next(pages, ()))
-                # A message that was hidden for too long comes back.
-                new = [one for one in page if one.id not in self._receipts]
-                self._receipts.update((one.id, one.pop_receipt) for one in page)
-                if not any(one.inserted_on <= self._started for one in new):
-                    return
-                yield self._new(new)
-                bar.advance(task, len(page))
+        while True:
+            with storage_errors(self._client.queue_name):
+                pages = self._client.receive_messages(
+                    messages_per_page=MAX_PAGE, visibility_timeout=self._visibility_timeout
+                ).by_page()
+                page: list[Any] = list(next(pages, ()))
+            # A message that was hidden for too long comes back.
+            new = [one for one in page if one.id not in self._receipts]
+            self._receipts.update((one.id, one.pop_receipt) for one in page)
+            if not any(one.inserted_on <= self._started for one in new):
+                return
+            yield self._new(new)
 
     def delete(self, message: Message) -> None:
         """Delete a received message, unless another has it by now. Raises StorageError."""
@@ -133,13 +130,16 @@ class QueueReader:
 
     def release(self) -> None:
         """Make received messages visible again, those that were not deleted."""
+        if not self._receipts:
+            return
+        with contextlib.suppress(StorageError), progress() as bar:
+            task = bar.add_task("Releasing", total=len(self._receipts))
 
-        def release_one(message_id: str) -> None:
-            self._settle(message_id, self._client.update_message, visibility_timeout=0)
+            def release_one(message_id: str) -> None:
+                self._settle(message_id, self._client.update_message, visibility_timeout=0)
+                bar.advance(task)
 
-        with contextlib.suppress(StorageError):
             list(self.run(release_one, list(self._receipts)))
-        self.print_hidden()
 
     def print_hidden(self) -> None:
         """Print when messages that were not released are visible again."""
@@ -196,12 +196,14 @@ def reading(client: QueueClient) -> Iterator[QueueReader]:
             yield reader
         except KeyboardInterrupt:  # The second one: end at once.
             threads.shutdown(wait=False, cancel_futures=True)
-            reader.print_hidden()
             raise
         except BaseException:
             reader.release()
             raise
-        reader.release()
+        else:
+            reader.release()
+        finally:
+            reader.print_hidden()
 
 
 @contextmanager

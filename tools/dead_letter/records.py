@@ -121,10 +121,10 @@ def read_file(path: Path) -> list[DeadLetter]:
         found = []
         for number, document in enumerate(documents, 1):
             where = f"{path}, dead letter {number}"
-            given = msgspec.json.decode(document, type=_Exported)
-            message = Message(given.id, given.text or "", _EPOCH)
-            is_unreadable = given.text is not None
-            found.append(parse(message) if is_unreadable else _parse(bytes(document), message))
+            exported = msgspec.json.decode(document, type=_Exported)
+            message = Message(exported.id, exported.text or "", _EPOCH)
+            is_dead_letter = exported.text is None
+            found.append(_parse(bytes(document), message) if is_dead_letter else parse(message))
     except (OSError, ValueError, RecursionError) as exc:
         raise RelayError(f"{where}: {clean(str(exc))}") from exc
     return found

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ import click
 from shared.clients.storage import NO_EXPIRY
 from shared.model import Reason
 from shared.text import plural
-from tools.console import out
+from tools.console import out, progress
 from tools.dead_letter.contents import count_points, queue_texts
 from tools.dead_letter.options import (
     EXIT_CODES,
@@ -116,7 +116,8 @@ def replay(
     check_connection(ingress.url)
     with storage_errors(queues.ingress):
         ingress.get_queue_properties()  # A wrong name is better known before anything happens.
-    run = Replay(None if dry_run else ingress, limit, "poison message" if poison else "dead letter")
+    noun = "poison message" if poison else "dead letter"
+    replaying = Replay(None if dry_run else ingress, limit, noun)
 
     def plans_of(found: Iterable[DeadLetter]) -> list[Plan]:
         now = datetime.now(UTC)
@@ -137,14 +138,15 @@ def replay(
     if file:
         plans = plans_of(read_file(file))
         confirm(f"{plural(len(plans), 'dead letter')} of {file}")
-        run.replay_plans(plans)
+        replaying.run([plan] for plan in plans)
     else:
         name = f"{queues.ingress}-poison" if poison else queues.dead_letter
         with reading(queues.open(name)) as reader:
             which = "the" if selection.is_empty else "the selected of"
             confirm(f"{which} {plural(reader.count, 'message')} of {name}")
-            run.replay_queue(reader, plans_of_messages)
-    if run.problems:
+            batches = ([one] for one in reader.look()) if dry_run else reader.receive()
+            replaying.run(map(plans_of_messages, batches), reader)
+    if replaying.problems:
         sys.exit(1)
 
 
@@ -159,36 +161,31 @@ class Replay:
         self._replayed = self._points = self._messages = 0
         self.problems: Counter[str] = Counter()
 
-    def replay_queue(
-        self, reader: QueueReader, plans_of: Callable[[list[Message]], list[Plan]]
-    ) -> None:
-        """Replay the messages of a queue. Raises StorageError."""
-        batches = reader.receive() if self._ingress else ([one] for one in reader.look())
-        with interruptible() as stop, self._printing():
+    def run(self, batches: Iterable[list[Plan]], reader: QueueReader | None = None) -> None:
+        """Enqueue plans, and delete their messages from the queue of a reader.
+
+        Raises StorageError.
+        """
+        with interruptible() as stop, self._printing(), progress() as bar:
+            task = bar.add_task("Replaying", total=reader.count if reader else None)
 
             def enqueue_and_delete(plan: Plan) -> Plan:
                 if stop.asked():
                     return Plan()
                 self._enqueue(plan)
-                if self._ingress and plan.source:
+                if self._ingress and reader and plan.source:
                     reader.delete(plan.source)
                 return plan
 
             for batch in batches:
-                for plan in reader.run(enqueue_and_delete, self._accept(plans_of(batch))):
+                run = reader.run if reader else map  # A file in its order, one after the other.
+                for plan in run(enqueue_and_delete, self._accept(batch)):
                     self._count(plan)
+                bar.advance(task, len(batch))
                 if stop.asked() or self._left == 0:
                     return
-            reader.print_unseen()
-
-    def replay_plans(self, plans: list[Plan]) -> None:
-        """Replay plans one after the other. Raises StorageError."""
-        with interruptible() as stop, self._printing():
-            for plan in self._accept(plans):
-                if stop.asked():
-                    return
-                self._enqueue(plan)
-                self._count(plan)
+            if reader:
+                reader.print_unseen()
 
     def _accept(self, plans: list[Plan]) -> list[Plan]:
         """Return those that can be replayed, as many as the limit allows."""

@@ -23,9 +23,9 @@ Eventually = Callable[[Callable[[], Any], Callable[[Any], bool]], Any]
 
 NAMES = [f"m{number}" for number in range(40)]
 ENDED = 60.0  # Seconds.
-# The command, whose messages are visible again soon after it was killed.
+# The command, whose 40 messages are visible again a second after it was killed.
 COMMAND = (
-    "import tools.dead_letter.queue as queue; queue.MIN_VISIBILITY_TIMEOUT = 1; "
+    "import tools.dead_letter.queue as queue; queue.MIN_VISIBILITY_TIMEOUT = 0; "
     "from tools.__main__ import main; main()"
 )
 
