@@ -59,10 +59,11 @@ def list_dead_letters(
     context: click.Context, /, *, queues: Queues, as_json: bool, **filters: Any
 ) -> None:
     """Count dead letters by reason and by detail."""
-    summary, poison = Summary(), _count_poison(queues)
+    summary = Summary()
     with reading(queues.open(queues.dead_letter)) as reader, interruptible() as stop:
         for one in _read(reader, Selection(**filters), stop):
             summary.add(one)
+        poison = _count_poison(queues)
         if as_json:
             counts = {
                 "queue": queues.dead_letter,
@@ -79,8 +80,8 @@ def list_dead_letters(
         summary.print()
         if poison:
             group = context.parent.command_path if context.parent else "dead-letter"
-            out.print(f"\n{queues.ingress}-poison: {plural(poison, 'message')}")
-            out.print(f"  to put them back: {group} replay --poison")
+            out.print(f"\n{queues.ingress}-poison: {plural(poison, 'message')}", markup=False)
+            out.print(f"  to put them back: {group} replay --poison", markup=False)
 
 
 @dead_letter.command("show", epilog=EXIT_CODES)
@@ -94,16 +95,18 @@ def show_dead_letters(*, queues: Queues, limit: int | None, as_json: bool, **fil
     with reading(queues.open(queues.dead_letter)) as reader, interruptible() as stop:
         if as_json:
             click.echo("[", nl=False)
-        for shown, one in enumerate(_read(reader, Selection(**filters), stop), 1):
+        try:
+            for shown, one in enumerate(_read(reader, Selection(**filters), stop), 1):
+                if as_json:
+                    click.echo(("," if shown > 1 else "") + f"\n{_json_text(one)}", nl=False)
+                else:
+                    click.echo(_readable(one))
+                if shown == limit:
+                    break
+        finally:  # After an error too, it is one JSON array.
             if as_json:
-                click.echo(("," if shown > 1 else "") + f"\n{_json_text(one)}", nl=False)
-            else:
-                click.echo(_readable(one))
-            if shown == limit:
-                break
-        if as_json:
-            click.echo("\n]")
-        elif not shown:
+                click.echo("\n]")
+        if not shown:
             err.print("No dead letter is selected.")
 
 

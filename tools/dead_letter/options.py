@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -78,13 +79,16 @@ def selection_options(command: Command) -> Command:
     """Add the filters to a command; they are the arguments of a Selection."""
     for option in (
         click.option(
-            "--newer-than", callback=_duration, metavar="AGE", help="Dead-lettered since."
+            "--newer-than",
+            callback=_duration,
+            metavar="AGE",
+            help="Dead-lettered at most this long ago: 30m, 2h, 7d.",
         ),
         click.option(
             "--older-than",
             callback=_duration,
             metavar="AGE",
-            help="Dead-lettered before; 30m, 2h, 7d.",
+            help="Dead-lettered at least this long ago.",
         ),
         click.option(
             "--id",
@@ -92,12 +96,12 @@ def selection_options(command: Command) -> Command:
             metavar="ID",
             help="ID of a dead letter, or of the rejected message; repeatable.",
         ),
-        click.option("--detail", default="", metavar="TEXT", help="Text in a detail."),
+        click.option("--detail", default="", metavar="TEXT", help="Text in the detail."),
         click.option(
             "--reason",
             type=click.Choice([*map(str, Reason), UNREADABLE]),
             multiple=True,
-            help="Reason; repeatable. `unreadable` is a message that is not a dead letter.",
+            help="Reason; repeatable. `unreadable` selects messages that are not dead letters.",
         ),
     ):
         command = option(command)
@@ -128,7 +132,9 @@ def dead_letter_queue_options(command: Command) -> Command:
         try:
             command(queues=Queues(found.connection, found.ingress, name), **others)
         except KeyboardInterrupt:
-            sys.exit(INTERRUPTED)
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(INTERRUPTED)  # Threads may wait for storage, and Python for them.
 
     return queue_options(  # type: ignore[return-value]
         click.option(

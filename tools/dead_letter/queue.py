@@ -190,20 +190,20 @@ def reading(client: QueueClient) -> Iterator[QueueReader]:
     Raises StorageError, at once if nothing listens on this machine.
     """
     check_connection(client.url)
-    with ThreadPoolExecutor(_THREADS, thread_name_prefix="queue") as threads:
-        reader = QueueReader(client, threads)
-        try:
-            yield reader
-        except KeyboardInterrupt:  # The second one: end at once.
-            threads.shutdown(wait=False, cancel_futures=True)
-            raise
-        except BaseException:
-            reader.release()
-            raise
-        else:
-            reader.release()
-        finally:
-            reader.print_hidden()
+    threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="queue")
+    reader = QueueReader(client, threads)
+    try:
+        yield reader
+    except KeyboardInterrupt:  # The second one: end at once.
+        raise
+    except BaseException:
+        reader.release()
+        raise
+    else:
+        reader.release()
+    finally:
+        threads.shutdown(wait=False, cancel_futures=True)
+        reader.print_hidden()
 
 
 @contextmanager

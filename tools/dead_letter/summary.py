@@ -13,8 +13,6 @@ from tools.dead_letter.records import UNREADABLE, DeadLetter
 
 __all__ = ["Summary"]
 
-# Different details of a reason that are counted; a producer can cause any number.
-MAX_DETAILS = 10_000
 # Details of a reason that are printed.
 _SHOWN = 5
 # What differs between details of one cause: which point, when, by how much.
@@ -36,12 +34,9 @@ class _Reason:
         self.oldest, self.newest = min(self.oldest, one.time), max(self.newest, one.time)
         if one.problem:
             self.problems[one.problem] += 1
-        for detail, points in [
-            (entry.detail, count_points(entry.content)) for entry in one.entries
-        ] or [(one.detail, 1)]:
-            general = _PARTICULAR.sub("…", clean(detail))
-            is_counted = general in self.details or len(self.details) < MAX_DETAILS
-            self.details[general if is_counted else "(other details)"] += points
+        counts = [(entry.detail, count_points(entry.content)) for entry in one.entries]
+        for detail, points in counts or [(one.detail, 1)]:
+            self.details[_PARTICULAR.sub("…", clean(detail))] += points
 
 
 class Summary:

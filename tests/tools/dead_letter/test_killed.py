@@ -46,6 +46,28 @@ SLOW = [
 ]
 
 
+Handler = Callable[[Request, Child], Answer | None]
+
+
+def replay(shell: Shell, handle: Handler) -> tuple[int, str]:
+    """Run a replay in a process; return its exit code and what it printed."""
+    started = threading.Event()
+    children: list[Child] = []
+
+    def handle_request(request: Request) -> Answer | None:
+        started.wait()
+        return handle(request, children[0])
+
+    environ = {name: text for name, text in os.environ.items() if not name.startswith(OURS)}
+    command = [sys.executable, "-c", COMMAND, "dead-letter", "replay", "--yes"]
+    with fault_proxy(shell.connection_string, handle_request) as way:
+        env = {**environ, **shell.env, "MetricsStorage": way}
+        with Child("replay", command, env=env, cwd=ROOT) as child:
+            children.append(child)
+            started.set()
+            return child.wait(ENDED), child.output
+
+
 @pytest.mark.parametrize(
     ("kind", "number", "is_forwarded"),
     [*FAST, *(pytest.param(*moment, marks=pytest.mark.slow) for moment in SLOW)],
@@ -54,27 +76,18 @@ def test_nothing_is_lost(
     shell: Shell, eventually: Eventually, kind: str, number: int, is_forwarded: bool
 ) -> None:
     shell.put(*dead_letter_texts(*map(points, NAMES)))
-    started = threading.Event()
-    children: list[Child] = []
 
-    def handle(request: Request) -> Answer | None:
+    def handle(request: Request, child: Child) -> Answer | None:
         if (request.kind, request.number) != (kind, number):
             return request.forward()
-        started.wait()
         if is_forwarded:
             request.forward()
-        children[0].signal(signal.SIGKILL)
-        children[0].wait(ENDED)
+        child.signal(signal.SIGKILL)
+        child.wait(ENDED)
         return None
 
-    environ = {name: text for name, text in os.environ.items() if not name.startswith(OURS)}
-    command = [sys.executable, "-c", COMMAND, "dead-letter", "replay", "--yes"]
-    with fault_proxy(shell.connection_string, handle) as way:
-        env = {**environ, **shell.env, "MetricsStorage": way}
-        with Child("replay", command, env=env, cwd=ROOT) as child:
-            children.append(child)
-            started.set()
-            assert child.wait(ENDED) == -signal.SIGKILL, child.output
+    code, printed = replay(shell, handle)
+    assert code == -signal.SIGKILL, printed
 
     def replay_rest() -> int:
         shell.run("replay", "--yes")
@@ -86,3 +99,22 @@ def test_nothing_is_lost(
     assert enqueued.keys() == set(NAMES)
     # A second time: only what was enqueued and not deleted by one of the eight threads.
     assert enqueued.total() <= len(NAMES) + 8
+
+
+def test_a_second_ctrl_c_ends_at_once(shell: Shell) -> None:
+    shell.put(*dead_letter_texts(*map(points, NAMES)))
+
+    def handle(request: Request, child: Child) -> Answer | None:
+        if request.kind != "enqueue":
+            return request.forward()
+        if request.number == 1:
+            child.signal(signal.SIGINT)
+            child.wait_for("Stopping after the requests under way")
+            child.signal(signal.SIGINT)
+        child.wait(ENDED)  # Though these requests have no answer yet.
+        return None
+
+    code, printed = replay(shell, handle)
+    assert code == 130, printed
+    assert "32 messages will be visible again within 1 s." in printed
+    assert "Traceback" not in printed
