@@ -143,7 +143,8 @@ def replay(
         name = f"{queues.ingress}-poison" if poison else queues.dead_letter
         with reading(queues.open(name)) as reader:
             which = "the" if selection.is_empty else "the selected of"
-            confirm(f"{which} {plural(reader.count, 'message')} of {name}")
+            at_most = f"at most {limit} of " if limit else ""
+            confirm(f"{at_most}{which} {plural(reader.count, 'message')} of {name}")
             batches = ([one] for one in reader.look()) if dry_run else reader.receive()
             replaying.run(map(plans_of_messages, batches), reader)
     if replaying.problems:

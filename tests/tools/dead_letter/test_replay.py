@@ -78,7 +78,8 @@ def test_a_limit_is_kept_and_a_dry_run_changes_nothing(shell: Shell) -> None:
     dry = shell.run("replay", "--dry-run", "--limit", "3").stdout
     assert dry == "Would replay 3 dead letters: 3 points in 3 messages.\n"
     assert (shell.enqueued(), len(shell.left())) == ([], 8)
-    shell.run("replay", "--limit", "3", "--yes")
+    asked = shell.run("replay", "--limit", "3", answer="y\n").stderr
+    assert "Replay at most 3 of the 8 messages of" in asked
     assert (len(shell.enqueued()), len(shell.left())) == (3, 5)
 
 
