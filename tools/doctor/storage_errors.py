@@ -1,119 +1,155 @@
-"""What storage, or the way to it, answered: the cause, and what mends it."""
+"""What storage, or the way to it, answered: the cause, and the fix."""
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
-from tools.doctor.commands import Commands, Home, Open, quoted
+from tools.doctor.context import Account, Context, is_loopback, proxy_note
 from tools.doctor.findings import Finding, failed
-from tools.doctor.patient import Account, Patient
+from tools.doctor.fixes import CERTIFICATE, TIME_SYNC, Home, Template, quoted
+from tools.doctor.settings import CONNECTION
 
-__all__ = ["ROLE_MISSING", "code_of", "explained", "firewall", "first_line"]
+__all__ = [
+    "DEVELOPMENT",
+    "ROLE_MISSING",
+    "code_of",
+    "describe",
+    "explain",
+    "firewall",
+    "new_signature",
+]
 
 ROLE_MISSING = "AuthorizationPermissionMismatch"
-# Seconds from which on storage refuses a signature. Source: "Authorize with Shared Key".
-_MOST_SKEW = 15 * 60
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+DEVELOPMENT = "devstoreaccount1"  # The account of Azurite.
+# Seconds. Source: "Authorize with Shared Key".
+_MAX_SKEW = 15 * 60
+_NEW_SIGNATURE = timedelta(days=90)
+_DETAIL = re.compile(r"^authenticationerrordetail:\s*(.+)", re.IGNORECASE | re.MULTILINE)
+_EXPIRY = re.compile(r"[?&;=]se=([^&;]+)")
 
 
 def code_of(exc: Exception) -> str:
-    """The error code of an answer of storage; empty where there was no answer."""
+    """Return the error code of an answer of storage, empty if there was no answer."""
     code: Any = getattr(exc, "error_code", None) or ""
     return str(getattr(code, "value", code))
 
 
-def first_line(exc: Exception) -> str:
-    """The error's own words, without what follows them."""
-    return str(exc).strip().partition("\n")[0] or type(exc).__name__
+def describe(exc: Exception) -> str:
+    """Return status, code and message of an error, and what storage adds about authentication."""
+    text = str(exc).strip()
+    first = text.partition("\n")[0] or type(exc).__name__
+    status, detail = getattr(exc, "status_code", None), _DETAIL.search(text)
+    words = (str(status or ""), code_of(exc), first, f"({detail[1].strip()})" if detail else "")
+    return " ".join(filter(None, words))
 
 
-def explained(exc: Exception, account: Account, patient: Patient) -> Finding:
-    """The finding for what a first request to the account ended with."""
-    code, text = code_of(exc), first_line(exc)
-    status = getattr(exc, "status_code", None)
-    if status is None:
-        return _unreached(text, account, patient)
-    found = " ".join(filter(None, (str(status), code, text)))
-    return failed(found, *_refused(code, account, patient))
-
-
-def _unreached(text: str, account: Account, patient: Patient) -> Finding:
-    """No answer at all, by the words that the libraries have for it."""
-    # Azurite has the account in the path.
-    host = (account.service.primary_hostname or "").partition("/")[0]
-    where = f"{host} is not reached: {text}"
-    name, _, port = host.partition(":")
-    if name in _LOOPBACK and "refused" in text:
-        return failed(
-            where, "# Azurite on this machine:", f"npx azurite --queuePort {quoted(port)}"
-        )
+def explain(exc: Exception, account: Account, context: Context) -> Finding:
+    """Return the finding for the error of a first request to an account."""
+    text, url = describe(exc), account.service.url
+    if getattr(exc, "status_code", None) is not None:
+        cause, fix = _refused(code_of(exc), text, account, context)
+        return failed(f"{text.rstrip('.')}: {cause}" if cause else text, *fix)
+    host = urlsplit(url).netloc
+    if is_loopback(url) and "refused" in text:
+        fix = context.fixes.start_azurite(urlsplit(url).port)
+        return failed(f"nothing listens at {host}", *fix)
+    if "base64" in text or "padding" in text:
+        return failed(f"{text}: the account key is incomplete", *_new_key(account, context))
+    message = f"{host} cannot be reached{proxy_note(url)}: {text}"
     if "resolve" in text:
         return failed(
-            where,
-            "# No account has that name, or its network is private. Its address is:",
-            f"az storage account show --name {quoted(account.name)} "
-            "--query primaryEndpoints.queue --output tsv",
+            message,
+            "# No account has that name, or its network is private. Its address:",
+            f"{_show(account)} --query primaryEndpoints.queue --output tsv",
         )
     if "ssl" in text.lower() or "certificate" in text.lower():
-        return failed(
-            where,
-            "# A proxy that looks into TLS? Its certificate, for all that is in Python:",
-            'export REQUESTS_CA_BUNDLE="$CA_FILE"',
-            f"openssl s_client -connect {quoted(host)}:443 </dev/null",
-        )
-    if "base64" in text or "padding" in text:
-        return failed(f"{where}; the key is cut short", *_new_key(account, patient.commands))
-    return failed(where, *firewall(account.name), f"curl -sSI https://{quoted(host)}/")
-
-
-def _refused(code: str, account: Account, patient: Patient) -> list[str]:
-    """The remedy for a refusal, by its code."""
-    commands = patient.commands
-    match code:
-        case "AuthorizationFailure" | "PublicAccessNotPermitted":
-            return ["# Its firewall lets this address not through:", *firewall(account.name)]
-        case "AuthenticationFailed" if any(abs(s) > _MOST_SKEW for _, s in patient.clocks):
-            return [
-                "# A signature is good for 15 minutes, and this machine's clock is wrong:",
-                "sudo timedatectl set-ntp true",
-            ]
-        case "AuthenticationFailed" | "KeyBasedAuthenticationNotPermitted" if account.claims:
-            tenant = quoted(account.claims.tenant)
-            return [f"az account show --query tenantId --output tsv  # {tenant}?"]
-        case "KeyBasedAuthenticationNotPermitted":
-            return [
-                "# Its keys are switched off; with the identity instead:",
-                commands.unset("MetricsStorage"),
-                commands.set("MetricsStorage__accountName", account.name),
-                *(
-                    [commands.set("MetricsStorage__credential", "managedidentity")]
-                    if commands.home is Home.DEPLOYED
-                    else []
-                ),
-            ]
-        case "AuthenticationFailed":
-            return ["# The key is another one now:", *_new_key(account, commands)]
-        case _:
-            return [f"az storage account show --name {quoted(account.name)}"]
-
-
-def _new_key(account: Account, commands: Commands) -> list[str]:
-    string = Open(
-        f"$(az storage account show-connection-string --name {quoted(account.name)} "
-        "--query connectionString --output tsv)"
-    )
-    return [commands.set("MetricsStorage", string)]
+        return failed(message, *CERTIFICATE)
+    return failed(message, *firewall(account.name), f"curl -sSI https://{quoted(host)}/")
 
 
 def firewall(account: str) -> list[str]:
-    """See who is let through to an account, and let this machine through."""
+    """Show whom the firewall of a storage account lets pass, and let this machine pass."""
+    show = f"az storage account show --name {quoted(account)}"
+    add = f"az storage account network-rule add --account-name {quoted(account)}"
     return [
-        (
-            f"az storage account show --name {quoted(account)} "
-            '--query "{public: publicNetworkAccess, rules: networkRuleSet}"'
-        ),
-        (
-            f"az storage account network-rule add --account-name {quoted(account)} "
-            '--ip-address "$(curl -s https://api.ipify.org)"'
-        ),
+        "# Does the storage firewall block this address?",
+        f'{show} --query "{{public: publicNetworkAccess, rules: networkRuleSet}}"',
+        f'{add} --ip-address "$(curl -s https://api.ipify.org)"',
     ]
+
+
+def new_signature(account: Account, context: Context) -> list[str]:
+    """Make a shared access signature that allows what the app does."""
+    if account.name == DEVELOPMENT:
+        return _new_key(account, context)
+    url = account.service.url.partition("?")[0].rstrip("/")
+    generate = f"az storage account generate-sas --account-name {quoted(account.name)} --https-only"
+    generate += " --services q --resource-types sco --permissions rwdlacup --output tsv"
+    return [
+        "# Better an identity, see docs/settings.md; or a new signature:",
+        f"SAS=$({generate} --expiry {context.now() + _NEW_SIGNATURE:%Y-%m-%d})",
+        *context.fixes.set(CONNECTION, Template(f"QueueEndpoint={url};SharedAccessSignature=$SAS")),
+    ]
+
+
+def _refused(code: str, text: str, account: Account, context: Context) -> tuple[str, list[str]]:
+    """Return cause and fix of an error answer."""
+    fixes, local = context.fixes, account.name == DEVELOPMENT
+    match code:
+        case "InvalidHeaderValue" if local:
+            fix = fixes.start_azurite(urlsplit(account.service.url).port)
+            return "this Azurite refuses the API version of the SDK; end it, and", fix
+        case "AuthenticationFailed" | "AuthorizationFailure" if _has_expired(text, context):
+            return "the shared access signature has expired", new_signature(account, context)
+        case "AuthorizationFailure" | "PublicAccessNotPermitted" if not local:
+            return "", firewall(account.name)
+        case "AuthenticationFailed" if account.by_key and _is_skewed(context):
+            return "a request is valid for 15 minutes, and this clock is wrong", [*TIME_SYNC]
+        case "AuthenticationFailed" | "KeyBasedAuthenticationNotPermitted" if account.claims:
+            show = ["az account show --query tenantId --output tsv"]
+            return f"is the account in the tenant of the token, {account.claims.tenant}?", show
+        case "KeyBasedAuthenticationNotPermitted":
+            fix = fixes.unset(CONNECTION) + fixes.set(f"{CONNECTION}__accountName", account.name)
+            if fixes.home is Home.APP:
+                fix += fixes.set(f"{CONNECTION}__credential", "managedidentity")
+            return "its keys are disabled; use an identity", fix
+        case "AuthenticationFailed" | "AuthorizationFailure" if account.by_key:
+            return "it is not, or no longer, a key of the account", _new_key(account, context)
+        case "AuthenticationFailed" | "AuthorizationFailure":
+            return "the shared access signature is not valid", new_signature(account, context)
+        case _:
+            return "", [_show(account)]
+
+
+def _is_skewed(context: Context) -> bool:
+    return any(abs(ahead) > _MAX_SKEW for _, ahead in context.clocks)
+
+
+def _has_expired(text: str, context: Context) -> bool:
+    """Return whether the signature has expired, by its own words or those of storage."""
+    string = context.settings.storage.connection_string if context.settings else None
+    if not string or "sig=" not in string:
+        return False
+    expiry = _EXPIRY.search(string)
+    try:
+        end = datetime.fromisoformat(unquote(expiry[1])) if expiry else None
+    except ValueError:
+        end = None
+    if end is None:
+        return "time frame" in text
+    return end.replace(tzinfo=end.tzinfo or UTC) < context.now()
+
+
+def _new_key(account: Account, context: Context) -> list[str]:
+    if account.name == DEVELOPMENT:
+        set_it = context.fixes.set(CONNECTION, "UseDevelopmentStorage=true")
+        return ["# The account and key of Azurite, with its queues at port 10001:", *set_it]
+    show = f"az storage account show-connection-string --name {quoted(account.name)}"
+    return context.fixes.set(CONNECTION, Template(f"$({show} --query connectionString -o tsv)"))
+
+
+def _show(account: Account) -> str:
+    return f"az storage account show --name {quoted(account.name)}"
