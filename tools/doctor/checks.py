@@ -12,7 +12,7 @@ from shared.errors import RelayError
 from tools.doctor.app import check_app
 from tools.doctor.context import Context
 from tools.doctor.findings import Finding, SkippedError, failed, skipped
-from tools.doctor.fixes import escaped, quoted
+from tools.doctor.fixes import quoted
 from tools.doctor.host_json import check_host_json
 from tools.doctor.identity import check_audience, check_identity
 from tools.doctor.publishing import check_clock, check_endpoint, check_publish, check_visible
@@ -101,6 +101,6 @@ def redact(text: str, environ: Mapping[str, str]) -> str:
         if len(value) >= _MIN_SECRET_LENGTH and _SECRET_NAMES.search(name):
             # As it is, and as it may be written in a command.
             word = quoted(value)
-            for form in (value, escaped(value), word.removeprefix("$")[1:-1]):
+            for form in (value, word.removeprefix("$")[1:-1]):
                 text = text.replace(form, "…") if len(form) >= _MIN_SECRET_LENGTH else text
     return text

@@ -144,10 +144,10 @@ def doctor(
 
 def _fixes(context: click.Context, file: Path | None, environ: Mapping[str, str]) -> Fixes:
     given = context.params
-    app = given["app"] or environ.get("WEBSITE_SITE_NAME")
     in_file = read_app_settings(file, {}) if file or LOCAL_SETTINGS.exists() else {}
     home = Home.FILE if in_file else Home.SHELL
-    if app or (file and file.read_text("utf-8-sig").lstrip().startswith("[")):
+    listed = file is not None and file.read_text("utf-8-sig").lstrip().startswith("[")
+    if listed or (not in_file and "WEBSITE_SITE_NAME" in environ):
         home = Home.APP
     elif file and file.absolute().parts[-2:] == _RUN_SETTINGS.parts:
         home = Home.RUN
@@ -155,8 +155,10 @@ def _fixes(context: click.Context, file: Path | None, environ: Mapping[str, str]
         home=home,
         file=str(file or LOCAL_SETTINGS),
         # A file of --settings comes before the shell, local.settings.json after it.
-        shell_settings=frozenset(os.environ) - (in_file.keys() if file else set()),
-        app=app or Template("$APP"),
+        shell_settings=frozenset()
+        if home is Home.APP and not file
+        else frozenset(os.environ) - (in_file.keys() if file else set()),
+        app=given["app"] or environ.get("WEBSITE_SITE_NAME") or Template("$APP"),
         group=given["group"] or environ.get("WEBSITE_RESOURCE_GROUP") or Template("$GROUP"),
         substituted=given["credential"] is not None,
         client_id=environ.get("AZURE_CLIENT_ID") or environ.get("MetricsStorage__clientId"),

@@ -5,14 +5,13 @@ What is not known is a shell variable, such as "$APP".
 
 from __future__ import annotations
 
-import re
 import shlex
 from dataclasses import dataclass
 from enum import Enum, auto
 
 from tools.doctor.claims import Claims
 
-__all__ = ["CERTIFICATE", "TIME_SYNC", "Fixes", "Home", "Template", "escaped", "quoted"]
+__all__ = ["CERTIFICATE", "TIME_SYNC", "Fixes", "Home", "Template", "quoted"]
 
 TIME_SYNC = (
     "# Set the clock. Linux with systemd (on Windows: w32tm /resync):",
@@ -47,12 +46,6 @@ def quoted(text: str) -> str:
 def _ansi_c(byte: int) -> str:
     plain = 0x20 <= byte < 0x7F and chr(byte) not in "\\'"
     return chr(byte) if plain else f"\\x{byte:02x}"
-
-
-def escaped(text: str) -> str:
-    """Return text that stands for itself within a template."""
-    # Not a backslash: at a prompt, it does not keep a shell from expanding ! to its history.
-    return re.sub(r'[\\$`"]', r"\\\g<0>", text).replace("!", "\"'!'\"")
 
 
 class Home(Enum):
@@ -107,6 +100,11 @@ class Fixes:
             again = f"# Stop make run (Ctrl-C), and start it again without {name}:"
             return [again, f"env -u {word} make run"]
         return [f"# In {self.file}, remove {word}"]
+
+    def allow(self, scopes: str, resource_id: str) -> list[str]:
+        """Add a resource to METRICS_ALLOWED_SCOPES."""
+        add = self.set("METRICS_ALLOWED_SCOPES", f"{scopes.strip().rstrip(',')},{resource_id}")
+        return ["# If the relay may publish there:", *add]
 
     def in_shell(self, name: str) -> bool:
         """Return whether this shell sets a setting."""

@@ -3,38 +3,31 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 from difflib import get_close_matches
-from itertools import islice
 from typing import Any
 
-from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.queue import QueueClient, QueueMessage
 
 from shared.text import plural
 from tools.doctor.context import Account, Context, require
 from tools.doctor.findings import Finding, failed, ok, warning
-from tools.doctor.fixes import Fixes, Template, escaped, quoted
+from tools.doctor.fixes import quoted
 from tools.doctor.settings import CONNECTION
+from tools.doctor.storage import queue_names
 from tools.doctor.storage_errors import DEVELOPMENT
 
-__all__ = ["check_dead_letters", "check_ingress", "check_poison", "queue_command"]
+__all__ = ["check_dead_letters", "check_ingress", "check_poison"]
 
 # Source: "Peek Messages".
 MAX_PEEKED = 32
-MAX_LISTED = 200  # Queues of an account.
+MAX_SHOWN = 10  # Queues.
 # An idle queue is polled every two seconds, and a message is settled within some seconds.
 _LONG_WAIT = timedelta(minutes=2)
 _MAX_DETAIL = 300  # Characters.
-_HINTS = {
-    "expired": "the detail says what delayed it, or that its time was old",
-    "cardinality": "a dimension with too many values; see docs/series.md",
-    "invalid": "correct the producer, where the detail says; see docs/messages.md",
-}
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def check_ingress(context: Context) -> Iterator[Finding]:
@@ -79,12 +72,6 @@ def check_poison(context: Context) -> Iterator[Finding]:
     yield failed(
         f"{name}: about {plural(count, 'message')} that crashed the function, or never reached it; "
         "the app's log has the cause",
-        *queue_command(
-            context.fixes,
-            account,
-            CONNECTION,
-            f"az storage message peek --queue-name {name} --num-messages {MAX_PEEKED}",
-        ),
         *context.fixes.read_log(),
     )
 
@@ -110,27 +97,12 @@ def check_dead_letters(context: Context) -> Iterator[Finding]:
         f"{name}: {plural(count, 'dead letter')}; the first {len(dead_letters)}: {shown}; detail "
         f"of the first: {detail[:_MAX_DETAIL]}"
     )
-    fix = [
-        context.fixes.tool("dead-letter", "list"),
-        *(line for reason in reasons for line in _reason(reason, context)),
-    ]
+    explained = "# docs/dead-letters.md explains the reasons."
+    fix = (context.fixes.tool("dead-letter", "list"), explained)
     if count > before:
         yield failed(f"{text}; {count - before} more within {seconds:g} s", *fix)
     else:
         yield warning(text, *fix)
-
-
-def queue_command(fixes: Fixes, account: Account, setting: str, command: str) -> list[str]:
-    """Return an az command on the queues of an account, with how it authenticates."""
-    if account.name != DEVELOPMENT:
-        mode = "key" if account.by_key else "login"
-        return [f"{command} --account-name {quoted(account.name)} --auth-mode {mode}"]
-    if fixes.in_shell(setting) and _VARIABLE.fullmatch(setting):
-        return [f'{command} --connection-string "${setting}"']
-    return [
-        f"# $CONNECTION_STRING is the value of {setting} in {fixes.file}:",
-        f'{command} --connection-string "$CONNECTION_STRING"',
-    ]
 
 
 def _account(context: Context) -> Account:
@@ -140,29 +112,24 @@ def _account(context: Context) -> Account:
 
 def _missing(context: Context, account: Account, name: str) -> Finding:
     """Name the queues that exist: more often the name is wrong than the queue is missing."""
-    try:
-        names = [queue.name for queue in islice(account.service.list_queues(), MAX_LISTED)]
-    except HttpResponseError:  # May not be listed.
-        names = []
-    ingress = [one for one in names if not one.endswith(("-poison", "-dead-letter"))]
-    alike = get_close_matches(name, ingress, n=1, cutoff=0.7)
-    create = queue_command(
-        context.fixes, account, CONNECTION, f"az storage queue create --name {name}"
-    )
+    names = [
+        one for one in queue_names(account.service) if not one.endswith(("-poison", "-dead-letter"))
+    ]
     text = f"there is no queue {name} in {account.name}"
-    if not ingress:
-        return failed(text, *create)
-    shown = ", ".join(ingress[:10]) + (", …" if len(ingress) > 10 else "")
-    text += f"; queues: {shown}"
-    if alike:
+    if names:
+        text += f"; queues: {', '.join(names[:MAX_SHOWN])}{', …' if len(names) > MAX_SHOWN else ''}"
+    if alike := get_close_matches(name, names, n=1, cutoff=0.7):
         fix = context.fixes.set("METRICS_QUEUE", alike[0])
         return failed(f"{text}; did you mean {alike[0]}?", *fix)
-    return failed(
-        text,
-        *context.fixes.set("METRICS_QUEUE", Template("$QUEUE")),
-        "# Or, if the name is right, create it:",
-        *create,
-    )
+    create = f"az storage queue create --name {name}"
+    fix = ["# Name another queue in METRICS_QUEUE, or create this one:"]
+    if account.name == DEVELOPMENT:
+        if not context.fixes.in_shell(CONNECTION):
+            fix.append(f"# ({CONNECTION} is in {context.fixes.file}; export it first.)")
+        return failed(text, *fix, f'{create} --connection-string "${CONNECTION}"')
+    mode = "key" if account.by_key else "login"
+    options = f"--account-name {quoted(account.name)} --auth-mode {mode}"
+    return failed(text, *fix, f"{create} {options}")
 
 
 def _count(queue: QueueClient) -> int | None:
@@ -183,12 +150,3 @@ def _decode(message: QueueMessage) -> dict[str, Any]:
     except (ValueError, TypeError, RecursionError):
         return {}
     return document if isinstance(document, dict) else {}
-
-
-def _reason(reason: str, context: Context) -> list[str]:
-    """Return what helps against a reason, beside its detail."""
-    if reason == "forbidden_scope":
-        scopes = escaped(context.environ.get("METRICS_ALLOWED_SCOPES", ""))
-        allow = context.fixes.set("METRICS_ALLOWED_SCOPES", Template(f"{scopes},$RESOURCE_ID"))
-        return ["# forbidden_scope: if producers may publish there,", *allow]
-    return [f"# {reason}: {_HINTS[reason]}."] if reason in _HINTS else []

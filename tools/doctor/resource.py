@@ -10,7 +10,6 @@ from shared.app import build_regions
 from shared.errors import RegionError
 from shared.model import Target
 from shared.resource_ids import is_in_scopes, parent_of, validate_region, validate_resource_id
-from shared.settings import DEFAULTS
 from tools.doctor.context import Context, require
 from tools.doctor.findings import Finding, SkippedError, failed, ok, skipped, warning
 from tools.doctor.fixes import Template, quoted
@@ -34,12 +33,10 @@ def check_resource(context: Context) -> Iterator[Finding]:
         yield failed(str(exc), _list_resources(given))
         return
     if not is_in_scopes(resource_id, settings.allowed_scopes):
-        scopes = context.environ.get("METRICS_ALLOWED_SCOPES", "").strip().rstrip(",")
         yield failed(
-            f"{resource_id} is not in METRICS_ALLOWED_SCOPES ({scopes}): its points are "
-            "dead-lettered as forbidden_scope",
-            "# If the relay may publish there:",
-            *context.fixes.set("METRICS_ALLOWED_SCOPES", f"{scopes},{resource_id}"),
+            f"{resource_id} is not in METRICS_ALLOWED_SCOPES: its points are dead-lettered as "
+            "forbidden_scope",
+            *context.fixes.allow(context.environ["METRICS_ALLOWED_SCOPES"], resource_id),
         )
         return
     context.resource_id = resource_id
@@ -95,24 +92,19 @@ def _look_up(context: Context, resource_id: str) -> str:
 def _fix(context: Context, text: str, resource_id: str) -> list[str]:
     fixes, group = context.fixes, parent_of(resource_id).group  # The group is what is listed.
     set_region = fixes.set("METRICS_REGION", Template("$REGION"))
-    # Comments: pasted without a region, it would replace one.
-    name_it = ["# Or name the region in messages, or for METRICS_RESOURCE_ID:"]
-    name_it += [f"# {line.removeprefix('# ')}" for line in set_region]
-    if "AuthorizationFailed" in text or " 403" in text:
-        return [*fixes.grant("Reader", context.claims, group), *name_it]
     if "global" in text:
         return set_region
-    if "ResourceGroupNotFound" in text or "is not among" in text:
-        return [
-            f"az resource show --ids {quoted(resource_id)} --query location",
-            "# If that shows it, the identity lacks Reader:",
-            *fixes.grant("Reader", context.claims, group),
-            *name_it,
-        ]
-    own = (context.environ.get("METRICS_ARM_ENDPOINT") or "").rstrip("/")
-    if own and own != DEFAULTS["METRICS_ARM_ENDPOINT"]:
-        return [*fixes.unset("METRICS_ARM_ENDPOINT"), *name_it]
-    return name_it
+    if " 403" in text:
+        fix = fixes.grant("Reader", context.claims, group)
+    elif "ResourceGroupNotFound" in text or "is not among" in text:
+        fix = [f"az resource show --ids {quoted(resource_id)} --query location"]
+        fix += ["# If that shows it:", *fixes.grant("Reader", context.claims, group)]
+    else:
+        own = context.environ.get("METRICS_ARM_ENDPOINT")
+        fix = fixes.unset("METRICS_ARM_ENDPOINT") if own else []
+    # Comments: pasted without a region, it would replace one.
+    name_it = [f"# {line.removeprefix('# ')}" for line in set_region]
+    return [*fix, "# Or name the region in messages, or for METRICS_RESOURCE_ID:", *name_it]
 
 
 def _list_resources(given: str) -> str:

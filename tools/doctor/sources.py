@@ -8,20 +8,19 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
+from azure.storage.queue import QueueServiceClient
 
 from shared.clients.deadline import Deadline
 from shared.clients.storage import account_client, open_queue_service
-from shared.errors import ConfigurationError
 from shared.resource_ids import is_in_scopes
 from shared.sources import Source
 from shared.sources.sampler import DEADLINE, Sample
 from shared.text import plural
-from tools.doctor.context import Account, Context, is_loopback, require
+from tools.doctor.context import Context, is_loopback, require
 from tools.doctor.findings import Finding, failed, ok, skipped, warning
 from tools.doctor.fixes import quoted
-from tools.doctor.queues import queue_command
 from tools.doctor.settings import CONNECTION
-from tools.doctor.storage import account_id, account_name
+from tools.doctor.storage import RETRY, account_id, account_name, queue_names
 from tools.doctor.storage_errors import firewall
 
 __all__ = ["check_sources"]
@@ -48,7 +47,7 @@ def check_sources(context: Context) -> Iterator[Finding]:
             yield skipped(f"{what}: not sampled: needs storage")
         elif context.claims is None and _needs_identity(context, entry):
             yield skipped(f"{what}: not sampled: needs identity")
-        elif (url := _local_storage(context, entry)) and not context.can_connect(url):
+        elif url := _silent(context, entry):
             fix = context.fixes.start_azurite(urlsplit(url).port)
             yield failed(f"{what}: nothing listens at {urlsplit(url).netloc}", *fix)
         else:
@@ -65,12 +64,8 @@ def _sample(context: Context, source: Source, entry: _Entry, what: str) -> Findi
         fix = _fix(context, entry, " ".join(sample.errors))
         return failed(f"{what}: {points}, {plural(sample.error_count, 'error')}: {errors}", *fix)
     if not is_in_scopes(resource_id, require(context.settings, "settings").allowed_scopes):
-        scopes = context.environ["METRICS_ALLOWED_SCOPES"].rstrip(", ")
-        return failed(
-            f"{what}: {resource_id} is not in METRICS_ALLOWED_SCOPES",
-            "# If the relay may publish there:",
-            *context.fixes.set("METRICS_ALLOWED_SCOPES", f"{scopes},{resource_id}"),
-        )
+        fix = context.fixes.allow(context.environ["METRICS_ALLOWED_SCOPES"], resource_id)
+        return failed(f"{what}: {resource_id} is not in METRICS_ALLOWED_SCOPES", *fix)
     if not sample.points:
         fix = _fix(context, entry, "")
         return warning(f"{what}: nothing to measure; no name matches its patterns", *fix)
@@ -85,29 +80,31 @@ def _needs_identity(context: Context, entry: _Entry) -> bool:
     return entry["kind"] in ("service_bus", "storage_queue") or "audience" in entry
 
 
-def _local_storage(context: Context, entry: _Entry) -> str | None:
-    """Return the URL of a storage account on this machine, where no answer needs retries."""
-    try:
-        name = entry.get("connection")
-        url = open_queue_service(context.connection(name)).url if isinstance(name, str) else ""
-    except ConfigurationError:
-        return None
-    return url if is_loopback(url) else None
+def _silent(context: Context, entry: _Entry) -> str:
+    """Return the URL of storage on this machine that does not listen, without any retry."""
+    url = _service(context, entry).url if "connection" in entry else ""
+    return url if is_loopback(url) and not context.can_connect(url) else ""
+
+
+def _service(context: Context, entry: _Entry) -> QueueServiceClient:
+    """Return a client for the account of a storage_queue."""
+    name = entry.get("connection")
+    if isinstance(name, str):
+        return open_queue_service(context.connection(name), RETRY)
+    return account_client(str(entry["account"]), context.clients.credential(), RETRY)
 
 
 def _fix(context: Context, entry: _Entry, errors: str) -> list[str]:
     kind, fixes, no_role = entry["kind"], context.fixes, _NO_ROLE.search(errors)
     if kind == "storage_queue":
-        account, setting = _account(context, entry)
+        service = _service(context, entry)
+        name = account_name(service)
         if no_role:
-            scope = account_id(account.name)
-            return fixes.grant("Storage Queue Data Reader", context.claims, scope)
+            return fixes.grant("Storage Queue Data Reader", context.claims, account_id(name))
         if _FIREWALL.search(errors):
-            return firewall(account.name)
-        return [
-            "# The queues that exist:",
-            *queue_command(fixes, account, setting, "az storage queue list --output table"),
-        ]
+            return firewall(name)
+        names = queue_names(service)
+        return [f"# The queues of {name}: {', '.join(names) or 'none, or they cannot be listed'}"]
     if kind == "service_bus":
         namespace = str(entry.get("serviceBus") or entry["resourceId"])
         if no_role:
@@ -115,15 +112,3 @@ def _fix(context: Context, entry: _Entry, errors: str) -> list[str]:
         return [f"az resource show --ids {quoted(namespace)} --query properties.status"]
     url = str(entry.get("url")).partition("?")[0]  # A query may contain a key.
     return [f"curl -sS -o /dev/null -w '%{{http_code}}' {quoted(url)}"]
-
-
-def _account(context: Context, entry: _Entry) -> tuple[Account, str]:
-    """Return the account of a source, and the setting of its connection if it has one."""
-    setting = entry.get("connection")
-    if isinstance(setting, str):
-        service = open_queue_service(context.connection(setting))
-    else:
-        setting = ""
-        service = account_client(str(entry["account"]), context.clients.credential())
-    by_key = not hasattr(service.credential, "get_token")
-    return Account(service, account_name(service), by_key, None), setting

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
 
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
@@ -24,11 +25,20 @@ from tools.doctor.identity import has_managed_identity, no_managed_identity
 from tools.doctor.settings import CONNECTION
 from tools.doctor.storage_errors import ROLE_MISSING, code_of, describe, explain, new_signature
 
-__all__ = ["APP_ROLE", "account_id", "account_name", "check_roles", "check_storage"]
+__all__ = [
+    "APP_ROLE",
+    "RETRY",
+    "account_id",
+    "account_name",
+    "check_roles",
+    "check_storage",
+    "queue_names",
+]
 
 APP_ROLE = "Storage Queue Data Contributor"
 _PRODUCER_ROLE = "Storage Queue Data Message Sender"
-_RETRY = StorageRetry(retries=0, read_timeout=10)
+RETRY = StorageRetry(retries=0, read_timeout=10)
+_MAX_LISTED = 200  # Queues.
 # A message that does not exist: permissions are checked before it is looked for.
 _NO_MESSAGE = ("00000000-0000-4000-8000-000000000000", "AgAAAAMAAAAAAAAAAAAAAAAAAAA=")
 # AzureError, and what the SDK raises for a key that is not base64, or an answer that is not XML.
@@ -44,9 +54,9 @@ def check_storage(context: Context) -> Iterator[Finding]:
         return
     if kind and connection.queue_service_uri:
         credential = make_credential(kind, connection.client_id)
-        service = account_client(connection.queue_service_uri, credential, _RETRY)
+        service = account_client(connection.queue_service_uri, credential, RETRY)
     else:
-        service = open_queue_service(connection, _RETRY)
+        service = open_queue_service(connection, RETRY)
     try:
         claims = _authenticate(service)
     except (AzureError, ValueError) as exc:
@@ -117,6 +127,14 @@ def account_name(service: QueueServiceClient) -> str:
     host, _, path = (service.primary_hostname or "").partition("/")
     # Azurite has the account in the path.
     return service.account_name or path or host.partition(".")[0]
+
+
+def queue_names(service: QueueServiceClient) -> list[str]:
+    """Return the names of the first queues of an account, none if they may not be listed."""
+    try:
+        return [queue.name for queue in islice(service.list_queues(), _MAX_LISTED)]
+    except AzureError:
+        return []
 
 
 def account_id(account: str) -> Template:

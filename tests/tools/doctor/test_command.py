@@ -81,7 +81,7 @@ def test_nothing_is_published_without_being_asked_for(
             None,
             "ingress queue",
             "there is no queue other",
-            "export METRICS_QUEUE",
+            "az storage queue create --name other",
         ),
         (
             {

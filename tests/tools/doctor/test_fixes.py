@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tools.doctor.claims import Claims
-from tools.doctor.fixes import Fixes, Home, Template, escaped, quoted
+from tools.doctor.fixes import Fixes, Home, Template, quoted
 
 NAME, VALUE = "METRICS_REGION", "west europe"
 OPTIONS = "--name relay --resource-group g"
@@ -106,10 +106,8 @@ def test_a_value_comes_through_the_shell(value: str) -> None:
     assert quoted(value).isprintable()
 
 
-@given(values)
-@example('$(touch x)`touch y`"!\\')
-def test_a_value_within_a_template_stands_for_itself(value: str) -> None:
-    assert said_by_bash(quoted(Template(f"{escaped(value)},$((1 + 1))"))) == f"{value},2|"
+def test_a_template_is_expanded() -> None:
+    assert said_by_bash(quoted(Template("a b,$((1 + 1))"))) == "a b,2|"
 
 
 def test_the_names_of_settings_are_quoted_too() -> None:
