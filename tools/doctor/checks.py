@@ -20,8 +20,7 @@ from tools.doctor.queues import check_dead_letters, check_ingress, check_poison
 from tools.doctor.resource import check_region, check_resource
 from tools.doctor.settings import check_settings, check_triggers
 from tools.doctor.sources import check_sources
-from tools.doctor.storage import check_roles, check_storage
-from tools.doctor.storage_errors import describe
+from tools.doctor.storage import check_roles, check_storage, describe
 from tools.wording import printable
 
 __all__ = ["CHECKS", "Check", "redact", "run_checks"]

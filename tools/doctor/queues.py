@@ -17,8 +17,7 @@ from tools.doctor.context import Account, Context, require
 from tools.doctor.findings import Finding, failed, ok, warning
 from tools.doctor.fixes import quoted
 from tools.doctor.settings import CONNECTION
-from tools.doctor.storage import queue_names
-from tools.doctor.storage_errors import DEVELOPMENT
+from tools.doctor.storage import DEVELOPMENT, queue_names
 
 __all__ = ["check_dead_letters", "check_ingress", "check_poison"]
 

@@ -20,8 +20,7 @@ from tools.doctor.context import Context, is_loopback, require
 from tools.doctor.findings import Finding, failed, ok, skipped, warning
 from tools.doctor.fixes import quoted
 from tools.doctor.settings import CONNECTION
-from tools.doctor.storage import RETRY, account_id, account_name, queue_names
-from tools.doctor.storage_errors import firewall
+from tools.doctor.storage import RETRY, account_id, account_name, firewall, queue_names
 
 __all__ = ["check_sources"]
 

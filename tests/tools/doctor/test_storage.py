@@ -13,8 +13,7 @@ from tests.scripted import Asked, Said, serving
 from tools.doctor.context import Context
 from tools.doctor.findings import Finding
 from tools.doctor.fixes import Fixes, Home
-from tools.doctor.storage import APP_ROLE, check_roles, check_storage
-from tools.doctor.storage_errors import explain
+from tools.doctor.storage import APP_ROLE, check_roles, check_storage, explain
 
 from .contexts import (
     FakeQueues,
@@ -247,3 +246,13 @@ def test_the_server_is_asked_about_the_queue() -> None:
     with serving(answer) as server:
         list(check_storage(ready(at(server.url))))
     assert [asked.path for asked in seen] == [f"/{ACCOUNT}/metrics"]
+
+
+def test_the_shell_expands_nothing_of_a_connection_string() -> None:
+    queues = FakeQueues({}, url="https://orders.queue.core.windows.net/$(touch x)")
+    account = account_of(queues, "orders", key=False)
+    error = storage_error("AuthenticationFailed")
+    finding = explain(error, type(account)(account.service, "orders", by_key=False), ready())
+    assert finding.fix[-1] == (
+        'export MetricsStorage="QueueEndpoint=$QUEUE_ENDPOINT;SharedAccessSignature=$SAS"'
+    )
