@@ -138,8 +138,9 @@ def is_loopback(url: str) -> bool:
 
 def proxy_note(url: str) -> str:
     """Return ` through the proxy HOST` if requests to a URL use one, else nothing."""
-    # The relay sends plain http past every proxy.
-    proxies = get_environ_proxies(url, no_proxy=None) if url.startswith("https:") else {}
+    proxies = {} if is_loopback(url) else get_environ_proxies(url, no_proxy=None)
     proxy = select_proxy(url, proxies)
-    host = urlsplit(proxy if "://" in proxy else f"//{proxy}").netloc if proxy else ""
-    return f" through the proxy {host.rpartition('@')[2]} (HTTPS_PROXY)" if host else ""
+    if not proxy:
+        return ""
+    host = urlsplit(proxy if "://" in proxy else f"//{proxy}").netloc.rpartition("@")[2]
+    return f" through the proxy {host} ({urlsplit(url).scheme.upper()}_PROXY)"

@@ -28,9 +28,8 @@ _REQUIRED_OR_NONE = ("QUEUE", "DEAD_LETTER_QUEUE", "SAMPLE_SCHEDULE", "RESOURCE_
 # A test compares these with what the code reads.
 KNOWN = {*DEFAULTS, *(f"METRICS_{name}" for name in (*_REQUIRED_OR_NONE, "ALLOWED_SCOPES"))}
 # Members of a connection that the relay reads, and what the host may read besides.
-_MEMBERS = [f"{CONNECTION}__{name}" for name in ("queueServiceUri", "accountName", "credential")]
-_MEMBERS += [f"{CONNECTION}__clientId", f"{CONNECTION}__serviceUri"]
-_HOST_MEMBERS = {f"{CONNECTION}__{name}" for name in ("blobServiceUri", "tableServiceUri")}
+_MEMBERS = ("queueServiceUri", "serviceUri", "accountName", "credential", "clientId")
+_HOST_MEMBERS = ("blobServiceUri", "tableServiceUri", "fileServiceUri", "managedIdentityResourceId")
 # What the host looks for, in its order; it uses the first that exists. Source: Functions host.
 _HOST_NAMES = (f"ConnectionStrings:{CONNECTION}", f"AzureWebJobs{CONNECTION}", CONNECTION)
 _EVERY_MINUTE = "0 * * * * *"
@@ -70,8 +69,14 @@ def check_settings(context: Context) -> Iterator[Finding]:
         else:
             credential = context.options.credential or settings.credential
             context.settings = replace(settings, credential=credential)
-    findings = [_wrong_setting(context, name, text) for name, text in wrong.items()]
-    findings += [*_misspelt(context), *_two_connections(context), *_wrong_sources(context)]
+    misspelt = dict(_misspelt(context))
+    findings = [
+        failed(text, *misspelt.pop(name).fix)
+        if name in misspelt
+        else _wrong_setting(context, name, text)
+        for name, text in wrong.items()
+    ]
+    findings += [*misspelt.values(), *_two_connections(context), *_wrong_sources(context)]
     yield from findings or [ok(f"complete; {plural(len(context.sources), 'source')}")]
 
 
@@ -161,22 +166,24 @@ def _wrong_setting(context: Context, name: str, text: str) -> Finding:
     return failed(text, *fix)
 
 
-def _misspelt(context: Context) -> Iterator[Finding]:
-    """Report names that nothing reads: what was meant has its default, without a word."""
-    known = {_stem(name): name for name in (*KNOWN, CONNECTION, *_MEMBERS)}
+def _misspelt(context: Context) -> Iterator[tuple[str, Finding]]:
+    """Yield each name that nothing reads, with its finding: what was meant has its default."""
+    members = [f"{CONNECTION}__{member}" for member in _MEMBERS]
+    others = [f"{CONNECTION}__{member}" for member in _HOST_MEMBERS]
+    known = {_stem(name): name for name in (*KNOWN, CONNECTION, *members)}
     for name in sorted(context.environ):
         starts = name.upper()
-        if name in (*known.values(), *_HOST_MEMBERS) or not starts.startswith("METRIC"):
+        if name in (*known.values(), *others) or not starts.startswith("METRIC"):
             continue
         alike = get_close_matches(_stem(name), known, n=1, cutoff=0.8)
         text, fix = f"{name} is not a setting of Metric Relay", context.fixes.unset(name)
         if alike and context.environ.get(meant := known[alike[0]]):
-            yield warning(f"{text}; {meant} is set, too", *fix)
+            yield name, warning(f"{text}; {meant} is set, too", *fix)
         elif alike:
             set_it = context.fixes.set(meant, context.environ[name])
-            yield warning(f"{text}; did you mean {meant}?", *fix, *set_it)
+            yield name, warning(f"{text}; did you mean {meant}?", *fix, *set_it)
         elif starts.startswith(("METRICS_", CONNECTION.upper())):  # Else another program's.
-            yield warning(text, *fix)
+            yield name, warning(text, *fix)
 
 
 def _stem(name: str) -> str:

@@ -40,7 +40,7 @@ def check_sources(context: Context) -> Iterator[Finding]:
         return
     entries: list[Any] = msgspec.json.decode(settings.sources.encode())
     for source in context.sources:
-        entry = entries[int(source.name.rpartition("[")[2].rstrip("]"))]
+        entry = _entry(source.name, entries)
         what = f"{source.name} ({entry['kind']})"
         if context.account is None and entry.get("connection") == CONNECTION:
             yield skipped(f"{what}: not sampled: needs storage")
@@ -51,6 +51,13 @@ def check_sources(context: Context) -> Iterator[Finding]:
             yield failed(f"{what}: nothing listens at {urlsplit(url).netloc}", *fix)
         else:
             yield _sample(context, source, entry, what)
+
+
+def _entry(name: str, entries: list[Any]) -> _Entry:
+    """Return the entry of a source, which has its name or its position."""
+    named = [one for one in entries if isinstance(one, dict) and one.get("name") == name]
+    entry: _Entry = named[0] if named else entries[int(name.rpartition("[")[2].rstrip("]"))]
+    return entry
 
 
 def _sample(context: Context, source: Source, entry: _Entry, what: str) -> Finding:

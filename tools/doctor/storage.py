@@ -196,7 +196,7 @@ def explain(exc: Exception, account: Account, context: Context) -> Finding:
     text, url = describe(exc), account.service.url
     if getattr(exc, "status_code", None) is not None:
         cause, fix = _refused(_code_of(exc), text, account, context)
-        return failed(f"{text.rstrip('.')}: {cause}" if cause else text, *fix)
+        return failed(f"{text.rstrip(' .')}: {cause}" if cause else text, *fix)
     host = urlsplit(url).netloc
     if is_loopback(url) and "refused" in text:
         fix = context.fixes.start_azurite(urlsplit(url).port)
@@ -248,7 +248,7 @@ def _refused(code: str, text: str, account: Account, context: Context) -> tuple[
     match code:
         case "InvalidHeaderValue" if local:
             fix = fixes.start_azurite(urlsplit(account.service.url).port)
-            return "this Azurite refuses the API version of the SDK; end it, and", fix
+            return "stop Azurite, and start it with --skipApiVersionCheck", fix
         case "AuthenticationFailed" | "AuthorizationFailure" if _has_expired(text, context):
             return "the shared access signature has expired", _new_signature(account, context)
         case "AuthorizationFailure" | "PublicAccessNotPermitted" if not local:

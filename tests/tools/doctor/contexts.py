@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -89,6 +90,8 @@ def fix_of(
     """The fix of the finding that has a text in its message, which is not of what works."""
     (finding,) = [each for each in check(context) if text in each.message]
     assert finding.status in (status or ("failed", "warning"))
+    # A fix can be pasted into a shell.
+    subprocess.run(["bash", "-n"], input="\n".join(finding.fix), text=True, check=True)  # noqa: S607
     return list(finding.fix)
 
 

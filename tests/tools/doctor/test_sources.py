@@ -56,6 +56,12 @@ def test_a_sample_is_described() -> None:
     ]
 
 
+def test_a_source_may_have_a_name() -> None:
+    context = context_of({**QUEUES, "name": "orders"}, 1.0)
+    context.sources[0].name = "orders"
+    assert results(check_sources, context) == [("ok", "orders (storage_queue): 1 point of Depth")]
+
+
 @pytest.mark.parametrize(
     ("entry", "parts", "text", "fix"),
     [

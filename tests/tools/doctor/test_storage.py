@@ -108,7 +108,7 @@ def test_a_role_that_is_missing_is_left_to_the_next_check() -> None:
         (
             refusal("InvalidHeaderValue", 400),
             at,
-            "this Azurite refuses the API version of the SDK; end it, and",
+            "400 InvalidHeaderValue No: stop Azurite, and start it with --skipApiVersionCheck",
             "npx azurite --skipApiVersionCheck --queuePort ",
         ),
         (
