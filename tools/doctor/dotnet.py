@@ -106,7 +106,7 @@ def check_schedule(text: str) -> None:
 
 
 def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield path and value of everything in a document. Raises ValueError if it is no object."""
+    """Yield path and value of everything in a document. Raises ValueError for no object."""
     if isinstance(value, dict | list):
         for name, inner in value.items() if isinstance(value, dict) else enumerate(value):
             yield from _flat(inner, f"{path}:{name}" if path else str(name))

@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from local.processes import Child
 from local.run import settings_file
 from local.stack import OURS, READY, ROOT
@@ -20,6 +22,7 @@ COMMAND = re.compile(r"\.venv/bin/python (-m tools doctor --settings (\S+))")
 RUN = (sys.executable, "-m", "local.run")
 
 
+@pytest.mark.slow
 def test_the_line_that_is_printed_finds_nothing_wrong(
     secret_finder: SecretFinder,
 ) -> None:
