@@ -6,6 +6,7 @@ Colours and progress bars appear on a terminal only; `NO_COLOR` is obeyed.
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -66,4 +67,4 @@ def _typed(file: Path) -> str:
     found = shutil.which(file.name)
     if found is not None and Path(found).absolute() == file:
         return file.name
-    return os.path.relpath(file) if file.is_relative_to(Path.cwd()) else str(file)
+    return shlex.quote(os.path.relpath(file) if file.is_relative_to(Path.cwd()) else str(file))

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 from cronsim import CronSim
+from tools.settings_page import FILE, GROUPS, Setting, page, write
 
 from local.stack import ROOT
 from shared.clients.credentials import CREDENTIALS
 from shared.errors import ConfigurationError
 from shared.settings import DEFAULTS, Settings
 from tests.unit.rollups import NOW, RESOURCE
-from tools.settings_page import FILE, GROUPS, Setting, page, write
 
 SETTINGS = {one.name: one for group in GROUPS for one in group.settings}
 SAMPLE = json.loads((ROOT / "local.settings.sample.json").read_bytes())["Values"]
