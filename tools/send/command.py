@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -149,8 +148,8 @@ def _given(file: BinaryIO | None, options: dict[str, Any]) -> tuple[Iterator[Ent
 
 def _progressing(file: BinaryIO) -> Iterator[Entry]:
     """Yield the entries of a file, with a progress bar if its size is known."""
-    size = os.fstat(file.fileno()).st_size if file.seekable() else None
-    name = getattr(file, "name", "")
+    name = getattr(file, "name", "<stdin>")
+    size = Path(name).stat().st_size if Path(name).is_file() else None
     with progress() as bar:
         task = bar.add_task("Reading, in KB", total=size and size // 1000)
         for number, entry in enumerate(read_entries(file, name)):
