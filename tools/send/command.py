@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -102,11 +103,13 @@ def send(  # noqa: PLR0917 (click passes them by name)
     # A person at a terminal who presses Ctrl-C does not type the rest of the points.
     times = 0 if file is not None and file.isatty() else 1
     said = "Stopping; what is not sent yet goes into a file. Press Ctrl-C again to stop at once."
+    at_once = False
     with stoppable(said, times) as stop:
         try:
             with Sender(client, unsent, stop) as sender:
                 _transfer(entries, reader, sender)
         except KeyboardInterrupt:
+            at_once = True
             click.echo("Stopped at once; the rest was not read.", err=True)
         finally:
             unsent.close()
@@ -128,7 +131,11 @@ def send(  # noqa: PLR0917 (click passes them by name)
     click.echo(report.to_json() if as_json else report.text())
     for line in report.problems(program()):
         click.echo(line, err=True)
-    sys.exit(stop.exit_code if stop.asked() else int(not report.is_good))
+    code = stop.exit_code if stop.asked() else int(not report.is_good)
+    if at_once:  # Requests without an answer would hold the process.
+        sys.stdout.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _given(file: BinaryIO | None, options: dict[str, Any]) -> tuple[Iterator[Entry], Defaults]:
@@ -175,8 +182,16 @@ def _transfer(entries: Iterable[Entry], reader: Reader, sender: Sender) -> None:
 
 
 def _flush(batch: Batch, sender: Sender) -> None:
-    for message in batch.write(datetime.now(UTC)):
-        sender.send(message)
+    messages = list(batch.write(datetime.now(UTC)))
+    started = 0
+    try:
+        for message in messages:
+            sender.send(message)
+            started += 1
+    except KeyboardInterrupt:
+        for message in messages[started:]:
+            sender.keep(message)
+        raise
 
 
 def _watch(watcher: Watcher, timeout: float) -> Watched:

@@ -34,27 +34,27 @@ class Entry(NamedTuple):
 
 
 def read_entries(file: BinaryIO, name: str) -> Iterator[Entry]:
-    """Yield what a file holds. Raises RelayError for UTF-16, ValidationError for invalid JSON.
+    """Yield what a file holds. Raises RelayError for UTF-16.
 
     Lines are read one by one, so that memory does not grow with the file. A JSON text that spans
     lines is read whole.
     """
-    before = number = 0
+    is_first = True
     for number, line in enumerate(file, 1):
-        first = line.removeprefix(_UTF8_BOM) if number == 1 else line
-        if number == 1 and (first.startswith(_UTF16_BOMS) or b"\0" in first):
+        text = line.removeprefix(_UTF8_BOM) if number == 1 else line
+        if number == 1 and (text.startswith(_UTF16_BOMS) or b"\0" in text):
             raise RelayError(f"{name} is UTF-16; send UTF-8")
-        if not first.strip():
+        if not text.strip():
             continue
-        if not before and first.lstrip().startswith((b"{", b"[")) and not is_json(first):
-            yield from _read_whole(first + file.read(), name, number - 1)
+        if is_first and text.lstrip().startswith((b"{", b"[")) and not is_json(text):
+            yield from _read_whole(text + file.read(), name, number - 1)
             return
-        before = number
-        yield Entry(f"{name}:{number}", first)
+        is_first = False
+        yield Entry(f"{name}:{number}", text)
 
 
 def _read_whole(content: bytes, name: str, skipped: int) -> Iterator[Entry]:
-    """Yield the documents of a JSON text, or the lines of what is none."""
+    """Yield the documents of a JSON text, or the lines of a text that is not JSON."""
     try:
         for where, document in split_documents(decode_body(content, sys.maxsize)):
             if where.startswith("line "):

@@ -9,15 +9,16 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
-
-from azure.storage.queue import QueueClient
+from typing import TYPE_CHECKING, BinaryIO, Self
 
 from shared.clients.storage import NO_EXPIRY, message_text
 from shared.errors import RelayError
 from tools.ingress import describe_error
 from tools.send.reading import one_line
 from tools.stopping import Stop
+
+if TYPE_CHECKING:  # Slow to import.
+    from azure.storage.queue import QueueClient
 
 __all__ = ["Sender", "UnsentFile"]
 
@@ -76,7 +77,8 @@ class Sender:
         self._threads = ThreadPoolExecutor(MAX_REQUESTS)
         self._slots = threading.BoundedSemaphore(MAX_REQUESTS)
         self._lock = threading.Lock()
-        self._failed: list[bytes] = []
+        self._under_way: dict[int, bytes] = {}
+        self._started = 0
 
     def __enter__(self) -> Self:
         return self
@@ -84,11 +86,17 @@ class Sender:
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
-        """Wait for the requests under way, and keep the messages that failed."""
-        self._threads.shutdown()
-        for message in self._failed:
-            self.keep(message)
-        self._failed = []
+        """Wait for the requests under way, and keep the messages of those that failed.
+
+        Ctrl-C ends the wait; then the messages without an answer are kept too.
+        """
+        try:
+            stop = isinstance(exc, KeyboardInterrupt)
+            self._threads.shutdown(wait=not stop, cancel_futures=stop)
+        finally:
+            with self._lock:
+                for message in self._under_way.values():
+                    self.keep(message)
 
     def send(self, message: bytes) -> None:
         """Put a message into the queue, or into the file if sending has ended."""
@@ -100,7 +108,9 @@ class Sender:
             self._slots.release()
             self.keep(message)
         else:
-            self._threads.submit(self._put, self._queue, message)
+            self._started += 1
+            self._under_way[self._started] = message
+            self._threads.submit(self._put, self._queue, self._started, message)
 
     @property
     def has_ended(self) -> bool:
@@ -112,15 +122,15 @@ class Sender:
         self.not_sent += 1
         self._file.write(message)
 
-    def _put(self, queue: QueueClient, message: bytes) -> None:
+    def _put(self, queue: QueueClient, number: int, message: bytes) -> None:
         try:
             queue.send_message(message_text(message), time_to_live=NO_EXPIRY)
         except Exception as exc:  # noqa: BLE001 (reported at the end)
             with self._lock:
                 self.error = self.error or describe_error(exc, queue)
-                self._failed.append(message)
         else:
             with self._lock:
                 self.sent += 1
+                del self._under_way[number]
         finally:
             self._slots.release()

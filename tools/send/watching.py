@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-
-from azure.core.exceptions import AzureError, ResourceNotFoundError
-from azure.storage.queue import QueueClient
+from typing import TYPE_CHECKING
 
 from shared.errors import RelayError
 from tools.ingress import Queues, describe_error
+
+if TYPE_CHECKING:  # Slow to import.
+    from azure.storage.queue import QueueClient
 
 __all__ = ["Watched", "Watcher"]
 
@@ -34,30 +35,24 @@ class Watched:
 class Watcher:
     """Knows how many dead letters there were before anything was sent."""
 
-    def __init__(
-        self,
-        queues: Queues,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], object] = time.sleep,
-    ) -> None:
+    def __init__(self, queues: Queues) -> None:
         """Count what is there. Raises RelayError."""
         self._ingress = queues.open(queues.ingress)
         self._others = [queues.open(queues.dead_letter), queues.open(f"{queues.ingress}-poison")]
         self._before = [_depth(queue) for queue in self._others]
-        self._clock = clock
-        self._sleep = sleep
 
     def wait(self, timeout: float, progress: Callable[[int], object]) -> Watched:
         """Wait until the ingress queue is empty, `timeout` seconds at most. Raises RelayError.
 
         `progress` is called with the number of messages in it.
         """
-        end = self._clock() + timeout
+        end = time.monotonic() + timeout
         while waiting := _depth(self._ingress):
             progress(waiting)
-            if self._clock() >= end:
+            left = end - time.monotonic()
+            if left <= 0:
                 break
-            self._sleep(_PERIOD)
+            time.sleep(min(_PERIOD, left))
         new = [
             max(0, _depth(queue) - before)
             for queue, before in zip(self._others, self._before, strict=True)
@@ -67,6 +62,8 @@ class Watcher:
 
 def _depth(queue: QueueClient) -> int:
     """Return the messages in a queue, invisible ones too; 0 if there is no such queue."""
+    from azure.core.exceptions import AzureError, ResourceNotFoundError
+
     try:
         return queue.get_queue_properties().approximate_message_count or 0
     except ResourceNotFoundError:
