@@ -35,11 +35,11 @@ RESOURCE_ID = "C__managedIdentityResourceId needs C__credential=managedidentity 
 
 
 class Situation(NamedTuple):
-    """App settings, the account that the host uses, and the relay's refusal, if it refuses."""
+    """App settings, the account that the host uses, and the relay's error, if it refuses."""
 
     settings: dict[str, str]
     host: str | None  # None: the host disables the function.
-    refusal: str | None = None
+    error: str | None = None
 
 
 SITUATIONS = {

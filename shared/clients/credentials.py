@@ -9,7 +9,8 @@ from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from shared.clients.http import describe_error, open_transport
+from shared.clients.http import describe_error
+from shared.clients.sessions import open_transport
 from shared.errors import TokenError
 from shared.text import clean
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.clients.connections import Connection, may_be_secret, resolve_connection
 from shared.clients.credentials import ScopedCredential, make_credential, make_default_credential
-from shared.clients.http import open_transport
+from shared.clients.sessions import open_transport
 from shared.errors import ConfigurationError
 
 if TYPE_CHECKING:  # Slow to import: loaded when the first connection is opened.

@@ -1,4 +1,4 @@
-"""Connections by the Functions convention: the account of the host, or a refusal."""
+"""Connections by the Functions convention: the account of the host, or an error."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from tests.connections import KEY, ONE, SITUATIONS, STRING_ONE, Situation
 
 @pytest.mark.parametrize("situation", SITUATIONS.values(), ids=SITUATIONS)
 def test_the_relay_uses_the_account_of_the_host_or_refuses(situation: Situation) -> None:
-    if situation.refusal is None:
+    if situation.error is None:
         with open_queue_service(resolve_connection(situation.settings, "C")) as client:
             assert client.url.partition("?")[0] == situation.host
         return
     with pytest.raises(ConfigurationError) as caught:
         resolve_connection(situation.settings, "C")
-    assert str(caught.value) == situation.refusal
+    assert str(caught.value) == situation.error
 
 
 IDENTITY = {"C__accountName": "one", "C__credential": "ManagedIdentity"}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shared.clients.deadline import Deadline
-from shared.clients.http import open_session
+from shared.clients.sessions import open_session
 from shared.model import Target
 from shared.sources import Context, Source
 from tests.unit.rollups import GROUP, NOW, REGION, RESOURCE

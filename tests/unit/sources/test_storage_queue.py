@@ -28,6 +28,8 @@ METRICS = ("QueueDepth", "QueueVisibleDepth", "QueueOldestMessageAge", "PoisonQu
 XML = {"Content-Type": "application/xml"}
 NOT_FOUND = "The specified queue does not exist."
 NOT_ALLOWED = "This request is not authorized to perform this operation using this permission."
+NO_QUEUE = f"{NOT_FOUND} ErrorCode:QueueNotFound"
+NO_ROLE = f"{NOT_ALLOWED} ErrorCode:AuthorizationPermissionMismatch"
 
 
 def storage_error(status: int, code: str, message: str) -> Response:
@@ -295,13 +297,13 @@ def test_an_account_has_its_rate_limiter_without_its_signature() -> None:
 def test_a_queue_that_does_not_exist_stops_no_other(account: StubAccount) -> None:
     account.queues = {"aaa": [], "bbb": []}
     sample = take(source_of(account, "aaa", "missing", "bbb"))
-    assert sample.errors == [f"queue missing: {NOT_FOUND}"]
+    assert sample.errors == [f"queue missing: {NO_QUEUE}"]
     assert {key[0] for key in values(sample, "QueueName")} == {"aaa", "bbb"}
 
 
 @pytest.mark.parametrize(
     ("deleted", "errors"),
-    [("bbb", [f"queue bbb: {NOT_FOUND}"]), ("aaa-poison", [])],
+    [("bbb", [f"queue bbb: {NO_QUEUE}"]), ("aaa-poison", [])],
     ids=["queue", "poison queue"],
 )
 def test_a_queue_may_be_deleted_after_it_is_listed(
@@ -319,14 +321,14 @@ def test_a_queue_may_be_deleted_after_it_is_listed(
     assert values(sample, "QueueName")["aaa", "PoisonQueueDepth"] == (1 if errors else 0)
 
 
-NO_LIST = f"queues cannot be listed: {NOT_ALLOWED}"
+NO_LIST = f"queues cannot be listed: {NO_ROLE}"
 FORBIDDEN_REQUESTS: dict[str, tuple[set[str], list[str], set[str], list[str]]] = {
     # Refused requests, patterns, metrics, errors.
     "everything": (
         {"list", "properties", "peek"},
         ["aaa", "bbb"],
         set(),
-        [f"queue aaa: {NOT_ALLOWED}", f"queue bbb: {NOT_ALLOWED}"],
+        [f"queue aaa: {NO_ROLE}", f"queue bbb: {NO_ROLE}"],
     ),
     "everything, by pattern": ({"list", "properties", "peek"}, ["*"], set(), [NO_LIST]),
     # Whether there is a poison queue is unknown: 0 would be wrong.
@@ -336,7 +338,7 @@ FORBIDDEN_REQUESTS: dict[str, tuple[set[str], list[str], set[str], list[str]]] =
         {"peek"},
         ["aaa"],
         {"QueueDepth", "PoisonQueueDepth"},
-        [f"queue aaa: {NOT_ALLOWED}"],
+        [f"queue aaa: {NO_ROLE}"],
     ),
 }
 
