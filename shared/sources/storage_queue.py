@@ -161,9 +161,11 @@ class _StorageQueues:
     def _poison_values(
         self, queue: str, deadline: Deadline, exists: Exists | None
     ) -> Iterator[tuple[Metric, float]]:
-        if "PoisonQueueDepth" not in self.metrics or queue.endswith(_POISON) or exists is None:
-            return
         poison = f"{queue}{_POISON}"
+        # For a name that has no room for the suffix, the Functions host has no poison queue.
+        possible = not queue.endswith(_POISON) and storage.QUEUE_NAME.fullmatch(poison)
+        if "PoisonQueueDepth" not in self.metrics or not possible or exists is None:
+            return
         depth = 0.0
         # To look it up in a list leaves no failed request in the metrics of the account.
         if exists(poison):
