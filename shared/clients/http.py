@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -115,14 +115,22 @@ def read_body(response: requests.Response, max_bytes: int, deadline: Deadline) -
 
 
 def parse_error(body: bytes) -> tuple[str, str]:
-    """Return code and message of an error response of Azure, or no code and the body as text."""
+    """Return code and message of an error response of Azure, or no code and the body as text.
+
+    The messages of its details follow its own.
+    """
     try:
         document: Any = msgspec.json.decode(body)
         error = document["error"]
-        code, message = str(error.get("code") or ""), str(error.get("message") or "")
+        parts = [error, *(error.get("details") or ())]
+        code, message = str(error.get("code") or ""), _join(part.get("message") for part in parts)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         code, message = "", body.decode(errors="replace")
     return clean(code), clean(message)
+
+
+def _join(messages: Iterable[Any]) -> str:
+    return " ".join(dict.fromkeys(str(message).strip() for message in messages if message))
 
 
 def describe_error(exc: BaseException) -> str:

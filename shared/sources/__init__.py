@@ -70,7 +70,8 @@ def load_sources(text: str, context: Context) -> tuple[list[Source], list[str]]:
             given = msgspec.json.encode({k: v for k, v in members if bytes(v) != b"null"})
             entry = decode(_ENTRY, given)
             if (name := entry.name or name) in names:
-                raise ValidationError("name", f"{quoted(name)} is the name of another source")
+                errors.append(f"{path}.name: {quoted(name)} is the name of another source")
+                continue
             names.add(name)
             path = f"{name}:" if entry.name else name
             sources.append(_open(name, entry.kind, given, context))

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import requests
 import urllib3
+from azure.core.exceptions import HttpResponseError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,6 +21,7 @@ from shared.clients.deadline import Deadline
 from shared.clients.http import (
     MAX_ERROR_TEXT,
     HttpError,
+    describe_error,
     parse_error,
     parse_retry_after,
     read_body,
@@ -137,8 +139,34 @@ def test_an_unexpected_error_is_not_hidden() -> None:
         raise ZeroDivisionError
 
 
+PAGE = "<html>502</html>"
+
+
+def test_an_error_of_a_service_is_described_with_its_code_and_detail() -> None:
+    error = HttpResponseError("Denied.\nRequestId:5b2f\nTime:2026\nErrorCode:No\ndetail:a\x00b\n")
+    error.response = SimpleNamespace(text=lambda: "<Error>twice</Error>")
+    error.error_code = "No"
+    assert describe_error(error) == "Denied. ErrorCode:No detail:a b"
+
+
+def test_an_error_of_something_else_is_described_with_its_page() -> None:
+    error = HttpResponseError("Operation returned an invalid status 'Bad Gateway'")
+    error.response = SimpleNamespace(text=lambda: PAGE)
+    expected = f"Operation returned an invalid status 'Bad Gateway' Content: {PAGE}"
+    assert describe_error(error) == expected
+    assert describe_error(ValueError("x" * 9999)) == "x" * MAX_ERROR_TEXT + "…"
+
+
 ERRORS: dict[str, tuple[bytes, tuple[str, str]]] = {
     "Azure": (b'{"error":{"code":"Nope","message":" Not \\n"}}', ("Nope", "Not")),
+    "details": (
+        b'{"error":{"code":"Bad","message":"No.","details":[{"message":"No."},{"message":"Why"}]}}',
+        ("Bad", "No. Why"),
+    ),
+    "details that are text": (
+        b'{"error":{"code":"Bad","details":"why"}}',
+        ("", '{"error":{"code":"Bad","details":"why"}}'),
+    ),
     "no message": (b'{"error":{"code":"Nope","message":null}}', ("Nope", "")),
     "error that is text": (b'{"error":"bad"}', ("", '{"error":"bad"}')),
     "array": (b"[]", ("", "[]")),

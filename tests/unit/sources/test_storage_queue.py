@@ -32,10 +32,10 @@ NO_QUEUE = f"{NOT_FOUND} ErrorCode:QueueNotFound"
 NO_ROLE = f"{NOT_ALLOWED} ErrorCode:AuthorizationPermissionMismatch"
 
 
-def storage_error(status: int, code: str, message: str) -> Response:
+def storage_error(status: int, code: str, message: str, more: str = "") -> Response:
     body = (
         f'\ufeff<?xml version="1.0" encoding="utf-8"?>\n<Error><Code>{code}</Code>'
-        f"<Message>{message}\nRequestId:5b2f8c1d\nTime:2026-11-23T07:25:30Z</Message></Error>"
+        f"<Message>{message}\nRequestId:5b2f8c1d\nTime:2026-11-23T07:25:30Z</Message>{more}</Error>"
     )
     return Response(status, body.encode(), XML | {"x-ms-error-code": code})
 
@@ -299,6 +299,34 @@ def test_a_queue_that_does_not_exist_stops_no_other(account: StubAccount) -> Non
     sample = take(source_of(account, "aaa", "missing", "bbb"))
     assert sample.errors == [f"queue missing: {NO_QUEUE}"]
     assert {key[0] for key in values(sample, "QueueName")} == {"aaa", "bbb"}
+
+
+def test_a_name_that_is_too_long_for_the_suffix_has_no_poison_queue(account: StubAccount) -> None:
+    short, long = "a" * 56, "b" * 57
+    account.queues = {short: [], long: []}
+    sample = take(source_of(account, short, long, metrics=["PoisonQueueDepth"]))
+    assert sample.errors == []
+    assert values(sample, "QueueName") == {(short, "PoisonQueueDepth"): 0.0}
+
+
+def test_a_signature_that_has_expired_is_said_to_have_expired(account: StubAccount) -> None:
+    detail = (
+        "Signature not valid in the specified time frame: Start [Sun, 01 Nov 2026 00:00:00 GMT] - "
+        "Expiry [Sun, 22 Nov 2026 00:00:00 GMT] - Current [Mon, 23 Nov 2026 07:25:30 GMT]"
+    )
+    failed = storage_error(
+        403,
+        "AuthenticationFailed",
+        "Server failed to authenticate the request.",
+        f"<AuthenticationErrorDetail>{detail}</AuthenticationErrorDetail>",
+    )
+    account.server.handler = lambda _: failed
+    sample = take(source_of(account, "aaa"))
+    (error,) = sample.errors
+    assert error == (
+        "queue aaa: Server failed to authenticate the request. ErrorCode:AuthenticationFailed "
+        f"authenticationerrordetail:{detail}"
+    )
 
 
 @pytest.mark.parametrize(
