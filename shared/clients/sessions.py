@@ -42,7 +42,7 @@ class _HeaderReader(io.RawIOBase):
             if not (left := self.deadline.left()):
                 raise TimeoutError("the headers were not complete before the deadline")
             self._sock.settimeout(left)
-        count: int | None = self._raw.readinto(buffer)  # type: ignore[attr-defined]
+        count: int | None = self._raw.readinto(buffer)
         return count
 
     def close(self) -> None:
@@ -59,7 +59,7 @@ class _Response(http.client.HTTPResponse):
     def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
         self._timeout, self._socket = sock.gettimeout(), sock
-        self._reader = _HeaderReader(self.fp.detach(), sock)  # type: ignore[attr-defined]
+        self._reader = _HeaderReader(self.fp.detach(), sock)
         self.fp = io.BufferedReader(self._reader)
 
     def begin(self) -> None:
@@ -89,9 +89,8 @@ def open_session(connections: int) -> requests.Session:
     class Adapter(HTTPAdapter):
         def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
             """Return the pool of a host or proxy, whose connections limit the time of headers."""
-            pool = super().get_connection_with_tls_context(*args, **kwargs)
-            secure = pool.scheme == "https"
-            pool.ConnectionCls = SecureConnection if secure else Connection  # type: ignore[assignment]
+            pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
+            pool.ConnectionCls = SecureConnection if pool.scheme == "https" else Connection
             return pool
 
     class Session(requests.Session):

@@ -143,14 +143,16 @@ PAGE = "<html>502</html>"
 
 
 def test_an_error_of_a_service_is_described_with_its_code_and_detail() -> None:
-    error = HttpResponseError("Denied.\nRequestId:5b2f\nTime:2026\nErrorCode:No\ndetail:a\x00b\n")
+    error: Any = HttpResponseError(
+        "Denied.\nRequestId:5b2f\nTime:2026\nErrorCode:No\ndetail:a\x00b\n"
+    )
     error.response = SimpleNamespace(text=lambda: "<Error>twice</Error>")
     error.error_code = "No"
     assert describe_error(error) == "Denied. ErrorCode:No detail:a b"
 
 
 def test_an_error_of_something_else_is_described_with_its_page() -> None:
-    error = HttpResponseError("Operation returned an invalid status 'Bad Gateway'")
+    error: Any = HttpResponseError("Operation returned an invalid status 'Bad Gateway'")
     error.response = SimpleNamespace(text=lambda: PAGE)
     expected = f"Operation returned an invalid status 'Bad Gateway' Content: {PAGE}"
     assert describe_error(error) == expected
