@@ -129,7 +129,7 @@ FAULTS = {
         "unset MetricsStorage__credential",
         {
             "MetricsStorage": None,
-            "MetricsStorage__accountName": "x",
+            "MetricsStorage__accountName": "orders",
             "MetricsStorage__credential": "password",
         },
         skipped=("storage roles", *OF_SETTINGS),
