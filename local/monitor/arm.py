@@ -41,9 +41,10 @@ def routes(state: MonitorState) -> list[BaseRoute]:
     """The route of Azure Resource Manager; other methods than GET are not emulated."""
 
     async def get(request: Request) -> Response:
-        path: str = request.scope["path"]
+        sent: str = request.scope["path"]
+        path = request.scope["path"] = f"/{sent.lstrip('/')}"
         query: str = request.scope["query_string"].decode("ascii", "replace")
-        record = ReadRecord(state.now_iso(), request.method, path, query)
+        record = ReadRecord(state.now_iso(), request.method, sent, query)
         hit = state.faults.draw("arm", resource_id=path)
         journal = state.journal
 
@@ -56,7 +57,9 @@ def routes(state: MonitorState) -> list[BaseRoute]:
         journal.arm(record)
         return response
 
-    return [Route("/subscriptions/{rest:path}", get, methods=["GET"])]
+    # The official JavaScript and Java clients put a slash before an ID that begins with one.
+    paths = ("/subscriptions/{rest:path}", "//subscriptions/{rest:path}")
+    return [Route(path, get, methods=["GET"]) for path in paths]
 
 
 def _answer(state: MonitorState, request: Request, record: ReadRecord) -> Response:
