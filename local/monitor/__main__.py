@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(exc, file=sys.stderr)
         return 1
     try:
-        serve(state, given.port)
+        serve(state, given.port, tls=given.tls)
     except OSError as exc:
         print(f"Cannot listen on port {given.port}: {exc.strerror}", file=sys.stderr)
         return 1
@@ -50,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--port", type=_port, default=0, help="port to listen on; 0 takes a free one")
+    add("--tls", action="store_true", help="serve https; the first line names the CA's file")
     add(
         "--strict",
         action="store_true",

@@ -96,7 +96,7 @@ def answer(state: MonitorState, resource_id: str, asked: query.Query) -> dict[st
     (metrics,) = timeseries.answer(state.store, [resource_id], asked)
     within = asked.span
     found: dict[str, Any] = {
-        "cost": (within.minutes - 1) * len(asked.metrics),  # As recorded, for a span to the minute.
+        "cost": (within.minutes - 1) * len(asked.metrics),  # As recorded.
         "timespan": f"{stamp(within.start)}/{stamp(within.end)}",
         "interval": duration(asked.grain),
         "value": metrics,
@@ -104,14 +104,14 @@ def answer(state: MonitorState, resource_id: str, asked: query.Query) -> dict[st
         "resourceregion": state.resources.region(resource_id),
     }
     if asked.metadata:
-        del found["interval"]
+        del found["interval"], found["cost"]
     return found
 
 
 def _values(state: MonitorState, resource_id: str, given: Mapping[str, str]) -> dict[str, Any]:
     within = timespan(given.get("timespan"), state.now())
     found = answer(state, resource_id, asked(state, resource_id, given, within))
-    if given["api-version"] == "2018-01-01":  # Recorded; later versions answer in lower case.
+    if given["api-version"] == "2018-01-01":  # Recorded; 2023-10-01 answers in lower case.
         found["namespace"] = _namespace_asked(resource_id, given)
     return found
 

@@ -183,6 +183,11 @@ def _moment(given: str) -> dt.datetime:
         raise BadQueryError(f"'{given}' is not a time in ISO 8601.") from exc
 
 
+def _offset_moment(given: str) -> dt.datetime:
+    """Return a time whose offset may have a space for an unencoded plus sign."""
+    return _moment(given.replace(" ", "+") if "T" in given else given)
+
+
 def _dotted(minutes: int) -> str:
     """Return an interval as the service's errors write it: 00:05:00, 1.00:00:00."""
     days, rest = divmod(minutes, 1440)

@@ -33,7 +33,7 @@ class Visitors:
         origin = headers.get("origin", "").lower()
         if host.partition(":")[0] not in _NAMES:
             message = f"The host '{host}' is not this emulator: 127.0.0.1 and localhost are."
-        elif origin and origin != f"http://{host}":
+        elif origin and origin != f"{scope['scheme']}://{host}":
             message = f"The emulator takes no requests from pages of '{origin}'."
         else:
             await self._app(scope, receive, send)
