@@ -33,6 +33,7 @@ def emulator() -> Iterator[tuple[str, str]]:
             assert process.stdout is not None
             *_, url, _, _, _, authority = process.stdout.readline().split()
             with requests.Session() as http:
+                http.trust_env = False  # REQUESTS_CA_BUNDLE would come first.
                 http.verify = authority
                 _publish(http, url)
             yield url, authority
