@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from .archive import ArchiveError
+from .database import StoreError
 from .server import serve
 from .state import MonitorState, Options
 
@@ -28,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     try:
         state = MonitorState(options)
-    except ArchiveError as exc:
+    except StoreError as exc:
         print(exc, file=sys.stderr)
         return 1
     try:

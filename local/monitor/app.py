@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from email.utils import formatdate
-from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from . import arm, batch, control, explorer, identity, ingestion, json_source
+from . import arm, batch, control, explorer, identity, ingestion
 from .answers import DROP, RefusalError, refused
-from .archive import ArchiveError
+from .database import StoreError
+from .state import MonitorState
 from .visitors import Visitors
-
-if TYPE_CHECKING:
-    from starlette.requests import Request
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-    from .state import MonitorState
 
 __all__ = ["create_app"]
 
@@ -28,13 +23,13 @@ __all__ = ["create_app"]
 def create_app(state: MonitorState) -> Starlette:
     """The emulator over a state. A part is a function from the state to its routes."""
     # Control takes all the rest of /_local; ingestion, last, has any region for a first segment.
-    parts = (identity, json_source, explorer, control, batch, arm, ingestion)
+    parts = (identity, explorer, control, batch, arm, ingestion)
     app = Starlette(
         routes=[route for part in parts for route in part.routes(state)],
         middleware=[Middleware(_Departures), Middleware(Visitors), Middleware(_Dates, state)],
         exception_handlers={
             RefusalError: _refused,
-            ArchiveError: _unsaved,
+            StoreError: _unsaved,
             404: _empty,
             405: _empty,
         },

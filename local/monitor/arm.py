@@ -7,24 +7,20 @@ resource exists (404). A caller who may not read a thing is not told whether it 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from starlette.routing import Route
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
 
 from . import arm_metrics, arm_resources, arm_service_bus
 from .answers import NoAnswer, RefusalError, json, refused
+from .arm_operation import Operation
 from .faults import conclude, under
 from .journal import ReadRecord
 from .roles import READERS, holds
+from .state import MonitorState
 from .tokens import TENANT_ID
-
-if TYPE_CHECKING:
-    from starlette.requests import Request
-    from starlette.responses import Response
-    from starlette.routing import BaseRoute
-
-    from .arm_operation import Operation
-    from .state import MonitorState
 
 __all__ = ["AUDIENCES", "routes"]
 

@@ -13,25 +13,19 @@ here. The errors of this provider come without the member "error" around them.
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import msgspec
+from starlette.requests import Request
 
 from . import metric_filter, query, timeseries
-from .aggregate import AGGREGATIONS
 from .answers import BadQueryError, RefusalError
 from .arm_operation import Operation, resource_not_found
 from .resources import is_resource, type_and_name
-from .time_grain import GRAINS, duration, span, stamp, timespan
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from starlette.requests import Request
-
-    from .state import MonitorState
-    from .store import Series
-    from .time_grain import Span
+from .state import MonitorState
+from .store import AGGREGATIONS, Series
+from .time_grain import GRAINS, Span, duration, span, stamp, timespan
 
 __all__ = ["answer", "asked", "operation", "parameters"]
 

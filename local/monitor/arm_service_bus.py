@@ -10,7 +10,10 @@ ParentResourceNotFound.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from starlette.requests import Request
 
 from .arm_operation import (
     Operation,
@@ -24,13 +27,7 @@ from .arm_operation import (
 )
 from .resources import in_scope
 from .service_bus import NAMESPACE_TYPE, Namespace, Queue, Subscription, Topic
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from starlette.requests import Request
-
-    from .state import MonitorState
+from .state import MonitorState
 
 __all__ = ["operation"]
 

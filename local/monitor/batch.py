@@ -13,10 +13,12 @@ custom ones.
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
-from starlette.routing import Route
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
 
 from . import metric_filter, query, timeseries
 from .answers import BadQueryError, NoAnswer, RefusalError, json, refused
@@ -26,14 +28,8 @@ from .journal import ReadRecord
 from .limits import MAX_BATCH_RESOURCES
 from .resources import in_scope, is_resource, type_and_name
 from .roles import READERS, holds
+from .state import MonitorState
 from .time_grain import duration, span, stamp
-
-if TYPE_CHECKING:
-    from starlette.requests import Request
-    from starlette.responses import Response
-    from starlette.routing import BaseRoute
-
-    from .state import MonitorState
 
 __all__ = ["AUDIENCE", "routes"]
 

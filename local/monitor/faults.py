@@ -9,19 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import random
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
 
 import msgspec
 from starlette.responses import Response
 
 from .answers import NoAnswer, RefusalError, error_body, json
+from .journal import ReadRecord, Record
 from .limits import MAX_FAULTS
 from .resources import in_scope
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from .journal import ReadRecord, Record
 
 __all__ = ["Fault", "Faults", "Hit", "Target", "conclude", "under"]
 

@@ -16,20 +16,15 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from typing import TYPE_CHECKING
 
-from starlette.routing import Route
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
 
 from .answers import NoAnswer, json
 from .faults import under
+from .state import MonitorState
 from .tokens import SYSTEM_ASSIGNED, Identity, user_assigned
-
-if TYPE_CHECKING:
-    from starlette.requests import Request
-    from starlette.responses import Response
-    from starlette.routing import BaseRoute
-
-    from .state import MonitorState
 
 __all__ = ["routes"]
 

@@ -11,24 +11,19 @@ from __future__ import annotations
 import re
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from starlette.routing import Route
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
 
 from .answers import NoAnswer, RefusalError, bad_request, json, refused
-from .archive import ArchiveError
+from .database import StoreError
 from .documents import JSON, NDJSON, read
 from .faults import conclude, under
 from .journal import Record
 from .resources import is_resource
-
-if TYPE_CHECKING:
-    from starlette.datastructures import Headers
-    from starlette.requests import Request
-    from starlette.responses import Response
-    from starlette.routing import BaseRoute
-
-    from .state import MonitorState
+from .state import MonitorState
 
 __all__ = ["routes"]
 
@@ -105,7 +100,7 @@ def _accept(state: MonitorState, arrival: _Arrival, record: Record) -> None:
     state.accept(batch.points)
     try:
         state.store.add(resource_id, region, batch.points, now)
-    except ArchiveError as exc:
+    except StoreError as exc:
         raise RefusalError(500, "InternalServerError", str(exc)) from exc
     state.resources.learn(resource_id, region)
     record.documents = batch.documents

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import msgspec
+from starlette.requests import Request
 
 from .answers import RefusalError
-
-if TYPE_CHECKING:
-    from starlette.requests import Request
 
 __all__ = ["bad_input", "decoded", "only", "whole_number"]
 

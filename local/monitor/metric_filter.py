@@ -10,13 +10,10 @@ Names compare without case, values with it.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from .answers import BadQueryError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 __all__ = ["OPERATORS", "Condition", "Term", "of_terms", "parse"]
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections import OrderedDict
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from .answers import RefusalError
 from .limits import MAX_RESOURCES
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
 __all__ = ["Located", "Resources", "in_scope", "is_resource", "type_and_name"]
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from .answers import RefusalError, bad_request
-from .archive import Archive, ArchiveError
+from .documents import Point
 from .faults import Faults
 from .journal import Journal
 from .json_source import Documents
@@ -18,12 +19,6 @@ from .roles import EVERYBODY, PUBLISHERS, Assignment, holds
 from .service_bus import ServiceBus
 from .store import MetricStore
 from .tokens import Tokens
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from pathlib import Path
-
-    from .documents import Point
 
 __all__ = ["MonitorState", "Options"]
 
@@ -51,26 +46,21 @@ class MonitorState:
         self.options = options or Options()
         self.tokens = Tokens(self.options.token_life_seconds)
         self._clock = clock
-        data = self.options.data
-        self._archive = None if data is None else Archive(data)  # Raises ArchiveError.
+        self.store = MetricStore(self.options.data)  # Raises StoreError.
         self._begin()
-        try:
-            for series in self.store.restore(self.now()):
-                self.resources.learn(series.resource_id, series.region)
-        except ArchiveError:
-            self.close()
-            raise
+        self.store.purge(self.now())
+        for resource_id in self.store.resources():
+            first = self.store.metrics(resource_id)[0][0]
+            self.resources.learn(first.resource_id, first.region)
 
     def reset(self) -> None:
         """Back to how it was at its first start, except that tokens issued stay good."""
-        if self._archive is not None:
-            self._archive.clear()
+        self.store.clear()
         self._begin()
 
     def close(self) -> None:
-        """Let go of the file that it keeps, if it keeps one."""
-        if self._archive is not None:
-            self._archive.close()
+        """Close the store."""
+        self.store.close()
 
     def _begin(self) -> None:
         self.offset_seconds = 0.0
@@ -79,7 +69,6 @@ class MonitorState:
         self.resources = Resources(strict=self.options.strict)
         self.service_bus = ServiceBus(self.now_iso())
         self.json_documents = Documents()
-        self.store = MetricStore(archive=self._archive)
         self.faults = Faults(self.options.seed)
         self.journal = Journal()
 

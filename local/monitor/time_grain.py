@@ -10,7 +10,17 @@ import msgspec
 
 from .answers import BadQueryError
 
-__all__ = ["GRAINS", "Span", "duration", "grain", "last_minutes", "span", "stamp", "timespan"]
+__all__ = [
+    "GRAINS",
+    "Span",
+    "duration",
+    "grain",
+    "last_minutes",
+    "minute_stamp",
+    "span",
+    "stamp",
+    "timespan",
+]
 
 # In minutes, with the names that answers use; every metric has all of them.
 GRAINS = {
@@ -142,6 +152,11 @@ def stamp(moment: dt.datetime) -> str:
     """Return a time in ISO 8601, UTC, with milliseconds where it has a fraction."""
     exact = "milliseconds" if moment.microsecond else "seconds"
     return moment.astimezone(dt.UTC).isoformat(timespec=exact).replace("+00:00", "Z")
+
+
+def minute_stamp(minute: int) -> str:
+    """Return the start of a minute (since the epoch) in ISO 8601, UTC."""
+    return stamp(_time(minute * 60))
 
 
 def _checked(start: dt.datetime, end: dt.datetime, now: float) -> Span:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
-from .aggregate import Aggregate
 from .answers import BadQueryError
 from .limits import MAX_QUERY_VALUES
-from .query import supported
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from .metric_filter import Condition
-    from .query import Query
-    from .store import MetricStore, Series
+from .metric_filter import Condition
+from .query import Query, supported
+from .store import Aggregate, MetricStore, Series
+from .time_grain import minute_stamp
 
 __all__ = ["answer"]
 
@@ -72,22 +67,20 @@ def _timeseries(
     conditions = [each for each in query.conditions if each.key in have]
     split = [each.key for each in conditions if each.key not in query.rollup]
     groups = _groups(series, conditions, split)
-    found: dict[tuple[str, ...], _Cells] = {}
-    first, step = query.span.first_minute, query.grain
-    for minute, each, aggregate in store.read(groups, first, query.span.end_minute):
-        cells = found.setdefault(groups[each], {})
-        cell = cells.get((minute - first) // step)
-        if cell is None:
-            cells[(minute - first) // step] = Aggregate.of(aggregate)
-        else:
-            cell.add(aggregate)
-    chosen = _chosen(found, query)
+    first, end, step = query.span.first_minute, query.span.end_minute, query.grain
+    found = store.read(groups, first, end, step)
+    keys = sorted(found)
+    if query.order is not None:
+        name, greatest_first = query.order
+        totals = store.read(groups, first, end, end - first)
+        keys.sort(key=lambda key: totals[key][0].value(name), reverse=greatest_first)
+    chosen = keys[: query.top]
     if not chosen:
         return []
-    numbers = range(first, query.span.end_minute, step)  # Of the first minutes of the values.
+    numbers = range(first, end, step)  # Of the first minutes of the values.
     if not query.metadata:
         budget.spend(len(chosen), len(numbers))
-    stamps = [] if query.metadata else [_stamp(minute) for minute in numbers]
+    stamps = [] if query.metadata else [minute_stamp(minute) for minute in numbers]
     return [_element(split, key, found[key], stamps, query) for key in chosen]
 
 
@@ -103,16 +96,6 @@ def _groups(
         if all(one.key in values and one.passes(values[one.key]) for one in conditions):
             groups[each] = tuple(values[name] for name in split)
     return groups
-
-
-def _chosen(found: dict[tuple[str, ...], _Cells], query: Query) -> list[tuple[str, ...]]:
-    """The groups that the answer holds, in its order."""
-    keys = sorted(found)
-    if query.order is not None:
-        name, greatest_first = query.order
-        totals = {key: Aggregate.total(found[key].values()).value(name) for key in keys}
-        keys.sort(key=totals.__getitem__, reverse=greatest_first)
-    return keys[: query.top]
 
 
 def _element(
@@ -136,7 +119,3 @@ def _element(
 
 def _values(cell: Aggregate | None, aggregations: tuple[str, ...]) -> dict[str, float]:
     return {} if cell is None else {name: cell.value(name) for name in aggregations}
-
-
-def _stamp(minute: int) -> str:
-    return f"{dt.datetime.fromtimestamp(minute * 60, dt.UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -6,14 +6,10 @@ a name of its own that points to 127.0.0.1 it could read, too: then the name is 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .answers import RefusalError, refused
-
-if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Receive, Scope, Send
 
 __all__ = ["Visitors"]
 

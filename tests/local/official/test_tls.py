@@ -31,7 +31,7 @@ def emulator() -> Iterator[tuple[str, str]]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            *_, url, _, _, _, authority = process.stdout.readline().split()
+            *_, url, _, _, _, _, authority = process.stdout.readline().split()
             with requests.Session() as http:
                 http.trust_env = False  # REQUESTS_CA_BUNDLE would come first.
                 http.verify = authority
