@@ -14,9 +14,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from . import arm_metrics, arm_resources, arm_service_bus
-from .answers import NoAnswer, RefusalError, json, refused
+from .answers import RefusalError, json
 from .arm_operation import Operation
-from .faults import conclude, under
 from .journal import ReadRecord
 from .roles import READERS, holds
 from .state import MonitorState
@@ -41,29 +40,13 @@ def routes(state: MonitorState) -> list[BaseRoute]:
         path = request.scope["path"] = f"/{sent.lstrip('/')}"
         query: str = request.scope["query_string"].decode("ascii", "replace")
         record = ReadRecord(state.now_iso(), request.method, sent, query)
-        hit = state.faults.draw("arm", resource_id=path)
-        journal = state.journal
-
-        def answer() -> Response:
-            # Delayed beyond a reset, it must leave no trace in what came after.
-            return _answer(state, request, record) if state.journal is journal else NoAnswer()
-
-        response = await under(hit, answer)
-        conclude(record, hit, response)
-        journal.arm(record)
-        return response
+        return await state.answer(
+            "arm", record, lambda: json(_content(state, request)), resource_id=path
+        )
 
     # The official JavaScript and Java clients put a slash before an ID that begins with one.
     paths = ("/subscriptions/{rest:path}", "//subscriptions/{rest:path}")
     return [Route(path, get, methods=["GET"]) for path in paths]
-
-
-def _answer(state: MonitorState, request: Request, record: ReadRecord) -> Response:
-    try:
-        return json(_content(state, request))
-    except RefusalError as refusal:
-        record.code = refusal.code
-        return refused(refusal)
 
 
 def _content(state: MonitorState, request: Request) -> Any:

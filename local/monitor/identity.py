@@ -22,7 +22,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from .answers import NoAnswer, json
-from .faults import under
+from .faults import respond
 from .state import MonitorState
 from .tokens import SYSTEM_ASSIGNED, Identity, user_assigned
 
@@ -36,9 +36,10 @@ def routes(state: MonitorState) -> list[BaseRoute]:
     """The routes of the identity endpoint."""
 
     async def token(request: Request) -> Response:
-        hit = state.faults.draw("identity")
-        response = await under(hit, lambda: _token(state, request))
-        state.journal.identity(None if isinstance(response, NoAnswer) else response.status_code)
+        latency, fault = state.faults.draw("identity")
+        response = await respond(fault, latency, lambda: _token(state, request))
+        dropped = isinstance(response, NoAnswer)
+        state.journal.count("identity", None if dropped else response.status_code)
         return response
 
     return [Route("/msi/token", token, methods=["GET"])]

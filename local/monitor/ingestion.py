@@ -17,10 +17,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from .answers import NoAnswer, RefusalError, bad_request, json, refused
+from .answers import RefusalError, bad_request, json
 from .database import StoreError
 from .documents import JSON, NDJSON, read
-from .faults import conclude, under
 from .journal import Record
 from .resources import is_resource
 from .state import MonitorState
@@ -30,7 +29,6 @@ __all__ = ["routes"]
 _REGION = re.compile(r"[a-z][a-z0-9]*")
 _GZIP = 16 + zlib.MAX_WBITS  # How zlib is told to expect gzip's header.
 _ACCEPTED = b'{"statusCode":200}'
-_LOGGED_CHARACTERS = 1_000  # Of the body of a fault.
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +49,13 @@ def routes(state: MonitorState) -> list[BaseRoute]:
         arrival = await _arrival(request, state.options.max_body_bytes)
         record = Record(state.now_iso(), arrival.region, arrival.resource_id)
         record.encoded_bytes = 0 if isinstance(arrival.body, RefusalError) else len(arrival.body)
-        hit = state.faults.draw("ingestion", arrival.region, arrival.resource_id)
-        journal = state.journal
-
-        def answer() -> Response:
-            # Delayed beyond a reset, it must leave no trace in what came after.
-            return _answer(state, arrival, record) if state.journal is journal else NoAnswer()
-
-        response = await under(hit, answer)
-        conclude(record, hit, response)
-        if record.code == "Fault":
-            record.message = bytes(response.body).decode(errors="replace")[:_LOGGED_CHARACTERS]
-        journal.ingestion(record)
-        return response
+        return await state.answer(
+            "ingestion",
+            record,
+            lambda: _answer(state, arrival, record),
+            region=arrival.region,
+            resource_id=arrival.resource_id,
+        )
 
     # The root has a page to get; a post there, or to a region alone, is one to a bad URL.
     paths = ("/{region}/{resource:path}", "/{region}", "/")
@@ -71,17 +63,6 @@ def routes(state: MonitorState) -> list[BaseRoute]:
 
 
 def _answer(state: MonitorState, arrival: _Arrival, record: Record) -> Response:
-    """Accept or refuse, and note the reason in the record."""
-    try:
-        _accept(state, arrival, record)
-    except RefusalError as refusal:
-        record.code = refusal.code
-        record.message = refusal.message
-        return refused(refusal)
-    return json(_ACCEPTED)
-
-
-def _accept(state: MonitorState, arrival: _Arrival, record: Record) -> None:
     """Store the documents of a request. Raises RefusalError for the first rule it breaks."""
     region, resource_id, headers = arrival.region, arrival.resource_id, arrival.headers
     if not _REGION.fullmatch(region) or not is_resource(resource_id):
@@ -105,6 +86,7 @@ def _accept(state: MonitorState, arrival: _Arrival, record: Record) -> None:
     state.resources.learn(resource_id, region)
     record.documents = batch.documents
     record.series = len(batch.points)
+    return json(_ACCEPTED)
 
 
 async def _arrival(request: Request, limit: int) -> _Arrival:

@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from .answers import RefusalError, bad_request
+from starlette.responses import Response
+
+from .answers import NoAnswer, RefusalError, bad_request, refused
 from .documents import Point
-from .faults import Faults
-from .journal import Journal
+from .faults import Faults, Target, respond
+from .journal import Journal, ReadRecord, Record
 from .json_source import Documents
 from .limits import MAX_BODY_BYTES
 from .resources import Resources
@@ -21,6 +23,8 @@ from .store import MetricStore
 from .tokens import Tokens
 
 __all__ = ["MonitorState", "Options"]
+
+_LOGGED_CHARACTERS = 1_000  # Of the body of a fault.
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,41 @@ class MonitorState:
         """The emulator's time, in ISO 8601 with milliseconds."""
         now = dt.datetime.fromtimestamp(self.now(), dt.UTC)
         return now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+    async def answer(
+        self,
+        api: Target,
+        record: Record | ReadRecord,
+        handle: Callable[[], Response],
+        *,
+        region: str = "",
+        resource_id: str = "",
+    ) -> Response:
+        """Return the answer of handle, or of its RefusalError, or a fault's; and log it."""
+        latency, fault = self.faults.draw(api, region, resource_id)
+        journal = self.journal
+
+        def handled() -> Response:
+            # Delayed beyond a reset, it must leave no trace in what came after.
+            if self.journal is not journal:
+                return NoAnswer()
+            try:
+                return handle()
+            except RefusalError as refusal:
+                record.code = refusal.code
+                if isinstance(record, Record):
+                    record.message = refusal.message
+                return refused(refusal)
+
+        response = await respond(fault, latency, handled)
+        dropped = isinstance(response, NoAnswer)
+        record.status = None if dropped else response.status_code
+        if fault is not None:
+            record.code = f"Dropped{(fault.drop or '').capitalize()}" if dropped else "Fault"
+            if isinstance(record, Record) and not dropped:
+                record.message = bytes(response.body).decode(errors="replace")[:_LOGGED_CHARACTERS]
+        journal.add(api, record)
+        return response
 
     def accept(self, points: Iterable[Point]) -> None:
         """Raise RefusalError (400) for the first of a metric that is to be refused."""

@@ -104,6 +104,8 @@ class MetricStore:
         self._path = path
         self._kept_minutes = kept_minutes
         self._max_values = max_values
+        self._size = 0  # Values that are kept, at most.
+        self._newest = 0  # The newest minute.
         self._forget_all()
         self._db = open_database(path)
         try:
@@ -282,8 +284,7 @@ class MetricStore:
         # Resource ID -> namespace and metric -> its series; all that is asked for goes through it.
         self._metrics: dict[str, dict[tuple[str, str], dict[_Key, Series]]] = {}
         self._spellings: LRUCache[tuple[str, ...], str] = LRUCache(MAX_SPELLINGS)
-        self._size = 0  # Values that are kept, at most.
-        self._newest = 0  # The newest minute.
+        self._size = self._newest = 0
 
 
 def _aggregate(low: float, high: float, total: float | None, count: int) -> Aggregate:
