@@ -6,6 +6,7 @@ import asyncio
 from email.utils import formatdate
 
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -15,7 +16,6 @@ from . import arm, batch, control, explorer, identity, ingestion
 from .answers import DROP, RefusalError, refused
 from .database import StoreError
 from .state import MonitorState
-from .visitors import Visitors
 
 __all__ = ["create_app"]
 
@@ -26,7 +26,7 @@ def create_app(state: MonitorState) -> Starlette:
     parts = (identity, explorer, control, batch, arm, ingestion)
     app = Starlette(
         routes=[route for part in parts for route in part.routes(state)],
-        middleware=[Middleware(_Departures), Middleware(Visitors), Middleware(_Dates, state)],
+        middleware=[Middleware(_Departures), Middleware(_LocalClients), Middleware(_Dates, state)],
         exception_handlers={
             RefusalError: _refused,
             StoreError: _unsaved,
@@ -84,3 +84,27 @@ class _Dates:
             await send(message)
 
         await self._app(scope, receive, send_dated)
+
+
+class _LocalClients:
+    """Answers 403 to what pages of other web sites send: there is no password.
+
+    A site can post to any address, and then says where it comes from (Origin). With a name of its
+    own that points to 127.0.0.1 it could read, too; then the name is in the Host.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        host = headers.get("host", "localhost").lower()
+        origin = headers.get("origin", "").lower()
+        if host.partition(":")[0] not in {"127.0.0.1", "localhost"}:
+            message = f"The host '{host}' is not this emulator: 127.0.0.1 and localhost are."
+        elif origin and origin != f"{scope['scheme']}://{host}":
+            message = f"The emulator takes no requests from pages of '{origin}'."
+        else:
+            await self._app(scope, receive, send)
+            return
+        await refused(RefusalError(403, "Forbidden", message))(scope, receive, send)

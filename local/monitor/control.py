@@ -74,9 +74,8 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route
 
 from . import read_back
-from .answers import RefusalError, json
+from .answers import RefusalError, bad_input, decoded, json, only, whole_number
 from .faults import Fault
-from .inputs import bad_input, decoded, only, whole_number
 from .json_source import Document
 from .limits import LOGGED_REQUESTS
 from .read_back import MetricValue

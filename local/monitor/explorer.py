@@ -29,8 +29,7 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from . import arm_metrics, metric_filter, query
-from .answers import BadQueryError, json
-from .inputs import bad_input, only, whole_number
+from .answers import BadQueryError, bad_input, json, only, whole_number
 from .limits import KEPT_MINUTES, MAX_DIMENSION_VALUES
 from .resources import is_resource
 from .state import MonitorState

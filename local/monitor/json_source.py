@@ -13,7 +13,7 @@ from typing import Annotated
 import msgspec
 from starlette.responses import Response, StreamingResponse
 
-from .inputs import bad_input
+from .answers import bad_input
 from .limits import MAX_DOCUMENTS
 
 __all__ = ["Document", "Documents"]
@@ -94,10 +94,7 @@ class Documents:
 
     def take(self, path: str, *, authorized: bool) -> Document | None:
         """The document of a path; counts the request."""
-        found = self._documents.get(path)
-        if found is None:
-            return None
-        document, served = found
+        document, served = self._documents.get(path, (None, _Served(path)))
         served.requests += 1
         served.authorized += authorized
         return document

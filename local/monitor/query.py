@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from .answers import BadQueryError
-from .inputs import whole_number
+from .answers import BadQueryError, whole_number
 from .limits import MAX_QUERY_METRICS
 from .metric_filter import Condition
 from .resources import type_and_name

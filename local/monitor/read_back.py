@@ -8,7 +8,7 @@ import msgspec
 
 from .limits import PORTION_VALUES
 from .store import Aggregate, MetricStore, Series
-from .time_grain import minute_stamp
+from .time_grain import second_stamp
 
 __all__ = ["MetricValue", "portions"]
 
@@ -60,7 +60,7 @@ def _value(series: Series, minute: int, aggregate: Aggregate) -> MetricValue:
         namespace=series.namespace,
         metric=series.metric,
         dimensions=series.dimensions,
-        time=minute_stamp(minute),
+        time=second_stamp(minute * 60),
         min=aggregate.min,
         max=aggregate.max,
         sum=aggregate.sum,

@@ -17,6 +17,7 @@ __all__ = [
     "grain",
     "last_minutes",
     "minute_stamp",
+    "second_stamp",
     "span",
     "stamp",
     "timespan",
@@ -154,9 +155,9 @@ def stamp(moment: dt.datetime) -> str:
     return moment.astimezone(dt.UTC).isoformat(timespec=exact).replace("+00:00", "Z")
 
 
-def minute_stamp(minute: int) -> str:
-    """Return the start of a minute (since the epoch) in ISO 8601, UTC."""
-    return stamp(_time(minute * 60))
+def second_stamp(seconds: float) -> str:
+    """Return a time in epoch seconds in ISO 8601, UTC, to the second."""
+    return stamp(_time(int(seconds)))
 
 
 def _checked(start: dt.datetime, end: dt.datetime, now: float) -> Span:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import secrets
 import uuid
 from dataclasses import dataclass
@@ -11,12 +10,12 @@ from typing import Any
 import jwt
 
 from .answers import RefusalError
+from .time_grain import second_stamp
 
 __all__ = [
     "SYSTEM_ASSIGNED",
     "TENANT_ID",
     "Identity",
-    "Token",
     "Tokens",
     "user_assigned",
 ]
@@ -55,14 +54,6 @@ def user_assigned(client_id: str) -> Identity:
     return Identity(client_id, str(uuid.uuid5(_PRINCIPALS, client_id.lower())))
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
-    """An access token and the epoch second at which it expires."""
-
-    access_token: str
-    expires_on: int
-
-
 class Tokens:
     """Issues tokens and reads them back."""
 
@@ -70,8 +61,8 @@ class Tokens:
         self._life = life_seconds
         self._key = secrets.token_bytes(32)
 
-    def issue(self, identity: Identity, audience: str, now: float) -> Token:
-        """A token for the audience exactly as asked for, valid from now (epoch seconds)."""
+    def issue(self, identity: Identity, audience: str, now: float) -> tuple[str, int]:
+        """Return a token for the audience exactly as asked for, and the second it expires at."""
         issued = int(now)
         expires = issued + self._life
         claims = {
@@ -87,7 +78,7 @@ class Tokens:
             "idtyp": "app",
             "ver": "1.0",
         }
-        return Token(jwt.encode(claims, self._key, _ALGORITHM), expires)
+        return jwt.encode(claims, self._key, _ALGORITHM), expires
 
     def principal(self, authorization: str | None, audience: str, now: float) -> str:
         """The principal ID in an Authorization header; raises RefusalError (401) if it is bad.
@@ -111,27 +102,22 @@ class Tokens:
                 "AuthenticationFailed",
                 "Authentication failed. The 'Authorization' header is missing.",
             )
-        claims = self._decoded(token.strip())
-        if claims["exp"] <= now:
-            raise _unauthorized(
-                "ExpiredAuthenticationToken",
-                f"The access token expiry UTC time '{_utc(claims['exp'])}'"
-                f" is earlier than current UTC time '{_utc(now)}'.",
-            )
-        return claims
-
-    def _decoded(self, token: str) -> dict[str, Any]:
         try:
-            return jwt.decode(token, self._key, [_ALGORITHM], options=_SIGNATURE_ONLY)
+            claims: dict[str, Any] = jwt.decode(
+                token.strip(), self._key, [_ALGORITHM], options=_SIGNATURE_ONLY
+            )
         except jwt.InvalidTokenError as exc:
             raise _unauthorized(
                 "InvalidAuthenticationToken", "The access token is invalid."
             ) from exc
+        if claims["exp"] <= now:
+            raise _unauthorized(
+                "ExpiredAuthenticationToken",
+                f"The access token expiry UTC time '{second_stamp(claims['exp'])}'"
+                f" is earlier than current UTC time '{second_stamp(now)}'.",
+            )
+        return claims
 
 
 def _unauthorized(code: str, message: str) -> RefusalError:
     return RefusalError(401, code, message, _CHALLENGE)
-
-
-def _utc(moment: float) -> str:
-    return f"{dt.datetime.fromtimestamp(moment, dt.UTC):%Y-%m-%dT%H:%M:%SZ}"
