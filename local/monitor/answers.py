@@ -94,7 +94,7 @@ class NoAnswer(Response):
 
 
 async def decoded(request: Request, kind: type[_T]) -> _T:
-    """Return the JSON body of a request. Raises RefusalError (400), which says where it is wrong."""
+    """Return the JSON body of a request. Raises RefusalError (400)."""
     try:
         return msgspec.json.decode(await request.body(), type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:

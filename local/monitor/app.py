@@ -26,7 +26,7 @@ def create_app(state: MonitorState) -> Starlette:
     parts = (identity, explorer, control, batch, arm, ingestion)
     app = Starlette(
         routes=[route for part in parts for route in part.routes(state)],
-        middleware=[Middleware(_Departures), Middleware(_LocalClients), Middleware(_Dates, state)],
+        middleware=[Middleware(_Connection, state), Middleware(_LocalClients)],
         exception_handlers={
             RefusalError: _refused,
             StoreError: _unsaved,
@@ -53,24 +53,8 @@ async def _empty(_request: Request, exc: Exception) -> Response:
     return Response(status_code=getattr(exc, "status_code", 404))
 
 
-class _Departures:
-    """Ends quietly the requests whose client has left or whose server is stopping."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await self._app(scope, receive, send)
-        except ClientDisconnect:
-            return
-        except asyncio.CancelledError:
-            # This is the outermost frame of the request's task: nobody waits for its end.
-            scope["state"][DROP]()
-
-
-class _Dates:
-    """Dates every answer by the emulator's clock, which a service's own header follows."""
+class _Connection:
+    """Dates answers by the emulator's clock; ends requests whose client left or server stops."""
 
     def __init__(self, app: ASGIApp, state: MonitorState) -> None:
         self._app = app
@@ -83,7 +67,13 @@ class _Dates:
                 message = {**message, "headers": [*message["headers"], (b"date", date)]}
             await send(message)
 
-        await self._app(scope, receive, send_dated)
+        try:
+            await self._app(scope, receive, send_dated)
+        except ClientDisconnect:
+            return
+        except asyncio.CancelledError:
+            # This is the outermost frame of the request's task: nothing waits for its end.
+            scope["state"][DROP]()
 
 
 class _LocalClients:

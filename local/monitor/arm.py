@@ -87,24 +87,18 @@ def _operation(state: MonitorState, path: str) -> Operation:
 
 
 def _principal(state: MonitorState, request: Request) -> str:
-    """The caller's principal ID; raises RefusalError (401) as Azure Resource Manager words it."""
+    """Return the caller's principal ID; raise RefusalError (401) with the header of this API."""
     try:
-        claims = state.tokens.claims(request.headers.get("authorization"), state.now())
-    except RefusalError as refusal:
-        raise _unauthorized(refusal.code, refusal.message) from refusal
-    if claims["aud"] not in AUDIENCES:
-        allowed = ",".join(f"'{each}'" for each in AUDIENCES)
-        raise _unauthorized(
+        return state.tokens.principal(
+            request.headers.get("authorization"),
+            AUDIENCES,
+            state.now(),
             "InvalidAuthenticationTokenAudience",
-            f"The access token has been obtained for wrong audience or resource '{claims['aud']}'."
-            f" It should exactly match with one of the allowed audiences {allowed}.",
         )
-    return str(claims["oid"])
-
-
-def _unauthorized(code: str, message: str) -> RefusalError:
-    challenge = (
-        f'Bearer authorization_uri="https://login.windows.net/{TENANT_ID}",'
-        f' error="invalid_token", error_description="{message}"'
-    )
-    return RefusalError(401, code, message, {"WWW-Authenticate": challenge})
+    except RefusalError as refusal:
+        challenge = (
+            f'Bearer authorization_uri="https://login.windows.net/{TENANT_ID}",'
+            f' error="invalid_token", error_description="{refusal.message}"'
+        )
+        headers = {"WWW-Authenticate": challenge}
+        raise RefusalError(401, refusal.code, refusal.message, headers) from refusal

@@ -119,15 +119,15 @@ def _authorize(state: MonitorState, request: Request, scope: str) -> None:
 
     For a missing role, too, the documentation names 401; what the body says then is not known.
     """
-    claims = state.tokens.claims(request.headers.get("authorization"), state.now())
-    if str(claims["aud"]).rstrip("/") != AUDIENCE:
-        raise _refusal(
-            401,
+    try:
+        principal = state.tokens.principal(
+            request.headers.get("authorization"),
+            (AUDIENCE, AUDIENCE + "/"),
+            state.now(),
             "InvalidAuthenticationTokenAudience",
-            f"The access token has been obtained for wrong audience or resource '{claims['aud']}'."
-            f" It should exactly match '{AUDIENCE}'.",
         )
-    principal = str(claims["oid"])
+    except RefusalError as exc:
+        raise _refusal(401, exc.code, exc.message) from exc
     if not holds(state.assignments, principal, READERS, scope):
         raise _refusal(
             401,

@@ -203,7 +203,7 @@ class _Control:
         if document is None:
             raise RefusalError(404, "NotFound", f"There is no document {path}.")
         if document.audience is not None:
-            state.tokens.principal(authorization, document.audience, state.now())
+            state.tokens.principal(authorization, [document.audience], state.now())
         return document.response()
 
     async def set_refused(self, request: Request) -> Response:

@@ -71,7 +71,7 @@ def _answer(state: MonitorState, arrival: _Arrival, record: Record) -> Response:
         raise arrival.body
     now = state.now()
     options = state.options
-    principal = state.tokens.principal(headers.get("authorization"), options.audience, now)
+    principal = state.tokens.principal(headers.get("authorization"), [options.audience], now)
     state.authorize(principal, resource_id)
     state.resources.check(resource_id, region)
     media_type = _media_type(headers)

@@ -16,7 +16,6 @@ __all__ = [
     "duration",
     "grain",
     "last_minutes",
-    "minute_stamp",
     "second_stamp",
     "span",
     "stamp",

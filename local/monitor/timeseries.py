@@ -61,9 +61,9 @@ def _timeseries(
     numbers = range(first, end, step)  # Of the first minutes of the values.
     if not query.metadata and len(chosen) * len(numbers) > left:
         raise BadQueryError(
-            f"The answer would hold more than {MAX_QUERY_VALUES} values, of which {len(chosen)} time"
-            f" series of {len(numbers)} values in one metric. Ask for a longer interval, a shorter"
-            " time span or a lower top."
+            f"The answer would hold more than {MAX_QUERY_VALUES} values, of which {len(chosen)}"
+            f" time series of {len(numbers)} values in one metric. Ask for a longer interval, a"
+            " shorter time span or a lower top."
         )
     stamps = [second_stamp(minute * 60) for minute in numbers] if chosen else []
     return [_element(split, key, found[key], stamps, query) for key in chosen]
@@ -90,7 +90,7 @@ def _element(
     stamps: list[str],
     query: Query,
 ) -> dict[str, Any]:
-    """One time series; where there is no value, there is only the time."""
+    """Return one time series; where there is no value, there is only the time."""
     names = zip(split, key, strict=True)
     element: dict[str, Any] = {
         "metadatavalues": [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,22 +81,31 @@ class Tokens:
         }
         return jwt.encode(claims, self._key, _ALGORITHM), expires
 
-    def principal(self, authorization: str | None, audience: str, now: float) -> str:
-        """The principal ID in an Authorization header; raises RefusalError (401) if it is bad.
+    def principal(
+        self,
+        authorization: str | None,
+        audiences: Collection[str],
+        now: float,
+        code: str = "InvalidAudience",
+    ) -> str:
+        """Return the principal ID of an Authorization header's token for one of the audiences.
 
-        Of the bodies only the code InvalidAudience is known; the others are ARM's.
+        Raises RefusalError (401), for another audience with this code. Of ingestion's bodies only
+        the code InvalidAudience is known; the rest is Azure Resource Manager's.
         """
-        claims = self.claims(authorization, now)
-        if claims["aud"] != audience:
+        claims = self._claims(authorization, now)
+        if claims["aud"] not in audiences:
+            allowed = ",".join(f"'{each}'" for each in audiences)
+            among = "match" if len(audiences) == 1 else "match with one of the allowed audiences"
             raise _unauthorized(
-                "InvalidAudience",
+                code,
                 f"The access token has been obtained for wrong audience or resource"
-                f" '{claims['aud']}'. It should exactly match '{audience}'.",
+                f" '{claims['aud']}'. It should exactly {among} {allowed}.",
             )
         return str(claims["oid"])
 
-    def claims(self, authorization: str | None, now: float) -> dict[str, Any]:
-        """The claims of a token for any audience; raises RefusalError (401) if it is bad."""
+    def _claims(self, authorization: str | None, now: float) -> dict[str, Any]:
+        """Return the claims of a token that is signed and has not expired."""
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             raise _unauthorized(
