@@ -5,9 +5,11 @@ from __future__ import annotations
 import resource
 import signal
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,10 +23,6 @@ from .client import QUEUE_ACCOUNT, Client, document, error, iso, series
 from .conftest import NOW
 from .test_process import start
 from .test_store import add, stored
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 TIME = "2026-11-23T07:25:00Z"
 

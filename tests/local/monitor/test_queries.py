@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import requests
 
-from .client import ARM_AUDIENCE, GROUP, QUEUE_ACCOUNT, SUBSCRIPTION, TIMEOUT, document, series
-
-if TYPE_CHECKING:
-    from .client import Client
+from .client import (
+    ARM_AUDIENCE,
+    GROUP,
+    QUEUE_ACCOUNT,
+    SUBSCRIPTION,
+    TIMEOUT,
+    Client,
+    document,
+    series,
+)
 
 TIME = "2026-11-23T07:25:00Z"
 METRICS = f"{QUEUE_ACCOUNT}/providers/Microsoft.Insights/metrics"

@@ -1,4 +1,4 @@
-"""Microsoft's JavaScript clients, which send tokens over TLS only, reading from the emulator."""
+"""Microsoft's JavaScript and Go clients, which send tokens over TLS only, read the emulator."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import requests
 
 from local import node
 
-CLIENT = Path(__file__).parent / "javascript"
+CLIENTS = Path(__file__).parent
 HEADER = "local-identity-header"
 SITE = (
     "/subscriptions/7d1fd1f4-2a3c-4f0e-9d53-0f8b6d3f5a10/resourceGroups/shop"
@@ -60,7 +60,16 @@ def _publish(http: requests.Session, url: str) -> None:
 
 def _environment(url: str, authority: str) -> dict[str, str]:
     identity = {"IDENTITY_ENDPOINT": f"{url}/msi/token", "IDENTITY_HEADER": HEADER}
-    return {**os.environ, **identity, "NODE_EXTRA_CA_CERTS": authority}
+    trust = {"NODE_EXTRA_CA_CERTS": authority, "SSL_CERT_FILE": authority}
+    return {**os.environ, **identity, **trust}
+
+
+def _run(
+    command: list[str], folder: Path, environment: dict[str, str]
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
 
 
 @pytest.mark.slow
@@ -69,20 +78,25 @@ def test_javascript(emulator: tuple[str, str], tmp_path: Path) -> None:
         executable, npm = str(node.node()), node.npm()
     except LookupError as exc:
         pytest.skip(str(exc))
-    for file in CLIENT.iterdir():
-        shutil.copy(file, tmp_path)
-    install = [*npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
-    installed = subprocess.run(
-        install, cwd=tmp_path, env=node.environment(), capture_output=True, text=True
-    )
+    shutil.copytree(CLIENTS / "javascript", tmp_path, dirs_exist_ok=True)
+    command = [*npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
+    installed = _run(command, tmp_path, node.environment())
     if installed.returncode:
         pytest.skip(f"npm cannot install the clients: {installed.stderr.strip()[-500:]}")
-    ran = subprocess.run(
-        [executable, "read_back.mjs", emulator[0], SITE],
-        cwd=tmp_path,
-        env=_environment(*emulator),
-        capture_output=True,
-        text=True,
-    )
+    ran = _run([executable, "read_back.mjs", emulator[0], SITE], tmp_path, _environment(*emulator))
     assert not ran.returncode, ran.stderr
     assert json.loads(ran.stdout) == {"batch": {"NL": [28]}, "arm": 28, "definitions": ["Orders"]}
+
+
+@pytest.mark.slow
+def test_go(emulator: tuple[str, str], tmp_path: Path) -> None:
+    go = shutil.which("go")
+    if go is None:
+        pytest.skip("go is not on PATH")
+    shutil.copytree(CLIENTS / "go", tmp_path, dirs_exist_ok=True)
+    built = _run([go, "build", "-o", "read_back", "."], tmp_path, dict(os.environ))
+    if built.returncode:
+        pytest.skip(f"go cannot build the client: {built.stderr.strip()[-500:]}")
+    ran = _run([str(tmp_path / "read_back"), emulator[0], SITE], tmp_path, _environment(*emulator))
+    assert not ran.returncode, ran.stderr
+    assert json.loads(ran.stdout) == {"arm": {"NL": [28]}}
