@@ -97,11 +97,8 @@ def span(start: str | None, end: str | None, now: float) -> Span:
     if start is None:
         stop = int(now // 60) + 1
         return _whole(stop - _DEFAULT // _MINUTE, stop)
-    # The plus sign of an offset that was not percent-encoded arrives as a space.
-    first, last = (
-        each.replace(" ", "+") if each and "T" in each else each for each in (start, end)
-    )
-    return _checked(_moment(first), _time(now) if last is None else _moment(last), now)
+    last = _time(now) if end is None else _offset_moment(end)
+    return _checked(_offset_moment(start), last, now)
 
 
 def last_minutes(minutes: int, interval: str | None, now: float) -> Span:

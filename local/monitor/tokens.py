@@ -6,7 +6,7 @@ import secrets
 import uuid
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jwt
 
@@ -17,6 +17,7 @@ __all__ = [
     "SYSTEM_ASSIGNED",
     "TENANT_ID",
     "Identity",
+    "Token",
     "Tokens",
     "user_assigned",
 ]
@@ -55,6 +56,13 @@ def user_assigned(client_id: str) -> Identity:
     return Identity(client_id, str(uuid.uuid5(_PRINCIPALS, client_id.lower())))
 
 
+class Token(NamedTuple):
+    """An access token and the epoch second at which it expires."""
+
+    access_token: str
+    expires_on: int
+
+
 class Tokens:
     """Issues tokens and reads them back."""
 
@@ -62,8 +70,8 @@ class Tokens:
         self._life = life_seconds
         self._key = secrets.token_bytes(32)
 
-    def issue(self, identity: Identity, audience: str, now: float) -> tuple[str, int]:
-        """Return a token for the audience exactly as asked for, and the second it expires at."""
+    def issue(self, identity: Identity, audience: str, now: float) -> Token:
+        """Return a token for the audience exactly as asked for, valid from now (epoch seconds)."""
         issued = int(now)
         expires = issued + self._life
         claims = {
@@ -79,7 +87,7 @@ class Tokens:
             "idtyp": "app",
             "ver": "1.0",
         }
-        return jwt.encode(claims, self._key, _ALGORITHM), expires
+        return Token(jwt.encode(claims, self._key, _ALGORITHM), expires)
 
     def principal(
         self,
