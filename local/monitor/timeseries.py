@@ -51,13 +51,18 @@ def _timeseries(
     split = [each.key for each in conditions if each.key not in query.rollup]
     groups = _groups(series, conditions, split)
     first, end, step = query.span.first_minute, query.span.end_minute, query.grain
-    found = store.read(groups, first, end, step)
-    keys = sorted(found)
-    if query.order is not None:
+    if query.order is None:
+        found = store.read(groups, first, end, step)
+        chosen = sorted(found)[: query.top]
+    else:
         name, greatest_first = query.order
         totals = store.read(groups, first, end, end - first)
-        keys.sort(key=lambda key: totals[key][0].value(name), reverse=greatest_first)
-    chosen = keys[: query.top]
+        chosen = sorted(totals)
+        chosen.sort(key=lambda key: totals[key][0].value(name), reverse=greatest_first)
+        chosen = chosen[: query.top]
+        wanted = set(chosen)
+        few = {series: key for series, key in groups.items() if key in wanted}
+        found = store.read(few, first, end, step)
     numbers = range(first, end, step)  # Of the first minutes of the values.
     if not query.metadata and len(chosen) * len(numbers) > left:
         raise BadQueryError(
