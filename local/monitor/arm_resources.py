@@ -66,7 +66,7 @@ def _resource(located: Located) -> dict[str, str]:
 
 
 def _first(token: str | None) -> int:
-    """The index in a `$skiptoken`, which nobody but the emulator is to read."""
+    """The index in a `$skiptoken`, which only the emulator reads."""
     if token is None:
         return 0
     try:

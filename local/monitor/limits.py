@@ -26,4 +26,4 @@ MAX_DOCUMENTS = 1_000  # JSON documents served.
 MAX_QUERY_VALUES = 1_000_000  # Values of an answer to a query, gaps among them.
 MAX_DIMENSION_VALUES = 1_000  # Values of a dimension that the explorer offers.
 PORTION_VALUES = 10_000  # Values read back before other requests have their turn.
-LOGGED_REQUESTS = 1_000  # Requests in each log; the totals beside it go on for ever.
+LOGGED_REQUESTS = 1_000  # Requests in each log; the totals beside it are not bounded.
