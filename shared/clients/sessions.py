@@ -1,12 +1,10 @@
-"""Sessions for all HTTP requests: proxies, time-outs, cookies, and the size of responses.
+"""Sessions for all HTTP requests: proxies, cookies, and the size of responses.
 
 docs/proxies.md says which requests use a proxy, and where certificates come from.
 """
 
 from __future__ import annotations
 
-import http.client
-import io
 import ipaddress
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
@@ -27,48 +25,6 @@ MAX_RESPONSE_BYTES = 20_000_000
 RESPONSE_DEADLINE = 60.0
 
 
-class _HeaderReader(io.RawIOBase):
-    """Reads from a socket, until a deadline."""
-
-    def __init__(self, raw: io.RawIOBase, sock: Any) -> None:
-        self._raw, self._sock = raw, sock
-        self.deadline: Deadline | None = Deadline(sock.gettimeout() or RESPONSE_DEADLINE)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        if self.deadline is not None:
-            if not (left := self.deadline.left()):
-                raise TimeoutError("the headers were not complete before the deadline")
-            self._sock.settimeout(left)
-        count: int | None = self._raw.readinto(buffer)
-        return count
-
-    def close(self) -> None:
-        self._raw.close()
-        super().close()
-
-
-class _Response(http.client.HTTPResponse):
-    """A response, also of a proxy to CONNECT, whose headers as a whole come within the time-out.
-
-    http.client applies the time-out to each read from the socket, which one byte ends.
-    """
-
-    def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
-        super().__init__(sock, *args, **kwargs)
-        self._timeout, self._socket = sock.gettimeout(), sock
-        self._reader = _HeaderReader(self.fp.detach(), sock)
-        self.fp = io.BufferedReader(self._reader)
-
-    def begin(self) -> None:
-        """Read the headers; the body has time-outs of its own again."""
-        super().begin()
-        self._reader.deadline = None
-        self._socket.settimeout(self._timeout)
-
-
 def open_session(connections: int) -> requests.Session:
     """Return a session that keeps up to `connections` connections to each host open.
 
@@ -77,21 +33,7 @@ def open_session(connections: int) -> requests.Session:
     within MAX_RESPONSE_BYTES and RESPONSE_DEADLINE.
     """
     import requests
-    import urllib3.connection
     from requests.adapters import HTTPAdapter
-
-    class Connection(urllib3.connection.HTTPConnection):
-        response_class = _Response
-
-    class SecureConnection(urllib3.connection.HTTPSConnection):
-        response_class = _Response
-
-    class Adapter(HTTPAdapter):
-        def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
-            """Return the pool of a host or proxy, whose connections limit the time of headers."""
-            pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
-            pool.ConnectionCls = SecureConnection if pool.scheme == "https" else Connection
-            return pool
 
     class Session(requests.Session):
         def send(self, request: Any, **kwargs: Any) -> requests.Response:
@@ -122,7 +64,7 @@ def open_session(connections: int) -> requests.Session:
 
     session = Session()
     for scheme in ("https://", "http://"):
-        session.mount(scheme, Adapter(pool_connections=64, pool_maxsize=connections))
+        session.mount(scheme, HTTPAdapter(pool_connections=64, pool_maxsize=connections))
     # A cookie of one host must not return to it with the token of another identity.
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     return session

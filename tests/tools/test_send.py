@@ -129,7 +129,7 @@ def test_a_value_set_is_given_in_two_ways(options: str, send: Send, ingress: Que
 
 WRONG_POINTS = {
     "--metric x": "points[0]: no value is given; give exactly one of value, values,",
-    "--metric x --value nan": "points[0].value: Number out of range",
+    "--metric x --value nan": "points[0].value: not a finite double",
     "--metric x --value 1 --time 2020-01-01T00:00:00Z": "points[0].time: 2020-01-01T00:00:00Z is ",
     "--metric x --value 1 --resource-id /subscriptions/1": "resourceId: '/subscriptions/1' is a",
 }
@@ -210,7 +210,7 @@ WRONG_FILES = {
     ),
     "the first line": (
         ["", '{"points": oops}', line(1)],
-        ["points.jsonl:2: not valid JSON: JSON is malformed: invalid character (byte 11)"],
+        ["points.jsonl:2: not valid JSON: invalid character (byte 11)"],
         1,
     ),
     "no JSON": (["Orders 7", line(1)], ["points.jsonl:1: body: 'Orders 7' is neither JSON"], 1),
@@ -227,15 +227,15 @@ WRONG_FILES = {
         ],
         1,
     ),
-    "an open array": (["[", line(0)], ["points.jsonl: body: not valid JSON: Input data was"], 0),
+    "an open array": (["[", line(0)], ["points.jsonl:1: body: not valid JSON: Input data was"], 1),
     "numbers that are not finite": (
         [line(float("nan")), line(1), line(float("-inf"))],
-        [f"points.jsonl:{number}: points[0].value: Number out of range" for number in (1, 3)],
+        [f"points.jsonl:{number}: points[0].value: not a finite double" for number in (1, 3)],
         1,
     ),
     "an element that is not finite": (
         ["[", f"{line(float('inf'))},", line(1), "]"],
-        ["points.jsonl[0]: points[0].value: Number out of range"],
+        ["points.jsonl[0]: points[0].value: not a finite double"],
         1,
     ),
     "escapes for a terminal": (["\x1b[2J"], ["points.jsonl:1: body: '\\x1b[2J' is neither"], 0),

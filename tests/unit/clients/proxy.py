@@ -11,7 +11,7 @@ from socketserver import StreamRequestHandler, ThreadingTCPServer
 
 import pytest
 
-__all__ = ["Proxy", "dripping", "hanging", "proxy_to", "refusing"]
+__all__ = ["Proxy", "hanging", "proxy_to", "refusing"]
 
 Answer = Callable[["Proxy", socket.socket], None]
 
@@ -73,14 +73,6 @@ def refusing(_: Proxy, connection: socket.socket) -> None:
 def hanging(proxy: Proxy, _: socket.socket) -> None:
     """Say nothing."""
     proxy.stopped.wait()
-
-
-def dripping(proxy: Proxy, connection: socket.socket) -> None:
-    """Send a header that never ends, a byte at a time."""
-    with contextlib.suppress(OSError):
-        connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
-        while not proxy.stopped.wait(0.02):
-            connection.sendall(b"x")
 
 
 @contextmanager

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import requests
-from azure.core.exceptions import AzureError
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -19,7 +18,7 @@ from shared.clients.credentials import make_credential, request_token
 from shared.clients.sessions import open_session
 from shared.clients.storage import StorageRetry, open_queue_service
 from shared.errors import TokenError
-from tests.unit.clients.proxy import Answer, dripping, hanging, proxy_to, refusing
+from tests.unit.clients.proxy import hanging, proxy_to, refusing
 from tests.unit.stubs import Response, StubServer, json_response, serve
 
 NO_QUEUES = Response(
@@ -144,27 +143,13 @@ def proxies(url: str) -> Any:
         return session.merge_environment_settings(url, {}, None, None, None)["proxies"]
 
 
-SLOW = {"hanging": hanging, "dripping": dripping}
-
-
-@pytest.mark.parametrize("answer", SLOW.values(), ids=SLOW)
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_proxy_that_does_not_answer_ends_in_a_time_out(
-    scheme: str, answer: Answer, monkeypatch: pytest.MonkeyPatch
+    scheme: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with (
-        proxy_to(1, monkeypatch, answer),
+        proxy_to(1, monkeypatch, hanging),
         open_session(1) as session,
         pytest.raises((requests.Timeout, requests.ConnectionError)),
     ):
         session.get(f"{scheme}://a.example/", timeout=0.2)
-
-
-def test_headers_of_storage_that_drip_end_in_a_time_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    connection = Connection("S", connection_string=KEYED.format("http://azurite.example"))
-    with (
-        proxy_to(1, monkeypatch, dripping),
-        open_queue_service(connection, NO_RETRY) as client,
-        pytest.raises(AzureError, match="timed out"),
-    ):
-        list(client.list_queues())
