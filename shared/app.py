@@ -66,6 +66,7 @@ def build_app(settings: Settings, timing: Timing | None = None) -> App:
         max_body_bytes=settings.max_body_bytes,
         tokens=context.tokens(settings.audience),
         session=open_session(MAX_POSTS_PER_REGION),
+        now=timing.now,
     )
     post_threads = ThreadPoolExecutor(MAX_POSTS, thread_name_prefix="post")
     queue_threads = ThreadPoolExecutor(MAX_QUEUE_REQUESTS, thread_name_prefix="queue")

@@ -8,7 +8,8 @@ from typing import Any
 
 __all__ = ["run_in_background"]
 
-# The loop holds its tasks weakly: one that nothing else holds may vanish.
+# The loop holds its tasks weakly: one that nothing else holds may vanish. A module may hold them,
+# since they are of no use to an app beside the one that started them, and each leaves when it ends.
 _RUNNING: set[asyncio.Task[None]] = set()
 
 

@@ -56,7 +56,7 @@ class ExpiredError(ValidationError):
 
 
 class DeferredError(RelayError):
-    """No part of a message can be settled now; it stays in the ingress queue."""
+    """A message cannot be settled now; it stays in the ingress queue."""
 
 
 class TokenError(RelayError):

@@ -36,8 +36,8 @@ class LogLimiter:
         self._clock = clock
         self._intervals: dict[str, _Interval] = {}
 
-    def warn(self, kind: str, points: int, text: str) -> None:
-        """Log a warning that concerns some points; there are few kinds."""
+    def warn(self, kind: str, points: int, text: str, level: int = logging.WARNING) -> None:
+        """Log a warning, or an error, that concerns some points; there are few kinds."""
         now = self._clock()
         interval = self._intervals.get(kind)
         if interval is None or now >= interval.end:
@@ -47,7 +47,7 @@ class LogLimiter:
             interval = self._intervals[kind] = _Interval(now + LOG_INTERVAL)
         if interval.lines < MAX_LOG_LINES:
             interval.lines += 1
-            self._log.warning("%s: %s", kind, text)
+            self._log.log(level, "%s: %s", kind, text)
         else:
             interval.held += 1
             interval.points += points

@@ -69,17 +69,17 @@ class Telemetry:
     _values: dict[tuple[datetime, str, Dimensions], list[float]] = field(
         init=False, default_factory=dict
     )
-    _kept: list[Rollup] = field(init=False, default_factory=list)
-    _problems: list[tuple[str, int, str]] = field(init=False, default_factory=list)
+    _deferred: list[Rollup] = field(init=False, default_factory=list)
+    _held_warnings: list[tuple[str, int, str]] = field(init=False, default_factory=list)
     _timer: asyncio.TimerHandle | None = field(init=False, default=None)
     _warnings: LogLimiter = field(init=False, default_factory=lambda: LogLimiter(LOG))
 
     def record(self, metric: str, value: float, **dimensions: str) -> None:
         """Add a value to the metric's current minute; it is sent within a minute."""
         # Here an invocation runs; what is logged between two would not be shown.
-        for warning in self._problems:
+        for warning in self._held_warnings:
             self._warnings.warn(*warning)
-        self._problems.clear()
+        self._held_warnings.clear()
         if self.target is None:
             return
         now = self.clock()
@@ -98,8 +98,8 @@ class Telemetry:
     async def send(self, *rollups: Rollup) -> None:
         """Send these roll-ups, the minutes that are over, and what was deferred. Never raises."""
         try:
-            waiting = [*self._kept, *rollups, *self._finished_minutes()]
-            self._kept = []
+            waiting = [*self._deferred, *rollups, *self._finished_minutes()]
+            self._deferred = []
             results = await self.submit(waiting) if waiting else []
         except Exception:
             LOG.exception("Unexpected error while sending the relay's own metrics")
@@ -108,20 +108,22 @@ class Telemetry:
             if outcome.status is not Status.PUBLISHED:
                 text = f"{plural(rollup.points, 'value')}: {outcome.detail}"
                 kind = f"The relay's own metrics were {outcome.status}"
-                self._problems = [*self._problems, (kind, rollup.points, text)][-MAX_KEPT:]
+                self._held_warnings = [*self._held_warnings, (kind, rollup.points, text)][
+                    -MAX_KEPT:
+                ]
             if outcome.status is Status.DEFERRED:
-                self._keep(rollup)
-        if self._kept:
+                self._keep_deferred(rollup)
+        if self._deferred:
             now = self.clock()
             self._send_at(now + _MINUTE, now)
 
-    def _keep(self, rollup: Rollup) -> None:
+    def _keep_deferred(self, rollup: Rollup) -> None:
         """Keep what is deferred, without the minutes that the store would no longer take."""
         oldest = self.clock() - self.past
         minutes = {minute: one for minute, one in rollup.minutes.items() if minute > oldest}
         if minutes:
-            self._kept.append(Rollup(rollup.target, minutes))
-        del self._kept[:-MAX_KEPT]
+            self._deferred.append(Rollup(rollup.target, minutes))
+        del self._deferred[:-MAX_KEPT]
 
     def _finished_minutes(self) -> list[Rollup]:
         """Take out the minutes that are over, with the gauges as they are now."""

@@ -116,7 +116,7 @@ class Regions:
         task, started = self._lookups.get(key, (None, 0.0))
         if task is None or (task.done() and self._clock() - started >= max_age):
             task = asyncio.create_task(self._list(*key))
-            # Also retrieves a failure, which asyncio would log if nobody waited for it.
+            # Also retrieves a failure, which asyncio would log if no invocation waits for it.
             task.add_done_callback(partial(self._forget_busy, key))
             self._lookups[key] = task, self._clock()
         # A cancelled invocation must not end the look-up of the others.

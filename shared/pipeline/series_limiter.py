@@ -1,4 +1,4 @@
-"""The limit of active series: beyond it, the store refuses all new ones.
+"""The limit of active series: beyond it, the store rejects all new ones.
 
 Source: "Custom metrics in Azure Monitor", quotas and limits: 50,000 active time series per
 subscription and region; a series is active for 12 hours after its last value.

@@ -28,7 +28,7 @@ Send = Callable[[Target, Aggregates], Awaitable[Outcomes]]
 
 
 class _Submission:
-    """A roll-up, and who waits for its outcome."""
+    """A roll-up, and the future of its outcome."""
 
     def __init__(self, rollup: Rollup) -> None:
         self.rollup = rollup
@@ -87,7 +87,7 @@ class Batcher:
         taken: list[_Submission] = []
         try:
             while waiting:
-                taken, aggregates = self._take(waiting)
+                taken, aggregates = self._next_delivery(waiting)
                 await self._deliver(target, taken, aggregates)
         except BaseException:
             # The loop is stopping. A CancelledError must not reach an invocation: the Functions
@@ -97,7 +97,7 @@ class Batcher:
         finally:
             del self._waiting[target.key]
 
-    def _take(self, waiting: deque[_Submission]) -> tuple[list[_Submission], Aggregates]:
+    def _next_delivery(self, waiting: deque[_Submission]) -> tuple[list[_Submission], Aggregates]:
         """Return the oldest submissions that fit into one delivery, and their value sets."""
         taken = [waiting.popleft()]
         points = taken[0].points

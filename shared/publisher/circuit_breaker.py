@@ -1,8 +1,8 @@
 """Keep a region that does not answer from holding up the others.
 
-A region has a number of slots for POSTs. While it answers nothing, whoever waits for a slot is
-refused after some seconds. After some time-outs in a row the circuit opens: everything is refused
-at once, and one POST at a time finds out whether the region is back.
+A region has a number of slots for POSTs. While it does not answer, a POST that waits for a slot is
+given up after some seconds. After some time-outs in a row the circuit opens: no POST is sent, but
+for one at a time that finds out whether the region is back.
 """
 
 from __future__ import annotations
@@ -32,28 +32,29 @@ class CircuitBreaker:
         init=False, default_factory=lambda: asyncio.Semaphore(MAX_POSTS_PER_REGION)
     )
     _in_flight: int = field(init=False, default=0)
-    _last_answer: float = field(init=False, default=0.0)  # By the clock.
+    # By the clock: the last answer, or the first POST after a time in which nothing was sent.
+    _silent_since: float = field(init=False, default=0.0)
     _timeouts: int = field(init=False, default=0)
     _next_probe: float = field(init=False, default=0.0)  # By the clock.
     _probing: bool = field(init=False, default=False)
 
     def is_open(self) -> bool:
-        """Return whether a POST would be refused now."""
+        """Return whether no POST is sent now."""
         waits = self._probing or self.clock() < self._next_probe
         return self._timeouts >= MAX_TIMEOUTS and waits
 
-    def why(self) -> str:
-        """Return why a POST is refused."""
-        seconds = self.clock() - self._last_answer
+    def reason(self) -> str:
+        """Return the reason for not sending a POST."""
+        seconds = self.clock() - self._silent_since
         return f"no answer from {self.region} for {seconds:.0f} s; deferring without a request"
 
     async def acquire(self) -> bool:
-        """Wait for a slot; return False if the POST is refused."""
+        """Wait for a slot; return False if the POST must not be sent."""
         if self.is_open():
             return False
         self._probing = self._timeouts >= MAX_TIMEOUTS
         if not self._in_flight and not self._timeouts:
-            self._last_answer = self.clock()  # Time without a POST is not silence.
+            self._silent_since = self.clock()  # Time without a POST is not silence.
         if not await self._wait_for_slot():
             self._probing = False
             return False
@@ -67,7 +68,7 @@ class CircuitBreaker:
         waiter = asyncio.ensure_future(self._slots.acquire())
         while not waiter.done():
             await asyncio.wait((waiter,), timeout=MAX_SILENCE / 4)
-            if not waiter.done() and self.clock() - self._last_answer >= MAX_SILENCE:
+            if not waiter.done() and self.clock() - self._silent_since >= MAX_SILENCE:
                 waiter.cancel()
                 await asyncio.wait((waiter,))
                 if not waiter.cancelled():  # It was granted at this moment.
@@ -75,14 +76,18 @@ class CircuitBreaker:
                 return False
         return True
 
-    def release(self, *, timed_out: bool) -> None:
-        """Give the slot back after an answer, or after something else than a time-out."""
+    def release(self, *, answered: bool = False, timed_out: bool = False) -> None:
+        """Give the slot back after an answer or a time-out.
+
+        A POST that had neither, for example because there was no token, does not show whether the
+        region is back.
+        """
         self._in_flight -= 1
         self._probing = False
         self._slots.release()
         if timed_out:
             self._timeouts += 1
             self._next_probe = self.clock() + PROBE_INTERVAL
-        else:
+        elif answered:
             self._timeouts = 0
-            self._last_answer = self.clock()
+            self._silent_since = self.clock()

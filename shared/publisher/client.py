@@ -9,8 +9,9 @@ from __future__ import annotations
 import gzip
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -56,6 +57,8 @@ class AzureMonitorStore:
     tokens: TokenSource
     session: requests.Session
     clock: Callable[[], float] = time.monotonic
+    # For a Retry-After that is a date.
+    now: Callable[[], datetime] = field(default_factory=lambda: partial(datetime.now, UTC))
 
     def encode(self, aggregates: Aggregates) -> Iterator[Body]:
         """Yield the request bodies of one target."""
@@ -106,5 +109,5 @@ class AzureMonitorStore:
             code, message = ("", "") if answer.ok else parse_error(body)
         except HttpError as exc:
             code, message = "", f"unreadable body: {exc}"
-        retry_after = parse_retry_after(answer.headers.get("Retry-After"), datetime.now(UTC))
+        retry_after = parse_retry_after(answer.headers.get("Retry-After"), self.now())
         return Response(answer.status_code, code, message, retry_after, token=token)

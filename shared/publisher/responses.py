@@ -75,7 +75,7 @@ class Action(Enum):
     PUBLISHED = auto()
     RETRY = auto()  # It may pass within seconds.
     RENEW_TOKEN = auto()  # Once, then defer.
-    SPLIT = auto()  # Rejected as a whole: find the culprit.
+    SPLIT = auto()  # Rejected as a whole: find the series at fault.
     DROP_EXPIRED = auto()  # Some minutes are too old: send the others again.
     OTHER_REGION = auto()  # The resource is in another region: once, then defer.
     DEFER = auto()  # It may pass within minutes.
@@ -85,7 +85,7 @@ class ResponseAction(msgspec.Struct, frozen=True):
     """An action and what it needs."""
 
     action: Action
-    reason: Reason | None = None  # Of the rejection, once the culprit is found.
+    reason: Reason | None = None  # Of the rejection of a single series.
     region: str | None = None  # Of the resource, if the service says it.
     hint: str = ""  # What an operator can do.
 

@@ -1,7 +1,7 @@
 """One delivery: value sets -> POSTs -> outcomes, with retries and splitting.
 
 What the store has accepted is never sent again. A body that it rejects as a whole is halved until
-the culprit stands alone: k culprits among n series take O(k log n) POSTs. What may pass is retried
+the series at fault is alone: k such series among n take O(k log n) POSTs. What may pass is retried
 for some seconds, then deferred, and the target gets a cooldown.
 """
 
@@ -63,7 +63,7 @@ class Store(Protocol):
         """Return what an answer asks for."""
 
     def discard_token(self, response: Response) -> None:
-        """Forget the token that was refused."""
+        """Forget the token that was answered 401."""
 
 
 class Timing(msgspec.Struct, frozen=True):
@@ -88,12 +88,12 @@ class TargetStates:
     )
 
     def unavailable(self, target: Target) -> str:
-        """Return why a target should not be tried now, empty if it should."""
+        """Return the reason for not trying a target now, empty if there is none."""
         until, reason = self._cooldowns.get(target.key, (0.0, ""))
         if until > self.clock():
             return reason
         breaker = self.breaker(target.region)
-        return breaker.why() if breaker.is_open() else ""
+        return breaker.reason() if breaker.is_open() else ""
 
     def set_cooldown(self, target: Target, seconds: float, reason: str) -> None:
         """Do not try a target for some seconds."""
@@ -126,19 +126,18 @@ class Sender:
 
     async def send(self, target: Target, aggregates: Aggregates) -> Outcomes:
         """Send value sets. Returns the outcome of each that was not published."""
-        if why := self._states.unavailable(target):
-            deferred = Outcome(Status.DEFERRED, why)
+        if reason := self._states.unavailable(target):
+            deferred = Outcome(Status.DEFERRED, reason)
             return {(minute, one): deferred for minute in aggregates for one in aggregates[minute]}
         outcomes: dict[tuple[datetime, Series], Outcome] = {}
         bodies = list(self.store.encode(aggregates))
         deadline = self.timing.clock() + RETRY_SECONDS
-        first, corrected = True, False
+        corrected = False
         while bodies:
-            if not first and self.timing.clock() > deadline:
+            if self.timing.clock() > deadline:
                 # Splitting may take long; the target should not wait for what is left.
                 outcomes.update(_all(bodies, Outcome(Status.DEFERRED, "not reached in time")))
                 break
-            first = False
             body = bodies.pop()
             response, action = await self._post(target, body, deadline)
             match action.action:
@@ -157,11 +156,11 @@ class Sender:
                         bodies.append(body)
                         continue
             hint = f"; {action.hint} on {target.resource_id}" if action.hint else ""
-            why = f"{response}{hint}"
+            reason = f"{response}{hint}"
             if response.code != NOT_SENT:
                 seconds = cooldown(action, response.retry_after)
-                self._states.set_cooldown(target, seconds, why)
-            outcomes.update(_all([body, *bodies], Outcome(Status.DEFERRED, why)))
+                self._states.set_cooldown(target, seconds, reason)
+            outcomes.update(_all([body, *bodies], Outcome(Status.DEFERRED, reason)))
             break
         return outcomes
 
@@ -218,13 +217,14 @@ class Sender:
     async def _post_once(self, target: Target, body: Body) -> Response:
         breaker = self._states.breaker(target.region)
         if not await breaker.acquire():
-            return Response(None, NOT_SENT, breaker.why())
-        response = None
+            return Response(None, NOT_SENT, breaker.reason())
+        answered = timed_out = False
         try:
             loop = asyncio.get_running_loop()
             response = await loop.run_in_executor(self.executor, self.store.post, target, body.data)
+            answered, timed_out = response.status is not None, response.timed_out
         finally:
-            breaker.release(timed_out=response is not None and response.timed_out)
+            breaker.release(answered=answered, timed_out=timed_out)
         return response
 
     def _report(

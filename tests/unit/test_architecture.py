@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from shared.messages.schema import Document, Points
 from shared.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -251,24 +250,6 @@ def test_old_words_are_gone(path: Path) -> None:
         if token.type == tokenize.NAME and token.string not in ALLOWED_NAMES
     }
     assert sorted(name for name in names if words_of(name) & OLD_WORDS) == []
-
-
-# The host takes these members of a message for its own metadata.
-# Source: "Azure Queue storage trigger for Azure Functions", message metadata.
-TRIGGER_METADATA = {
-    "id",
-    "dequeuecount",
-    "insertiontime",
-    "expirationtime",
-    "nextvisibletime",
-    "popreceipt",
-}
-
-
-@pytest.mark.parametrize("shape", [Points, Document])
-def test_no_member_of_a_message_is_trigger_metadata(shape: type) -> None:
-    members: tuple[str, ...] = shape.__struct_encode_fields__  # type: ignore[attr-defined]
-    assert TRIGGER_METADATA.isdisjoint(member.lower() for member in members)
 
 
 # --- host.json and the sample settings ------------------------------------------------------------

@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from cachetools import LRUCache
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -205,12 +204,17 @@ async def test_an_unexpected_error_is_raised(pipeline: Pipeline) -> None:
 # --- Deferred -------------------------------------------------------------------------------------
 
 
-async def test_a_message_of_which_all_is_deferred_stays(pipeline: Pipeline) -> None:
+async def test_a_message_of_which_all_is_deferred_stays(
+    pipeline: Pipeline, caplog: pytest.LogCaptureFixture
+) -> None:
     pipeline.outcomes["good"] = Outcome(Status.DEFERRED, "404")
     with pytest.raises(DeferredError, match=r"^503 busy$"):
         await pipeline.process(LATER, GOOD, {**LATER, "resourceId": OTHER.resource_id})
     assert (pipeline.journal, pipeline.ingress.sent) == (["submit"], [])
     assert pipeline.recorded == [("PointsDeferred", 1)] * 3  # Not drained.
+    parts = [message.partition(" will be retried: ") for message in caplog.messages]
+    assert {beginning for beginning, _, _ in parts} == {"Deferring: 1 point"}
+    assert sorted(reason for _, _, reason in parts) == ["404", "503 busy", "503 busy"]
 
 
 async def test_a_message_without_any_region_stays(arm: StubArm, pipeline: Pipeline) -> None:
@@ -272,36 +276,64 @@ async def test_what_a_queue_does_not_accept_is_put_again_not_published_again(
     )
 
 
-async def test_a_message_gives_its_slot_back_while_a_queue_accepts_nothing(
-    pipeline: Pipeline,
+@pytest.mark.parametrize("queue", ["ingress", "dead_letter_queue"])
+async def test_a_queue_that_accepts_nothing_for_minutes_gives_the_message_back(
+    queue: str, pipeline: Pipeline, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def sleep(_: float) -> None:
-        pass
+    stub: StubQueue = getattr(pipeline, queue)
+    stub.error = OSError("403 no role")
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    async def process() -> None:
+        await pipeline.process(GOOD, LATER, NEVER, origin=ORIGIN)
 
     pipeline.processor.sleep = sleep
-    pipeline.dead_letter_queue.error = OSError("no\nrole")
-    for _ in range(2):
-        with pytest.raises(
-            DeferredError, match=r"^a queue accepts no .* 1 message will .*: no role$"
-        ):
-            await pipeline.process(GOOD, LATER, NEVER, origin=ORIGIN)
-    pipeline.dead_letter_queue.error = None
-    await pipeline.process(GOOD, LATER, NEVER, origin=ORIGIN)
-    await pipeline.process(GOOD, LATER, NEVER, origin=ORIGIN)
+    with pytest.raises(DeferredError, match=r"queue does not accept .* 5c1f .*: 403 no role"):
+        await process()
+    assert 240 < sum(waits) <= 360
+    (error,) = [record.message for record in caplog.records if record.levelname == "ERROR"]
+    assert "Storage Queue Data Contributor" in error
+    # A later delivery holds the message for one try only, publishes nothing, and repeats no put.
+    waits.clear()
+    with pytest.raises(DeferredError, match="403 no role"):
+        await process()
+    stub.error = None
+    await process()
+    await process()
+    assert waits == []
     assert pipeline.journal == ["submit", "ingress", "dead letter"]
-    assert pipeline.dead_lettered() == [(Reason.REJECTED_BY_AZURE, "400 no")]
+    assert pipeline.recorded.count(DRAINED) == 1
 
 
-async def test_what_is_kept_for_a_queue_that_accepts_nothing_has_a_limit(
-    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("others", "submitted"), [(1, 2), (2, 4)], ids=["N", "N + 1"])
+async def test_messages_that_are_remembered_have_a_limit(
+    others: int, submitted: int, regions: Regions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MAX_HOLD", 0)
-    pipeline.processor._unsent = LRUCache(1000, getsizeof=module._unsent_bytes)
+    monkeypatch.setattr(module, "MAX_REMEMBERED_BYTES", 2 * module.REMEMBERED_BYTES)
+    pipeline = Pipeline(regions)
+    for number in (*range(1 + others), 0):
+        await pipeline.process(GOOD, origin=Origin(f"{number}"))
+    assert len(pipeline.submitted) == submitted
+
+
+async def test_what_is_longer_than_the_limit_is_remembered_alone(
+    regions: Regions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_REMEMBERED_BYTES", module.REMEMBERED_BYTES)
+    pipeline = Pipeline(regions)
     pipeline.dead_letter_queue.error = OSError("full")
-    for name in ("a", "b", "c"):
-        with pytest.raises(DeferredError):
-            await pipeline.process(NEVER, origin=Origin(name, NOW))
-    assert list(pipeline.processor._unsent) == ["b", "c"]
+
+    async def sleep(_: float) -> None: ...
+
+    pipeline.processor.sleep = sleep
+    with pytest.raises(DeferredError):
+        await pipeline.process(NEVER, origin=ORIGIN)
+    pipeline.dead_letter_queue.error = None
+    await pipeline.process(NEVER, origin=ORIGIN)
+    assert pipeline.journal == ["submit", "dead letter"]
 
 
 async def test_a_sample_is_published_while_the_dead_letter_queue_accepts_nothing(
@@ -379,9 +411,9 @@ async def test_a_sample_is_published_put_back_or_dead_lettered(pipeline: Pipelin
     assert dead_letter.keys().isdisjoint({"messageId", "enqueuedTime"})
     assert pipeline.recorded == [
         ("PointsPublished", 1),
-        ("PointsRejected", 1, "rejected_by_azure"),
         ("PointsPublished", 1),
         ("PointsDeferred", 1),
+        ("PointsRejected", 1, "rejected_by_azure"),
     ]
 
 
@@ -408,11 +440,11 @@ RECORDED: dict[str, tuple[list[Any], list[tuple[object, ...]]]] = {
             ("PointsRejected", 1, "expired"),
             ("PointsRejected", 1, "forbidden_scope"),
             ("PointsRejected", 2, "invalid"),
-            ("PointsRejected", 2, "rejected_by_azure"),
             ("PointsPublished", 2),
             ("PointsDeferred", 1),
-            DRAINED,
             LATENCY,
+            ("PointsRejected", 2, "rejected_by_azure"),
+            DRAINED,
         ],
     ),
 }
@@ -438,7 +470,7 @@ async def test_the_latency_is_that_of_the_message(
     enqueued: datetime | None, latency: list[Any], pipeline: Pipeline
 ) -> None:
     await pipeline.process(GOOD, origin=Origin("5c1f", enqueued))
-    assert pipeline.recorded[2:] == latency
+    assert [one for one in pipeline.recorded if one[0] == "PublishLatency"] == latency
 
 
 async def test_what_is_not_published_is_logged(

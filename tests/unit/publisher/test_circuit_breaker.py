@@ -40,13 +40,13 @@ async def test_time_outs_in_a_row_open_the_circuit(breaker: CircuitBreaker) -> N
     await time_out(breaker, 1)
     assert breaker.is_open()
     assert not await breaker.acquire()
-    assert breaker.why() == f"no answer from {REGION} for 0 s; deferring without a request"
+    assert breaker.reason() == f"no answer from {REGION} for 0 s; deferring without a request"
 
 
 async def test_an_answer_between_keeps_the_circuit_closed(breaker: CircuitBreaker) -> None:
     await time_out(breaker, MAX_TIMEOUTS - 1)
     assert await breaker.acquire()
-    breaker.release(timed_out=False)
+    breaker.release(answered=True)
     await time_out(breaker, MAX_TIMEOUTS - 1)
     assert not breaker.is_open()
 
@@ -59,8 +59,23 @@ async def test_one_probe_at_a_time_finds_out_whether_the_region_is_back(
     clock.sleep(PROBE_INTERVAL)
     assert await breaker.acquire()
     assert not await breaker.acquire()
-    breaker.release(timed_out=not back)
+    breaker.release(answered=back, timed_out=not back)
     assert breaker.is_open() is not back
+
+
+async def test_a_post_without_answer_or_time_out_leaves_the_circuit_open(
+    breaker: CircuitBreaker, clock: ManualClock
+) -> None:
+    await time_out(breaker, MAX_TIMEOUTS)
+    clock.sleep(PROBE_INTERVAL)
+    assert await breaker.acquire()
+    breaker.release()  # There was no token.
+    # The next POST is a probe, and the only one.
+    assert await breaker.acquire()
+    assert breaker.is_open()
+    breaker.release(timed_out=True)
+    seconds = f"{PROBE_INTERVAL:.0f} s"
+    assert breaker.reason() == f"no answer from {REGION} for {seconds}; deferring without a request"
 
 
 async def test_nothing_waits_for_a_slot_of_a_silent_region(
@@ -82,7 +97,7 @@ async def test_a_slot_is_waited_for_while_the_region_answers(breaker: CircuitBre
     waiting = asyncio.create_task(breaker.acquire())
     await asyncio.sleep(0)
     assert not waiting.done()
-    breaker.release(timed_out=False)
+    breaker.release(answered=True)
     assert await waiting
 
 
@@ -90,11 +105,11 @@ async def test_time_without_a_post_is_not_silence(
     breaker: CircuitBreaker, clock: ManualClock
 ) -> None:
     assert await breaker.acquire()
-    breaker.release(timed_out=False)
+    breaker.release(answered=True)
     clock.sleep(100 * MAX_SILENCE)
     for _ in range(MAX_POSTS_PER_REGION):
         assert await breaker.acquire()
     waiting = asyncio.create_task(breaker.acquire())
     await asyncio.sleep(0)
-    breaker.release(timed_out=False)
+    breaker.release(answered=True)
     assert await waiting

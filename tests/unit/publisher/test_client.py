@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import logging
 from collections.abc import Callable, Iterator
+from datetime import timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -15,7 +17,7 @@ from shared.clients.sessions import open_session
 from shared.errors import TokenError
 from shared.publisher.client import MAX_ANSWER_BYTES, READ_TIMEOUT, AzureMonitorStore
 from shared.publisher.responses import Action, Response
-from tests.unit.rollups import MINUTE, REGION, RESOURCE, TARGET, series, value_of
+from tests.unit.rollups import MINUTE, NOW, REGION, RESOURCE, TARGET, series, value_of
 from tests.unit.stubs import ManualClock, Request, StubServer, StubTransport, serve, session_with
 from tests.unit.stubs import Response as Answer
 
@@ -40,7 +42,8 @@ class StubToken:
 
 
 def store_of(session: requests.Session, endpoint: str = AZURE, **options: Any) -> AzureMonitorStore:
-    options = {"tokens": StubToken(), "clock": ManualClock(), "max_body_bytes": 65_536, **options}
+    defaults = {"tokens": StubToken(), "clock": ManualClock(), "now": lambda: NOW}
+    options = {**defaults, "max_body_bytes": 65_536, **options}
     return AzureMonitorStore(endpoint=endpoint, session=session, **options)
 
 
@@ -117,6 +120,10 @@ ANSWERS = {
     "text": (Answer(503, b"<h1>Oops</h1>\n"), Response(503, "", "<h1>Oops</h1>")),
     "wait": (Answer(429, b"", {"Retry-After": "17"}), Response(429, retry_after=17.0)),
     "wait, badly": (Answer(429, b"", {"Retry-After": "soon"}), Response(429)),
+    "wait until a date": (
+        Answer(503, b"", {"Retry-After": format_datetime(NOW + timedelta(seconds=9), usegmt=True)}),
+        Response(503, retry_after=9.0),
+    ),
     "wait until a past date": (
         Answer(503, b"", {"Retry-After": "Sun, 06 Nov 1994 08:49:37 GMT"}),
         Response(503, retry_after=0.0),

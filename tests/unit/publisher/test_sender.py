@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from shared.model import Aggregates, Outcome, Outcomes, Reason, Series, Status, Target, ValueSet
-from shared.publisher.circuit_breaker import MAX_POSTS_PER_REGION
+from shared.publisher.circuit_breaker import MAX_POSTS_PER_REGION, MAX_TIMEOUTS, PROBE_INTERVAL
 from shared.publisher.responses import Response
 from shared.publisher.sender import Sender
 from tests.unit.rollups import (
@@ -359,6 +359,20 @@ async def test_a_region_that_hangs_leaves_threads_to_the_others() -> None:
         assert hanging[REGION] <= MAX_POSTS_PER_REGION
         release.set()
         assert await asyncio.gather(*tasks) == [{}] * 40
+
+
+async def test_a_token_that_is_missing_does_not_end_the_search_for_a_silent_region(
+    deliver: Any,
+) -> None:
+    silent, no_token = Response(None, "ReadTimeout"), Response(None, "TokenError", "no identity")
+    delivery = deliver(*[silent] * MAX_TIMEOUTS, no_token, silent)
+    await delivery.send()
+    assert len(delivery.store.posts) == MAX_TIMEOUTS
+    delivery.time.seconds += 2 * PROBE_INTERVAL
+    await delivery.send()
+    # The next POST is a probe as well: after another time-out it is not retried.
+    await delivery.send(target=Target(REGION, OTHER.resource_id))
+    assert len(delivery.store.posts) == MAX_TIMEOUTS + 2
 
 
 # --- What it logs and records ---------------------------------------------------------------------
