@@ -65,7 +65,7 @@ def main() -> int:
                 f"The same as JSON: {backend.monitor_url}/_local/metrics\n"
                 f"What was refused is in the queue '{INGRESS}-dead-letter'.\n"
                 "The tools find all of it by a file of settings, such as:\n"
-                f"  .venv/bin/python -m tools doctor --settings {SETTINGS.relative_to(ROOT)}\n"
+                f"  .venv/bin/metric-relay doctor --settings {SETTINGS.relative_to(ROOT)}\n"
                 "Stop with Ctrl-C.\n",
                 flush=True,
             )

@@ -12,7 +12,7 @@ from typing import IO, Any
 import click
 
 from shared.text import plural
-from tools.console import err, out, progress
+from tools.console import Command, err, out, progress
 from tools.dead_letter.options import (
     EXIT_CODES,
     Selection,
@@ -30,10 +30,11 @@ __all__ = ["purge"]
 
 @click.command(
     "purge",
+    cls=Command,
     epilog=f"""\b
 Examples:
-  dead-letter purge --older-than 30d --export old.jsonl
-  dead-letter purge --all
+  {{program}} dead-letter purge --older-than 30d --export old.jsonl
+  {{program}} dead-letter purge --all
 
 {EXIT_CODES}""",
 )

@@ -20,7 +20,7 @@ import click
 from shared.clients.storage import NO_EXPIRY
 from shared.model import Reason
 from shared.text import plural
-from tools.console import out, progress
+from tools.console import Command, out, progress
 from tools.dead_letter.contents import count_points, queue_texts
 from tools.dead_letter.options import (
     EXIT_CODES,
@@ -71,12 +71,13 @@ def make_plan(one: DeadLetter, now: datetime, *, restamp: bool) -> Plan:
 
 @click.command(
     "replay",
+    cls=Command,
     epilog=f"""\b
 Examples:
-  dead-letter replay --reason forbidden_scope --dry-run
-  dead-letter replay --reason expired --restamp --limit 1
-  dead-letter replay --file edited.json
-  dead-letter replay --poison
+  {{program}} dead-letter replay --reason forbidden_scope --dry-run
+  {{program}} dead-letter replay --reason expired --restamp --limit 1
+  {{program}} dead-letter replay --file edited.json
+  {{program}} dead-letter replay --poison
 
 {EXIT_CODES}""",
 )

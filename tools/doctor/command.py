@@ -14,7 +14,7 @@ from click.core import ParameterSource
 from shared.clients.credentials import CREDENTIALS
 from shared.resource_ids import validate_region
 from tools.app_settings import LOCAL_SETTINGS, read_app_settings, settings_option
-from tools.console import err, out, progress
+from tools.console import Command, err, out, progress
 from tools.doctor.fixes import Fixes, Home, Template
 
 __all__ = ["doctor"]
@@ -26,15 +26,16 @@ _NOT_REPEATED = ("credential", "output_format")
 
 
 @click.command(
+    cls=Command,
     short_help="Check everything from the settings to the metrics store.",
     epilog="""\b
 Examples:
-  python -m tools doctor
-  python -m tools doctor --probe --resource-id "$RESOURCE_ID"
+  {program} doctor
+  {program} doctor --probe --resource-id "$RESOURCE_ID"
 \b
 An app in Azure, checked from a laptop as the user who is signed in:
   az functionapp config appsettings list --name $APP --resource-group $GROUP > app.json
-  python -m tools doctor --settings app.json --credential azure_cli --app $APP --group $GROUP
+  {program} doctor --settings app.json --credential azure_cli --app $APP --group $GROUP
 """,
 )
 @settings_option

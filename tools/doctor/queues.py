@@ -72,6 +72,8 @@ def check_poison(context: Context) -> Iterator[Finding]:
         f"{name}: about {plural(count, 'message')} that crashed the function, or never reached it; "
         "the app's log has the cause",
         *context.fixes.read_log(),
+        "# Once the cause is gone:",
+        context.fixes.tool("dead-letter", "replay", "--poison"),
     )
 
 
