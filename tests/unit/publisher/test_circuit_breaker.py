@@ -78,17 +78,45 @@ async def test_a_post_without_answer_or_time_out_leaves_the_circuit_open(
     assert breaker.reason() == f"no answer from {REGION} for {seconds}; deferring without a request"
 
 
+async def test_the_circuit_stays_open_until_the_interval_is_over(
+    breaker: CircuitBreaker, clock: ManualClock
+) -> None:
+    await time_out(breaker, MAX_TIMEOUTS)
+    clock.sleep(PROBE_INTERVAL - 0.001)
+    assert breaker.is_open()
+    clock.sleep(0.001)
+    assert not breaker.is_open()
+
+
 async def test_nothing_waits_for_a_slot_of_a_silent_region(
     breaker: CircuitBreaker, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(circuit_breaker, "MAX_SILENCE", 0.02)
     for _ in range(MAX_POSTS_PER_REGION):
         assert await breaker.acquire()
     waiting = asyncio.create_task(breaker.acquire())
-    await asyncio.sleep(0)
-    clock.sleep(MAX_SILENCE)
-    monkeypatch.setattr(circuit_breaker, "MAX_SILENCE", 0.0)
-    assert await breaker.acquire() is False
-    waiting.cancel()
+    clock.sleep(0.01)
+    done, _ = await asyncio.wait((waiting,), timeout=0.02)
+    assert not done
+    clock.sleep(0.02)
+    assert await waiting is False
+    # The one that gave up holds no slot.
+    for _ in range(MAX_POSTS_PER_REGION):
+        breaker.release(answered=True)
+    for _ in range(MAX_POSTS_PER_REGION):
+        assert await breaker.acquire()
+
+
+async def test_silence_goes_on_while_requests_time_out(
+    breaker: CircuitBreaker, clock: ManualClock
+) -> None:
+    assert await breaker.acquire()
+    breaker.release(answered=True)
+    clock.sleep(100)  # Nothing is sent.
+    await time_out(breaker, 1)
+    clock.sleep(7)
+    await time_out(breaker, MAX_TIMEOUTS - 1)
+    assert breaker.reason() == f"no answer from {REGION} for 7 s; deferring without a request"
 
 
 async def test_a_slot_is_waited_for_while_the_region_answers(breaker: CircuitBreaker) -> None:
