@@ -174,7 +174,7 @@ def test_timer_samples_storage_queues(
     }
     with run_app(backend, settings, queue=queue) as host:
         found = eventually(lambda: stored(backend, site), lambda values: len(values) >= 11)
-        output = eventually(lambda: host.output, lambda text: "missing" in text)
+        output = eventually(lambda: host.output, lambda text: f"queue {queue}-missing" in text)
 
     sampled = {key[2:4]: value for key, value in found.items() if key[1] == "QueueProcessing"}
     assert {key[4] for key in found if key[1] == "QueueProcessing"} == {"Team=shop"}

@@ -41,6 +41,8 @@ FAILURES = [
     (Response(None, "ConnectionError", "refused"), 0.03),
     (Response(403), 0.02),
     (Response(401), 0.01),
+    (Response(429, retry_after=1.0), 0.02),
+    (Response(400, "RegionMismatch", "resource's region : northeurope. Ensure that"), 0.02),
 ]
 LOST_ANSWER = 0.02
 FAILED_PUT = 0.1
@@ -101,8 +103,9 @@ class NamedRegions:
     async def resolve(self, target: Target) -> Target:
         return target
 
-    async def correct(self, target: Target, region: str | None) -> None:
-        """Return None: no other region is known."""
+    async def correct(self, target: Target, region: str | None) -> Target:
+        """Return the target in the region that the store names."""
+        return Target(region or "", target.resource_id)
 
 
 class ModelClock:
@@ -173,8 +176,12 @@ async def test_no_point_is_lost_and_none_counts_twice_without_a_lost_answer(coun
             sleep=clock.sleep,
         )
 
+        shown = 0
+
         async def show(number: int, body: bytes) -> bool:
             """Return whether a message is deleted."""
+            nonlocal shown
+            shown += 1
             try:
                 await processor.process(body, Origin(str(number), NOW))
             except (DeferredError, OSError):
@@ -209,4 +216,7 @@ async def test_no_point_is_lost_and_none_counts_twice_without_a_lost_answer(coun
     assert rejected == bad
     twice = {number: total for number, total in store.accepted.items() if total > 1}
     assert [number for number, total in twice.items() if total > 1 + store.lost[number]] == []
-    print(f"{count:,} points in {len(messages):,} messages: lost 0, counted twice {len(twice):,}")
+    print(
+        f"{count:,} points in {len(messages):,} messages, {shown:,} times shown: lost 0, "
+        f"{len(rejected)} rejected, {len(twice):,} counted twice, all of them with a lost answer"
+    )
