@@ -224,7 +224,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print the tables; return the exit status."""
     parser = argparse.ArgumentParser(description="Print the tables of docs/scaling.md.")
     parser.add_argument(
-        "--instance-messages", type=float, default=100.0, help="messages a second of an instance"
+        "--instance-messages", type=float, default=1_000.0, help="messages a second of an instance"
     )
     parser.add_argument("--post", type=float, default=0.1, help="seconds that a POST takes")
     given = parser.parse_args(arguments)

@@ -57,7 +57,7 @@ def test_every_program_that_measures_is_there() -> None:
 
 def test_the_tables_of_scaling_are_those_that_its_bench_prints() -> None:
     page = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
-    for table in scaling.tables(instance_messages=100, post=0.1):
+    for table in scaling.tables(instance_messages=1_000, post=0.1):
         assert table in page, "run python -m bench.scaling"
 
 

@@ -31,6 +31,7 @@ from .pages import Block
 __all__ = [
     "EXCUSED",
     "ONLY_IN_AZURE",
+    "PROGRAMS_PAGE",
     "STAYS",
     "Treatment",
     "file_of",
@@ -55,6 +56,7 @@ class Treatment(StrEnum):
     JSON = "json"
     LITERAL = "literal"
     TOML = "toml"
+    PROGRAM = "program"
     DIAGRAM = "diagram"
     EXCUSED = "excused"
     UNKNOWN = "unknown"
@@ -109,6 +111,10 @@ EXCUSED: Mapping[tuple[str, str], str] = {
     ): "an app in Azure, which no test has; tests/tools hold what is said of links",
 }
 
+# Its programs are run by test_languages.py.
+PROGRAMS_PAGE = "docs/enqueue.md"
+PROGRAM_LANGUAGES = {"python", "javascript", "java", "go"}
+
 # Programs that run until Ctrl-C -> what they print when they are ready.
 STAYS: Mapping[str, str] = {"local.monitor": r"http://\S+", "local.functions": READY}
 
@@ -119,8 +125,6 @@ _BY_LANGUAGE = {
     "diff": Treatment.DIFF,
     "text": Treatment.OUTPUT,
     "json": Treatment.JSON,
-    "csharp": Treatment.LITERAL,
-    "java": Treatment.LITERAL,
     "toml": Treatment.TOML,
     "mermaid": Treatment.DIAGRAM,
 }
@@ -136,6 +140,8 @@ def treatment_of(block: Block) -> Treatment:
         return Treatment.EXCUSED
     if file_of(block) is not None:
         return Treatment.FILE
+    if block.page == PROGRAMS_PAGE and block.language in PROGRAM_LANGUAGES:
+        return Treatment.PROGRAM
     treatment = _BY_LANGUAGE.get(block.language, Treatment.UNKNOWN)
     if treatment is not Treatment.SHELL:
         return treatment
