@@ -23,7 +23,7 @@ def test_every_value_of_host_json_is_explained() -> None:
 
 def test_every_reason_of_a_dead_letter_is_explained() -> None:
     text = (ROOT / "docs" / "messages.md").read_text(encoding="utf-8")
-    assert set(re.findall(r"^\| `(\w+)` \|", text.split("| reason |")[1], re.MULTILINE)) == set(
+    assert set(re.findall(r"^\| `(\w+)` \|", text.split("### Reasons")[1], re.MULTILINE)) == set(
         Reason
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import asdict
 from typing import Any
 
@@ -21,12 +20,7 @@ from tools.doctor.findings import Finding, Status
 from tools.doctor.walk import CHECKS
 from tools.schemas import message_schema, sources_schema
 
-__all__ = ["check_json", "check_message", "messages_of_literals"]
-
-# """ … """ of C# (from 11 on) and Java (from 15 on): what stands in it is the message.
-_LITERAL = re.compile(r'(\${2})?"{3}\n(.*?)"{3}', re.DOTALL)
-# What the program puts in: {{name}} in C#, %d in Java's formatted.
-_HOLE = re.compile(r"\{\{\w+\}\}|%d")
+__all__ = ["check_json", "check_message"]
 
 
 def check_json(text: str) -> None:
@@ -54,11 +48,6 @@ def check_message(text: str) -> list[Rollup]:
     assert [rejection.detail for rejection in parsed.rejections] == []
     assert parsed.rollups
     return parsed.rollups
-
-
-def messages_of_literals(code: str) -> list[str]:
-    """The messages in the raw string literals of C# or the text blocks of Java."""
-    return [_HOLE.sub("7", literal) for _, literal in _LITERAL.findall(code)]
 
 
 def _check_sources(entries: list[Any]) -> None:

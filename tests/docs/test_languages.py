@@ -95,7 +95,7 @@ def check(
 
 
 def run(command: list[str | Path], folder: Path, environ: Mapping[str, str]) -> None:
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(
         command,
         cwd=folder,
         env=environ,

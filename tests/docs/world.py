@@ -33,6 +33,10 @@ PLACEHOLDERS: Mapping[str, str] = {
     '/subscriptions/…"': f'{SUBSCRIPTION}/resourceGroups/shop/providers/Microsoft.Web/sites/shop"',
     # The reader's storage account: the address alone; the way to sign in is the block's own.
     "https://STORAGE.queue.core.windows.net": "{queue_endpoint}",
+    # The command is a file that `make setup` writes; a test of its own calls it.
+    ".venv/bin/metric-relay": ".venv/bin/python -m tools",
+    # Settings that `make run` writes.
+    "--settings .local/run.settings.json": '--connection "$CONNECTION_STRING"',
     # The emulator is started on this port by the page, and on a free one by the test.
     "http://127.0.0.1:8089": "{monitor}",
     "--port 8089": "--port 0",
