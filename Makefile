@@ -26,7 +26,7 @@ install-to-test = $(call install,--azurite requirements-dev.txt)
 help: ## List these commands
 	@sed -n 's/^\([a-z0-9.-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST)
 
-setup: ## Install what the demo and the app need, into .venv and local/node_modules
+setup: ## Install what the demo and the app need, and the command .venv/bin/metric-relay
 	$(install-to-run)
 	@echo "All is installed. Next: make demo, make run or make test."
 

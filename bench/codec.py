@@ -7,7 +7,7 @@ Each point has a time of its own, as from a producer; in the last rows the point
 
 from __future__ import annotations
 
-import sys
+import argparse
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -16,14 +16,14 @@ from statistics import median
 import msgspec
 
 from bench.feeder import make_messages
-from bench.measuring import Goal, Row, Spread, conclude, interleaved, options, ratios, say
+from bench.measuring import Goal, interleaved, main_of, progress, ratios
 from shared.messages.parser import MessageParser
 from shared.messages.schema import Points, TimedPoint
 from shared.messages.validation import Defaults
 from shared.model import Rollup, TimeWindow, merge
 from shared.publisher.encoder import encode_bodies
 
-__all__ = ["main"]
+__all__ = ["run"]
 
 WINDOW = TimeWindow(timedelta(minutes=20), timedelta(minutes=4))
 MAX_BODY_BYTES = 1_000_000
@@ -38,12 +38,49 @@ GOAL = 2.5
 FLOOR = msgspec.json.Decoder(Points[TimedPoint])
 
 
-def floor(bodies: Sequence[bytes]) -> int:
+def run(given: argparse.Namespace) -> list[Goal]:
+    """Measure all sizes, and print a line for each."""
+    points, rounds = (3_000, 1) if given.quick else (POINTS, ROUNDS)
+    goals = []
+    progress("points/message  times    series    floor µs   ours µs   points/s   ratio")
+    for per_message, stamped in INPUTS:
+        times = "own" if stamped else "shared"
+        for series in SERIES:
+            taken = _measure(per_message, series, points, rounds, stamped=stamped)
+            ratio = ratios(taken["ours"], taken["floor"])
+            ours = median(taken["ours"])
+            progress(
+                f"{per_message:14}  {times:<6} {series:8,} {median(taken['floor']):11.2f} "
+                f"{ours:9.2f} {1e6 / ours:10,.0f}   {ratio}"
+            )
+            if per_message == 300:
+                what = f"time ÷ the floor, {series:,} series, {times} times"
+                goals.append(Goal(what, ratio, GOAL))
+    return goals
+
+
+def _measure(
+    per_message: int, series: int, points: int, rounds: int, *, stamped: bool
+) -> dict[str, list[float]]:
+    """Return microseconds a point of each round: the floor's and ours."""
+    now = datetime.now(UTC)
+    bodies = make_messages(
+        points // per_message, per_message, series=series, now=now, stamped=stamped
+    )
+    parser = MessageParser(Defaults("QueueProcessing"), WINDOW)
+    contenders: dict[str, Callable[[], float]] = {
+        "floor": lambda: _timed(lambda: _floor(bodies), points),
+        "ours": lambda: _timed(lambda: _relay(parser, bodies, now), points),
+    }
+    return interleaved(contenders, rounds)
+
+
+def _floor(bodies: Sequence[bytes]) -> int:
     """Decode and nothing else; return the number of points."""
     return sum([len(FLOOR.decode(body).points) for body in bodies])
 
 
-def relay(parser: MessageParser, bodies: Sequence[bytes], now: datetime) -> int:
+def _relay(parser: MessageParser, bodies: Sequence[bytes], now: datetime) -> int:
     """Do everything but the network; return the number of points in the request bodies."""
     rollups: list[Rollup] = []
     for body in bodies:
@@ -57,64 +94,10 @@ def _timed(work: Callable[[], int], points: int) -> float:
     started = time.perf_counter()
     count = work()
     spent = time.perf_counter() - started
-    assert count == points, count  # noqa: S101 (a figure of other work would be no figure)
+    if count != points:
+        raise SystemExit(f"{count} points, not {points}")
     return spent / points * 1e6
 
 
-def measure(
-    per_message: int, series: int, points: int, rounds: int, *, stamped: bool = True
-) -> dict[str, list[float]]:
-    """Return microseconds a point of each round: the floor's and ours."""
-    now = datetime.now(UTC)
-    bodies = make_messages(
-        points // per_message, per_message, series=series, now=now, stamped=stamped
-    )
-    parser = MessageParser(Defaults("QueueProcessing"), WINDOW)
-    contenders: dict[str, Callable[[], float]] = {
-        "floor": lambda: _timed(lambda: floor(bodies), points),
-        "ours": lambda: _timed(lambda: relay(parser, bodies, now), points),
-    }
-    return interleaved(contenders, rounds)
-
-
-def run(rounds: int, quick: bool) -> Row:
-    """Measure all sizes, and print a line for each."""
-    say("points/message  times    series    floor µs   ours µs   points/s   ratio (least–most)")
-    points = 3_000 if quick else POINTS
-    figures, goals = [], []
-    for per_message, stamped in INPUTS:
-        times = "own" if stamped else "shared"
-        for series in SERIES:
-            taken = measure(per_message, series, points, rounds, stamped=stamped)
-            ratio = ratios(taken["ours"], taken["floor"])
-            ours = median(taken["ours"])
-            say(
-                f"{per_message:14}  {times:<6} {series:8,} {median(taken['floor']):11.2f} "
-                f"{ours:9.2f} {1e6 / ours:10,.0f}   {ratio}"
-            )
-            figures.append(
-                {
-                    "points_a_message": per_message,
-                    "times": times,
-                    "series": series,
-                    "floor µs a point": Spread.of(taken["floor"]),
-                    "µs a point": Spread.of(taken["ours"]),
-                    "ratio": ratio,
-                }
-            )
-            if per_message == 300:
-                what = f"time ÷ the floor, {series:,} series, {times} times"
-                goals.append(Goal(what, ratio, GOAL))
-    return Row("codec", tuple(goals), tuple(figures), quick)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Print a line for each size; return the exit status."""
-    parser = options(__doc__)
-    parser.add_argument("--rounds", type=int, help=f"default: {ROUNDS}; 1 with --quick")
-    given = parser.parse_args(arguments)
-    return conclude(run(given.rounds or (1 if given.quick else ROUNDS), given.quick), given)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    main_of("codec", __doc__, run)

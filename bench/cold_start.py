@@ -1,4 +1,4 @@
-"""How long the first point takes in a fresh process: `python -m bench.cold_start`.
+"""Measure how long the first point takes in a fresh process: `python -m bench.cold_start`.
 
 Importing `function_app`, and publishing one point with it, beside importing the SDKs that it uses
 and doing nothing. The interpreter's own start is in none of them.
@@ -6,6 +6,7 @@ and doing nothing. The interpreter's own start is in none of them.
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
@@ -13,11 +14,11 @@ from collections.abc import Callable
 from functools import partial
 
 from bench.feeder import make_messages, settings_for
-from bench.measuring import Goal, Row, conclude, interleaved, options, ratios, say
+from bench.measuring import Goal, interleaved, main_of, progress, ratios
 from bench.store import run_store
 from local.stack import OURS, ROOT
 
-__all__ = ["main"]
+__all__ = ["run"]
 
 ROUNDS = 11
 IMPORT_GOAL, FIRST_POINT_GOAL = 0.6, 1.2
@@ -29,7 +30,6 @@ print(time.perf_counter() - started)
 """
 BODIES = {
     "sdks": "import azure.functions, azure.identity, azure.storage.queue, requests",
-    "functions": "import azure.functions",
     "import": "import function_app",
     "first point": """
 import asyncio, os, function_app
@@ -44,13 +44,13 @@ asyncio.run(processor.process(sys.argv[1].encode(), Origin("1", None)))
 
 def _seconds(body: str, env: dict[str, str], message: str) -> float:
     command = [sys.executable, "-c", PROGRAM.format(body=body), message]
-    done = subprocess.run(  # noqa: S603 (nothing of it is anybody's input)
+    done = subprocess.run(  # noqa: S603 (our own words)
         command, cwd=ROOT, env=env, check=True, capture_output=True, text=True
     )
     return float(done.stdout)
 
 
-def run(quick: bool) -> Row:
+def run(given: argparse.Namespace) -> list[Goal]:
     """Measure in turns."""
     with run_store() as store:
         shell = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
@@ -59,25 +59,18 @@ def run(quick: bool) -> Row:
         contenders: dict[str, Callable[[], float]] = {
             name: partial(_seconds, body, env, message.decode()) for name, body in BODIES.items()
         }
-        taken = interleaved(contenders, 1 if quick else ROUNDS)
+        taken = interleaved(contenders, 1 if given.quick else ROUNDS)
     for name, seconds in taken.items():
-        say(f"{name:<12} {min(seconds):.3f}–{max(seconds):.3f} s")
-    goals = (
+        progress(f"{name:<12} {min(seconds):.3f}–{max(seconds):.3f} s")
+    return [
         Goal("import ÷ import of the SDKs", ratios(taken["import"], taken["sdks"]), IMPORT_GOAL),
         Goal(
             "first point ÷ import of the SDKs",
             ratios(taken["first point"], taken["sdks"]),
             FIRST_POINT_GOAL,
         ),
-    )
-    return Row("cold_start", goals, (taken,), quick)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Measure and print; the exit status."""
-    given = options(__doc__).parse_args(arguments)
-    return conclude(run(given.quick), given)
+    ]
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main_of("cold_start", __doc__, run)

@@ -1,4 +1,4 @@
-"""The app from queue to store, beside get and delete alone: `python -m bench.end_to_end`.
+"""Measure the app from queue to store, beside get and delete alone: `python -m bench.end_to_end`.
 
 Both empty a queue of Azurite that was filled before, in a process of their own, with the same SDK:
 one thread takes 32 messages at a time while at most 256 are in work, eight delete, as the host
@@ -7,6 +7,7 @@ stand-in does. The rate is that between a tenth and nine tenths of the messages.
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
 import queue
@@ -20,11 +21,11 @@ from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.queue import QueueClient, QueueMessage
 
 from bench.feeder import make_messages
-from bench.measuring import Goal, Row, conclude, interleaved, options, ratios, say
+from bench.measuring import Goal, interleaved, main_of, progress, ratios
 from local.processes import Child
 from local.stack import ROOT, Backend, run_app, run_backend
 
-__all__ = ["main"]
+__all__ = ["empty", "run"]
 
 # More at once and Azurite, which goes through all of them for each answer, is all that is measured.
 MESSAGES = 1_000
@@ -45,17 +46,17 @@ SETTINGS = {
 }
 
 
-def empty(connection_string: str) -> None:
+def empty() -> None:
     """Get and delete until the queue is empty."""
-    client = QueueClient.from_connection_string(connection_string, QUEUE)
-    room = Semaphore(IN_WORK)
+    client = QueueClient.from_connection_string(os.environ["BENCH_STORAGE"], QUEUE)
+    slots = Semaphore(IN_WORK)
     taken: queue.SimpleQueue[QueueMessage | None] = queue.SimpleQueue()
 
     def delete() -> None:
         while (message := taken.get()) is not None:
             with contextlib.suppress(ResourceNotFoundError):  # It took too long: seen again.
                 client.delete_message(message.id, message.pop_receipt)
-            room.release()
+            slots.release()
 
     with client, ThreadPoolExecutor(DELETERS) as threads:
         deleters = [threads.submit(delete) for _ in range(DELETERS)]
@@ -63,7 +64,7 @@ def empty(connection_string: str) -> None:
         # Messages whose answer was lost are seen again later.
         while (messages := list(next(_pages(client), ()))) or _left(client):
             for message in messages:
-                room.acquire()
+                slots.acquire()
                 taken.put(message)
         for _ in deleters:
             taken.put(None)
@@ -101,9 +102,9 @@ def _rate(client: QueueClient, count: int) -> float:
     return (begun[1] - ended[1]) / (ended[0] - begun[0])
 
 
-def run(quick: bool) -> Row:
+def run(given: argparse.Namespace) -> list[Goal]:
     """Measure in turns."""
-    count = 600 if quick else MESSAGES
+    count = 600 if given.quick else MESSAGES
     with run_backend() as backend:
         client = backend.storage.get_queue_client(QUEUE)
         client.create_queue()
@@ -125,22 +126,21 @@ def run(quick: bool) -> Row:
                 return rate
 
         contenders: dict[str, Callable[[], float]] = {"ours": ours, "bare": bare}
-        taken = interleaved(contenders, 1 if quick else ROUNDS, warm_up=0)
+        taken = interleaved(contenders, 1 if given.quick else ROUNDS, warm_up=0)
         stored = sum(value["count"] for value in backend.metrics(namespace="QueueProcessing"))
     expected = len(taken["ours"]) * count * PER_MESSAGE
     if stored < expected:  # What was seen again was published again.
         raise SystemExit(f"{stored} of {expected} points were stored")
     for name, rates in taken.items():
-        say(f"{name:<5} {min(rates):,.0f}–{max(rates):,.0f} messages/s")
+        progress(f"{name:<5} {min(rates):,.0f}–{max(rates):,.0f} messages/s")
     ratio = ratios(taken["ours"], taken["bare"])
-    goals = (Goal("rate ÷ that of get and delete alone", ratio, GOAL, at_least=True),)
-    return Row("end_to_end", goals, (taken,), quick)
+    return [Goal("rate ÷ that of get and delete alone", ratio, GOAL, at_least=True)]
 
 
 def _bare(backend: Backend) -> Child:
     child = Child(
         "get and delete",
-        (sys.executable, "-m", "bench.end_to_end", "--empty"),
+        (sys.executable, "-c", "from bench.end_to_end import empty; empty()"),
         env={**os.environ, "BENCH_STORAGE": backend.azurite.connection_string},
         cwd=ROOT,
     )
@@ -148,16 +148,5 @@ def _bare(backend: Backend) -> Child:
     return child
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Measure and print; the exit status."""
-    parser = options(__doc__)
-    parser.add_argument("--empty", action="store_true", help="be the one that does nothing")
-    given = parser.parse_args(arguments)
-    if given.empty:
-        empty(os.environ["BENCH_STORAGE"])
-        return 0
-    return conclude(run(given.quick), given)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    main_of("end_to_end", __doc__, run)

@@ -16,7 +16,7 @@ from shared.model import Origin
 from shared.pipeline.processor import Processor
 from shared.settings import Settings
 
-__all__ = ["GROUP", "SITE", "Feeder", "feed", "make_messages", "open_app", "settings_for"]
+__all__ = ["SITE", "Feeder", "make_messages", "new_origin", "open_app", "settings_for"]
 
 GROUP = "/subscriptions/1/resourceGroups/shop/providers/Microsoft.Web/sites"
 SITE = f"{GROUP}/shop-api"
@@ -40,7 +40,7 @@ class Feeder:
 
     def feed(self, messages: Sequence[bytes], in_flight: int) -> float:
         """Process all messages, `in_flight` at a time; return the seconds."""
-        return self.run(lambda processor: feed(processor, messages, in_flight))
+        return self.run(lambda processor: _feed(processor, messages, in_flight))
 
 
 def settings_for(store: Store) -> dict[str, str]:
@@ -75,7 +75,7 @@ def new_origin() -> Origin:
     return Origin(str(next(_NUMBERS)), datetime.now(UTC))
 
 
-async def feed(processor: Processor, messages: Iterable[bytes], in_flight: int) -> float:
+async def _feed(processor: Processor, messages: Iterable[bytes], in_flight: int) -> float:
     """Process messages, `in_flight` at a time; return the seconds."""
     loop = asyncio.get_running_loop()
     rest = iter(messages)
@@ -94,7 +94,6 @@ def make_messages(
     per_message: int,
     *,
     series: int,
-    in_a_row: int = 1,
     resources: int = 1,
     now: datetime | None = None,
     stamped: bool = True,
@@ -103,16 +102,16 @@ def make_messages(
 
     The resources take turns, a message each. As from a producer, each point has a time of its own:
     a message holds five seconds, in milliseconds. The series of a resource come in a random order,
-    the same in each run, each with `in_a_row` points in a row.
+    the same in each run.
 
     If `stamped` is false, all points share 20 texts of times and the series take turns, which
     flatters whatever caches by text.
     """
     now = now or datetime.now(UTC)
     chance = random.Random(20261123)  # noqa: S311 (nothing secret)
-    order = [number // in_a_row % series for number in range(-(-count // resources) * per_message)]
+    order = [number % series for number in range(-(-count // resources) * per_message)]
     if stamped:
-        order = _shuffled(order, in_a_row, chance)
+        chance.shuffle(order)
     total = count * per_message
     messages = []
     for which in range(count):
@@ -135,12 +134,6 @@ def make_messages(
         document = {"resourceId": resource, "region": "westeurope", "points": points}
         messages.append(json.dumps(document).encode())
     return messages
-
-
-def _shuffled(order: list[int], in_a_row: int, chance: random.Random) -> list[int]:
-    runs = [order[first : first + in_a_row] for first in range(0, len(order), in_a_row)]
-    chance.shuffle(runs)
-    return [one for run in runs for one in run]
 
 
 def _times(now: datetime, count: int, chance: random.Random) -> list[str]:

@@ -8,17 +8,15 @@ messages of 250 points that waited.
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import gzip
-import sys
 from collections.abc import Iterator
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
 
 from bench.feeder import make_messages, new_origin, open_app
-from bench.measuring import Goal, Row, Spread, conclude, options, say
+from bench.measuring import Goal, Spread, main_of, progress
 from bench.store import Totals, run_store
 from shared.messages.parser import MessageParser
 from shared.messages.validation import Defaults
@@ -27,9 +25,8 @@ from shared.pipeline.processor import Processor
 from shared.publisher.client import GZIP_LEVEL
 from shared.publisher.encoder import encode_bodies
 
-__all__ = ["main"]
+__all__ = ["run"]
 
-LATENCY = 0.1
 POINTS = 100_000
 PER_MESSAGE = (250, 25)
 RESOURCES = 10
@@ -91,12 +88,11 @@ async def paced(processor: Processor, messages: list[bytes], seconds: float) -> 
     return loop.time() - started
 
 
-def run(quick: bool) -> Row:
+def run(given: argparse.Namespace) -> list[Goal]:
     """Count, for large messages and for small ones."""
-    points = 5_000 if quick else POINTS
-    figures: list[dict[str, Any]] = []
+    points, seconds = (5_000, 5) if given.quick else (POINTS, 60)
+    counted: list[dict[str, Totals]] = []
     with run_store() as store, open_app(store) as app:
-        store.delay(LATENCY)
         for per_message in PER_MESSAGE:
             now = datetime.now(UTC)
             # Within one minute of the store, wherever in it this is started.
@@ -106,39 +102,30 @@ def run(quick: bool) -> Row:
             )
             app.feed(messages, IN_FLIGHT)
             named = {"waiting": store.totals()}
-            app.run(partial(paced, messages=messages, seconds=5 if quick else 60))
+            app.run(partial(paced, messages=messages, seconds=seconds))
             named["as they come"] = store.totals()
             named["one document a POST"] = one_document_a_post(messages, now)
             named["without roll-up"] = without_rollup(messages, now)
+            counted.append(named)
             for name, totals in named.items():
                 if totals.points != points:
-                    raise SystemExit(f"{totals.points} points came: {name}")
-                figures.append({"points_a_message": per_message, "what": name, **asdict(totals)})
-                say(
+                    raise SystemExit(f"{totals.points} points were posted: {name}")
+                progress(
                     f"{per_message:4} points a message, {name:<20} {totals.posts:8,} POSTs "
                     f"{totals.bytes:12,} bytes"
                 )
-    ours, _, each, full = figures[: len(figures) // len(PER_MESSAGE)]
-    goals = [
-        Goal(what, _once(other[unit] / ours[unit]), limit, at_least=True)
-        for what, unit, other, limit in (
-            ("times fewer POSTs than a document each", "posts", each, FEWER_POSTS),
-            ("times fewer bytes than a document a POST", "bytes", each, FEWER_BYTES),
-            ("times fewer bytes than without roll-up", "bytes", full, FEWER_BYTES),
-        )
+    waiting, _, each, full = counted[0].values()
+    found = {
+        "times fewer POSTs than a document each": each.posts / waiting.posts,
+        "times fewer bytes than a document a POST": each.bytes / waiting.bytes,
+        "times fewer bytes than without roll-up": full.bytes / waiting.bytes,
+    }
+    limits = (FEWER_POSTS, FEWER_BYTES, FEWER_BYTES)
+    return [
+        Goal(what, Spread.of(times), limit, at_least=True)
+        for (what, times), limit in zip(found.items(), limits, strict=True)
     ]
-    return Row("posts", tuple(goals), tuple(figures), quick)
-
-
-def _once(value: float) -> Spread:
-    return Spread.of([value])
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Count and print; return the exit status."""
-    given = options(__doc__).parse_args(arguments)
-    return conclude(run(given.quick), given)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main_of("posts", __doc__, run)

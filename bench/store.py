@@ -1,7 +1,7 @@
-"""A store that accepts whatever it is sent, after as long as it is told to: a process of its own.
+"""A store that accepts everything after a fixed time, and the identity endpoint beside it.
 
-It is the metrics store and the identity endpoint of benches in which the emulator, which looks at
-everything, would be what is measured. What it was sent is counted when it is asked for.
+For benches in which the emulator, which validates everything, would be what is measured. It is a
+process of its own.
 """
 
 from __future__ import annotations
@@ -9,14 +9,11 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
-import math
-import re
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
 
 import msgspec
 import requests
@@ -26,41 +23,42 @@ from local.stack import ROOT
 
 __all__ = ["Store", "Totals", "run_store"]
 
-# What the app posts to its own resource is not what is measured.
+# What the app posts about itself is not measured.
 OWN = "/sites/own/metrics"
-_LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+)", re.IGNORECASE)
-_GZIP = re.compile(rb"\r\ncontent-encoding: *gzip", re.IGNORECASE)
+# Seconds from request to answer: a POST to Azure Monitor within a region.
+LATENCY = 0.1
+TOKEN = {
+    "access_token": "token",
+    "resource": "https://monitoring.azure.com/",
+    "token_type": "Bearer",
+}
 
 
 @dataclass(frozen=True)
 class Totals:
-    """What was posted since the last time that was asked."""
+    """What was posted since the last call."""
 
     posts: int
     bytes: int  # As sent.
-    points: int  # The sum of all counts; of bodies in gzip alone.
+    points: int  # The sum of all counts.
 
 
 @dataclass(frozen=True)
 class Store:
-    """The store, and how it is told what to do."""
+    """A running store."""
 
     url: str
 
-    def delay(self, seconds: float) -> None:
-        """Answer posts so long after they came; with `inf`, when it is told another time."""
-        requests.put(f"{self.url}/_delay/{seconds}", timeout=30).raise_for_status()
-
     def totals(self) -> Totals:
-        """What was posted since the last time; it is then forgotten."""
-        answer = requests.get(f"{self.url}/_totals", timeout=300)
+        """Return what was posted since the last call."""
+        answer = requests.get(f"{self.url}/totals", timeout=300)
         answer.raise_for_status()
         return Totals(**answer.json())
 
 
 @contextmanager
 def run_store() -> Iterator[Store]:
-    """Start it on a free port; it ends with the block."""
+    """Run a store on a free port; it ends with the block."""
     with Child("store", (sys.executable, "-m", "bench.store"), cwd=ROOT) as child:
         yield Store(child.wait_for(r"http://\S+")[0])
 
@@ -81,100 +79,49 @@ class _Document(msgspec.Struct):
     data: _Data
 
 
-_DOCUMENT = msgspec.json.Decoder(_Document)
+_DOCUMENTS = msgspec.json.Decoder(_Document)
 
 
-class _State:
-    def __init__(self) -> None:
-        self.delay = 0.0
-        self.held: list[Callable[[], None]] = []
-        self.posts = 0
-        self.bytes = 0
-        self.bodies: list[bytes] = []
+@dataclass
+class _Server:
+    bodies: list[bytes] = field(default_factory=list)
 
-    def wait(self, answer: Callable[[], None]) -> None:
-        """Answer when the delay has passed."""
-        if self.delay == math.inf:
-            self.held.append(answer)
-        else:
-            asyncio.get_running_loop().call_later(self.delay, answer)
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer the requests of a connection, one after another."""
+        try:
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+                headers = dict(line.lower().split(": ", 1) for line in head[1:] if line)
+                body = await reader.readexactly(int(headers.get("content-length", 0)))
+                method, path, _ = head[0].split(" ")
+                answer = json.dumps(await self._answer(method, path, body)).encode()
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n")
+                writer.write(b"Content-Length: %d\r\n\r\n" % len(answer) + answer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
 
-    def set_delay(self, seconds: float) -> None:
-        """From now on; what was held is answered."""
-        self.delay = seconds
-        held, self.held = self.held, []
-        for answer in held:
-            self.wait(answer)
-
-    def totals(self) -> dict[str, int]:
-        points = sum(
-            series.count
-            for body in self.bodies
-            for line in gzip.decompress(body).splitlines()
-            for series in _DOCUMENT.decode(line).data.base_data.series
-        )
-        totals = {"posts": self.posts, "bytes": self.bytes, "points": points}
-        self.posts, self.bytes, self.bodies = 0, 0, []
-        return totals
-
-
-class _Connection(asyncio.Protocol):
-    """As much of HTTP/1.1 as `requests` needs, one request after the other."""
-
-    def __init__(self, state: _State) -> None:
-        self._state = state
-        self._data = bytearray()
-        self._transport: asyncio.Transport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 (TCP has no other)
-        self._transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        self._data += data
-        end = self._data.find(b"\r\n\r\n")
-        if end < 0:
-            return
-        head = bytes(self._data[:end])
-        length = _LENGTH.search(head)
-        whole = end + 4 + (int(length[1]) if length else 0)
-        if len(self._data) < whole:
-            return
-        body = bytes(self._data[end + 4 : whole])
-        del self._data[:whole]
-        self._answer(head, body)
-
-    def _answer(self, head: bytes, body: bytes) -> None:
-        state = self._state
-        method, target, _ = head.split(b"\r\n", 1)[0].decode().split(" ", 2)
+    async def _answer(self, method: str, path: str, body: bytes) -> dict[str, object]:
         if method == "POST":
-            if not target.endswith(OWN):
-                state.posts += 1
-                state.bytes += len(body)
-                if _GZIP.search(head):
-                    state.bodies.append(body)
-            state.wait(partial(self._write, b'{"statusCode":200}'))
-        elif target == "/_totals":
-            self._write(json.dumps(state.totals()).encode())
-        elif target.startswith("/_delay/"):
-            state.set_delay(float(target.removeprefix("/_delay/")))
-            self._write(b"{}")
-        else:
-            token = {"access_token": "token", "expires_on": str(int(time.time()) + 86_400)}
-            also = {"resource": "https://monitoring.azure.com/", "token_type": "Bearer"}
-            self._write(json.dumps({**token, **also}).encode())
+            if not path.endswith(OWN):
+                self.bodies.append(body)
+            await asyncio.sleep(LATENCY)
+            return {"statusCode": 200}
+        if path == "/totals":
+            bodies, self.bodies = self.bodies, []
+            points = sum(map(_count_points, bodies))
+            return {"posts": len(bodies), "bytes": sum(map(len, bodies)), "points": points}
+        return {**TOKEN, "expires_on": str(int(time.time()) + 86_400)}
 
-    def _write(self, body: bytes) -> None:
-        if self._transport is not None and not self._transport.is_closing():
-            head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n"
-            self._transport.write(f"{head}Content-Type: application/json\r\n\r\n".encode() + body)
+
+def _count_points(body: bytes) -> int:
+    if not body.startswith(b"\x1f\x8b"):  # Not gzip: a message that is posted as it is.
+        return 0
+    documents = _DOCUMENTS.decode_lines(gzip.decompress(body))
+    return sum(series.count for one in documents for series in one.data.base_data.series)
 
 
 async def _serve() -> None:
-    state = _State()
-    server = await asyncio.get_running_loop().create_server(
-        lambda: _Connection(state), "127.0.0.1", 0
-    )
+    server = await asyncio.start_server(_Server().handle, "127.0.0.1", 0)
     print("http://{}:{}".format(*server.sockets[0].getsockname()), flush=True)
     await server.serve_forever()
 

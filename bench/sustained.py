@@ -1,30 +1,30 @@
-"""Whether an hour is like a minute: `python -m bench.sustained`.
+"""Measure latency and memory under sustained load: `python -m bench.sustained`.
 
-Half the rate that is possible, measured first, for as long as it is told: what a message waits
-until its points are published, and whether memory grows. A feeder in the place of the queue, with
-at most 288 messages in flight, as the host has; the others wait, and that counts.
+Half of the top rate, which is measured first: how long a message waits until its points are
+published, and whether memory grows. A feeder stands in for the queue, with up to 288 messages in
+flight, as the host has; the others wait, and that counts.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
-import sys
 from array import array
 from statistics import median, quantiles
 
 from bench.feeder import make_messages, new_origin, open_app
-from bench.measuring import Goal, Row, Spread, conclude, options, resident, say
+from bench.measuring import Goal, Spread, main_of, progress, resident
 from bench.store import Store, run_store
 from shared.pipeline.processor import Processor
 
-__all__ = ["main"]
+__all__ = ["run"]
 
-SECONDS = 600
-LATENCY = 0.1
+# Seconds: with --all, without, and with --quick.
+LONG, SHORT, QUICK = 600, 60, 5
 IN_FLIGHT, PER_MESSAGE, SERIES = 288, 30, 500
-# MiB that it may be more at the end than when everything had been used once.
+# MiB between the end and when everything has been used once.
 GOAL_MIB = 5
-# Messages that are made at a time: their points must not grow old.
+# Messages that are made at a time, so that their points do not grow old.
 BATCH = 288
 SAMPLES = 50
 
@@ -36,11 +36,11 @@ class _Load:
         self._processor, self._store = processor, store
         self._rate, self._seconds = rate, seconds
         self._slots = asyncio.Semaphore(IN_FLIGHT)
-        self.waited = array("d")  # As little as can be of what grows.
+        self.waited = array("d")  # Small, since it grows.
         self.memory: list[float] = []
 
     async def run(self) -> float:
-        """Go on to the end; how many messages there were."""
+        """Go on to the end; return how many messages there were."""
         loop = asyncio.get_running_loop()
         started, number = loop.time(), 0
         messages: list[bytes] = []
@@ -67,16 +67,16 @@ class _Load:
         self.waited.append(asyncio.get_running_loop().time() - due)
 
 
-def run(seconds: float, quick: bool) -> Row:
-    """Measure the top rate for some seconds, then go on at half of it."""
+def run(given: argparse.Namespace) -> list[Goal]:
+    """Measure the top rate, then go on at half of it."""
+    seconds = QUICK if given.quick else LONG if given.all else SHORT
     with run_store() as store, open_app(store) as app:
-        store.delay(LATENCY)
-        messages = make_messages(IN_FLIGHT * (2 if quick else 20), PER_MESSAGE, series=SERIES)
+        messages = make_messages(IN_FLIGHT * (2 if given.quick else 20), PER_MESSAGE, series=SERIES)
         app.feed(messages, IN_FLIGHT)
         top = len(messages) / app.feed(messages, IN_FLIGHT)
         del messages
         store.totals()
-        say(f"top rate {top:,.0f} messages/s of {PER_MESSAGE} points; {seconds:g} s at half of it")
+        progress(f"top rate {top:,.0f} messages/s of {PER_MESSAGE} points; {seconds} s at half")
         load: list[_Load] = []
 
         async def half(processor: Processor) -> float:
@@ -88,29 +88,13 @@ def run(seconds: float, quick: bool) -> Row:
     percentiles = quantiles(waited, n=100)
     tenth = max(1, len(memory) // 10)
     early, late = median(memory[tenth : 2 * tenth]), median(memory[-tenth:])
-    figures = {
-        "seconds": seconds,
-        "top messages/s": top,
-        "messages": count,
-        "points": count * PER_MESSAGE,
-        "p50 ms": percentiles[49] * 1000,
-        "p99 ms": percentiles[98] * 1000,
-        "most ms": max(waited) * 1000,
-        "MiB after a tenth": early,
-        "MiB at the end": late,
-    }
-    say(", ".join(f"{name} {value:,.1f}" for name, value in figures.items()))
-    goals = (Goal(f"MiB grown in {seconds:g} s", Spread.of([late - early]), GOAL_MIB),)
-    return Row("sustained", goals, (figures,), quick)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Measure and print; the exit status."""
-    parser = options(__doc__)
-    parser.add_argument("--seconds", type=float, help=f"default: {SECONDS}; 5 with --quick")
-    given = parser.parse_args(arguments)
-    return conclude(run(given.seconds or (5 if given.quick else SECONDS), given.quick), given)
+    progress(
+        f"{count:,.0f} messages in {seconds} s; p50 {percentiles[49] * 1000:.0f} ms, "
+        f"p99 {percentiles[98] * 1000:.0f} ms, at most {max(waited) * 1000:.0f} ms; "
+        f"{early:.1f} MiB after a tenth, {late:.1f} MiB at the end"
+    )
+    return [Goal(f"MiB grown in {seconds} s", Spread.of(late - early), GOAL_MIB)]
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main_of("sustained", __doc__, run)

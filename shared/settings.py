@@ -93,6 +93,11 @@ class Settings:
         def parse_dead_letter_queue(text: str) -> str:
             if text == queue:  # A dead letter would be dead-lettered again and again.
                 raise ValueError("expected another queue than METRICS_QUEUE")
+            if text == f"{queue}-poison":
+                raise ValueError(
+                    "expected another queue than the one in which the Functions host puts messages "
+                    "that crash the function"
+                )
             return _parse_queue_name(text)
 
         resource_id = read.optional("METRICS_RESOURCE_ID", validate_resource_id)

@@ -104,6 +104,25 @@ def test_the_environment_of_another_interpreter_is_made_again(
     assert packages.is_current()
 
 
+def test_the_command_calls_the_tools_from_any_folder(tmp_path: Path) -> None:
+    venv = tmp_path / "a folder" / "venv"
+    (venv / "bin").mkdir(parents=True)
+    add_script(venv / "bin" / "python", f'exec {sys.executable} "$@"')
+    PythonPackages(RecordedCommands(), venv, setup.ROOT / "requirements-dev.txt").write_command()
+    command = venv / "bin" / "metric-relay"
+    done = subprocess.run(
+        [command, "send", "--help"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert "\n    'a folder/venv/bin/metric-relay' send points.jsonl --watch\n" in done.stdout
+
+
+def test_an_environment_without_the_tools_has_no_command(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    packages = PythonPackages(RecordedCommands(), tmp_path, setup.ROOT / "requirements.txt")
+    packages.write_command()
+    assert list((tmp_path / "bin").iterdir()) == []
+
+
 # --- Azurite --------------------------------------------------------------------------------------
 
 

@@ -1,1 +1,1 @@
-"""What an operator or a producer types: `python -m tools <command>`, and the client in Python."""
+"""The commands `metric-relay doctor | send | dead-letter`; the Python client is in `client/`."""

@@ -1,4 +1,4 @@
-"""The command line: `python -m tools --help`."""
+"""The command line: `metric-relay --help`, or `python -m tools --help`."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from typing import Any
 import click
 
 from shared.errors import RelayError
+from tools.console import Command, find_program
 from tools.dead_letter.commands import dead_letter
 from tools.doctor.command import doctor
-from tools.send import send
+from tools.send.command import send
 
-__all__ = ["main"]
+__all__ = ["main", "run"]
 
 
-class _Commands(click.Group):
-    """Says what went wrong in a line, without a traceback, where it is no bug."""
+class _Commands(Command, click.Group):
+    """Prints an expected error as one line, without a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -29,18 +30,24 @@ class _Commands(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="""\b
 Examples:
-  python -m tools doctor
-  python -m tools send points.jsonl --watch
-  python -m tools dead-letter list
+  {program} doctor
+  {program} send points.jsonl --watch
+  {program} dead-letter list
 """,
 )
 def main() -> None:
-    """Send metrics, examine a relay, and mend what it refused."""
+    """Send metrics, check a relay, and work on its dead letters."""
 
 
 main.add_command(dead_letter)
 main.add_command(doctor)
 main.add_command(send)
 
+
+def run() -> None:
+    """Run the command that the process was called with."""
+    main(prog_name=find_program())
+
+
 if __name__ == "__main__":
-    main(prog_name="python -m tools")
+    run()

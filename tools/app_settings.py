@@ -1,4 +1,4 @@
-"""The app settings that a command works with: of a file, and of the environment."""
+"""The app settings that a command uses: from a file and from the environment."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ LOCAL_SETTINGS = Path("local.settings.json")
 
 
 def read_app_settings(file: Path | None, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The environment with the settings of a file, which win where the file was asked for.
+    """Return the settings of a file over those of the environment.
 
-    Those of local.settings.json, where there is one and no other was asked for, give way to it.
     The file is a local.settings.json, or what `az functionapp config appsettings list` prints.
-    Raises ConfigurationError where it cannot be read.
+    Without one, the environment goes over local.settings.json in the current folder, if that
+    exists. Raises ConfigurationError if the file cannot be read.
     """
     if file is not None:
         return {**environ, **_read(file)}
@@ -32,14 +32,13 @@ def read_app_settings(file: Path | None, environ: Mapping[str, str] = os.environ
 
 
 def settings_option(command: Command) -> Command:
-    """Add --settings FILE to a command; what it is called with is read by `read_app_settings`."""
+    """Add --settings FILE to a command, for `read_app_settings`."""
     return click.option(
         "--settings",
         "settings_file",
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
         help="App settings: a local.settings.json, or the output of `az functionapp config "
-        "appsettings list`; it goes before the environment. Else the environment, and then "
-        "local.settings.json here.",
+        "appsettings list`.  [default: the environment, then local.settings.json]",
     )(command)
 
 
@@ -49,7 +48,7 @@ def _read(file: Path) -> dict[str, str]:
         if isinstance(content, list):
             return {one["name"]: _shown(file, one["name"], one["value"]) for one in content}
         if content.get("IsEncrypted"):
-            raise ConfigurationError(f"{file} is encrypted; `func settings decrypt` undoes that")
+            raise ConfigurationError(f"{file} is encrypted; run `func settings decrypt`")
         return {name: str(value) for name, value in content["Values"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
         raise ConfigurationError(
@@ -58,10 +57,10 @@ def _read(file: Path) -> dict[str, str]:
 
 
 def _shown(file: Path, name: str, value: str | None) -> str:
-    """A value of az's. Raises ConfigurationError for one that it hides."""
+    """Return a value that az printed. Raises ConfigurationError for one that it hid."""
     if value is None:
         raise ConfigurationError(
-            f"{file} has no value of {name}: `az functionapp config appsettings list` shows them, "
-            "what `set` prints does not"
+            f"{file} has no value for {name}: use the output of `az functionapp config "
+            "appsettings list`; `set` hides the values"
         )
     return value

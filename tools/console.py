@@ -1,21 +1,55 @@
-"""How commands write: results to standard output, all else to standard error.
+"""How commands write: results to standard output, everything else to standard error.
 
-Colours and progress bars appear on a terminal alone; `NO_COLOR` is obeyed.
+Colours and progress bars appear on a terminal only; `NO_COLOR` is obeyed.
 """
 
 from __future__ import annotations
 
+import os
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-__all__ = ["err", "out", "progress"]
+__all__ = ["Command", "err", "find_program", "out", "program", "progress"]
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(highlight=False, soft_wrap=True, stderr=True)
 
 
+class Command(click.Command):
+    """A command whose epilog may say {program}, which is how the user called the program."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the epilog with the name of the program."""
+        if self.epilog:
+            formatter.write_paragraph()
+            with formatter.indentation():
+                formatter.write_text(self.epilog.replace("{program}", program(ctx)))
+
+
+def program(ctx: click.Context | None = None) -> str:
+    """Return how the program was called, for commands to print: `.venv/bin/metric-relay`."""
+    return (ctx or click.get_current_context()).find_root().command_path
+
+
+def find_program(called: str | None = None) -> str:
+    """Return the words that call the program from the current folder.
+
+    `called` is the file that runs; by default that of this process.
+    """
+    file = Path(called or sys.argv[0])
+    if file.name == "__main__.py":
+        return f"{_typed(Path(sys.executable))} -m tools"
+    return _typed(file)
+
+
 def progress() -> Progress:
-    """A bar on standard error that is gone when it is done; nothing where that is no terminal."""
+    """Return a bar on standard error that is gone when it is done; it shows on a terminal only."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -25,3 +59,12 @@ def progress() -> Progress:
         transient=True,
         disable=not err.is_terminal,
     )
+
+
+def _typed(file: Path) -> str:
+    """Return the name of a file that is on PATH, or else its path from the current folder."""
+    file = file.absolute()
+    found = shutil.which(file.name)
+    if found is not None and Path(found).absolute() == file:
+        return file.name
+    return shlex.quote(os.path.relpath(file) if file.is_relative_to(Path.cwd()) else str(file))

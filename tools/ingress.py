@@ -2,35 +2,39 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
 import click
 
 from shared.clients.storage import Connection, may_be_secret, open_queue_service, resolve_connection
-from shared.errors import ConfigurationError
+from shared.errors import ConfigurationError, RelayError
 from tools.app_settings import read_app_settings, settings_option
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # Slow to import: loaded when the first connection is opened.
     from azure.storage.queue import QueueClient
 
-__all__ = ["Queues", "find_queues", "queue_options"]
+__all__ = ["Queues", "check_queue", "describe_error", "find_queues", "queue_options"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
 @dataclass(frozen=True, slots=True)
 class Queues:
-    """Where metric messages go, and where refused ones end."""
+    """The ingress queue and the dead-letter queue of a relay."""
 
     connection: Connection
     ingress: str
     dead_letter: str
 
     def open(self, name: str) -> QueueClient:
-        """A client for one of the queues. Raises ConfigurationError for a wrong connection."""
+        """Return a client for one of the queues. Raises ConfigurationError."""
         return open_queue_service(self.connection).get_queue_client(name)
 
 
@@ -38,13 +42,15 @@ def queue_options(command: Command) -> Command:
     """Add --settings, --connection, --account and --queue to a command."""
     options = (
         click.option(
-            "--queue", metavar="NAME", help="Ingress queue; else METRICS_QUEUE, else `metrics`."
+            "--queue",
+            metavar="NAME",
+            help="Ingress queue.  [default: METRICS_QUEUE, or else metrics]",
         ),
         click.option(
             "--account",
             metavar="URL",
-            help="Address of a storage account's queues, such as "
-            "https://NAME.queue.core.windows.net; signs in as you are signed in.",
+            help="URL of a storage account's queue service, such as "
+            "https://NAME.queue.core.windows.net; you are signed in as with `az login`.",
         ),
         click.option(
             "--connection",
@@ -52,7 +58,7 @@ def queue_options(command: Command) -> Command:
             default="MetricsStorage",
             show_default=True,
             help="App setting that holds a connection, by the convention of Azure Functions; or a "
-            "connection string itself.",
+            "connection string.",
         ),
         settings_option,
     )
@@ -64,16 +70,16 @@ def queue_options(command: Command) -> Command:
 def find_queues(
     settings_file: Path | None, connection: str, account: str | None, queue: str | None
 ) -> Queues:
-    """The queues that the options and the app settings name. Raises ConfigurationError."""
+    """Return the queues that options and app settings name. Raises ConfigurationError."""
     settings = read_app_settings(settings_file)
     name = queue or settings.get("METRICS_QUEUE") or "metrics"
     given = None if queue else settings.get("METRICS_DEAD_LETTER_QUEUE")
-    # A token goes over HTTPS alone, so there is no address of an emulator.
+    # A token is sent over HTTPS only, which leaves out the URL of an emulator.
     if account and not account.startswith("https://"):
         shown = "what may be a secret" if may_be_secret(account) else repr(account)
         raise ConfigurationError(
-            f"--account is {shown}: expected https://NAME.queue.core.windows.net; a connection "
-            "string is for --connection"
+            f"--account is {shown}: expected https://NAME.queue.core.windows.net; use --connection "
+            "for a connection string"
         )
     if account:
         where = Connection("--account", queue_service_uri=account)
@@ -82,3 +88,47 @@ def find_queues(
     else:
         where = resolve_connection(settings, connection)
     return Queues(where, name, given or f"{name}-dead-letter")
+
+
+def check_queue(queue: QueueClient) -> None:
+    """Raise RelayError if a queue does not exist or cannot be reached."""
+    from azure.core.exceptions import AzureError, HttpResponseError
+
+    _check_loopback(queue.url)
+    try:
+        queue.get_queue_properties()
+    except AzureError as exc:
+        # The role that allows sending does not allow this.
+        if not (isinstance(exc, HttpResponseError) and exc.status_code == 403):
+            raise RelayError(describe_error(exc, queue)) from exc
+
+
+def describe_error(
+    exc: Exception, queue: QueueClient, role: str = "Storage Queue Data Message Sender"
+) -> str:
+    """Return one line about a failed request. `role` is the role that allows the request."""
+    from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+
+    if isinstance(exc, ResourceNotFoundError):
+        # Without a signature that the URL may have.
+        account = str(queue.url).partition("?")[0].rpartition("/")[0]
+        return f"there is no queue {queue.queue_name!r} at {account}"
+    text = str(exc).partition("\n")[0]
+    if isinstance(exc, HttpResponseError) and exc.status_code == 403:
+        return f"{text} (the role {role} is needed)"
+    return f"{type(exc).__name__}: {text}"
+
+
+def _check_loopback(url: str) -> None:
+    """Raise RelayError if nothing listens at a URL on this machine; the SDK would retry first."""
+    parts = urlsplit(url)
+    if parts.hostname not in _LOOPBACK:
+        return
+    address = (parts.hostname, parts.port or 80)
+    try:
+        socket.create_connection(address, timeout=10).close()
+    except OSError as exc:
+        raise RelayError(
+            f"nothing listens at {address[0]}:{address[1]} ({exc.strerror or exc}); "
+            "is Azurite or `make run` running?"
+        ) from exc

@@ -1,4 +1,4 @@
-"""Write the JSON Schemas in docs/ from the types that decode: `python -m tools.schemas`."""
+"""Write the JSON Schemas in docs/ from the types of the parsers: `python -m tools.schemas`."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from shared.sources import KINDS, load_kind
 
 __all__ = ["SCHEMAS", "main", "message_schema", "sources_schema", "write"]
 
-# The ways to give a value, of which a point has exactly one; the decoder leaves that to code.
+# A point has exactly one of these groups of members; the types cannot say that.
 _FORMS = (["value"], ["values"], ["min", "max", "sum", "count"])
 
-# What msgspec adds to the names of generic types: Points_Point_, titled Points[Point].
+# What msgspec appends to the names of generic types: Points_Point_, and the title Points[Point].
 _PARAMETER = re.compile(r"_(?:Point|SeriesIn)_|\[(?:Point|SeriesIn)\]")
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -35,12 +35,12 @@ _Dimensions = Annotated[
 class Point(PointIn, kw_only=True):
     """One point: exactly one of value, values, or min with max, sum and count."""
 
-    # The decoder leaves them undecoded, and msgspec writes no schema of that.
+    # The decoder leaves these undecoded, and msgspec cannot describe that.
     dimensions: _Dimensions | None = None  # type: ignore[assignment]
 
 
 def message_schema() -> dict[str, Any]:
-    """The JSON Schema of a queue message's body: one document, or an array of them."""
+    """Return the JSON Schema of a queue message: one document, or an array of them."""
     (points, document), parts = msgspec.json.schema_components(
         [Points[Point], Document[SeriesIn]], ref_template="#/$defs/{name}"
     )
@@ -59,7 +59,7 @@ def message_schema() -> dict[str, Any]:
 
 
 def sources_schema() -> dict[str, Any]:
-    """The JSON Schema of METRICS_SOURCES: an array of sources, each of one of the kinds."""
+    """Return the JSON Schema of METRICS_SOURCES: an array of sources of any kind."""
     sources, parts = msgspec.json.schema_components(
         [load_kind(name).config for name in KINDS], ref_template="#/$defs/{name}"
     )
@@ -81,7 +81,7 @@ def sources_schema() -> dict[str, Any]:
 
 
 def _only(form: list[str]) -> dict[str, Any]:
-    """All members of the form and none of the others; null is none."""
+    """Require all members of a group and none of the others; null counts as missing."""
     others = [name for other in _FORMS if other is not form for name in other]
     given = {name: {"not": {"type": "null"}} for name in form}
     return {"required": form, "properties": given | {name: {"type": "null"} for name in others}}
@@ -91,7 +91,7 @@ SCHEMAS = {"message.schema.json": message_schema, "sources.schema.json": sources
 
 
 def write(folder: Path = DOCS) -> None:
-    """Bring the schemas in the folder up to date."""
+    """Write the schemas into a folder."""
     for name, schema in SCHEMAS.items():
         text = json.dumps(schema(), indent=2, ensure_ascii=False)
         (folder / name).write_text(text + "\n", encoding="utf-8")
@@ -99,7 +99,7 @@ def write(folder: Path = DOCS) -> None:
 
 @click.command(epilog="Example: python -m tools.schemas")
 def main() -> None:
-    """Write the JSON Schemas in docs/ from the types that decode."""
+    """Write the JSON Schemas in docs/ from the types of the parsers."""
     write()
 
 

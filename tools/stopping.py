@@ -12,36 +12,44 @@ __all__ = ["Stop", "stoppable"]
 
 
 class Stop:
-    """Whether somebody asked for the end."""
+    """How often the user asked to stop, and by which signal first."""
 
     def __init__(self) -> None:
         self._times = 0
+        self._signal = signal.SIGINT
 
-    def ask(self) -> int:
-        """Ask for the end; how often that was done."""
+    def ask(self, number: int = signal.SIGINT) -> int:
+        """Ask to stop; return how often that was done."""
+        if not self._times:
+            self._signal = signal.Signals(number)
         self._times += 1
         return self._times
 
     def asked(self, times: int = 1) -> bool:
-        """Whether it was asked for so often."""
+        """Return whether it was asked at least this often."""
         return self._times >= times
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of a process that was stopped so: 130 for Ctrl-C, 143 for SIGTERM."""
+        return 128 + self._signal
 
 
 @contextmanager
-def stoppable(said: str, times: int | None = 1) -> Iterator[Stop]:
-    """Count SIGINT and SIGTERM so many times; the next one ends the process as ever.
+def stoppable(text: str, times: int | None = 1) -> Iterator[Stop]:
+    """Count the first `times` of SIGINT and SIGTERM; the next one has its usual effect.
 
-    With None they are all counted. What is `said` is printed at the first one. For the main thread
-    alone, which is told of signals.
+    None counts all of them. The text is printed at the first one. Only for the main thread, which
+    receives signals.
     """
     stop = Stop()
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def ask(number: int, _frame: FrameType | None) -> None:
-        asked = stop.ask()
-        if asked == 1:
-            _say(said)
-        elif times is not None and asked > times:
+        asked = stop.ask(number)
+        if asked == 1 and times != 0:
+            _print(text)
+        if times is not None and asked > times:
             signal.signal(number, before[signal.Signals(number)])
             signal.raise_signal(number)
 
@@ -54,8 +62,8 @@ def stoppable(said: str, times: int | None = 1) -> Iterator[Stop]:
             signal.signal(number, handler)
 
 
-def _say(text: str) -> None:
-    """Print on standard error, in the place of a progress bar where there is one."""
+def _print(text: str) -> None:
+    """Print to standard error, over the progress bar if there is one."""
     begin = "\r\x1b[2K" if os.isatty(2) else ""
-    with suppress(OSError):  # Nobody reads it any more.
-        os.write(2, f"{begin}{text}\n".encode())  # Not by a buffer that may be in use just now.
+    with suppress(OSError):  # The other end of a pipe is closed.
+        os.write(2, f"{begin}{text}\n".encode())  # Not through a buffer that may be in use.

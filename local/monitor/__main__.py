@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from .archive import ArchiveError
+from .database import StoreError
 from .server import serve
 from .state import MonitorState, Options
 
@@ -28,11 +28,11 @@ def main(arguments: list[str] | None = None) -> int:
     )
     try:
         state = MonitorState(options)
-    except ArchiveError as exc:
+    except StoreError as exc:
         print(exc, file=sys.stderr)
         return 1
     try:
-        serve(state, given.port)
+        serve(state, given.port, tls=given.tls)
     except OSError as exc:
         print(f"Cannot listen on port {given.port}: {exc.strerror}", file=sys.stderr)
         return 1
@@ -50,47 +50,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--port", type=_port, default=0, help="port to listen on; 0 takes a free one")
-    add(
-        "--strict",
-        action="store_true",
-        help="answer 404 for resources that were not registered",
-    )
-    add(
-        "--audience",
-        default=defaults.audience,
-        help="audience that tokens must be for",
-    )
-    add(
-        "--identity-header",
-        default=defaults.identity_header,
-        help="secret of the identity endpoint (IDENTITY_HEADER)",
-    )
-    add(
-        "--client-id",
-        action="append",
-        metavar="ID",
-        help="client ID of a user-assigned identity that exists; may be repeated (all exist)",
-    )
-    add(
-        "--token-life",
-        type=int,
-        default=defaults.token_life_seconds,
-        metavar="SECONDS",
-        help="life of a token",
-    )
-    add(
-        "--max-body-bytes",
-        type=int,
-        default=defaults.max_body_bytes,
-        metavar="BYTES",
-        help="largest body, compressed and not",
-    )
-    add(
-        "--data",
-        type=Path,
-        metavar="FILE",
-        help="keep what is stored in this SQLite file, which a restart takes up (in memory only)",
-    )
+    add("--tls", action="store_true", help="serve https; the first line names the CA's file")
+    add("--strict", action="store_true", help="answer 404 for resources that were not registered")
+    add("--audience", default=defaults.audience, help="audience that tokens must be for")
+    text = "secret of the identity endpoint (IDENTITY_HEADER)"
+    add("--identity-header", default=defaults.identity_header, help=text)
+    text = "client ID of a user-assigned identity that exists; may be repeated (all exist)"
+    add("--client-id", action="append", metavar="ID", help=text)
+    seconds, size = defaults.token_life_seconds, defaults.max_body_bytes
+    add("--token-life", type=int, default=seconds, metavar="SECONDS", help="life of a token")
+    text = "largest body, compressed and not"
+    add("--max-body-bytes", type=int, default=size, metavar="BYTES", help=text)
+    text = "keep what is stored in this SQLite file over a restart (in memory only)"
+    add("--data", type=Path, metavar="FILE", help=text)
     add("--seed", type=int, default=defaults.seed, help="of the faults' random shares")
     return parser
 

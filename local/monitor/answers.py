@@ -1,27 +1,31 @@
-"""Answers: JSON, the service's error bodies, and the answer that never comes."""
+"""Input of requests and answers: JSON, the service's error bodies, a connection without answer."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 import msgspec
+from starlette.requests import Request
 from starlette.responses import Response
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from starlette.types import Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 __all__ = [
     "DROP",
     "BadQueryError",
     "NoAnswer",
     "RefusalError",
+    "bad_input",
     "bad_request",
+    "decoded",
     "error_body",
     "json",
+    "only",
     "refused",
+    "whole_number",
 ]
+
+_T = TypeVar("_T")
 
 DROP = "drop_connection"  # Where in the request's state the server leaves the means to do so.
 
@@ -87,3 +91,29 @@ class NoAnswer(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
         """Have the server drop the connection this request came on."""
         scope["state"][DROP]()
+
+
+async def decoded(request: Request, kind: type[_T]) -> _T:
+    """Return the JSON body of a request. Raises RefusalError (400)."""
+    try:
+        return msgspec.json.decode(await request.body(), type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+        raise bad_input(str(exc)) from exc
+
+
+def only(request: Request, known: set[str]) -> dict[str, str]:
+    """Return the query parameters. Raises RefusalError (400) for one that is not known."""
+    given = dict(request.query_params)
+    if unknown := sorted(set(given) - known):
+        raise bad_input(f"{unknown[0]}: there is no such parameter")
+    return given
+
+
+def whole_number(given: str) -> int | None:
+    """Return the number in a text of digits; None if it is something else or has more than 18."""
+    return int(given) if given.isdecimal() and len(given) <= 18 else None
+
+
+def bad_input(message: str) -> RefusalError:
+    """Return 400 BadRequest, without the line break of the service's own."""
+    return RefusalError(400, "BadRequest", message)

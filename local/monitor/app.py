@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from email.utils import formatdate
-from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.middleware import Middleware
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from . import arm, batch, control, explorer, identity, ingestion, json_source
+from . import arm, batch, control, explorer, identity, ingestion
 from .answers import DROP, RefusalError, refused
-from .archive import ArchiveError
-from .visitors import Visitors
-
-if TYPE_CHECKING:
-    from starlette.requests import Request
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-    from .state import MonitorState
+from .database import StoreError
+from .state import MonitorState
 
 __all__ = ["create_app"]
 
@@ -28,13 +23,13 @@ __all__ = ["create_app"]
 def create_app(state: MonitorState) -> Starlette:
     """The emulator over a state. A part is a function from the state to its routes."""
     # Control takes all the rest of /_local; ingestion, last, has any region for a first segment.
-    parts = (identity, json_source, explorer, control, batch, arm, ingestion)
+    parts = (identity, explorer, control, batch, arm, ingestion)
     app = Starlette(
         routes=[route for part in parts for route in part.routes(state)],
-        middleware=[Middleware(_Departures), Middleware(Visitors), Middleware(_Dates, state)],
+        middleware=[Middleware(_Connection, state), Middleware(_LocalClients)],
         exception_handlers={
             RefusalError: _refused,
-            ArchiveError: _unsaved,
+            StoreError: _unsaved,
             404: _empty,
             405: _empty,
         },
@@ -58,24 +53,8 @@ async def _empty(_request: Request, exc: Exception) -> Response:
     return Response(status_code=getattr(exc, "status_code", 404))
 
 
-class _Departures:
-    """Ends quietly the requests whose client has left or whose server is stopping."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await self._app(scope, receive, send)
-        except ClientDisconnect:
-            return
-        except asyncio.CancelledError:
-            # This is the outermost frame of the request's task: nobody waits for its end.
-            scope["state"][DROP]()
-
-
-class _Dates:
-    """Dates every answer by the emulator's clock, which a service's own header follows."""
+class _Connection:
+    """Dates answers by the emulator's clock; ends requests whose client left or server stops."""
 
     def __init__(self, app: ASGIApp, state: MonitorState) -> None:
         self._app = app
@@ -88,4 +67,34 @@ class _Dates:
                 message = {**message, "headers": [*message["headers"], (b"date", date)]}
             await send(message)
 
-        await self._app(scope, receive, send_dated)
+        try:
+            await self._app(scope, receive, send_dated)
+        except ClientDisconnect:
+            return
+        except asyncio.CancelledError:
+            # This is the outermost frame of the request's task: nothing waits for its end.
+            scope["state"][DROP]()
+
+
+class _LocalClients:
+    """Answers 403 to what pages of other web sites send: there is no password.
+
+    A site can post to any address, and then says where it comes from (Origin). With a name of its
+    own that points to 127.0.0.1 it could read, too; then the name is in the Host.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        host = headers.get("host", "localhost").lower()
+        origin = headers.get("origin", "").lower()
+        if host.partition(":")[0] not in {"127.0.0.1", "localhost"}:
+            message = f"The host '{host}' is not this emulator: 127.0.0.1 and localhost are."
+        elif origin and origin != f"{scope['scheme']}://{host}":
+            message = f"The emulator takes no requests from pages of '{origin}'."
+        else:
+            await self._app(scope, receive, send)
+            return
+        await refused(RefusalError(403, "Forbidden", message))(scope, receive, send)

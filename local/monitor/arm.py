@@ -7,24 +7,19 @@ resource exists (404). A caller who may not read a thing is not told whether it 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from starlette.routing import Route
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
 
 from . import arm_metrics, arm_resources, arm_service_bus
-from .answers import NoAnswer, RefusalError, json, refused
-from .faults import conclude, under
+from .answers import RefusalError, json
+from .arm_operation import Operation
 from .journal import ReadRecord
 from .roles import READERS, holds
+from .state import MonitorState
 from .tokens import TENANT_ID
-
-if TYPE_CHECKING:
-    from starlette.requests import Request
-    from starlette.responses import Response
-    from starlette.routing import BaseRoute
-
-    from .arm_operation import Operation
-    from .state import MonitorState
 
 __all__ = ["AUDIENCES", "routes"]
 
@@ -41,30 +36,17 @@ def routes(state: MonitorState) -> list[BaseRoute]:
     """The route of Azure Resource Manager; other methods than GET are not emulated."""
 
     async def get(request: Request) -> Response:
-        path: str = request.scope["path"]
+        sent: str = request.scope["path"]
+        path = request.scope["path"] = f"/{sent.lstrip('/')}"
         query: str = request.scope["query_string"].decode("ascii", "replace")
-        record = ReadRecord(state.now_iso(), request.method, path, query)
-        hit = state.faults.draw("arm", resource_id=path)
-        journal = state.journal
+        record = ReadRecord(state.now_iso(), request.method, sent, query)
+        return await state.answer(
+            "arm", record, lambda: json(_content(state, request)), resource_id=path
+        )
 
-        def answer() -> Response:
-            # Delayed beyond a reset, it must leave no trace in what came after.
-            return _answer(state, request, record) if state.journal is journal else NoAnswer()
-
-        response = await under(hit, answer)
-        conclude(record, hit, response)
-        journal.arm(record)
-        return response
-
-    return [Route("/subscriptions/{rest:path}", get, methods=["GET"])]
-
-
-def _answer(state: MonitorState, request: Request, record: ReadRecord) -> Response:
-    try:
-        return json(_content(state, request))
-    except RefusalError as refusal:
-        record.code = refusal.code
-        return refused(refusal)
+    # The official JavaScript and Java clients put a slash before an ID that begins with one.
+    paths = ("/subscriptions/{rest:path}", "//subscriptions/{rest:path}")
+    return [Route(path, get, methods=["GET"]) for path in paths]
 
 
 def _content(state: MonitorState, request: Request) -> Any:
@@ -105,24 +87,18 @@ def _operation(state: MonitorState, path: str) -> Operation:
 
 
 def _principal(state: MonitorState, request: Request) -> str:
-    """The caller's principal ID; raises RefusalError (401) as Azure Resource Manager words it."""
+    """Return the caller's principal ID; raise RefusalError (401) with the header of this API."""
     try:
-        claims = state.tokens.claims(request.headers.get("authorization"), state.now())
-    except RefusalError as refusal:
-        raise _unauthorized(refusal.code, refusal.message) from refusal
-    if claims["aud"] not in AUDIENCES:
-        allowed = ",".join(f"'{each}'" for each in AUDIENCES)
-        raise _unauthorized(
+        return state.tokens.principal(
+            request.headers.get("authorization"),
+            AUDIENCES,
+            state.now(),
             "InvalidAuthenticationTokenAudience",
-            f"The access token has been obtained for wrong audience or resource '{claims['aud']}'."
-            f" It should exactly match with one of the allowed audiences {allowed}.",
         )
-    return str(claims["oid"])
-
-
-def _unauthorized(code: str, message: str) -> RefusalError:
-    challenge = (
-        f'Bearer authorization_uri="https://login.windows.net/{TENANT_ID}",'
-        f' error="invalid_token", error_description="{message}"'
-    )
-    return RefusalError(401, code, message, {"WWW-Authenticate": challenge})
+    except RefusalError as refusal:
+        challenge = (
+            f'Bearer authorization_uri="https://login.windows.net/{TENANT_ID}",'
+            f' error="invalid_token", error_description="{refusal.message}"'
+        )
+        headers = {"WWW-Authenticate": challenge}
+        raise RefusalError(401, refusal.code, refusal.message, headers) from refusal

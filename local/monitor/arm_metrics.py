@@ -13,25 +13,19 @@ here. The errors of this provider come without the member "error" around them.
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import msgspec
+from starlette.requests import Request
 
 from . import metric_filter, query, timeseries
-from .aggregate import AGGREGATIONS
 from .answers import BadQueryError, RefusalError
 from .arm_operation import Operation, resource_not_found
 from .resources import is_resource, type_and_name
-from .time_grain import GRAINS, duration, span, stamp
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from starlette.requests import Request
-
-    from .state import MonitorState
-    from .store import Series
-    from .time_grain import Span
+from .state import MonitorState
+from .store import AGGREGATIONS, Series
+from .time_grain import GRAINS, Span, duration, span, stamp, timespan
 
 __all__ = ["answer", "asked", "operation", "parameters"]
 
@@ -75,7 +69,7 @@ def asked(
     state: MonitorState, resource_id: str, given: Mapping[str, str], within: Span
 ) -> query.Query:
     """The query in parameters, by name in lower case. Raises BadQueryError."""
-    namespace = given.get("metricnamespace", type_and_name(resource_id)[0])
+    namespace = _namespace_asked(resource_id, given)
     metrics = query.names(given)
     if not metrics:  # As users of the service saw: then it is the first one of its definitions.
         first = state.store.metrics(resource_id, namespace)[:1]
@@ -96,7 +90,7 @@ def answer(state: MonitorState, resource_id: str, asked: query.Query) -> dict[st
     (metrics,) = timeseries.answer(state.store, [resource_id], asked)
     within = asked.span
     found: dict[str, Any] = {
-        "cost": within.minutes * len(asked.metrics),
+        "cost": (within.minutes - 1) * len(asked.metrics),  # As recorded.
         "timespan": f"{stamp(within.start)}/{stamp(within.end)}",
         "interval": duration(asked.grain),
         "value": metrics,
@@ -104,18 +98,20 @@ def answer(state: MonitorState, resource_id: str, asked: query.Query) -> dict[st
         "resourceregion": state.resources.region(resource_id),
     }
     if asked.metadata:
-        del found["interval"]
+        del found["interval"], found["cost"]
     return found
 
 
 def _values(state: MonitorState, resource_id: str, given: Mapping[str, str]) -> dict[str, Any]:
-    start, end = _timespan(given.get("timespan"))
-    within = span(start, end, state.now())
-    return answer(state, resource_id, asked(state, resource_id, given, within))
+    within = timespan(given.get("timespan"), state.now())
+    found = answer(state, resource_id, asked(state, resource_id, given, within))
+    if given["api-version"] == "2018-01-01":  # Recorded; 2023-10-01 answers in lower case.
+        found["namespace"] = _namespace_asked(resource_id, given)
+    return found
 
 
 def _definitions(state: MonitorState, resource_id: str, given: Mapping[str, str]) -> dict[str, Any]:
-    namespace = given.get("metricnamespace", type_and_name(resource_id)[0])
+    namespace = _namespace_asked(resource_id, given)
     query.check_namespace(state.store, [resource_id], namespace)
     metrics = state.store.metrics(resource_id, namespace)
     return {"value": [_definition(resource_id, series) for series in metrics]}
@@ -161,14 +157,9 @@ def _namespace(resource_id: str, namespace: str) -> dict[str, Any]:
     }
 
 
-def _timespan(given: str | None) -> tuple[str | None, str | None]:
-    """Start and end of `2026-11-23T07:00:00Z/2026-11-23T08:00:00Z`."""
-    if given is None:
-        return None, None
-    start, slash, end = given.partition("/")
-    if not slash:
-        raise BadQueryError(f"The timespan '{given}' is no <start>/<end>.")
-    return start, end
+def _namespace_asked(resource_id: str, given: Mapping[str, str]) -> str:
+    """Return the namespace of a query; without one it is that of the platform metrics."""
+    return given.get("metricnamespace", type_and_name(resource_id)[0])
 
 
 def _bad_query(error: BadQueryError) -> RefusalError:

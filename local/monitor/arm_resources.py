@@ -11,18 +11,15 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from starlette.requests import Request
 
 from .answers import RefusalError
 from .arm_operation import Operation, group_not_found, invalid, next_link, page, page_size
 from .resources import Located, in_scope, type_and_name
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from starlette.requests import Request
-
-    from .state import MonitorState
+from .state import MonitorState
 
 __all__ = ["operation"]
 
@@ -69,7 +66,7 @@ def _resource(located: Located) -> dict[str, str]:
 
 
 def _first(token: str | None) -> int:
-    """The index in a `$skiptoken`, which nobody but the emulator is to read."""
+    """The index in a `$skiptoken`, which only the emulator reads."""
     if token is None:
         return 0
     try:

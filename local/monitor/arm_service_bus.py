@@ -10,7 +10,10 @@ ParentResourceNotFound.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from starlette.requests import Request
 
 from .arm_operation import (
     Operation,
@@ -24,13 +27,7 @@ from .arm_operation import (
 )
 from .resources import in_scope
 from .service_bus import NAMESPACE_TYPE, Namespace, Queue, Subscription, Topic
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from starlette.requests import Request
-
-    from .state import MonitorState
+from .state import MonitorState
 
 __all__ = ["operation"]
 
@@ -52,7 +49,7 @@ def operation(state: MonitorState, path: str) -> Operation | None:
     """The list or entity that a path names, if it names one."""
     parts = path.split("/")[1:]
     lowered = [part.lower() for part in parts]
-    fixed, rest = lowered[:_NAMESPACE_PARTS:2], parts[_NAMESPACE_PARTS:]
+    fixed = lowered[:_NAMESPACE_PARTS:2]
     types = tuple(lowered[_NAMESPACE_PARTS::2])
     if (
         fixed != ["subscriptions", "resourcegroups", "providers", "namespaces"]
@@ -67,88 +64,66 @@ def operation(state: MonitorState, path: str) -> Operation | None:
         action="/".join([_PROVIDER, "namespaces", *types, "read"]),
         scope=path.rpartition("/")[0] if is_list else path,
         versions=_VERSIONS,
-        answer=lambda request: _Reading(state, parts, types).answer(rest, request),
+        answer=lambda request: _answer(state, parts, _KINDS[types], request),
     )
 
 
-class _Reading:
-    """One reading of what is below a namespace."""
+def _answer(state: MonitorState, parts: list[str], kind: str, request: Request) -> dict[str, Any]:
+    """Return a namespace, list or entity as JSON. Raises RefusalError if it does not exist."""
+    namespace = _namespace(state, parts)
+    root, rest = namespace.resource_id, parts[_NAMESPACE_PARTS:]
 
-    def __init__(self, state: MonitorState, parts: list[str], types: tuple[str, ...]) -> None:
-        self._state = state
-        self._kind = _KINDS[types]
-        self._group = parts[3]
-        self._group_id = "/" + "/".join(parts[:4])
-        self._name = parts[7]
-        self._namespace_id = "/" + "/".join(parts[:_NAMESPACE_PARTS])
-
-    def answer(self, rest: list[str], request: Request) -> dict[str, Any]:
-        """The JSON; rest is what follows the namespace. Raises RefusalError if it is not there."""
-        namespace = self._namespace(has_children=bool(rest))
-        match rest:
-            case []:
-                sku = {"sku": {"name": "Standard", "tier": "Standard"}}
-                return self._resource(namespace, namespace.resource_id, self._name, namespace) | sku
-            case [_, _, _, *last]:  # Below a topic.
-                topic = self._find(namespace.topics, rest[1])
-                if topic is None:
-                    raise parent_not_found(rest[1])
-                entities: Sequence[_Entity] = topic.subscriptions
-                below = f"{namespace.resource_id}/topics/{topic.arm_name}/subscriptions"
-            case [which, *last]:
-                entities = namespace.queues if which.lower() == "queues" else namespace.topics
-                below = f"{namespace.resource_id}/{which.lower()}"
-            case _:  # pragma: no cover - the two above are all there is.
-                raise AssertionError(rest)
-        if not last:
-            return self._list(namespace, entities, below, request)
-        entity = self._find(entities, last[0])
-        if entity is None:
-            raise resource_not_found(request.scope["path"])
-        return self._entity(namespace, entity, below)
-
-    def _namespace(self, *, has_children: bool) -> Namespace:
-        state = self._state
-        namespace = state.service_bus.find(self._namespace_id)
-        if namespace is not None:
-            return namespace
-        if state.resources.region(self._namespace_id) is not None:  # Registered, but not filled.
-            return Namespace(resource_id=self._namespace_id)
-        if not any(in_scope(each.resource_id, self._group_id) for each in state.resources.known()):
-            raise group_not_found(self._group)
-        if has_children:
-            raise parent_not_found(self._name)
-        raise resource_not_found(self._namespace_id)
-
-    def _list(
-        self, namespace: Namespace, entities: Sequence[_Entity], below: str, request: Request
-    ) -> dict[str, Any]:
-        skip = whole_number(request, "$skip", 0)
-        size = page_size(request, self._state.service_bus.page_size)
-        version = request.query_params["api-version"]
-
-        def link(first: int) -> str:
-            query = {"api-version": version, "$skip": str(first), "$top": str(size)}
-            return next_link(request, query, safe="$")
-
-        return page(entities, skip, size, lambda each: self._entity(namespace, each, below), link)
-
-    def _entity(self, namespace: Namespace, entity: _Entity, below: str) -> dict[str, Any]:
-        name = entity.arm_name
-        return self._resource(namespace, f"{below}/{name}", name, entity)
-
-    def _resource(
-        self, namespace: Namespace, resource_id: str, name: str, what: Namespace | _Entity
-    ) -> dict[str, Any]:
-        home = self._state.resources.region(namespace.resource_id)
+    def render(what: Namespace | _Entity, resource_id: str) -> dict[str, Any]:
         return {
             "id": resource_id,
-            "name": name,
-            "type": self._kind,
-            "location": home or namespace.location,
-            "properties": what.properties(self._state.service_bus.created),
+            "name": resource_id.rpartition("/")[2],
+            "type": kind,
+            "location": state.resources.region(root) or namespace.location,
+            "properties": what.properties(state.service_bus.created),
         }
 
-    @staticmethod
-    def _find(entities: Sequence[_T], name: str) -> _T | None:
-        return next((each for each in entities if each.key == name.lower()), None)
+    entities: Sequence[_Entity]
+    match rest:
+        case []:
+            sku = {"sku": {"name": "Standard", "tier": "Standard"}}
+            return render(namespace, "/".join(["", *parts])) | sku
+        case [_, name, _, *last]:  # Below a topic.
+            topic = _find(namespace.topics, name)
+            if topic is None:
+                raise parent_not_found(name)
+            entities, below = topic.subscriptions, f"{root}/topics/{topic.arm_name}/subscriptions"
+        case [which, *last]:
+            entities = namespace.queues if which.lower() == "queues" else namespace.topics
+            below = f"{root}/{which.lower()}"
+    if last:
+        entity = _find(entities, last[0])
+        if entity is None:
+            raise resource_not_found(request.scope["path"])
+        return render(entity, f"{below}/{entity.arm_name}")
+    size = page_size(request, state.service_bus.page_size)
+
+    def link(first: int) -> str:
+        version = request.query_params["api-version"]
+        query = {"api-version": version, "$skip": str(first), "$top": str(size)}
+        return next_link(request, query, safe="$")
+
+    skip = whole_number(request, "$skip", 0)
+    return page(entities, skip, size, lambda each: render(each, f"{below}/{each.arm_name}"), link)
+
+
+def _namespace(state: MonitorState, parts: list[str]) -> Namespace:
+    resource_id, group_id = ("/".join(["", *parts[:count]]) for count in (_NAMESPACE_PARTS, 4))
+    namespace = state.service_bus.find(resource_id)
+    if namespace is not None:
+        return namespace
+    if state.resources.region(resource_id) is not None:  # Registered, but not filled.
+        return Namespace(resource_id=resource_id)
+    if not any(in_scope(each.resource_id, group_id) for each in state.resources.known()):
+        raise group_not_found(parts[3])
+    if len(parts) > _NAMESPACE_PARTS:
+        raise parent_not_found(parts[_NAMESPACE_PARTS - 1])
+    raise resource_not_found(resource_id)
+
+
+def _find(entities: Sequence[_T], name: str) -> _T | None:
+    return next((each for each in entities if each.key == name.lower()), None)

@@ -13,27 +13,22 @@ custom ones.
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
-from starlette.routing import Route
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
 
 from . import metric_filter, query, timeseries
-from .answers import BadQueryError, NoAnswer, RefusalError, json, refused
+from .answers import BadQueryError, RefusalError, json
 from .arm_metrics import parameters
-from .faults import conclude, under
 from .journal import ReadRecord
 from .limits import MAX_BATCH_RESOURCES
 from .resources import in_scope, is_resource, type_and_name
 from .roles import READERS, holds
+from .state import MonitorState
 from .time_grain import duration, span, stamp
-
-if TYPE_CHECKING:
-    from starlette.requests import Request
-    from starlette.responses import Response
-    from starlette.routing import BaseRoute
-
-    from .state import MonitorState
 
 __all__ = ["AUDIENCE", "routes"]
 
@@ -54,31 +49,20 @@ def routes(state: MonitorState) -> list[BaseRoute]:
         query_string: str = request.scope["query_string"].decode("ascii", "replace")
         path: str = request.scope["path"]
         record = ReadRecord(state.now_iso(), request.method, path, query_string)
-        hit = state.faults.draw("batch", request.path_params.get("region", ""))
-        journal = state.journal
-
-        def answer() -> Response:
-            # Delayed beyond a reset, it must leave no trace in what came after.
-            return _answer(state, request, body, record) if state.journal is journal else NoAnswer()
-
-        response = await under(hit, answer)
-        conclude(record, hit, response)
-        journal.batch(record)
-        return response
+        region: str = request.path_params.get("region", "")
+        return await state.answer(
+            "batch", record, lambda: _answer(state, request, body), region=region
+        )
 
     path = "/subscriptions/{subscription}/metrics:getBatch"
     return [Route(each, post, methods=["POST"]) for each in (path, "/{region}" + path)]
 
 
-def _answer(state: MonitorState, request: Request, body: bytes, record: ReadRecord) -> Response:
+def _answer(state: MonitorState, request: Request, body: bytes) -> Response:
     try:
         return json(_content(state, request, body))
     except BadQueryError as exc:
-        refusal = _refusal(400, "BadRequest", str(exc))
-    except RefusalError as exc:
-        refusal = exc
-    record.code = refusal.code
-    return refused(refusal)
+        raise _refusal(400, "BadRequest", str(exc)) from exc
 
 
 def _content(state: MonitorState, request: Request, body: bytes) -> dict[str, Any]:
@@ -135,15 +119,15 @@ def _authorize(state: MonitorState, request: Request, scope: str) -> None:
 
     For a missing role, too, the documentation names 401; what the body says then is not known.
     """
-    claims = state.tokens.claims(request.headers.get("authorization"), state.now())
-    if str(claims["aud"]).rstrip("/") != AUDIENCE:
-        raise _refusal(
-            401,
+    try:
+        principal = state.tokens.principal(
+            request.headers.get("authorization"),
+            (AUDIENCE, AUDIENCE + "/"),
+            state.now(),
             "InvalidAuthenticationTokenAudience",
-            f"The access token has been obtained for wrong audience or resource '{claims['aud']}'."
-            f" It should exactly match '{AUDIENCE}'.",
         )
-    principal = str(claims["oid"])
+    except RefusalError as exc:
+        raise _refusal(401, exc.code, exc.message) from exc
     if not holds(state.assignments, principal, READERS, scope):
         raise _refusal(
             401,

@@ -65,29 +65,24 @@ not 127.0.0.1 or localhost. What is wrong with an input is said in a 400:
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import AsyncIterator, Iterator
+from typing import Annotated
 
 import msgspec
+from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Mount, Route
 
 from . import read_back
-from .answers import RefusalError, json
+from .answers import RefusalError, bad_input, decoded, json, only, whole_number
 from .faults import Fault
-from .inputs import bad_input, decoded, only, whole_number
+from .json_source import Document
 from .limits import LOGGED_REQUESTS
+from .read_back import MetricValue
 from .resources import is_resource
 from .roles import Assignment
 from .service_bus import Given, ServiceBus
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
-
-    from starlette.requests import Request
-    from starlette.routing import BaseRoute
-
-    from .read_back import MetricValue
-    from .state import MonitorState
+from .state import MonitorState
 
 __all__ = ["routes"]
 
@@ -131,6 +126,9 @@ def routes(state: MonitorState) -> list[BaseRoute]:
                 Route("/service_bus", control.set_service_bus, methods=["PUT"]),
                 Route("/refused", control.set_refused, methods=["PUT"]),
                 Route("/clock", control.set_clock, methods=["PUT"]),
+                Route("/documents", control.put_document, methods=["PUT"]),
+                Route("/documents", control.documents, methods=["GET"]),
+                Route("/documents/{path:path}", control.serve_document, methods=["GET"]),
                 Route("/faults", control.faults, methods=["GET"]),
                 Route("/faults", control.add_fault, methods=["POST"]),
                 Route("/faults", control.clear_faults, methods=["DELETE"]),
@@ -189,6 +187,24 @@ class _Control:
         state.service_bus = ServiceBus(state.now_iso(), given)
         state.resources.declare({each.resource_id: each.location for each in given.namespaces})
         return json(given)
+
+    async def put_document(self, request: Request) -> Response:
+        self._state.json_documents.put(await decoded(request, Document))
+        return json(await request.body())
+
+    async def documents(self, _request: Request) -> Response:
+        return json({"documents": self._state.json_documents.report()})
+
+    async def serve_document(self, request: Request) -> Response:
+        state = self._state
+        path = "/" + request.path_params["path"]
+        authorization = request.headers.get("authorization")
+        document = state.json_documents.take(path, authorized=authorization is not None)
+        if document is None:
+            raise RefusalError(404, "NotFound", f"There is no document {path}.")
+        if document.audience is not None:
+            state.tokens.principal(authorization, [document.audience], state.now())
+        return document.response()
 
     async def set_refused(self, request: Request) -> Response:
         refused = await decoded(request, _Refused)

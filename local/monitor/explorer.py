@@ -22,26 +22,19 @@ GET /_local/refusals
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from starlette.responses import FileResponse
-from starlette.routing import Route
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import BaseRoute, Route
 
 from . import arm_metrics, metric_filter, query
-from .answers import BadQueryError, json
-from .inputs import bad_input, only, whole_number
+from .answers import BadQueryError, bad_input, json, only, whole_number
 from .limits import KEPT_MINUTES, MAX_DIMENSION_VALUES
 from .resources import is_resource
-from .time_grain import last_minutes
-
-if TYPE_CHECKING:
-    from starlette.requests import Request
-    from starlette.responses import Response
-    from starlette.routing import BaseRoute
-
-    from .state import MonitorState
-    from .store import Series
-    from .time_grain import Span
+from .state import MonitorState
+from .store import Series
+from .time_grain import Span, last_minutes
 
 __all__ = ["routes"]
 

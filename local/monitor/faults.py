@@ -2,14 +2,15 @@
 
 Every fault that applies to a request adds its latency; of those that decide the answer (`status`
 or `drop`) the first one posted does, and the others are left for the requests to come. So two
-faults of `"next": 1` strike one after the other.
+faults of `"next": 1` affect two requests, one after the other.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
 
 import msgspec
 from starlette.responses import Response
@@ -18,12 +19,7 @@ from .answers import NoAnswer, RefusalError, error_body, json
 from .limits import MAX_FAULTS
 from .resources import in_scope
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from .journal import ReadRecord, Record
-
-__all__ = ["Fault", "Faults", "Hit", "Target", "conclude", "under"]
+__all__ = ["Fault", "Faults", "Target", "respond"]
 
 Target = Literal["ingestion", "identity", "arm", "batch"]
 
@@ -72,10 +68,10 @@ class Fault(
         """Whether it decides the answer, rather than only delaying it."""
         return self.status is not None or self.drop is not None
 
-    def concerns(self, target: Target, region: str, resource_id: str) -> bool:
-        """Whether it is meant for such a request; region and resource ID without case.
+    def applies_to(self, target: Target, region: str, resource_id: str) -> bool:
+        """Return whether it is for such a request; region and resource ID without case.
 
-        A request to ARM has its path for a resource ID, and is meant by all that it lies below.
+        The path of a request to ARM is its resource ID, and a fault holds for all below its own.
         """
         if self.target != target:
             return False
@@ -97,84 +93,76 @@ class Fault(
         return json(body, status, headers)
 
 
-class Hit(msgspec.Struct, frozen=True):
-    """What the faults have in store for one request: latency in seconds, and the decider."""
-
-    latency: float
-    fault: Fault | None
-
-
-class _Waiting:
-    """A fault, how many requests it is still to strike (None: no end), and how many it has."""
+class _Pending:
+    """A fault, the requests it is still to affect (None: all), and those it has affected."""
 
     def __init__(self, fault: Fault, seed: int) -> None:
         self.fault = fault
         self.left = fault.next
         self.hits = 0
-        self._chance = random.Random(seed)  # noqa: S311 - chance, not secrets.
+        self._random = random.Random(seed)  # noqa: S311 - chance, not secrets.
 
-    def strikes(self) -> bool:
-        """Draw whether it strikes the next request, and count it if so."""
-        if self.fault.share is not None and self._chance.random() >= self.fault.share:
+    def draw(self) -> bool:
+        """Draw whether it affects the next request, and count it if so."""
+        if self.fault.share is not None and self._random.random() >= self.fault.share:
             return False
         self.hits += 1
         if self.left is not None:
             self.left -= 1
         return True
 
-    def report(self) -> dict[str, Any]:
-        """As posted, with what is left of `next`, and the hits."""
-        report: dict[str, Any] = msgspec.to_builtins(self.fault)
-        if self.left is not None:
-            report["next"] = self.left
-        return {**report, "hits": self.hits}
-
 
 class Faults:
-    """The faults waiting, in the order in which they were posted."""
+    """The pending faults, in the order in which they were posted."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
-        self._waiting: list[_Waiting] = []
+        self._pending: list[_Pending] = []
 
     def add(self, fault: Fault) -> None:
         """Add one. Its share is drawn from a generator of its own: its seed, or the default."""
-        if len(self._waiting) >= MAX_FAULTS:
+        if len(self._pending) >= MAX_FAULTS:
             raise RefusalError(
                 400, "BadRequest", f"{MAX_FAULTS} faults are waiting; delete them first"
             )
-        self._waiting.append(_Waiting(fault, self._seed if fault.seed is None else fault.seed))
+        self._pending.append(_Pending(fault, self._seed if fault.seed is None else fault.seed))
 
     def clear(self) -> None:
-        """Forget all faults."""
-        self._waiting.clear()
+        """Delete all faults."""
+        self._pending.clear()
 
     def report(self) -> list[dict[str, Any]]:
-        """The faults still waiting."""
-        return [waiting.report() for waiting in self._waiting]
+        """Return the pending faults as posted, with what is left of `next`, and the hits."""
+        return [
+            msgspec.to_builtins(each.fault)
+            | ({} if each.left is None else {"next": each.left})
+            | {"hits": each.hits}
+            for each in self._pending
+        ]
 
-    def draw(self, target: Target, region: str = "", resource_id: str = "") -> Hit:
-        """What strikes this request."""
+    def draw(
+        self, target: Target, region: str = "", resource_id: str = ""
+    ) -> tuple[float, Fault | None]:
+        """Return the latency of this request in seconds, and the fault that decides its answer."""
         latency = 0.0
-        decider: Fault | None = None
-        for waiting in self._waiting:
-            fault = waiting.fault
-            if not fault.concerns(target, region, resource_id):
+        decisive: Fault | None = None
+        for pending in self._pending:
+            fault = pending.fault
+            if not fault.applies_to(target, region, resource_id):
                 continue
-            if (decider is not None and fault.decides) or not waiting.strikes():
+            if (decisive is not None and fault.decides) or not pending.draw():
                 continue
             latency += fault.latency
             if fault.decides:
-                decider = fault
-        self._waiting = [waiting for waiting in self._waiting if waiting.left != 0]
-        return Hit(latency, decider)
+                decisive = fault
+        self._pending = [pending for pending in self._pending if pending.left != 0]
+        return latency, decisive
 
 
-async def under(hit: Hit, handle: Callable[[], Response]) -> Response:
-    """The answer of handle, or what the faults make of it."""
-    if hit.latency:
-        await asyncio.sleep(hit.latency)
-    fault = hit.fault
+async def respond(fault: Fault | None, latency: float, handle: Callable[[], Response]) -> Response:
+    """Return the answer of handle, or what a fault makes of it, after the latency in seconds."""
+    if latency:
+        await asyncio.sleep(latency)
     if fault is None:
         return handle()
     if fault.drop is None:
@@ -182,11 +170,3 @@ async def under(hit: Hit, handle: Callable[[], Response]) -> Response:
     if fault.drop == "after":
         handle()
     return NoAnswer()
-
-
-def conclude(record: Record | ReadRecord, hit: Hit, response: Response) -> None:
-    """Note in the record what the client got to see."""
-    dropped = isinstance(response, NoAnswer)
-    record.status = None if dropped else response.status_code
-    if hit.fault is not None:
-        record.code = f"Dropped{(hit.fault.drop or '').capitalize()}" if dropped else "Fault"

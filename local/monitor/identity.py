@@ -16,20 +16,15 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from typing import TYPE_CHECKING
 
-from starlette.routing import Route
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
 
 from .answers import NoAnswer, json
-from .faults import under
-from .tokens import SYSTEM_ASSIGNED, Identity, user_assigned
-
-if TYPE_CHECKING:
-    from starlette.requests import Request
-    from starlette.responses import Response
-    from starlette.routing import BaseRoute
-
-    from .state import MonitorState
+from .faults import respond
+from .state import MonitorState
+from .tokens import SYSTEM_ASSIGNED, user_assigned
 
 __all__ = ["routes"]
 
@@ -41,9 +36,10 @@ def routes(state: MonitorState) -> list[BaseRoute]:
     """The routes of the identity endpoint."""
 
     async def token(request: Request) -> Response:
-        hit = state.faults.draw("identity")
-        response = await under(hit, lambda: _token(state, request))
-        state.journal.identity(None if isinstance(response, NoAnswer) else response.status_code)
+        latency, fault = state.faults.draw("identity")
+        response = await respond(fault, latency, lambda: _token(state, request))
+        dropped = isinstance(response, NoAnswer)
+        state.journal.count("identity", None if dropped else response.status_code)
         return response
 
     return [Route("/msi/token", token, methods=["GET"])]
@@ -65,29 +61,20 @@ def _token(state: MonitorState, request: Request) -> Response:
     audience = query.get("resource")
     if not audience:
         return _error(400, "The resource is missing.")
-    identity = _identity(state, query.get(client_id))
-    if identity is None:
+    wanted, known = query.get(client_id), state.options.client_ids
+    if wanted is not None and known is not None and wanted.lower() not in map(str.lower, known):
         return _error(400, "Unable to load the proper Managed Identity.")
-    token = state.tokens.issue(identity, audience, state.now())
+    identity = SYSTEM_ASSIGNED if wanted is None else user_assigned(wanted)
+    token, expires_on = state.tokens.issue(identity, audience, state.now())
     return json(
         {
-            "access_token": token.access_token,
-            "expires_on": str(token.expires_on),
+            "access_token": token,
+            "expires_on": str(expires_on),
             "resource": audience,
             "token_type": "Bearer",
             "client_id": identity.client_id,
         }
     )
-
-
-def _identity(state: MonitorState, client_id: str | None) -> Identity | None:
-    """The identity asked for, None if the app does not have it; no client ID: system-assigned."""
-    if client_id is None:
-        return SYSTEM_ASSIGNED
-    known = state.options.client_ids
-    if known is not None and client_id.lower() not in {each.lower() for each in known}:
-        return None
-    return user_assigned(client_id)
 
 
 def _error(status: int, message: str) -> Response:

@@ -11,31 +11,24 @@ from __future__ import annotations
 import re
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from starlette.routing import Route
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
 
-from .answers import NoAnswer, RefusalError, bad_request, json, refused
-from .archive import ArchiveError
+from .answers import RefusalError, bad_request, json
+from .database import StoreError
 from .documents import JSON, NDJSON, read
-from .faults import conclude, under
 from .journal import Record
 from .resources import is_resource
-
-if TYPE_CHECKING:
-    from starlette.datastructures import Headers
-    from starlette.requests import Request
-    from starlette.responses import Response
-    from starlette.routing import BaseRoute
-
-    from .state import MonitorState
+from .state import MonitorState
 
 __all__ = ["routes"]
 
 _REGION = re.compile(r"[a-z][a-z0-9]*")
 _GZIP = 16 + zlib.MAX_WBITS  # How zlib is told to expect gzip's header.
 _ACCEPTED = b'{"statusCode":200}'
-_LOGGED_CHARACTERS = 1_000  # Of the body of a fault.
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +49,13 @@ def routes(state: MonitorState) -> list[BaseRoute]:
         arrival = await _arrival(request, state.options.max_body_bytes)
         record = Record(state.now_iso(), arrival.region, arrival.resource_id)
         record.encoded_bytes = 0 if isinstance(arrival.body, RefusalError) else len(arrival.body)
-        hit = state.faults.draw("ingestion", arrival.region, arrival.resource_id)
-        journal = state.journal
-
-        def answer() -> Response:
-            # Delayed beyond a reset, it must leave no trace in what came after.
-            return _answer(state, arrival, record) if state.journal is journal else NoAnswer()
-
-        response = await under(hit, answer)
-        conclude(record, hit, response)
-        if record.code == "Fault":
-            record.message = bytes(response.body).decode(errors="replace")[:_LOGGED_CHARACTERS]
-        journal.ingestion(record)
-        return response
+        return await state.answer(
+            "ingestion",
+            record,
+            lambda: _answer(state, arrival, record),
+            region=arrival.region,
+            resource_id=arrival.resource_id,
+        )
 
     # The root has a page to get; a post there, or to a region alone, is one to a bad URL.
     paths = ("/{region}/{resource:path}", "/{region}", "/")
@@ -76,17 +63,6 @@ def routes(state: MonitorState) -> list[BaseRoute]:
 
 
 def _answer(state: MonitorState, arrival: _Arrival, record: Record) -> Response:
-    """Accept or refuse, and note the reason in the record."""
-    try:
-        _accept(state, arrival, record)
-    except RefusalError as refusal:
-        record.code = refusal.code
-        record.message = refusal.message
-        return refused(refusal)
-    return json(_ACCEPTED)
-
-
-def _accept(state: MonitorState, arrival: _Arrival, record: Record) -> None:
     """Store the documents of a request. Raises RefusalError for the first rule it breaks."""
     region, resource_id, headers = arrival.region, arrival.resource_id, arrival.headers
     if not _REGION.fullmatch(region) or not is_resource(resource_id):
@@ -95,7 +71,7 @@ def _accept(state: MonitorState, arrival: _Arrival, record: Record) -> None:
         raise arrival.body
     now = state.now()
     options = state.options
-    principal = state.tokens.principal(headers.get("authorization"), options.audience, now)
+    principal = state.tokens.principal(headers.get("authorization"), [options.audience], now)
     state.authorize(principal, resource_id)
     state.resources.check(resource_id, region)
     media_type = _media_type(headers)
@@ -105,11 +81,12 @@ def _accept(state: MonitorState, arrival: _Arrival, record: Record) -> None:
     state.accept(batch.points)
     try:
         state.store.add(resource_id, region, batch.points, now)
-    except ArchiveError as exc:
+    except StoreError as exc:
         raise RefusalError(500, "InternalServerError", str(exc)) from exc
     state.resources.learn(resource_id, region)
     record.documents = batch.documents
     record.series = len(batch.points)
+    return json(_ACCEPTED)
 
 
 async def _arrival(request: Request, limit: int) -> _Arrival:

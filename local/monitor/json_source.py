@@ -7,25 +7,16 @@ body that never seems to end, one that comes a byte at a time, or that is no JSO
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import AsyncIterator, Iterator
+from typing import Annotated
 
 import msgspec
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import Route
 
-from .answers import RefusalError, json
-from .inputs import bad_input, decoded
+from .answers import bad_input
 from .limits import MAX_DOCUMENTS
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
-
-    from starlette.requests import Request
-    from starlette.routing import BaseRoute
-
-    from .state import MonitorState
-
-__all__ = ["Document", "Documents", "routes"]
+__all__ = ["Document", "Documents"]
 
 _CHUNK = 64 * 1024
 _FRAMING = {"content-length", "transfer-encoding", "connection"}
@@ -103,10 +94,7 @@ class Documents:
 
     def take(self, path: str, *, authorized: bool) -> Document | None:
         """The document of a path; counts the request."""
-        found = self._documents.get(path)
-        if found is None:
-            return None
-        document, served = found
+        document, served = self._documents.get(path, (None, _Served(path)))
         served.requests += 1
         served.authorized += authorized
         return document
@@ -114,30 +102,3 @@ class Documents:
     def report(self) -> list[_Served]:
         """What was asked for."""
         return [served for _, served in self._documents.values()]
-
-
-def routes(state: MonitorState) -> list[BaseRoute]:
-    """The routes that put, serve and report documents."""
-
-    async def put(request: Request) -> Response:
-        state.json_documents.put(await decoded(request, Document))
-        return json(await request.body())
-
-    async def serve(request: Request) -> Response:
-        path = "/" + request.path_params["path"]
-        authorization = request.headers.get("authorization")
-        document = state.json_documents.take(path, authorized=authorization is not None)
-        if document is None:
-            raise RefusalError(404, "NotFound", f"There is no document {path}.")
-        if document.audience is not None:
-            state.tokens.principal(authorization, document.audience, state.now())
-        return document.response()
-
-    async def report(_request: Request) -> Response:
-        return json({"documents": state.json_documents.report()})
-
-    return [
-        Route("/_local/documents", put, methods=["PUT"]),
-        Route("/_local/documents", report, methods=["GET"]),
-        Route("/_local/documents/{path:path}", serve, methods=["GET"]),
-    ]

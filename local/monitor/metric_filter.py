@@ -10,22 +10,19 @@ Names compare without case, values with it.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from .answers import BadQueryError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 __all__ = ["OPERATORS", "Condition", "Term", "of_terms", "parse"]
 
 OPERATORS = ("eq", "ne", "sw")
 _TERM = re.compile(
-    r"\s*(?P<name>[^\s'](?:[^']*?[^\s'])?)\s+(?P<operator>eq|ne|sw)\s+'(?P<value>(?:[^']|'')*)'",
+    r"(?:\s+(?P<joint>and|or)(?=\s))?\s*(?P<name>[^\s'](?:[^']*?[^\s'])?)\s+(?P<operator>eq|ne|sw)"
+    r"\s+'(?P<value>(?:[^']|'')*)'",
     re.IGNORECASE,
 )
-_JOINT = re.compile(r"\s+(and|or)(?=\s)", re.IGNORECASE)
 # The service wants round brackets encoded once more than the rest; the client's own example has
 # them so before it encodes them itself.
 _BRACKETS = (("%2528", "("), ("%2529", ")"), ("%28", "("), ("%29", ")"))
@@ -70,24 +67,21 @@ def parse(text: str | None) -> tuple[Condition, ...]:
         return ()
     groups: dict[str, list[Term]] = {}
     previous: Term | None = None
-    joint = "and"
     place = 0
-    while True:
+    while previous is None or text[place:].strip():
         found = _TERM.match(text, place)
-        if not found:
-            raise _syntax(text, place)
+        if not found or (previous is None) != (found["joint"] is None):
+            raise BadQueryError(
+                f"Invalid filter '{text}' at '{text[place:].strip()[:40]}': expected <dimension>"
+                " eq|ne|sw '<value>', joined by and, or."
+            )
         name, value = (_plain(found[part]) for part in ("name", "value"))
         term = Term(name, found["operator"].lower(), value.replace("''", "'"))
         if previous is not None:
-            _check_joint(text, previous, joint, term, groups)
+            _check_joint(text, previous, found["joint"].lower(), term, groups)
         groups.setdefault(name.lower(), []).append(term)
         previous, place = term, found.end()
-        if not text[place:].strip():
-            return tuple(_condition(terms, star=True) for terms in groups.values())
-        found = _JOINT.match(text, place)
-        if not found:
-            raise _syntax(text, place)
-        joint, place = found[1].lower(), found.end()
+    return tuple(_condition(terms, star=True) for terms in groups.values())
 
 
 def _check_joint(
@@ -145,10 +139,3 @@ def _plain(text: str) -> str:
     for encoded, bracket in _BRACKETS:
         text = text.replace(encoded, bracket)
     return text
-
-
-def _syntax(text: str, place: int) -> BadQueryError:
-    return BadQueryError(
-        f"Invalid filter '{text}' at '{text[place:].strip()[:40]}': expected <dimension> eq|ne|sw"
-        " '<value>', joined by and, or."
-    )

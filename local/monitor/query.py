@@ -6,21 +6,15 @@ it is `timeseries`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from .aggregate import AGGREGATIONS
-from .answers import BadQueryError
-from .inputs import whole_number
+from .answers import BadQueryError, whole_number
 from .limits import MAX_QUERY_METRICS
+from .metric_filter import Condition
 from .resources import type_and_name
+from .store import AGGREGATIONS, MetricStore, Series
 from .time_grain import Span, grain
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from .metric_filter import Condition
-    from .store import MetricStore, Series
 
 __all__ = ["Query", "check", "check_namespace", "names", "read", "rollup", "supported"]
 

@@ -1,20 +1,14 @@
-"""What is stored, as it is read back without a token: in portions, so that nobody has to wait."""
+"""What is stored, read back without a token, in portions: other requests get a turn between."""
 
 from __future__ import annotations
 
-import datetime as dt
-import sys
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 import msgspec
 
 from .limits import PORTION_VALUES
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from .aggregate import Aggregate
-    from .store import MetricStore, Series
+from .store import Aggregate, MetricStore, Series
+from .time_grain import second_stamp
 
 __all__ = ["MetricValue", "portions"]
 
@@ -45,33 +39,18 @@ def portions(
     The store may change between two portions; each of them is what there is at its time.
     """
     resources = store.resources() if resource_id is None else [resource_id]
+    portion: list[MetricValue] = []
     for resource in resources:
         for series in store.metrics(resource, namespace):
-            if metric is None or series[0].key[1][1] == metric.lower():
-                yield from (_values(store, few) for few in _few_at_a_time(series))
-
-
-def _few_at_a_time(series: list[Series]) -> Iterator[list[Series]]:
-    """The series by their keys, as many at a time as have about so many values together."""
-    few: list[Series] = []
-    values = 0
-    for each in sorted(series, key=lambda each: each.key):
-        few.append(each)
-        values += each.kept
-        if values >= PORTION_VALUES:
-            yield few
-            few, values = [], 0
-    if few:
-        yield few
-
-
-def _values(store: MetricStore, few: list[Series]) -> list[MetricValue]:
-    place = {series: number for number, series in enumerate(few)}
-    found = sorted(
-        (place[series], minute, aggregate)
-        for minute, series, aggregate in store.read(place, 0, sys.maxsize)
-    )
-    return [_value(few[number], minute, aggregate) for number, minute, aggregate in found]
+            if metric is not None and series[0].key[1][1] != metric.lower():
+                continue
+            for each in sorted(series, key=lambda each: each.key):
+                portion += [_value(each, *value) for value in store.values(each)]
+                if len(portion) >= PORTION_VALUES:
+                    yield portion
+                    portion = []
+    if portion:
+        yield portion
 
 
 def _value(series: Series, minute: int, aggregate: Aggregate) -> MetricValue:
@@ -81,7 +60,7 @@ def _value(series: Series, minute: int, aggregate: Aggregate) -> MetricValue:
         namespace=series.namespace,
         metric=series.metric,
         dimensions=series.dimensions,
-        time=f"{dt.datetime.fromtimestamp(minute * 60, dt.UTC):%Y-%m-%dT%H:%M:%SZ}",
+        time=second_stamp(minute * 60),
         min=aggregate.min,
         max=aggregate.max,
         sum=aggregate.sum,

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections import OrderedDict
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from cachetools import LRUCache
 
 from .answers import RefusalError
 from .limits import MAX_RESOURCES
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
 __all__ = ["Located", "Resources", "in_scope", "is_resource", "type_and_name"]
 
@@ -66,7 +65,7 @@ class Resources:
         self._strict = strict
         self._registered: dict[str, Located] = {}
         self._declared: dict[str, Located] = {}
-        self._learned: OrderedDict[str, Located] = OrderedDict()
+        self._learned: LRUCache[str, Located] = LRUCache(MAX_RESOURCES)
         self._mismatch_ends = itertools.cycle(_MISMATCH_ENDS)
 
     def register(self, regions: Mapping[str, str]) -> None:
@@ -84,10 +83,8 @@ class Resources:
     def region(self, resource_id: str) -> str | None:
         """The region of a resource, None if it is not known."""
         key = resource_id.lower()
-        for known in (self._registered, self._declared, self._learned):
-            if key in known:
-                return known[key].region
-        return None
+        found = self._registered.get(key) or self._declared.get(key) or self._learned.get(key)
+        return found and found.region
 
     def check(self, resource_id: str, region: str) -> None:
         """Raise RefusalError for a resource that does not exist, or not in this region."""
@@ -104,12 +101,8 @@ class Resources:
 
     def learn(self, resource_id: str, region: str) -> None:
         """Remember where a resource was first posted to with success."""
-        key = resource_id.lower()
-        if self.region(resource_id) is not None:
-            return
-        self._learned[key] = Located(resource_id, region)
-        if len(self._learned) > MAX_RESOURCES:
-            self._learned.popitem(last=False)
+        if self.region(resource_id) is None:
+            self._learned[resource_id.lower()] = Located(resource_id, region)
 
 
 def _located(regions: Mapping[str, str]) -> dict[str, Located]:

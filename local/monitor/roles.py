@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, get_args
+from collections.abc import Iterable
+from typing import Literal, get_args
 
 import msgspec
 
 from .resources import in_scope
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 __all__ = ["EVERYBODY", "PUBLISHERS", "READERS", "Assignment", "Role", "holds"]
 

@@ -20,7 +20,7 @@ Name = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._/~$-]*$", ma
 Status = Literal[
     "Active", "Disabled", "SendDisabled", "ReceiveDisabled", "Creating", "Deleting", "Restoring"
 ]
-_FOR_EVER = "P10675199DT2H48M5.4775807S"
+_MAX_TIME_SPAN = "P10675199DT2H48M5.4775807S"
 _NEVER = "0001-01-01T00:00:00Z"
 
 
@@ -58,27 +58,24 @@ class _Entity(_Given):
     @property
     def message_count(self) -> int:
         """All its messages, whatever has become of them."""
-        return (
-            self.active
-            + self.dead_letter
-            + self.scheduled
-            + self.transfer
-            + self.transfer_dead_letter
-        )
+        return sum(self._counts().values())
+
+    def _counts(self) -> dict[str, int]:
+        return {
+            "activeMessageCount": self.active,
+            "deadLetterMessageCount": self.dead_letter,
+            "scheduledMessageCount": self.scheduled,
+            "transferMessageCount": self.transfer,
+            "transferDeadLetterMessageCount": self.transfer_dead_letter,
+        }
 
     def shared(self, created: str) -> dict[str, Any]:
         """The properties that all three have."""
         return {
             "status": self.status,
-            "countDetails": {
-                "activeMessageCount": self.active,
-                "deadLetterMessageCount": self.dead_letter,
-                "scheduledMessageCount": self.scheduled,
-                "transferMessageCount": self.transfer,
-                "transferDeadLetterMessageCount": self.transfer_dead_letter,
-            },
-            "defaultMessageTimeToLive": _FOR_EVER,
-            "autoDeleteOnIdle": _FOR_EVER,
+            "countDetails": self._counts(),
+            "defaultMessageTimeToLive": _MAX_TIME_SPAN,
+            "autoDeleteOnIdle": _MAX_TIME_SPAN,
             "enableBatchedOperations": True,
             "createdAt": created,
             "updatedAt": created,
@@ -95,7 +92,8 @@ class Queue(_Entity):
         """As in an answer."""
         return {
             **self.shared(created),
-            **_stored(self.size_in_bytes),
+            **_STORED,
+            "sizeInBytes": self.size_in_bytes,
             **_RECEIVED,
             "messageCount": self.message_count,
         }
@@ -125,7 +123,8 @@ class Topic(_Entity):
         """As in an answer."""
         return {
             **self.shared(created),
-            **_stored(self.size_in_bytes),
+            **_STORED,
+            "sizeInBytes": self.size_in_bytes,
             "supportOrdering": True,
             "subscriptionCount": len(self.subscriptions),
         }
@@ -180,16 +179,12 @@ class ServiceBus:
     def __init__(self, created: str, given: Given | None = None) -> None:
         self.given = given or Given(namespaces=())
         self.created = created
-        self._namespaces = {each.resource_id.lower(): each for each in self.given.namespaces}
-
-    @property
-    def page_size(self) -> int | None:
-        """The most items on a page, if that was set."""
-        return self.given.page_size
+        self.page_size = self.given.page_size  # The most items on a page, if that was set.
 
     def find(self, resource_id: str) -> Namespace | None:
-        """The namespace of an ID."""
-        return self._namespaces.get(resource_id.lower())
+        """Return the namespace of an ID."""
+        wanted = resource_id.lower()
+        return next((x for x in self.given.namespaces if x.resource_id.lower() == wanted), None)
 
 
 # What entities that messages are received from are set to by default.
@@ -200,23 +195,18 @@ _RECEIVED = {
     "maxDeliveryCount": 10,
 }
 
-
-def _stored(size_in_bytes: int) -> dict[str, Any]:
-    """The properties of entities that messages are sent to."""
-    return {
-        "sizeInBytes": size_in_bytes,
-        "maxSizeInMegabytes": 1024,
-        "maxMessageSizeInKilobytes": 256,
-        "requiresDuplicateDetection": False,
-        "duplicateDetectionHistoryTimeWindow": "PT10M",
-        "enablePartitioning": False,
-        "enableExpress": False,
-    }
+# What entities that messages are sent to are set to by default.
+_STORED = {
+    "maxSizeInMegabytes": 1024,
+    "maxMessageSizeInKilobytes": 256,
+    "requiresDuplicateDetection": False,
+    "duplicateDetectionHistoryTimeWindow": "PT10M",
+    "enablePartitioning": False,
+    "enableExpress": False,
+}
 
 
 def _each_once(where: str, keys: list[str]) -> None:
-    seen: set[str] = set()
     for index, key in enumerate(keys):
-        if key in seen:
+        if key in keys[:index]:
             raise ValueError(f"{where}[{index}]: '{key}' is there already")
-        seen.add(key)

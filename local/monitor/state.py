@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-from .answers import RefusalError, bad_request
-from .archive import Archive, ArchiveError
-from .faults import Faults
-from .journal import Journal
+from starlette.responses import Response
+
+from .answers import NoAnswer, RefusalError, bad_request, refused
+from .documents import Point
+from .faults import Faults, Target, respond
+from .journal import Journal, ReadRecord, Record
 from .json_source import Documents
 from .limits import MAX_BODY_BYTES
 from .resources import Resources
@@ -19,13 +22,9 @@ from .service_bus import ServiceBus
 from .store import MetricStore
 from .tokens import Tokens
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from pathlib import Path
-
-    from .documents import Point
-
 __all__ = ["MonitorState", "Options"]
+
+_LOGGED_CHARACTERS = 1_000  # Of the body of a fault.
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,26 +50,21 @@ class MonitorState:
         self.options = options or Options()
         self.tokens = Tokens(self.options.token_life_seconds)
         self._clock = clock
-        data = self.options.data
-        self._archive = None if data is None else Archive(data)  # Raises ArchiveError.
+        self.store = MetricStore(self.options.data)  # Raises StoreError.
         self._begin()
-        try:
-            for series in self.store.restore(self.now()):
-                self.resources.learn(series.resource_id, series.region)
-        except ArchiveError:
-            self.close()
-            raise
+        self.store.purge(self.now())
+        for resource_id in self.store.resources():
+            first = self.store.metrics(resource_id)[0][0]
+            self.resources.learn(first.resource_id, first.region)
 
     def reset(self) -> None:
         """Back to how it was at its first start, except that tokens issued stay good."""
-        if self._archive is not None:
-            self._archive.clear()
+        self.store.clear()
         self._begin()
 
     def close(self) -> None:
-        """Let go of the file that it keeps, if it keeps one."""
-        if self._archive is not None:
-            self._archive.close()
+        """Close the store."""
+        self.store.close()
 
     def _begin(self) -> None:
         self.offset_seconds = 0.0
@@ -79,7 +73,6 @@ class MonitorState:
         self.resources = Resources(strict=self.options.strict)
         self.service_bus = ServiceBus(self.now_iso())
         self.json_documents = Documents()
-        self.store = MetricStore(archive=self._archive)
         self.faults = Faults(self.options.seed)
         self.journal = Journal()
 
@@ -91,6 +84,41 @@ class MonitorState:
         """The emulator's time, in ISO 8601 with milliseconds."""
         now = dt.datetime.fromtimestamp(self.now(), dt.UTC)
         return now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+    async def answer(
+        self,
+        api: Target,
+        record: Record | ReadRecord,
+        handle: Callable[[], Response],
+        *,
+        region: str = "",
+        resource_id: str = "",
+    ) -> Response:
+        """Return the answer of handle, or of its RefusalError, or a fault's; and log it."""
+        latency, fault = self.faults.draw(api, region, resource_id)
+        journal = self.journal
+
+        def handled() -> Response:
+            # Delayed beyond a reset, it must leave no trace in what came after.
+            if self.journal is not journal:
+                return NoAnswer()
+            try:
+                return handle()
+            except RefusalError as refusal:
+                record.code = refusal.code
+                if isinstance(record, Record):
+                    record.message = refusal.message
+                return refused(refusal)
+
+        response = await respond(fault, latency, handled)
+        dropped = isinstance(response, NoAnswer)
+        record.status = None if dropped else response.status_code
+        if fault is not None:
+            record.code = f"Dropped{(fault.drop or '').capitalize()}" if dropped else "Fault"
+            if isinstance(record, Record) and not dropped:
+                record.message = bytes(response.body).decode(errors="replace")[:_LOGGED_CHARACTERS]
+        journal.add(api, record)
+        return response
 
     def accept(self, points: Iterable[Point]) -> None:
         """Raise RefusalError (400) for the first of a metric that is to be refused."""

@@ -1,14 +1,26 @@
-"""The times of a query: its span in minutes, and the grain it is cut into."""
+"""The times of a query: its span in minutes, and the interval it is cut into."""
 
 from __future__ import annotations
 
 import datetime as dt
-import re
 from dataclasses import dataclass
+from urllib.parse import unquote_plus
+
+import msgspec
 
 from .answers import BadQueryError
 
-__all__ = ["GRAINS", "Span", "duration", "grain", "last_minutes", "span", "stamp"]
+__all__ = [
+    "GRAINS",
+    "Span",
+    "duration",
+    "grain",
+    "last_minutes",
+    "second_stamp",
+    "span",
+    "stamp",
+    "timespan",
+]
 
 # In minutes, with the names that answers use; every metric has all of them.
 GRAINS = {
@@ -22,15 +34,17 @@ GRAINS = {
     1440: "P1D",
 }
 FULL = "FULL"  # One value for the whole span.
-_DEFAULT_MINUTES = 60
-_DURATION = re.compile(r"P(?:(\d{1,9})D)?(?:T(?:(\d{1,9})H)?(?:(\d{1,9})M)?)?", re.IGNORECASE)
+_MINUTE = dt.timedelta(minutes=1)
+_DEFAULT = dt.timedelta(hours=1)
+_MAX_SPAN = dt.timedelta(days=31)  # Recorded: of a longer span the answer is its last 31 days.
+_RETENTION = dt.timedelta(days=93)
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The start and end that were asked for, and the minutes (since the epoch) that they hold.
+    """Start and end of a span, and the minutes (since the epoch) of its values.
 
-    Minutes go from the first up to, not with, the end.
+    The minute of the start is part of the answer, the minute of the end is not.
     """
 
     start: dt.datetime
@@ -40,75 +54,90 @@ class Span:
 
     @property
     def minutes(self) -> int:
-        """How many they are."""
+        """Return the number of minutes."""
         return self.end_minute - self.first_minute
 
 
-def span(start: str | None, end: str | None, now: float) -> Span:
-    """The span of a query; the last hour by default. Raises BadQueryError.
+def timespan(given: str | None, now: float) -> Span:
+    """Return the span of Azure Resource Manager's parameter: the last hour without one.
 
-    A minute that the span ends in is left out, as in the service's published answers, unless it
-    is the running one: nobody wants to wait for what was just sent. The minute that it starts in
-    is then left out instead, so that the last hour stays one of 60 minutes.
+    A duration alone ends a minute before now. Azure decodes the text twice: a `+` that is
+    percent-encoded once arrives as a space. Raises BadQueryError.
+    """
+    if given is None:
+        return span(None, None, now)
+    text = unquote_plus(given)
+    first, slash, last = text.partition("/")
+    try:
+        if not slash:
+            end = _time(int(now)) - _MINUTE
+            start = end - _length(first)
+        elif first[:1] in {"P", "p"}:
+            end = _moment(last)
+            start = end - _length(first)
+        else:
+            start = _moment(first)
+            end = start + _length(last) if last[:1] in {"P", "p"} else _moment(last)
+    except (ValueError, OverflowError) as exc:
+        raise BadQueryError(
+            f"Detected invalid time interval input: {text}, supported Iso 8601 time interval"
+            " format: (Datetime/Datetime, Datetime/Duration, Duration/Datetime, Duration)"
+        ) from exc
+    return _checked(start, end, now)
+
+
+def span(start: str | None, end: str | None, now: float) -> Span:
+    """Return the span between two times; with neither, the hour up to the running minute.
+
+    How Azure chooses that hour is not known; here it holds what was just sent. Raises
+    BadQueryError.
     """
     if end is not None and start is None:
         raise BadQueryError("Detected endtime without starttime. Please specify both.")
-    moment = dt.datetime.fromtimestamp(now, dt.UTC)
-    last = moment if end is None else _moment(end)
-    first = last - dt.timedelta(minutes=_DEFAULT_MINUTES) if start is None else _moment(start)
-    if first >= last:
-        raise BadQueryError(
-            f"The start time '{stamp(first)}' should be earlier than the end time '{stamp(last)}'."
-        )
-    first_minute, end_minute = (int(each.timestamp() // 60) for each in (first, last))
-    if last.timestamp() % 60 and end_minute >= int(now // 60):
-        if first.timestamp() % 60:
-            first_minute = min(first_minute + 1, end_minute)
-        end_minute += 1
-    return Span(first, last, first_minute, max(end_minute, first_minute + 1))
+    if start is None:
+        stop = int(now // 60) + 1
+        return _whole(stop - _DEFAULT // _MINUTE, stop)
+    last = _time(now) if end is None else _offset_moment(end)
+    return _checked(_offset_moment(start), last, now)
 
 
 def last_minutes(minutes: int, interval: str | None, now: float) -> Span:
-    """So many minutes, the running one with them, and what more the first value has to hold.
+    """Return the last minutes, the running one included, from a multiple of the interval on.
 
-    Values of the past stay as they are from minute to minute: each grain starts at a multiple of
-    itself, and the last one is cut short. Raises BadQueryError for an interval that is none.
+    Values of the past then stay as they are from minute to minute; the last one is of a part of
+    the interval. Raises BadQueryError for an interval that is not supported.
     """
     end = int(now // 60) + 1
     first = end - minutes
     if interval is None or interval.upper() != FULL:
-        first -= first % grain(interval, _span(first, end))
-    return _span(first, end)
-
-
-def _span(first: int, end: int) -> Span:
-    start, stop = (dt.datetime.fromtimestamp(minute * 60, dt.UTC) for minute in (first, end))
-    return Span(start, stop, first, end)
+        first -= first % grain(interval, _whole(first, end))
+    return _whole(first, end)
 
 
 def grain(given: str | None, within: Span, *, adjust: bool = False) -> int:
-    """The minutes of one value; adjust takes the next that is supported. Raises BadQueryError."""
+    """Return the minutes of one value; adjust takes the longest supported interval that fits.
+
+    Raises BadQueryError.
+    """
     given = given or GRAINS[1]
     if given.upper() == FULL:
         return within.minutes
-    found = _DURATION.fullmatch(given)
-    days, hours, minutes = (int(part or 0) for part in found.groups()) if found else (0, 0, 0)
-    total = (days * 24 + hours) * 60 + minutes
-    if adjust and total:
-        fitting = [each for each in GRAINS if each <= min(total, within.minutes)]
-        return max(fitting, default=1)
-    if total not in GRAINS:
+    try:
+        minutes = _length(given) / _MINUTE
+    except ValueError:
+        minutes = 0
+    if adjust and minutes > 0:
+        return max((each for each in GRAINS if each <= min(minutes, within.minutes)), default=1)
+    if minutes not in GRAINS:
         supported = ",".join(_dotted(each) for each in GRAINS)
         raise BadQueryError(
             f"Invalid time grain duration: {given}, supported ones are: {supported}"
         )
-    return total
+    return int(minutes)
 
 
 def duration(minutes: int) -> str:
-    """ISO 8601: PT15M, PT4H, P1D, P1DT2H5M."""
-    if minutes in GRAINS:
-        return GRAINS[minutes]
+    """Return a duration in ISO 8601: PT15M, PT4H, P1D, P1DT2H5M."""
     days, rest = divmod(minutes, 1440)
     hours, rest = divmod(rest, 60)
     date = f"{days}D" if days else ""
@@ -117,22 +146,61 @@ def duration(minutes: int) -> str:
 
 
 def stamp(moment: dt.datetime) -> str:
-    """ISO 8601 in UTC; milliseconds only where there are some."""
+    """Return a time in ISO 8601, UTC, with milliseconds where it has a fraction."""
     exact = "milliseconds" if moment.microsecond else "seconds"
     return moment.astimezone(dt.UTC).isoformat(timespec=exact).replace("+00:00", "Z")
 
 
+def second_stamp(seconds: float) -> str:
+    """Return a time in epoch seconds in ISO 8601, UTC, to the second."""
+    return stamp(_time(int(seconds)))
+
+
+def _checked(start: dt.datetime, end: dt.datetime, now: float) -> Span:
+    """Return the span from start to end; raise BadQueryError if it is empty or too old."""
+    if start >= end:
+        raise BadQueryError(
+            f"The start time '{stamp(start)}' should be earlier than the end time '{stamp(end)}'."
+        )
+    if end < _time(now) - _RETENTION:
+        written = f"{end.month}/{end.day}/{end.year} {end:%I:%M:%S %p}".replace(" 0", " ")
+        raise BadQueryError(
+            f"Query endTime: {written} is out of the Max metrics retention period: 93.00:00:00"
+        )
+    start = max(start, end - _MAX_SPAN)
+    first, last = (int(each.timestamp() // 60) for each in (start, end))
+    return Span(start, end, first, max(last, first + 1))
+
+
+def _whole(first: int, end: int) -> Span:
+    return Span(_time(first * 60), _time(end * 60), first, end)
+
+
+def _time(seconds: float) -> dt.datetime:
+    return dt.datetime.fromtimestamp(seconds, dt.UTC)
+
+
+def _length(given: str) -> dt.timedelta:
+    """Return the length of a duration in ISO 8601. Raises ValueError."""
+    return msgspec.convert(given, dt.timedelta)
+
+
 def _moment(given: str) -> dt.datetime:
+    """Return a time in ISO 8601; without an offset it is UTC. Raises BadQueryError."""
     try:
-        # The plus sign of an offset that was not percent-encoded arrives as a space.
-        moment = dt.datetime.fromisoformat(given.replace(" ", "+") if "T" in given else given)
+        moment = dt.datetime.fromisoformat(given)
         zoned = moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment
         return zoned.astimezone(dt.UTC)  # At the ends of the calendar there is no such time.
     except (ValueError, OverflowError) as exc:
         raise BadQueryError(f"'{given}' is not a time in ISO 8601.") from exc
 
 
+def _offset_moment(given: str) -> dt.datetime:
+    """Return a time whose offset may have a space for an unencoded plus sign."""
+    return _moment(given.replace(" ", "+") if "T" in given else given)
+
+
 def _dotted(minutes: int) -> str:
-    """As the service's errors write a grain: 00:05:00, 1.00:00:00."""
+    """Return an interval as the service's errors write it: 00:05:00, 1.00:00:00."""
     days, rest = divmod(minutes, 1440)
     return f"{f'{days}.' if days else ''}{rest // 60:02}:{rest % 60:02}:00"

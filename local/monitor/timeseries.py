@@ -2,92 +2,75 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
-from .aggregate import Aggregate
 from .answers import BadQueryError
 from .limits import MAX_QUERY_VALUES
-from .query import supported
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from .metric_filter import Condition
-    from .query import Query
-    from .store import MetricStore, Series
+from .metric_filter import Condition
+from .query import Query, supported
+from .store import Aggregate, MetricStore, Series
+from .time_grain import second_stamp
 
 __all__ = ["answer"]
-
-_Cells = dict[int, Aggregate]  # By the number of the grain, from the start of the span.
-
-
-class _Budget:
-    """What an answer may still hold; one for all its resources and metrics."""
-
-    def __init__(self) -> None:
-        self._left = MAX_QUERY_VALUES
-
-    def spend(self, series: int, length: int) -> None:
-        """Take so many time series of so many values. Raises BadQueryError if they are too many."""
-        self._left -= series * length
-        if self._left < 0:
-            raise BadQueryError(
-                f"The answer would hold more than {MAX_QUERY_VALUES} values, of which {series} time"
-                f" series of {length} values in one metric. Ask for a longer interval, a shorter"
-                " time span or a lower top."
-            )
 
 
 def answer(
     store: MetricStore, resource_ids: Sequence[str], query: Query
 ) -> list[list[dict[str, Any]]]:
-    """For each resource the metrics that were asked for. Raises BadQueryError if it is too much."""
-    budget = _Budget()
-    return [
-        [_metric(store, resource_id, name, query, budget) for name in query.metrics]
-        for resource_id in resource_ids
-    ]
-
-
-def _metric(
-    store: MetricStore, resource_id: str, name: str, query: Query, budget: _Budget
-) -> dict[str, Any]:
-    series = store.series(resource_id, query.namespace, name)
-    spelled = series[0].metric if series else name
-    return {
-        "id": f"{resource_id}/providers/Microsoft.Insights/metrics/{spelled}",
-        "type": "Microsoft.Insights/metrics",
-        "name": {"value": spelled, "localizedValue": spelled},
-        "unit": "Unspecified",
-        "timeseries": _timeseries(store, series, query, budget),
-        "errorCode": "Success",
-    }
+    """Return the metrics of each resource. Raises BadQueryError if they hold too many values."""
+    left = MAX_QUERY_VALUES
+    answers: list[list[dict[str, Any]]] = []
+    for resource_id in resource_ids:
+        metrics = []
+        for name in query.metrics:
+            series = store.series(resource_id, query.namespace, name)
+            spelled = series[0].metric if series else name
+            found = _timeseries(store, series, query, left)
+            left -= sum(len(each.get("data", ())) for each in found)
+            metrics.append(
+                {
+                    "id": f"{resource_id}/providers/Microsoft.Insights/metrics/{spelled}",
+                    "type": "Microsoft.Insights/metrics",
+                    "name": {"value": spelled, "localizedValue": spelled},
+                    "unit": "Unspecified",
+                    "timeseries": found,
+                    "errorCode": "Success",
+                }
+            )
+        answers.append(metrics)
+    return answers
 
 
 def _timeseries(
-    store: MetricStore, series: list[Series], query: Query, budget: _Budget
+    store: MetricStore, series: list[Series], query: Query, left: int
 ) -> list[dict[str, Any]]:
+    """Return the time series of a metric, of which no more than so many values are left."""
     have = supported(series)
     conditions = [each for each in query.conditions if each.key in have]
     split = [each.key for each in conditions if each.key not in query.rollup]
     groups = _groups(series, conditions, split)
-    found: dict[tuple[str, ...], _Cells] = {}
-    first, step = query.span.first_minute, query.grain
-    for minute, each, aggregate in store.read(groups, first, query.span.end_minute):
-        cells = found.setdefault(groups[each], {})
-        cell = cells.get((minute - first) // step)
-        if cell is None:
-            cells[(minute - first) // step] = Aggregate.of(aggregate)
-        else:
-            cell.add(aggregate)
-    chosen = _chosen(found, query)
-    if not chosen:
-        return []
-    numbers = range(first, query.span.end_minute, step)  # Of the first minutes of the values.
-    if not query.metadata:
-        budget.spend(len(chosen), len(numbers))
-    stamps = [] if query.metadata else [_stamp(minute) for minute in numbers]
+    first, end, step = query.span.first_minute, query.span.end_minute, query.grain
+    if query.order is None:
+        found = store.read(groups, first, end, step)
+        chosen = sorted(found)[: query.top]
+    else:
+        name, greatest_first = query.order
+        totals = store.read(groups, first, end, end - first)
+        chosen = sorted(totals)
+        chosen.sort(key=lambda key: totals[key][0].value(name), reverse=greatest_first)
+        chosen = chosen[: query.top]
+        wanted = set(chosen)
+        few = {series: key for series, key in groups.items() if key in wanted}
+        found = store.read(few, first, end, step)
+    numbers = range(first, end, step)  # Of the first minutes of the values.
+    if not query.metadata and len(chosen) * len(numbers) > left:
+        raise BadQueryError(
+            f"The answer would hold more than {MAX_QUERY_VALUES} values, of which {len(chosen)}"
+            f" time series of {len(numbers)} values in one metric. Ask for a longer interval, a"
+            " shorter time span or a lower top."
+        )
+    stamps = [second_stamp(minute * 60) for minute in numbers] if chosen else []
     return [_element(split, key, found[key], stamps, query) for key in chosen]
 
 
@@ -105,20 +88,14 @@ def _groups(
     return groups
 
 
-def _chosen(found: dict[tuple[str, ...], _Cells], query: Query) -> list[tuple[str, ...]]:
-    """The groups that the answer holds, in its order."""
-    keys = sorted(found)
-    if query.order is not None:
-        name, greatest_first = query.order
-        totals = {key: Aggregate.total(found[key].values()).value(name) for key in keys}
-        keys.sort(key=totals.__getitem__, reverse=greatest_first)
-    return keys[: query.top]
-
-
 def _element(
-    split: list[str], key: tuple[str, ...], cells: _Cells, stamps: list[str], query: Query
+    split: list[str],
+    key: tuple[str, ...],
+    cells: dict[int, Aggregate],
+    stamps: list[str],
+    query: Query,
 ) -> dict[str, Any]:
-    """One time series; where there is no value, there is only the time."""
+    """Return one time series; where there is no value, there is only the time."""
     names = zip(split, key, strict=True)
     element: dict[str, Any] = {
         "metadatavalues": [
@@ -128,15 +105,8 @@ def _element(
     }
     if not query.metadata:
         element["data"] = [
-            {"timeStamp": time, **_values(cells.get(number), query.aggregations)}
+            {"timeStamp": time}
+            | {name: cells[number].value(name) for name in query.aggregations if number in cells}
             for number, time in enumerate(stamps)
         ]
     return element
-
-
-def _values(cell: Aggregate | None, aggregations: tuple[str, ...]) -> dict[str, float]:
-    return {} if cell is None else {name: cell.value(name) for name in aggregations}
-
-
-def _stamp(minute: int) -> str:
-    return f"{dt.datetime.fromtimestamp(minute * 60, dt.UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import secrets
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jwt
 
 from .answers import RefusalError
+from .time_grain import second_stamp
 
 __all__ = [
     "SYSTEM_ASSIGNED",
@@ -55,8 +56,7 @@ def user_assigned(client_id: str) -> Identity:
     return Identity(client_id, str(uuid.uuid5(_PRINCIPALS, client_id.lower())))
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """An access token and the epoch second at which it expires."""
 
     access_token: str
@@ -71,7 +71,7 @@ class Tokens:
         self._key = secrets.token_bytes(32)
 
     def issue(self, identity: Identity, audience: str, now: float) -> Token:
-        """A token for the audience exactly as asked for, valid from now (epoch seconds)."""
+        """Return a token for the audience exactly as asked for, valid from now (epoch seconds)."""
         issued = int(now)
         expires = issued + self._life
         claims = {
@@ -89,49 +89,53 @@ class Tokens:
         }
         return Token(jwt.encode(claims, self._key, _ALGORITHM), expires)
 
-    def principal(self, authorization: str | None, audience: str, now: float) -> str:
-        """The principal ID in an Authorization header; raises RefusalError (401) if it is bad.
+    def principal(
+        self,
+        authorization: str | None,
+        audiences: Collection[str],
+        now: float,
+        code: str = "InvalidAudience",
+    ) -> str:
+        """Return the principal ID of an Authorization header's token for one of the audiences.
 
-        Of the bodies only the code InvalidAudience is known; the others are ARM's.
+        Raises RefusalError (401), for another audience with this code. Of ingestion's bodies only
+        the code InvalidAudience is known; the rest is Azure Resource Manager's.
         """
-        claims = self.claims(authorization, now)
-        if claims["aud"] != audience:
+        claims = self._claims(authorization, now)
+        if claims["aud"] not in audiences:
+            allowed = ",".join(f"'{each}'" for each in audiences)
+            among = "match" if len(audiences) == 1 else "match with one of the allowed audiences"
             raise _unauthorized(
-                "InvalidAudience",
+                code,
                 f"The access token has been obtained for wrong audience or resource"
-                f" '{claims['aud']}'. It should exactly match '{audience}'.",
+                f" '{claims['aud']}'. It should exactly {among} {allowed}.",
             )
         return str(claims["oid"])
 
-    def claims(self, authorization: str | None, now: float) -> dict[str, Any]:
-        """The claims of a token for any audience; raises RefusalError (401) if it is bad."""
+    def _claims(self, authorization: str | None, now: float) -> dict[str, Any]:
+        """Return the claims of a token that is signed and has not expired."""
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             raise _unauthorized(
                 "AuthenticationFailed",
                 "Authentication failed. The 'Authorization' header is missing.",
             )
-        claims = self._decoded(token.strip())
-        if claims["exp"] <= now:
-            raise _unauthorized(
-                "ExpiredAuthenticationToken",
-                f"The access token expiry UTC time '{_utc(claims['exp'])}'"
-                f" is earlier than current UTC time '{_utc(now)}'.",
-            )
-        return claims
-
-    def _decoded(self, token: str) -> dict[str, Any]:
         try:
-            return jwt.decode(token, self._key, [_ALGORITHM], options=_SIGNATURE_ONLY)
+            claims: dict[str, Any] = jwt.decode(
+                token.strip(), self._key, [_ALGORITHM], options=_SIGNATURE_ONLY
+            )
         except jwt.InvalidTokenError as exc:
             raise _unauthorized(
                 "InvalidAuthenticationToken", "The access token is invalid."
             ) from exc
+        if claims["exp"] <= now:
+            raise _unauthorized(
+                "ExpiredAuthenticationToken",
+                f"The access token expiry UTC time '{second_stamp(claims['exp'])}'"
+                f" is earlier than current UTC time '{second_stamp(now)}'.",
+            )
+        return claims
 
 
 def _unauthorized(code: str, message: str) -> RefusalError:
     return RefusalError(401, code, message, _CHALLENGE)
-
-
-def _utc(moment: float) -> str:
-    return f"{dt.datetime.fromtimestamp(moment, dt.UTC):%Y-%m-%dT%H:%M:%SZ}"

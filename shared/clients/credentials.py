@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from shared.clients.http import describe_error
+from shared.clients.sessions import open_transport
 from shared.errors import TokenError
 from shared.text import clean
 
@@ -17,10 +19,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CREDENTIALS",
-    "CREDENTIAL_OPTIONS",
     "ScopedCredential",
     "TokenCache",
     "make_credential",
+    "make_default_credential",
     "request_token",
 ]
 
@@ -31,7 +33,7 @@ CREDENTIALS = {
     "azure_cli": "AzureCliCredential",
 }
 # Seconds, and retries: the identity endpoint is on the same host, and a sample has 35 s.
-CREDENTIAL_OPTIONS: dict[str, Any] = {"connection_timeout": 5, "read_timeout": 10, "retry_total": 1}
+_CONNECT_TIMEOUT, _READ_TIMEOUT, _RETRIES = 5, 10, 1
 # Seconds before its expiry at which a token is replaced; the same as in azure-core.
 _REFRESH_BEFORE = 300
 # Seconds after a failure until the next request: with a token that is still valid, and without.
@@ -41,14 +43,36 @@ _FAILURE_RETRY = 15
 _TOKEN = re.compile(r"[!-~]+")
 
 
-def make_credential(kind: str, client_id: str | None) -> TokenCredential:
-    """Return a new credential without cached tokens; `kind` is a key of CREDENTIALS."""
+def make_credential(
+    kind: str, client_id: str | None, resource_id: str | None = None
+) -> TokenCredential:
+    """Return a new credential without cached tokens; `kind` is a key of CREDENTIALS.
+
+    `client_id` or `resource_id` is that of a user-assigned managed identity.
+    """
     import azure.identity
 
+    options = {} if kind == "azure_cli" else _options()
     if kind == "managed_identity":
-        return azure.identity.ManagedIdentityCredential(client_id=client_id, **CREDENTIAL_OPTIONS)
-    credential: TokenCredential = getattr(azure.identity, CREDENTIALS[kind])()
+        options["client_id"] = client_id
+        if resource_id:
+            options["identity_config"] = {"resource_id": resource_id}
+    credential: TokenCredential = getattr(azure.identity, CREDENTIALS[kind])(**options)
     return credential
+
+
+def make_default_credential(client_id: str | None) -> TokenCredential:
+    """Return the credential of the Functions host for a connection that names none."""
+    import azure.identity
+
+    return azure.identity.DefaultAzureCredential(managed_identity_client_id=client_id, **_options())
+
+
+def _options() -> dict[str, Any]:
+    return {
+        "transport": open_transport(1, _CONNECT_TIMEOUT, _READ_TIMEOUT),
+        "retry_total": _RETRIES,
+    }
 
 
 def request_token(credential: TokenCredential, scope: str) -> AccessToken:
@@ -163,6 +187,6 @@ def _text_of(exc: Exception) -> str:
     from azure.core.exceptions import AzureError
 
     if isinstance(exc, AzureError | OSError | ValueError):
-        return clean(str(exc))
-    text = clean(str(exc))
-    return f"the identity endpoint returned an unexpected answer ({type(exc).__name__}: {text})"
+        return describe_error(exc)
+    text = f"{type(exc).__name__}: {describe_error(exc)}"
+    return f"the identity endpoint returned an unexpected answer ({text})"

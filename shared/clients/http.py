@@ -1,14 +1,13 @@
-"""What all HTTP requests share: sessions, bearer tokens, bodies, and the shape of errors."""
+"""What all HTTP requests share: bearer tokens, bodies, and the shape of errors."""
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import SplitResult, urlsplit
 
@@ -27,7 +26,7 @@ __all__ = [
     "HttpError",
     "NoAuth",
     "TokenSource",
-    "open_session",
+    "describe_error",
     "parse_error",
     "parse_retry_after",
     "read_body",
@@ -37,10 +36,8 @@ __all__ = [
 
 # Characters that are kept of an error's text; those of Azure are shorter.
 MAX_ERROR_TEXT = 1000
-# Bytes and seconds of a response to an SDK: a page of 5,000 queues has some 2 MB, a peek at 32
-# messages up to 12 MB of escaped XML.
-MAX_RESPONSE_BYTES = 20_000_000
-RESPONSE_DEADLINE = 60.0
+# Lines of an error of storage that differ each time.
+_REQUEST = re.compile("^(?:RequestId|Time):.*\n?", re.MULTILINE)
 # Bytes that are read at once.
 _CHUNK_SIZE = 65_536
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
@@ -83,50 +80,6 @@ class NoAuth:
         return request
 
 
-def open_session(connections: int) -> requests.Session:
-    """Return a session that keeps up to `connections` connections to each host open.
-
-    It keeps no cookies, follows no redirects, and sends plain http:// past every proxy. A response
-    that is not streamed, as by the SDKs, is read within MAX_RESPONSE_BYTES and RESPONSE_DEADLINE.
-    """
-    import requests
-    from requests.adapters import HTTPAdapter
-
-    class Session(requests.Session):
-        def send(self, request: Any, **kwargs: Any) -> requests.Response:
-            """Send a request; read the body here, since requests reads one of any size."""
-            streamed = kwargs.get("stream")
-            response = super().send(request, **{**kwargs, "stream": True})
-            if not streamed:
-                with response:
-                    deadline = Deadline(RESPONSE_DEADLINE)
-                    try:
-                        response._content = read_body(response, MAX_RESPONSE_BYTES, deadline)  # noqa: SLF001
-                    except HttpError as exc:
-                        raise requests.RequestException(str(exc), response=response) from exc
-                    response._content_consumed = True  # type: ignore[attr-defined]  # noqa: SLF001
-            return response
-
-        def get_redirect_target(self, resp: requests.Response) -> None:
-            """Return None: for a target, requests reads the whole body, even if not followed."""
-
-        def merge_environment_settings(
-            self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any
-        ) -> Any:
-            """Use no proxy for plain http://, which is for the loopback interface only."""
-            settings = super().merge_environment_settings(url, proxies, stream, verify, cert)
-            if urlsplit(url).scheme == "http":
-                settings["proxies"] = {}
-            return settings
-
-    session = Session()
-    for scheme in ("https://", "http://"):
-        session.mount(scheme, HTTPAdapter(pool_connections=64, pool_maxsize=connections))
-    # A cookie of one host must not return to it with the token of another identity.
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    return session
-
-
 @contextmanager
 def translate_errors() -> Iterator[None]:
     """Raise HttpError for everything that requests and urllib3 raise.
@@ -162,14 +115,31 @@ def read_body(response: requests.Response, max_bytes: int, deadline: Deadline) -
 
 
 def parse_error(body: bytes) -> tuple[str, str]:
-    """Return code and message of an error response of Azure, or no code and the body as text."""
+    """Return code and message of an error response of Azure, or no code and the body as text.
+
+    The messages of its details follow its own.
+    """
     try:
         document: Any = msgspec.json.decode(body)
         error = document["error"]
-        code, message = str(error.get("code") or ""), str(error.get("message") or "")
+        parts = [error, *(error.get("details") or ())]
+        code, message = str(error.get("code") or ""), _join(part.get("message") for part in parts)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         code, message = "", body.decode(errors="replace")
     return clean(code), clean(message)
+
+
+def _join(messages: Iterable[Any]) -> str:
+    return " ".join(dict.fromkeys(str(message).strip() for message in messages if message))
+
+
+def describe_error(exc: BaseException) -> str:
+    """Return what a service or an SDK says, as one line: message, code and detail."""
+    text = str(exc)
+    if getattr(exc, "error_code", None):
+        # The SDK has written the members of the body, such as AuthenticationErrorDetail, above it.
+        text = text.partition("\nContent: ")[0]
+    return clean(_REQUEST.sub("", text), MAX_ERROR_TEXT)
 
 
 def parse_retry_after(header: str | None, now: datetime) -> float | None:

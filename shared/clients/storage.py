@@ -1,25 +1,21 @@
-"""Storage queues: connections by the Functions convention, and sending to a queue.
-
-A connection `NAME` is a connection string; or `NAME__queueServiceUri` (or `NAME__accountName`)
-with `NAME__credential` and `NAME__clientId` names an account and an identity.
-"""
+"""Storage queues: clients for a connection or an account, and sending to a queue."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from shared.clients.credentials import ScopedCredential, make_credential
-from shared.clients.http import open_session
+from shared.clients.connections import Connection, may_be_secret, resolve_connection
+from shared.clients.credentials import ScopedCredential, make_credential, make_default_credential
+from shared.clients.sessions import open_transport
 from shared.errors import ConfigurationError
-from shared.text import masked
 
 if TYPE_CHECKING:  # Slow to import: loaded when the first connection is opened.
     from azure.core.credentials import TokenCredential
@@ -51,12 +47,6 @@ STORAGE_SCOPE = "https://storage.azure.com/.default"
 MAX_CONNECTIONS = 10
 # Seconds.
 _CONNECT_TIMEOUT = 5
-# Source: "Use the Azurite emulator", well-known storage account and key; not a secret.
-_AZURITE = (
-    "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;"
-    "AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==;"
-    "QueueEndpoint=http://127.0.0.1:10001/devstoreaccount1;"
-)
 # XML 1.0, in which a message is sent, cannot hold these two; JSON has escapes for them.
 _NOT_IN_XML = re.compile("[\ufffe\uffff]")
 
@@ -72,54 +62,10 @@ class StorageRetry:
 _DEFAULT_RETRY = StorageRetry()
 
 
-@dataclass(frozen=True, slots=True)
-class Connection:
-    """The queues of a storage account, and how to authenticate."""
-
-    name: str
-    connection_string: str | None = field(default=None, repr=False)
-    queue_service_uri: str | None = None
-    managed_identity: bool = False
-    client_id: str | None = None
-
-
-def may_be_secret(text: str) -> bool:
-    """Return whether a text looks like a connection string or a URL with a signature."""
-    return ";" in text or "=" in text
-
-
-def resolve_connection(settings: Mapping[str, str], name: str) -> Connection:
-    """Return the connection of that name. Raises ConfigurationError with what is missing."""
-    if may_be_secret(name):
-        raise ConfigurationError(
-            "expected the name of the setting that holds a connection string, "
-            "found a connection string"
-        )
-    if value := settings.get(name, "").strip():
-        development = value.lower() == "usedevelopmentstorage=true"
-        return Connection(name, connection_string=_AZURITE if development else value)
-    uri = settings.get(f"{name}__queueServiceUri", "").strip()
-    if not uri and (account := settings.get(f"{name}__accountName", "").strip()):
-        uri = f"https://{account}.queue.core.windows.net"
-    if not uri:
-        raise ConfigurationError(
-            f"{name} is not set, nor {name}__queueServiceUri, nor {name}__accountName: "
-            "expected a storage connection string or the URL of an account's queue service"
-        )
-    kind = settings.get(f"{name}__credential", "").strip().lower()
-    if kind not in ("", "managedidentity"):
-        raise ConfigurationError(
-            f"{name}__credential is {masked(kind)}: expected managedidentity, or nothing locally"
-        )
-    client_id = settings.get(f"{name}__clientId", "").strip() or None
-    return Connection(name, queue_service_uri=uri, managed_identity=bool(kind), client_id=client_id)
-
-
 def open_queue_service(
     connection: Connection, retry: StorageRetry = _DEFAULT_RETRY
 ) -> QueueServiceClient:
     """Return a client for the queues of a connection. Raises ConfigurationError."""
-    from azure.identity import DefaultAzureCredential
     from azure.storage.queue import QueueServiceClient
 
     text, uri = connection.connection_string, connection.queue_service_uri
@@ -128,9 +74,11 @@ def open_queue_service(
             return QueueServiceClient.from_connection_string(text, **_options(retry))
         # The same identity as that of the Functions host.
         credential = (
-            make_credential("managed_identity", connection.client_id)
+            make_credential(
+                "managed_identity", connection.client_id, connection.identity_resource_id
+            )
             if connection.managed_identity
-            else DefaultAzureCredential(managed_identity_client_id=connection.client_id)
+            else make_default_credential(connection.client_id)
         )
         return account_client(uri or "", credential, retry)
     except ValueError as exc:  # The text of the SDK never contains a connection string.
@@ -181,18 +129,10 @@ class Queue:
 
 
 def _options(retry: StorageRetry) -> dict[str, Any]:
-    from azure.core.pipeline.transport import RequestsTransport
     from azure.storage.queue import ExponentialRetry
 
-    session = open_session(MAX_CONNECTIONS)
-    session.headers["Accept-Encoding"] = "identity"
     return {
-        "transport": RequestsTransport(
-            session=session,
-            session_owner=False,
-            connection_timeout=_CONNECT_TIMEOUT,
-            read_timeout=retry.read_timeout,
-        ),
+        "transport": open_transport(MAX_CONNECTIONS, _CONNECT_TIMEOUT, retry.read_timeout),
         "retry_policy": ExponentialRetry(
             initial_backoff=1, increment_base=2, retry_total=retry.retries
         ),

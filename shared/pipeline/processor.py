@@ -42,6 +42,10 @@ MAX_SETTLED = 10_000
 # Seconds between two tries to put a message into a queue; they double up to the maximum.
 FIRST_BACKOFF = 1.0
 MAX_BACKOFF = 30.0
+# Seconds of these waits after which a message gives its slot to others; it is shown again later.
+MAX_HOLD = 300.0
+# Bytes of what is kept meanwhile to be put when messages are shown again.
+MAX_UNSENT_BYTES = 32 * 1024 * 1024
 
 
 @dataclass(kw_only=True)
@@ -63,6 +67,10 @@ class Processor:
     # Messages in work, and messages that must not be processed again, by their IDs.
     _running: dict[str, asyncio.Event] = field(init=False, default_factory=dict)
     _settled: LRUCache[str, None] = field(init=False, default_factory=lambda: LRUCache(MAX_SETTLED))
+    # What a queue did not accept, by the ID of the message that it belongs to.
+    _unsent: LRUCache[str, list[tuple[Queue, bytes]]] = field(
+        init=False, default_factory=lambda: LRUCache(MAX_UNSENT_BYTES, getsizeof=_unsent_bytes)
+    )
     _warnings: LogLimiter = field(init=False, default_factory=lambda: LogLimiter(LOG))
 
     async def process(self, body: bytes, origin: Origin) -> None:
@@ -70,7 +78,8 @@ class Processor:
 
         Raises DeferredError if all of it is deferred, so that the host shows the same message
         again. If only a part is deferred, that part goes back into the queue as a new message, so
-        that the rest is neither counted nor dead-lettered twice.
+        that the rest is neither counted nor dead-lettered twice. If a queue accepts nothing for
+        minutes, it raises DeferredError too, and the same message is then only settled.
         """
         message_id = origin.message_id or ""
         # The host shows a message again if it cannot renew its hold on it, or cannot delete it.
@@ -83,7 +92,11 @@ class Processor:
         if message_id:
             self._running[message_id] = done
         try:
-            await self._process(body, origin)
+            unsent = self._unsent.pop(message_id, None)
+            if unsent is None:
+                await self._process(body, origin)
+            else:
+                await self._put(unsent, origin)
             self._settled[message_id] = None
         finally:
             self._running.pop(message_id, None)
@@ -132,35 +145,46 @@ class Processor:
     async def _settle(self, results: Results, origin: Origin) -> None:
         """Put back what is deferred and dead-letter what is rejected.
 
-        In this order: a crash in between leaves a point in two places rather than in none. What was
-        published must not be published again because a queue takes no message: that is retried for
-        as long as this instance lives.
+        In this order: a crash in between leaves a point in two places rather than in none.
         """
         deferred = [result for result in results if result[1].status is Status.DEFERRED]
         for rollup, outcome in deferred:
             text = f"{plural(rollup.points, 'point')} will be retried: {outcome.detail}"
             self._warnings.warn("Deferring", rollup.points, text)
         rejections = list(rejections_of(results))
-        for message in write_messages(rollup for rollup, _ in deferred):
-            await self._put(self.ingress, message)
-        for message in write_dead_letters(rejections, origin, self.clock()):
-            await self._put(self.dead_letters.queue, message)
         self._report_rejections(rejections, origin)
         self._report(results)
+        messages = write_messages(rollup for rollup, _ in deferred)
+        dead_letters = write_dead_letters(rejections, origin, self.clock())
+        puts = [(self.ingress, message) for message in messages]
+        await self._put(puts + [(self.dead_letters.queue, one) for one in dead_letters], origin)
 
-    async def _put(self, queue: Queue, message: bytes) -> None:
-        delay = self.retry_delay if queue is self.ingress else timedelta()
-        backoff = FIRST_BACKOFF
-        while True:
+    async def _put(self, puts: Sequence[tuple[Queue, bytes]], origin: Origin) -> None:
+        """Put messages into their queues, trying again for MAX_HOLD seconds, a sample for longer.
+
+        Raises DeferredError then, and keeps what is left for when the host shows the message again.
+        """
+        waited, backoff = 0.0, FIRST_BACKOFF
+        left = list(puts)
+        while left:
+            queue, message = left[0]
+            delay = self.retry_delay if queue is self.ingress else timedelta()
             try:
                 await queue.send(message, delay)
-            except Exception as exc:  # noqa: BLE001 (whatever the SDK raises is retried)
-                text = f"retrying in {backoff:g} s: {clean(str(exc))}"
+            except Exception as exc:
+                error = clean(str(exc))
+                if waited >= MAX_HOLD and origin.message_id:
+                    self._unsent[origin.message_id] = left
+                    raise DeferredError(
+                        f"a queue accepts no messages; {plural(len(left), 'message')} will be put "
+                        f"when this one is shown again: {error}"
+                    ) from exc
+                text = f"retrying in {backoff:g} s: {error}"
                 self._warnings.warn("A queue does not accept a message", 1, text)
                 await self.sleep(backoff)
-                backoff = min(MAX_BACKOFF, 2 * backoff)
+                waited, backoff = waited + backoff, min(MAX_BACKOFF, 2 * backoff)
             else:
-                return
+                left.pop(0)
 
     def _explain(self, rejection: Rejection) -> Rejection:
         """Add to expired points what deferred them: their age alone is not why."""
@@ -195,6 +219,10 @@ class Processor:
             text = f"{plural(points, 'point')} of message {message_id}: {first.detail}"
             self._warnings.warn(f"Dead-lettering as {reason}", points, text)
             self.record("PointsRejected", points, Reason=reason)
+
+
+def _unsent_bytes(puts: list[tuple[Queue, bytes]]) -> int:
+    return sum(len(message) for _, message in puts)
 
 
 def _reason(rejection: Rejection) -> str:

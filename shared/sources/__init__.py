@@ -15,6 +15,7 @@ from msgspec import Raw
 
 from shared.errors import RelayError, ValidationError
 from shared.messages.json_decoding import decode
+from shared.messages.schema import Name
 from shared.sources.base import Context, Kind, Measurement, SampleError, Source
 from shared.text import quoted
 
@@ -31,12 +32,14 @@ LOG = logging.getLogger(__name__)
 
 
 class _Entry(msgspec.Struct):
-    """The member of an entry that says what the others are."""
+    """The members of an entry that say what the others are, and what its errors begin with."""
 
     kind: str
+    name: Name | None = None
 
 
 _ENTRIES = msgspec.json.Decoder(list[Raw])
+_MEMBERS = msgspec.json.Decoder(dict[str, Raw])
 _ENTRY = msgspec.json.Decoder(_Entry)
 
 
@@ -52,17 +55,28 @@ def load_sources(text: str, context: Context) -> tuple[list[Source], list[str]]:
     Never raises: an invalid source does not stop the queue function.
     """
     try:
-        entries = decode(_ENTRIES, text.encode())
+        # Editors and shells of Windows begin a file with a byte order mark.
+        entries = decode(_ENTRIES, text.lstrip("\ufeff \t\r\n").encode())
     except (ValidationError, UnicodeEncodeError) as exc:
         return [], [f"METRICS_SOURCES: {exc}; expected a JSON array of sources"]
     sources: list[Source] = []
     errors: list[str] = []
-    for index, entry in enumerate(entries):
-        name = f"METRICS_SOURCES[{index}]"
+    names: set[str] = set()
+    for index, raw in enumerate(entries):
+        path = name = f"METRICS_SOURCES[{index}]"
         try:
-            sources.append(_open(name, bytes(entry), context))
+            # A member that is null is as good as missing.
+            members = decode(_MEMBERS, bytes(raw)).items()
+            given = msgspec.json.encode({k: v for k, v in members if bytes(v) != b"null"})
+            entry = decode(_ENTRY, given)
+            if (name := entry.name or name) in names:
+                errors.append(f"{path}.name: {quoted(name)} is the name of another source")
+                continue
+            names.add(name)
+            path = f"{name}:" if entry.name else name
+            sources.append(_open(name, entry.kind, given, context))
         except ValidationError as exc:
-            errors.append(str(exc.within(name)))
+            errors.append(str(exc.within(path)))
         except RelayError as exc:
             errors.append(f"{name}: {exc}")
         except Exception:
@@ -71,8 +85,7 @@ def load_sources(text: str, context: Context) -> tuple[list[Source], list[str]]:
     return sources, errors
 
 
-def _open(name: str, entry: bytes, context: Context) -> Source:
-    kind_name = decode(_ENTRY, entry).kind
+def _open(name: str, kind_name: str, entry: bytes, context: Context) -> Source:
     if kind_name not in KINDS:
         raise ValidationError("kind", f"{quoted(kind_name)} is not one of {', '.join(KINDS)}")
     kind = load_kind(kind_name)

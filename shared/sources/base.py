@@ -68,7 +68,7 @@ SamplePart = Measurement | SampleError
 class Source(Protocol):
     """Something that is sampled; blocking."""
 
-    name: str  # Its position in METRICS_SOURCES: METRICS_SOURCES[0].
+    name: str  # Of the entry, or its position: METRICS_SOURCES[0].
     destination: SourceDestination
 
     def sample(self, now: datetime, deadline: Deadline) -> Iterable[SamplePart]:
@@ -103,6 +103,12 @@ class SourceConfig(msgspec.Struct, rename="camel", forbid_unknown_fields=True, k
     """The members of an entry of any kind."""
 
     kind: str
+    name: Annotated[
+        Name | None,
+        Meta(
+            description="Name of the source in logs and telemetry, unique; its position if missing."
+        ),
+    ] = None
     resource_id: ResourceId
     region: Region | None = None
     namespace: Name | None = None

@@ -7,7 +7,7 @@ Names and glob patterns choose entities: `orders`, `img-*`, `!img-test*`. A chil
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -23,19 +23,23 @@ SOME_INCLUDED = Meta(min_length=1, extra_json_schema={"contains": {"not": {"patt
 
 
 class Patterns(msgspec.Struct, frozen=True):
-    """What is included by name, included by pattern, and excluded."""
+    """What is included by name, included by pattern, and excluded; all as `fold` writes them."""
 
     names: tuple[str, ...]
     globs: tuple[str, ...]
     excluded: tuple[str, ...]
+    fold: Callable[[str], str]
 
     @classmethod
-    def of(cls, path: str, texts: Iterable[str]) -> Patterns:
-        """Parse a list of patterns. Raises ValidationError if it has only exclusions."""
+    def of(cls, path: str, texts: Iterable[str], fold: Callable[[str], str] = str) -> Patterns:
+        """Parse a list of patterns; `fold` makes names equal that the service takes for equal.
+
+        Raises ValidationError if it has only exclusions.
+        """
         names: dict[str, None] = {}
         globs: list[str] = []
         excluded: list[str] = []
-        for text in texts:
+        for text in map(fold, texts):
             if text.startswith("!"):
                 excluded.append(text[1:])
             elif set(text) & set("*?["):
@@ -44,7 +48,7 @@ class Patterns(msgspec.Struct, frozen=True):
                 names[text] = None
         if not names and not globs:
             raise ValidationError(path, "only exclusions; add a name or a pattern to include")
-        return cls(tuple(names), tuple(globs), tuple(excluded))
+        return cls(tuple(names), tuple(globs), tuple(excluded), fold)
 
     def expected_names(self) -> list[str]:
         """Return what is included by name and not excluded; each of them should exist."""
@@ -52,12 +56,14 @@ class Patterns(msgspec.Struct, frozen=True):
 
     def includes(self, name: str, child: str | None = None) -> bool:
         """Return whether an entity, or its child, is included and not excluded."""
+        name, child = self.fold(name), None if child is None else self.fold(child)
         named = name in self.names or (child is not None and f"{name}/{child}" in self.names)
         chosen = named or any(_matches(glob, name, child) for glob in self.globs)
         return chosen and not self._excludes(name, child)
 
     def may_include_children(self, name: str) -> bool:
         """Return whether some child of the entity may be included."""
+        name = self.fold(name)
         if self._excludes(name):
             return False
         return self.includes(name) or any(

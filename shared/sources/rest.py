@@ -116,7 +116,9 @@ class _Rest:
 
 
 def _dimension_value(value: Any) -> str:
-    """Return text; a number or truth value is converted."""
+    """Return text; a number or truth value is converted, 1.0 as 1: they are one series."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     text = str(value).lower() if isinstance(value, bool | int | float) else value
     if isinstance(text, str) and 0 < len(text) <= MAX_NAME_LENGTH:
         return text

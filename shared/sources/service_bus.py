@@ -2,7 +2,8 @@
 
 docs/sources/service_bus.md defines the metrics and counts the requests. If one tick is too short
 for all topics, the next tick continues with the rest. A topic holds no messages itself: its counts
-are sampled if the service returns any.
+are sampled if the service returns any. Names are compared without case, as Service Bus does;
+dimensions have the name as it was created.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ class ServiceBusConfig(SourceConfig, kw_only=True):
 class _Entity(msgspec.Struct):
     """What is read of a queue, topic or subscription."""
 
-    name: Name
+    name: Name  # Azure Resource Manager writes a slash in it as a tilde.
     properties: dict[str, Any]
 
 
@@ -106,7 +107,7 @@ class _ServiceBus:
         for path in ("queues", "topics"):
             try:
                 for entity in self._entities(path, deadline):
-                    missing.discard(entity.name)
+                    missing.discard(_fold(entity.name))
                     if path == "topics":
                         topics.append(entity.name)
                     # For most topics, the service returns no counts.
@@ -130,12 +131,12 @@ class _ServiceBus:
         path = f"topics/{quote(topic, safe='')}/subscriptions"
         try:
             for entity in self._entities(path, deadline):
-                missing.discard(f"{topic}/{entity.name}")
+                missing.discard(_fold(f"{topic}/{entity.name}"))
                 yield from self._counts(entity, topic, entity.name)
         except DeadlineError:
             raise
         except SourceError as exc:
-            yield SampleError(f"topic {topic}: {exc}")
+            yield SampleError(f"topic {_real_name(topic)}: {exc}")
 
     def _entities(self, path: str, deadline: Deadline) -> Iterator[_Entity]:
         url = f"{self.url}/{path}?api-version={_API_VERSION}"
@@ -144,6 +145,7 @@ class _ServiceBus:
     def _counts(self, entity: _Entity, name: str, child: str | None = None) -> Iterator[SamplePart]:
         if not self.patterns.includes(name, child):
             return
+        name = _real_name(name)
         where = name if child is None else f"{name}/{child}"
         dimensions = {"EntityName": name} | ({} if child is None else {"SubscriptionName": child})
         counts = entity.properties.get("countDetails")
@@ -159,6 +161,14 @@ class _ServiceBus:
                 yield SampleError(f"{where}: countDetails.{member} is not a count: {found}")
 
 
+def _real_name(name: str) -> str:
+    return name.replace("~", "/")
+
+
+def _fold(name: str) -> str:
+    return _real_name(name).lower()
+
+
 def _open(name: str, config: ServiceBusConfig, context: Context) -> _ServiceBus:
     destination = SourceDestination.of(config, context, ("EntityName", "SubscriptionName"))
     path, given = "serviceBus", config.service_bus
@@ -171,7 +181,7 @@ def _open(name: str, config: ServiceBusConfig, context: Context) -> _ServiceBus:
     subscription = "/".join(resource_id.lower().split("/")[:3])
     rate_limiter = context.rate_limiter(f"{context.arm_endpoint}{subscription}", MAX_PER_SECOND)
     client = JsonClient(context.session, rate_limiter, context.tokens(context.arm_audience))
-    patterns = Patterns.of("entities", config.entities)
+    patterns = Patterns.of("entities", config.entities, _fold)
     url = f"{context.arm_endpoint}{resource_id}"
     return _ServiceBus(name, destination, url, client, rate_limiter, patterns)
 

@@ -17,8 +17,10 @@ import msgspec
 from msgspec import Meta
 
 from shared.clients import storage
+from shared.clients.connections import validate_account_url
 from shared.clients.credentials import request_token
 from shared.clients.deadline import Deadline
+from shared.clients.http import describe_error
 from shared.clients.rate_limiter import RateLimiter
 from shared.errors import DeadlineError, SourceError, TokenError, ValidationError
 from shared.sources.base import (
@@ -28,10 +30,9 @@ from shared.sources.base import (
     SamplePart,
     SourceConfig,
     SourceDestination,
-    validate_url_member,
 )
 from shared.sources.patterns import SOME_INCLUDED, Patterns, Rotation
-from shared.text import clean, masked, quoted
+from shared.text import masked, quoted
 
 if TYPE_CHECKING:
     from azure.storage.queue import QueueServiceClient
@@ -160,9 +161,11 @@ class _StorageQueues:
     def _poison_values(
         self, queue: str, deadline: Deadline, exists: Exists | None
     ) -> Iterator[tuple[Metric, float]]:
-        if "PoisonQueueDepth" not in self.metrics or queue.endswith(_POISON) or exists is None:
-            return
         poison = f"{queue}{_POISON}"
+        # For a name that has no room for the suffix, the Functions host has no poison queue.
+        possible = not queue.endswith(_POISON) and storage.QUEUE_NAME.fullmatch(poison)
+        if "PoisonQueueDepth" not in self.metrics or not possible or exists is None:
+            return
         depth = 0.0
         # To look it up in a list leaves no failed request in the metrics of the account.
         if exists(poison):
@@ -213,12 +216,12 @@ class _StorageQueues:
             try:
                 yield
             except ResourceNotFoundError as exc:
-                raise _MissingQueueError(f"{context}{_first_line(exc)}") from exc
+                raise _MissingQueueError(f"{context}{describe_error(exc)}") from exc
             except (AzureError, SourceError) as exc:
-                raise SourceError(f"{context}{_first_line(exc)}") from exc
+                raise SourceError(f"{context}{describe_error(exc)}") from exc
             # The SDK raises these for the response of a server that is not a queue service.
             except (SyntaxError, ValueError, TypeError, LookupError, AttributeError) as exc:
-                text = f"{context}not a queue service response: {_first_line(exc)}"
+                text = f"{context}not a queue service response: {describe_error(exc)}"
                 raise SourceError(text) from exc
 
 
@@ -232,7 +235,10 @@ def _open(name: str, config: StorageQueueConfig, context: Context) -> _StorageQu
         connection = context.connection(config.connection or "")
         service = storage.open_queue_service(connection, _RETRY)
     else:
-        _validate_account(config.account)
+        try:
+            validate_account_url(config.account)
+        except ValueError as exc:
+            raise ValidationError("account", f"{masked(config.account)}: {exc}") from exc
         service = storage.account_client(config.account, context.credential(), _RETRY)
     # Not by its URL, which may contain a shared access signature.
     rate_limiter = context.rate_limiter(service.primary_hostname, MAX_PER_SECOND)
@@ -250,19 +256,6 @@ def _validate_patterns(texts: list[str]) -> None:
         else:
             continue
         raise ValidationError(f"queues[{index}]", f"{quoted(text)} is not a {expected}")
-
-
-def _validate_account(url: str) -> None:
-    """Check the URL, which gets a token: https:// and nothing but a host, a port and a path."""
-    https = validate_url_member("account", url).scheme == "https"
-    if not https or re.search(r"[^!-~]|[?#@\\]", url):
-        shown = masked(url)
-        expected = "expected a URL such as https://….queue.core.windows.net"
-        raise ValidationError("account", f"{shown}: {expected}")
-
-
-def _first_line(exc: Exception) -> str:
-    return clean(str(exc).partition("\n")[0])
 
 
 KIND = Kind(StorageQueueConfig, _open)

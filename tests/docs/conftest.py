@@ -31,9 +31,9 @@ def azure() -> Iterator[Backend]:
         ) as storage:
             backend = Backend(azurite, storage, url)
             settings = {
-                "MetricsStorage": "",
-                "MetricsStorage__queueServiceUri": azurite.queue_endpoint,
-                "MetricsStorage__credential": "managedidentity",
+                # Host and app take this section before MetricsStorage, which is set as well.
+                "AzureWebJobsMetricsStorage__queueServiceUri": azurite.queue_endpoint,
+                "AzureWebJobsMetricsStorage__credential": "managedidentity",
                 "METRICS_SAMPLE_SCHEDULE": "0 0 0 1 1 *",
                 "REQUESTS_CA_BUNDLE": certificate,
             }

@@ -31,6 +31,12 @@ def _enqueue(backend: Backend, printed: list[str]) -> None:
     assert backend.dead_letters() == []
 
 
+def _producers(backend: Backend, printed: list[str]) -> None:
+    """The command sent a point and a file, the client four points."""
+    assert _stored(backend) == {"QueueDepth": (7, 1), "Orders": (17, 3), "Latency": (83, 6)}
+    assert backend.dead_letters() == []
+
+
 def _emulator(backend: Backend, printed: list[str]) -> None:
     _, publish, read, client, fail = printed
     assert publish == '{"statusCode":200}'
@@ -45,5 +51,6 @@ def _emulator(backend: Backend, printed: list[str]) -> None:
 EXPECTED: Mapping[str, Callable[[Backend, list[str]], None]] = {
     "README.md": _readme,
     "docs/enqueue.md": _enqueue,
+    "docs/producers.md": _producers,
     "docs/emulator.md": _emulator,
 }

@@ -16,8 +16,8 @@ from shared.sources import load_sources
 from tests.unit.builders import message, parse
 from tests.unit.rollups import NOW, RESOURCE
 from tests.unit.sources.helpers import make_context
+from tools.doctor.checks import CHECKS
 from tools.doctor.findings import Finding, Status
-from tools.doctor.walk import CHECKS
 from tools.schemas import message_schema, sources_schema
 
 __all__ = ["check_json", "check_message"]
@@ -33,7 +33,7 @@ def check_json(text: str) -> None:
         check_message(text)
     elif "refused" in first:
         _check_dead_letter(first)
-    elif "link" in first:
+    elif "status" in first:
         _check_findings(document)
     elif "Values" in first:
         Settings.from_env(first["Values"])
@@ -57,11 +57,11 @@ def _check_sources(entries: list[Any]) -> None:
     assert len(sources) == len(entries)
 
 
-def _check_findings(findings: list[dict[str, str]]) -> None:
-    """Of links that the doctor knows, in the members that it prints."""
+def _check_findings(findings: list[dict[str, Any]]) -> None:
+    """Of checks of the doctor, with the members that it prints."""
     for one in findings:
-        assert one["link"] in CHECKS
-        found = Finding(one["link"], Status(one["status"]), one["found"], one["remedy"])
+        assert one["check"] in CHECKS
+        found = Finding(one["check"], Status(one["status"]), one["message"], tuple(one["fix"]))
         assert one.keys() == asdict(found).keys()
 
 

@@ -76,6 +76,8 @@ class World:
             "EMULATOR": self.backend.monitor_url,
             "QUEUES": azurite.queue_endpoint,
             "NO_COLOR": "1",
+            # As if the client was installed.
+            "PYTHONPATH": str(self.checkout / "tools" / "client"),
         }
 
     def filled(self, text: str) -> str:

@@ -98,9 +98,9 @@ def known() -> set[str]:
 def test_the_template_sets_what_the_code_knows_and_nothing_else() -> None:
     connection = {name for name in RELAY if name.startswith("MetricsStorage__")}
     assert RELAY.keys() - connection == known()
-    code = (ROOT / "shared" / "clients" / "storage.py").read_text(encoding="utf-8")
+    code = (ROOT / "shared" / "clients" / "connections.py").read_text(encoding="utf-8")
     for name in connection:
-        assert name.replace("MetricsStorage", "{name}") in code
+        assert f'"{name.removeprefix("MetricsStorage__")}"' in code
 
 
 def test_every_setting_is_one_that_the_documentation_explains() -> None:

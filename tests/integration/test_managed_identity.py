@@ -41,9 +41,9 @@ def test_message_is_published_and_queue_is_sampled(
     }
     secured.storage.create_queue(f"{queue}-work").send_message("work")
     settings = {
-        "MetricsStorage": "",
-        "MetricsStorage__queueServiceUri": secured.azurite.queue_endpoint,
-        "MetricsStorage__credential": "managedidentity",
+        # Host and app take this section before MetricsStorage, which is set as well.
+        "AzureWebJobsMetricsStorage__queueServiceUri": secured.azurite.queue_endpoint,
+        "AzureWebJobsMetricsStorage__credential": "managedidentity",
         "METRICS_SOURCES": json.dumps([source]),
         "METRICS_SAMPLE_SCHEDULE": "* * * * * *",
         "REQUESTS_CA_BUNDLE": str(secured.azurite.certificate),

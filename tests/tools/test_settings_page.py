@@ -1,10 +1,10 @@
-"""docs/settings.md is current, complete, and says of limits and examples what the code does."""
+"""docs/settings.md names every setting, with the defaults, limits and examples of the code."""
 
 from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from cronsim import CronSim
@@ -14,88 +14,102 @@ from shared.clients.credentials import CREDENTIALS
 from shared.errors import ConfigurationError
 from shared.settings import DEFAULTS, Settings
 from tests.unit.rollups import NOW, RESOURCE
-from tools.settings_page import FILE, GROUPS, Setting, page, write
 
-SETTINGS = {one.name: one for group in GROUPS for one in group.settings}
+
+class Row(NamedTuple):
+    """A row of one of the tables."""
+
+    name: str
+    meaning: str
+    default: str
+    limits: str
+    example: str
+
+
+PAGE = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+CELLS = [re.split(r" ?\| ?", line)[1:-1] for line in PAGE.splitlines() if line.startswith("| `")]
+ROWS = {row.name: row for row in (Row(name.strip("`"), *cells) for name, *cells in CELLS)}
 SAMPLE = json.loads((ROOT / "local.settings.sample.json").read_bytes())["Values"]
-# What the platform tells the app, and what a service principal signs in with: nobody's decision,
-# or said beside METRICS_CREDENTIAL.
-NOT_DECIDED = {
+# The platform sets these.
+OF_THE_PLATFORM = {
     "WEBSITE_OWNER_NAME",
     "WEBSITE_RESOURCE_GROUP",
     "WEBSITE_SITE_NAME",
     "REGION_NAME",
 }
+# Only the host reads these.
+OF_THE_HOST = {"AzureWebJobsStorage", "FUNCTIONS_WORKER_RUNTIME"}
+NUMBERS = {
+    name: [int(text.replace(",", "")) for text in found.groups()]
+    for name, row in ROWS.items()
+    if (found := re.fullmatch(r"([\d,]+) to ([\d,]+)", row.limits))
+}
 
 
-def test_the_page_is_current(tmp_path: Path) -> None:
-    write(tmp_path / "settings.md")
-    assert FILE.read_text(encoding="utf-8") == page(), "run python -m tools.settings_page"
-    assert (tmp_path / "settings.md").read_text(encoding="utf-8") == page()
+def read(*names: str) -> str:
+    return "".join((ROOT / name).read_text(encoding="utf-8") for name in names)
 
 
-def test_every_setting_that_the_code_asks_for_is_there() -> None:
-    code = "".join(
-        (ROOT / name).read_text(encoding="utf-8")
-        for name in ("shared/settings.py", "function_app.py")
-    )
+def test_every_setting_of_the_code_is_on_the_page_and_no_other() -> None:
+    code = read("shared/settings.py", "function_app.py")
     asked = set(re.findall(r'"%?([A-Z]+(?:_[A-Z]+)+)%?"', code))
-    assert asked >= NOT_DECIDED
-    assert asked - NOT_DECIDED <= SETTINGS.keys()
-    connection = (ROOT / "shared" / "clients" / "storage.py").read_text(encoding="utf-8")
-    suffixes = set(re.findall(r"\{name\}(__\w+)", connection))
-    assert {f"MetricsStorage{suffix}" for suffix in suffixes} <= SETTINGS.keys()
+    asked |= {"MetricsStorage"}
+    assert asked >= OF_THE_PLATFORM
+    assert asked - OF_THE_PLATFORM <= ROWS.keys()
+    everything = code + read("shared/clients/connections.py", "host.json")
+    for name in ROWS.keys() - OF_THE_HOST:
+        assert name.removeprefix("MetricsStorage__") in everything, name
 
 
-def test_no_setting_is_there_that_nothing_reads() -> None:
-    files = ("shared/settings.py", "shared/clients/storage.py", "function_app.py", "host.json")
-    source = "".join((ROOT / name).read_text(encoding="utf-8") for name in files)
-    for name in SETTINGS.keys() - {"AzureWebJobsStorage", "FUNCTIONS_WORKER_RUNTIME"}:
-        assert name.replace("MetricsStorage__", "{name}__") in source, name
+@pytest.mark.parametrize("name", ROWS)
+def test_the_default_is_that_of_the_code(name: str) -> None:
+    host = json.loads(read("host.json"))["extensions"]["queues"]
+    of_host = {f"AzureFunctionsJobHost__extensions__queues__{one}": host[one] for one in host}
+    defaults = {**of_host, **DEFAULTS}
+    if name in defaults:
+        assert ROWS[name].default == f"`{defaults[name]}`"
+    else:
+        assert not re.fullmatch("`[^<>]+`", ROWS[name].default)
 
 
-def test_a_setting_has_a_default_in_the_code_or_in_words() -> None:
-    instead = {"MetricsStorage__queueServiceUri", "MetricsStorage__accountName"}
-    for name, one in SETTINGS.items():
-        assert (name in DEFAULTS) != bool(one.default) or name in instead, name
+def test_limits_are_numbers_where_the_code_has_numbers() -> None:
+    assert {name for name, text in DEFAULTS.items() if text.isdecimal()} == NUMBERS.keys()
 
 
-@pytest.mark.parametrize("name", [name for name, one in SETTINGS.items() if one.numbers])
+@pytest.mark.parametrize("name", NUMBERS)
 def test_the_limits_are_those_of_the_code(name: str) -> None:
-    numbers = SETTINGS[name].numbers
-    assert numbers is not None
-    for number in numbers:
+    least, most = NUMBERS[name]
+    for number in (least, most):
         Settings.from_env({**SAMPLE, name: str(number)})
-    for number in (numbers[0] - 1, numbers[1] + 1):
+    for number in (least - 1, most + 1):
         with pytest.raises(ConfigurationError, match=name):
             Settings.from_env({**SAMPLE, name: str(number)})
 
 
-@pytest.mark.parametrize("one", SETTINGS.values(), ids=lambda one: one.name)
-def test_the_example_is_taken_and_is_not_the_default(one: Setting) -> None:
-    given = {"METRICS_SOURCES": "[]", "METRICS_RESOURCE_ID": RESOURCE}.get(one.name, one.example)
-    given = given.replace("…", "1")
-    environ = {**SAMPLE, one.name: given}
-    if one.name.startswith("MetricsStorage_"):
-        environ["MetricsStorage"] = ""
+@pytest.mark.parametrize("name", ROWS)
+def test_the_example_is_valid_and_is_not_the_default(name: str) -> None:
+    example = ROWS[name].example.strip("`")
+    given = {"METRICS_SOURCES": "[]", "METRICS_RESOURCE_ID": RESOURCE}.get(name, example)
+    environ = {**SAMPLE, name: given.replace("…", "1")}
+    if name.startswith("MetricsStorage_"):
+        del environ["MetricsStorage"]
         environ.setdefault("MetricsStorage__accountName", "metricrelay")
     Settings.from_env(environ)
-    assert one.example != DEFAULTS.get(one.name)
+    assert example != DEFAULTS.get(name)
 
 
-def test_the_schedule_is_one() -> None:
-    seconds, _, cron = SETTINGS["METRICS_SAMPLE_SCHEDULE"].example.partition(" ")
+def test_the_example_of_a_schedule_is_valid() -> None:
+    seconds, _, cron = ROWS["METRICS_SAMPLE_SCHEDULE"].example.strip("`").partition(" ")
     assert seconds == "0"
     assert next(CronSim(cron, NOW)).second == 0
 
 
 def test_every_credential_is_named() -> None:
-    assert set(re.findall(r"`([a-z_]+)`[;:]", SETTINGS["METRICS_CREDENTIAL"].limits)) == set(
-        CREDENTIALS
-    )
+    limits = ROWS["METRICS_CREDENTIAL"].limits
+    assert set(re.findall(r"`([a-z_]+)`[;:]", limits)) == set(CREDENTIALS)
 
 
-def test_the_sample_says_nothing_that_is_the_default_anyway() -> None:
+def test_the_sample_repeats_no_default() -> None:
     Settings.from_env(SAMPLE)
-    kept = {name: text for name, text in SAMPLE.items() if DEFAULTS.get(name) == text}
-    assert set(kept) <= {"METRICS_SOURCES"}  # There to be filled in.
+    kept = {name for name, text in SAMPLE.items() if DEFAULTS.get(name) == text}
+    assert kept <= {"METRICS_SOURCES"}  # It is there to be filled in.

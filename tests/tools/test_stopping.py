@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM are counted, told once, and no longer held back at the end."""
+"""Ctrl-C and SIGTERM are counted and announced once; a further one has its usual effect."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from tools.stopping import stoppable
 
 
 @pytest.mark.parametrize("times", [1, 2])
-def test_so_many_are_counted_and_the_next_one_ends_as_ever(
+def test_the_next_signal_has_its_usual_effect(
     times: int, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with stoppable("Stopping", times) as stop:
         for number in [signal.SIGTERM, signal.SIGINT][-times:]:
             signal.raise_signal(number)
         assert (stop.asked(times), stop.asked(times + 1)) == (True, False)
+        assert stop.exit_code == (130 if times == 1 else 143)
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
     assert capfd.readouterr().err == "Stopping\n"
 
 
-def test_all_of_them_may_be_counted() -> None:
+def test_all_signals_may_be_counted() -> None:
     with stoppable("Stopping", times=None) as stop:
         for _ in range(5):
             signal.raise_signal(signal.SIGINT)
@@ -45,7 +46,7 @@ with stoppable("Stopping"):
 """
 
 
-def test_both_at_once_are_two() -> None:
+def test_two_signals_at_once_are_counted_as_two() -> None:
     ended = subprocess.run(
         [sys.executable, "-c", BOTH_AT_ONCE],
         cwd=ROOT,
@@ -57,7 +58,7 @@ def test_both_at_once_are_two() -> None:
     assert (ended.returncode, ended.stderr) == (-signal.SIGTERM, "Stopping\n")
 
 
-def test_where_nobody_reads_what_is_said_it_goes_on() -> None:
+def test_a_closed_pipe_does_not_matter() -> None:
     reader, writer = os.pipe()
     os.close(reader)
     errors = os.dup(2)
@@ -72,7 +73,7 @@ def test_where_nobody_reads_what_is_said_it_goes_on() -> None:
         os.close(writer)
 
 
-def test_without_any_nothing_is_changed_or_said(capfd: pytest.CaptureFixture[str]) -> None:
+def test_without_a_signal_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
     with stoppable("Stopping") as stop:
         assert not stop.asked()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -124,14 +124,10 @@ def test_no_module_imports_itself_through_others() -> None:
     assert len(order) == len(modules)
 
 
-# Still to be moved apart.
-NOT_YET_APART = {"tools.doctor.host_json", "tools.doctor.settings"}
-
-
 @pytest.mark.parametrize(("package", "others"), APART.items(), ids=APART)
 def test_packages_are_apart(package: str, others: tuple[str, ...]) -> None:
     found = {name_of(path) for path in python_files(package) if imports_from(path, *others)}
-    assert found - NOT_YET_APART == set()
+    assert found == set()
 
 
 def test_only_function_app_knows_azure_functions_and_settings_become_parts_in_app_only() -> None:

@@ -122,6 +122,8 @@ INVALID: dict[str, dict[str, str]] = {
     "METRICS_DEAD_LETTER_QUEUE": {
         "Bad": QUEUE,
         "metrics": "expected another queue than METRICS_QUEUE",
+        "metrics-poison": "expected another queue than the one in which the Functions host puts "
+        "messages that crash the function",
     },
     "METRICS_RESOURCE_ID": {"orders": f"'orders' is not a resource ID: {RESOURCES}"},
     "METRICS_REGION": {"a/#": "'a/#' is not a region, such as westeurope"},

@@ -1,1 +1,1 @@
-"""Reading, mending and clearing the dead-letter queue: `python -m tools dead-letter`."""
+"""List, show, replay and purge dead letters: `dead-letter` on the command line."""

@@ -1,1 +1,1 @@
-"""`python -m tools doctor`: walks the chain from the settings to the store, link by link."""
+"""The command `doctor`: a list of checks, from the settings to the metrics store."""

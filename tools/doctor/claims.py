@@ -1,23 +1,21 @@
-"""What a token says of its bearer; read without verifying it, which only its audience can."""
+"""The claims of a token, read without verifying it, which only its audience can do."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
+
+import jwt
 
 __all__ = ["Claims", "read_claims"]
 
+_TEXTS, _TIMES = ("aud", "oid", "tid"), ("iat", "exp")
 
-@dataclass(frozen=True, slots=True)
-class Claims:
-    """Who a token is of and what it is for; empty where it does not say. Times in epoch seconds."""
+
+class Claims(NamedTuple):
+    """Whose token it is, and for what; empty if it does not say. Times in seconds since 1970."""
 
     audience: str = ""
     object_id: str = ""
-    application_id: str = ""
     tenant: str = ""
     issued: float | None = None
     expires: float | None = None
@@ -25,47 +23,23 @@ class Claims:
 
     @property
     def bearer(self) -> str:
-        """The bearer in words, for a finding."""
-        known = {
-            "object ID": self.object_id,
-            "application ID": self.application_id,
-            "tenant": self.tenant,
-        }
+        """Whose token it is, in words."""
+        known = {"object ID": self.object_id, "tenant": self.tenant}
         parts = [f"{name} {text}" for name, text in known.items() if text]
-        return ", ".join(parts) or "a token that does not say whose it is"
+        return ", ".join(parts) or "an identity that the token does not name"
 
 
 def read_claims(token: str) -> Claims:
-    """The claims of a JSON Web Token; none of them where it is something else."""
-    payload = _payload(token)
-
-    def text(name: str) -> str:
-        value = payload.get(name)
-        return value if isinstance(value, str) else ""
-
-    def number(name: str) -> float | None:
-        value = payload.get(name)
-        return float(value) if isinstance(value, int | float) else None
-
-    return Claims(
-        audience=text("aud"),
-        object_id=text("oid"),
-        application_id=text("appid") or text("azp"),
-        tenant=text("tid"),
-        issued=number("iat"),
-        expires=number("exp"),
-        # A token of a user has scopes, one of an application has none.
-        is_user=text("idtyp") == "user" or bool(text("scp")),
-    )
-
-
-def _payload(token: str) -> dict[str, Any]:
-    parts = token.split(".")
-    if len(parts) != 3:
-        return {}
+    """Return the claims of a JSON Web Token, or none of them if it is something else."""
     try:
-        padded = parts[1] + "=" * (-len(parts[1]) % 4)
-        payload = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-    except (binascii.Error, ValueError, RecursionError):
-        return {}
-    return payload if isinstance(payload, dict) else {}
+        payload: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
+    except (jwt.InvalidTokenError, ValueError, RecursionError):
+        return Claims()
+    texts = [value if isinstance(value := payload.get(name), str) else "" for name in _TEXTS]
+    times = [
+        float(value) if isinstance(value := payload.get(name), int | float) else None
+        for name in _TIMES
+    ]
+    # A token of a user has scopes, one of an application has none.
+    is_user = payload.get("idtyp") == "user" or bool(payload.get("scp"))
+    return Claims(texts[0], texts[1], texts[2], times[0], times[1], is_user)

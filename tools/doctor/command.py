@@ -14,20 +14,25 @@ from click.core import ParameterSource
 from shared.clients.credentials import CREDENTIALS
 from shared.resource_ids import validate_region
 from tools.app_settings import LOCAL_SETTINGS, read_app_settings, settings_option
-from tools.console import out, progress
-from tools.doctor.commands import Commands, Home, Open
+from tools.console import err, out, progress
+from tools.doctor.fixes import Fixes, Home, Template
 
 __all__ = ["doctor"]
 
+# The app settings of a `make run`.
+_RUN_SETTINGS = Path(".local", "run.settings.json")
+# Not repeated when a fix calls the doctor again.
+_NOT_REPEATED = ("credential", "output_format")
+
 
 @click.command(
-    short_help="Say what is wrong, link by link, and what mends it.",
+    short_help="Check everything from the settings to the metrics store.",
     epilog="""\b
 Examples:
   python -m tools doctor
   python -m tools doctor --probe --resource-id "$RESOURCE_ID"
 \b
-An app in Azure, examined from a laptop, as whoever is signed in:
+An app in Azure, checked from a laptop as the user who is signed in:
   az functionapp config appsettings list --name $APP --resource-group $GROUP > app.json
   python -m tools doctor --settings app.json --credential azure_cli --app $APP --group $GROUP
 """,
@@ -39,26 +44,42 @@ An app in Azure, examined from a laptop, as whoever is signed in:
     default=Path(),
     help="Folder with host.json; else this one.",
 )
-@click.option("--resource-id", metavar="ID", help="Of what to publish; else METRICS_RESOURCE_ID.")
+@click.option("--resource-id", metavar="ID", help="Publish to it; else METRICS_RESOURCE_ID.")
+@click.option("--region", metavar="NAME", help="Its region; else METRICS_REGION, else looked up.")
 @click.option(
-    "--region", metavar="NAME", help="Where that is; else METRICS_REGION, else looked up."
+    "--probe",
+    is_flag=True,
+    help="Publish one value of the namespace MetricRelayProbe, and read it back; takes up to three "
+    "minutes.",
 )
-@click.option("--probe", is_flag=True, help="Publish one value of the namespace MetricRelayProbe.")
 @click.option(
     "--watch",
     type=click.FloatRange(min=0),
     default=0.0,
     metavar="SECONDS",
-    help="Look at the dead letters twice, so far apart, to see whether they become more.",
+    help="Count the dead letters twice, this long apart.",
 )
 @click.option(
     "--credential",
     type=click.Choice(list(CREDENTIALS)),
-    help="Look as somebody else than METRICS_CREDENTIAL and the identity of MetricsStorage.",
+    help="Use it in place of METRICS_CREDENTIAL and the identity of MetricsStorage.",
 )
-@click.option("--app", metavar="NAME", help="Name of the function app, for the commands shown.")
-@click.option("--group", metavar="NAME", help="Its resource group, for the same.")
-@click.option("--json", "in_json", is_flag=True, help="Print the findings as JSON.")
+@click.option("--app", metavar="NAME", help="Name of the function app in Azure.")
+@click.option("--group", metavar="NAME", help="Its resource group.")
+@click.option(
+    "--subscription",
+    metavar="ID",
+    help="Its subscription; else that of METRICS_RESOURCE_ID. With all three, check whether the "
+    "app runs.",
+)
+@click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["text", "json", "sarif", "junit"]),
+    default="text",
+    show_default=True,
+    help="How to print the findings.",
+)
 @click.pass_context
 def doctor(
     context: click.Context,
@@ -72,85 +93,93 @@ def doctor(
     credential: str | None,
     app: str | None,
     group: str | None,
-    in_json: bool,
+    subscription: str | None,
+    output_format: str,
 ) -> None:
-    """Say of each link of the chain what is right, what is wrong, and what mends it.
+    """Check settings, identity, queues, sources and metrics store, and print a fix for each fault.
 
-    From the settings over identity, queues and sources to the metrics store. Changes nothing;
-    only --probe publishes something. Ends with 1 where a link failed, with 0 otherwise.
+    Changes nothing; only --probe publishes a value. Exits with 1 if a check failed, else with 0.
     """
     # The SDKs are slow to import.
+    from tools.doctor.checks import CHECKS, run_checks
+    from tools.doctor.context import Context, Options
     from tools.doctor.findings import Status
-    from tools.doctor.patient import Options, Patient, utc_now
-    from tools.doctor.report import as_json, show
-    from tools.doctor.walk import CHECKS, walk
+    from tools.doctor.formats import FORMATS, show
 
     environ = read_app_settings(settings_file)
-    patient = Patient(
-        environ=environ,
-        options=Options(
-            project=project,
-            resource_id=resource_id,
-            region=_checked(region),
-            credential=credential,
-            probe=probe,
-            watch=watch,
-        ),
-        commands=_commands(settings_file, environ, app, group, context),
-        now=utc_now,
-        sleep=time.sleep,
+    own = environ.get("METRICS_RESOURCE_ID", "").split("/")
+    subscription = subscription or (own[2] if app and len(own) > 2 else None)
+    names = (subscription, group, app)
+    options = Options(
+        project=project,
+        resource_id=resource_id,
+        region=_validated(region),
+        credential=credential,
+        probe=probe,
+        watch=watch,
+        site="/subscriptions/{}/resourceGroups/{}/providers/Microsoft.Web/sites/{}".format(*names)
+        if all(names)
+        else None,
     )
-    # azure-identity reads the environment, which the host makes of the settings.
+    fixes = _fixes(context, settings_file, environ)
+    # azure-identity reads the environment, as in the host, which makes it of the settings.
     with _exported(environ), progress() as bar:
         task = bar.add_task("", total=len(CHECKS))
-        findings = walk(patient, lambda link: bar.update(task, description=link, advance=1))
-    if in_json:
-        click.echo(as_json(findings))
-    else:
+
+        def report(text: str) -> None:
+            bar.update(task, description=text)
+            if not err.is_terminal:
+                err.print(text)
+
+        checked = Context(
+            environ=environ, fixes=fixes, options=options, sleep=time.sleep, progress=report
+        )
+        findings = run_checks(checked, lambda name: bar.update(task, description=name, advance=1))
+    if output_format == "text":
         show(findings, out)
+    else:
+        click.echo(FORMATS[output_format](findings))
     context.exit(1 if any(finding.status is Status.FAILED for finding in findings) else 0)
 
 
-def _commands(
-    file: Path | None,
-    environ: Mapping[str, str],
-    app: str | None,
-    group: str | None,
-    context: click.Context,
-) -> Commands:
-    name = app or environ.get("WEBSITE_SITE_NAME")
-    if name or (file is not None and file.read_text("utf-8-sig").lstrip().startswith("[")):
-        home = Home.DEPLOYED
-    elif file is not None or LOCAL_SETTINGS.exists():
-        home = Home.FILE
-    else:
-        home = Home.SHELL
-    return Commands(
+def _fixes(context: click.Context, file: Path | None, environ: Mapping[str, str]) -> Fixes:
+    given = context.params
+    in_file = read_app_settings(file, {}) if file or LOCAL_SETTINGS.exists() else {}
+    home = Home.FILE if in_file else Home.SHELL
+    listed = file is not None and file.read_text("utf-8-sig").lstrip().startswith("[")
+    if listed or (not in_file and "WEBSITE_SITE_NAME" in environ):
+        home = Home.APP
+    elif file and file.absolute().parts[-2:] == _RUN_SETTINGS.parts:
+        home = Home.RUN
+    return Fixes(
         home=home,
-        app=name or Open("$APP"),
-        group=group or environ.get("WEBSITE_RESOURCE_GROUP") or Open("$GROUP"),
-        # Whichever of file and shell goes first: those whose value is the shell's.
-        of_shell=frozenset(name for name, text in os.environ.items() if environ.get(name) == text),
-        stands_in=context.params["credential"] is not None,
+        file=str(file or LOCAL_SETTINGS),
+        # A file of --settings comes before the shell, local.settings.json after it.
+        shell_settings=frozenset()
+        if home is Home.APP and not file
+        else frozenset(os.environ) - (in_file.keys() if file else set()),
+        app=given["app"] or environ.get("WEBSITE_SITE_NAME") or Template("$APP"),
+        group=given["group"] or environ.get("WEBSITE_RESOURCE_GROUP") or Template("$GROUP"),
+        substituted=given["credential"] is not None,
         client_id=environ.get("AZURE_CLIENT_ID") or environ.get("MetricsStorage__clientId"),
-        settings_options=() if file is None else ("--settings", str(file)),
-        doctor_options=tuple(_given(context)),
+        program=context.find_root().info_name or "metric-relay",
+        settings_options=("--settings", str(file)) if file else (),
+        doctor_options=tuple(_repeated(context)),
     )
 
 
-def _given(context: click.Context) -> Iterator[str]:
-    """The options that this call had, but those that another call has of its own."""
+def _repeated(context: click.Context) -> Iterator[str]:
+    """Yield the options of this call that a fix repeats."""
     for option in context.command.params:
         name = option.name or ""
-        if name in ("credential", "in_json"):
-            continue
-        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+        given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if given and name not in _NOT_REPEATED:
             yield option.opts[0]
             if context.params[name] is not True:
                 yield str(context.params[name])
 
 
-def _checked(region: str | None) -> str | None:
+def _validated(region: str | None) -> str | None:
     try:
         return None if region is None else validate_region(region)
     except ValueError as exc:
@@ -159,7 +188,7 @@ def _checked(region: str | None) -> str | None:
 
 @contextmanager
 def _exported(environ: Mapping[str, str]) -> Iterator[None]:
-    """The settings as the environment, for so long."""
+    """Make the settings the environment within the block."""
     before = dict(os.environ)
     os.environ.update(environ)
     try:

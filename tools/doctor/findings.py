@@ -1,60 +1,51 @@
-"""What a check finds, and how it says so."""
+"""What a check finds: a status, a message, and a fix."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from tools.doctor.patient import Patient
-
-__all__ = ["Check", "Finding", "SkippedError", "Status", "failed", "ok", "skipped", "warning"]
+__all__ = ["Finding", "SkippedError", "Status", "failed", "ok", "skipped", "warning"]
 
 
 class Status(StrEnum):
-    """How a link is."""
+    """The result of a check."""
 
     OK = "ok"
-    WARNING = "warning"  # It works, and somebody should look at it.
+    WARNING = "warning"  # It works, but should be looked at.
     FAILED = "failed"
-    SKIPPED = "skipped"  # Not looked at: what it rests on failed, or nobody asked for it.
+    SKIPPED = "skipped"  # What it needs failed, or it was not asked for.
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is right or wrong with a link, and what mends it."""
+    """One result of a check."""
 
-    link: str
+    check: str  # Its name, which the runner fills in.
     status: Status
-    found: str
-    remedy: str = ""  # Lines for a shell: commands, and # before what is none.
-
-
-Check = Callable[["Patient"], Iterator[Finding]]
-"""Looks at one link, and notes in the patient what later ones rest on. Raises SkippedError."""
+    message: str
+    fix: tuple[str, ...] = ()  # Lines for a shell: commands, and instructions after a #.
 
 
 class SkippedError(Exception):
-    """The link cannot be looked at; the text says why."""
+    """The check cannot run; the text says why."""
 
 
-def ok(found: str) -> Finding:
-    """A link that is right; the walk gives it its name."""
-    return Finding("", Status.OK, found)
+def ok(message: str) -> Finding:
+    """Return a finding that needs no attention."""
+    return Finding("", Status.OK, message)
 
 
-def warning(found: str, *remedy: str) -> Finding:
-    """A link that works though something is odd; `remedy` are lines."""
-    return Finding("", Status.WARNING, found, "\n".join(remedy))
+def warning(message: str, *fix: str) -> Finding:
+    """Return a finding of what works but should be looked at."""
+    return Finding("", Status.WARNING, message, fix)
 
 
-def failed(found: str, *remedy: str) -> Finding:
-    """A link that is broken; `remedy` are lines."""
-    return Finding("", Status.FAILED, found, "\n".join(remedy))
+def failed(message: str, *fix: str) -> Finding:
+    """Return a finding of what does not work."""
+    return Finding("", Status.FAILED, message, fix)
 
 
-def skipped(found: str) -> Finding:
-    """A link that is not looked at, and why."""
-    return Finding("", Status.SKIPPED, found)
+def skipped(message: str) -> Finding:
+    """Return a finding of what was not checked, and why."""
+    return Finding("", Status.SKIPPED, message)

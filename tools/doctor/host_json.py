@@ -1,188 +1,206 @@
-"""host.json: values that would lose points, or hold them up; docs/host.md says what is right.
-
-An app setting `AzureFunctionsJobHost__…` replaces a value, and is looked at as if it stood there.
-"""
+"""host.json, and the app settings that replace its values; docs/host.md says what is right."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from typing import Any
+from difflib import get_close_matches
+from typing import Any, NamedTuple
 
-from local.functions.errors import ConfigurationError as HostError
-from local.functions.host_json import QueueOptions, read, read_document
 from shared.model import TimeWindow
+from tools.doctor.context import Context
+from tools.doctor.dotnet import PREFIX, Value, parse_time_span, read_host_json
 from tools.doctor.findings import Finding, failed, ok, warning
-from tools.doctor.patient import Patient
+from tools.doctor.fixes import Home
 
-__all__ = ["check"]
+__all__ = ["FUNCTIONS", "check_host_json"]
 
-_PREFIX = "AzureFunctionsJobHost__"
-_QUEUES = "extensions__queues__"
-# The longest window that the settings allow, where they cannot be read.
-_LONGEST = TimeWindow(timedelta(minutes=30), timedelta(minutes=5))
-# Seconds: an invocation retries for 20, and waits 30 for the last answer; a tick takes 40.
-_LEAST_TIMEOUT = 90
-# The first extension bundle with the version of the queue extension that knows messageEncoding.
-_LEAST_BUNDLE = 3
-_FUNCTIONS = {"drain_metrics", "sample_sources"}
-# Values of host.json as it is delivered, and as numbers; see docs/host.md.
-_OURS: Mapping[str, tuple[str, float]] = {
-    "messageEncoding": ("none", 0),
-    "maxPollingInterval": ("00:00:02", 2),
-    "visibilityTimeout": ("00:00:30", 30),
-    "maxDequeueCount": ("90", 90),
-    "functionTimeout": ("00:10:00", 600),
+FUNCTIONS = ("drain_metrics", "sample_sources")
+_QUEUES = "extensions:queues:"
+_Host = Mapping[str, Value]
+# The widest window that the settings allow, if they cannot be read.
+_MAX_WINDOW = TimeWindow(timedelta(minutes=30), timedelta(minutes=5))
+# An invocation retries for 20 s and waits 30 s for the last answer; a tick takes up to 60 s.
+_MIN_FUNCTION_TIMEOUT = timedelta(seconds=90)
+# The first extension bundle whose queue extension knows messageEncoding.
+_MIN_BUNDLE = 3
+
+
+class _Option(NamedTuple):
+    """A value of extensions.queues: limits, default of the host, value in this project."""
+
+    minimum: Any  # An int, or a timedelta.
+    maximum: Any
+    expected: str
+    default: str
+    ours: str
+
+
+_MAX = 2**31 - 1
+# Sources: "host.json", queues; Put Message of the queue service, for the 7 days.
+_OPTIONS = {
+    "batchSize": _Option(1, 32, "a whole number from 1 to 32", "16", "32"),
+    "newBatchThreshold": _Option(0, _MAX, "a whole number from 0", "8", "256"),
+    "maxPollingInterval": _Option(
+        timedelta(milliseconds=100), timedelta.max, "00:00:00.1 or more", "00:01:00", "00:00:02"
+    ),
+    "visibilityTimeout": _Option(
+        timedelta(), timedelta(days=7), "hh:mm:ss, up to 7.00:00:00", "00:00:00", "00:00:30"
+    ),
+    "maxDequeueCount": _Option(1, _MAX, "a whole number from 1", "5", "90"),
 }
-_FETCH = "git checkout -- host.json"
-_PUT_ASIDE = (
-    "# Puts the changes to the file aside; git stash pop brings them back.",
-    "git stash push -- host.json",
-)
 
 
-def check(patient: Patient) -> Iterator[Finding]:
-    """Look at host.json in the project folder, and at what app settings replace of it."""
-    file = patient.options.project / "host.json"
-    if not file.exists():
-        yield failed(f"there is no {file}: is this the project's folder?", _FETCH)
-        return
+def check_host_json(context: Context) -> Iterator[Finding]:
+    """Report values that lose points, delay them, or stop the host."""
+    file = context.options.project / "host.json"
     try:
-        queues = read(patient.options.project, patient.environ)
-        document = read_document(file)
-    except HostError as exc:
-        yield failed(str(exc), *_mend(str(exc), patient))
+        host = read_host_json(file, context.environ)
+    except FileNotFoundError:
+        yield failed(f"{file} does not exist", "# Name the folder of the project with --project.")
         return
-    window = patient.settings.time_window if patient.settings else _LONGEST
-    found = [
-        *_of_queues(queues, window, patient),
-        *_of_host(_replaced(document, patient.environ), patient),
-    ]
-    yield from found
-    if not found:
-        given_up = timedelta(seconds=queues.max_dequeue_count * queues.visibility_timeout)
-        yield ok(
-            f"takes plain text; tries for {given_up}, longer than the window of "
-            f"{window.past + window.future}"
-        )
+    except (OSError, ValueError) as exc:
+        yield failed(f"{file} cannot be read: {exc}", f"# Correct {file}.")
+        return
+    findings = [*_host(context, host), *_queues(context, host)]
+    yield from findings or [ok("plain text is taken; retries last longer than the time window")]
 
 
-def _of_queues(queues: QueueOptions, window: TimeWindow, patient: Patient) -> Iterator[Finding]:
-    if queues.message_encoding != "none":
+def _queues(context: Context, host: _Host) -> Iterator[Finding]:
+    encoding = host.get(f"{_QUEUES}messageencoding")
+    if encoding is None or str(encoding.value).lower() != "none":
         yield failed(
-            f"messageEncoding is {queues.message_encoding}: a message in plain text goes to the "
-            "poison queue without the function ever running; expected none",
-            *_mended("messageEncoding", patient),
+            f"messageEncoding is {encoding.value if encoding else 'base64'}: the host moves "
+            "messages in plain text to the poison queue without running the function; expected "
+            "none",
+            *_restore(context, host, "messageEncoding", "none"),
         )
-    tried = timedelta(seconds=queues.max_dequeue_count * queues.visibility_timeout)
-    needed = window.past + window.future
-    if tried <= needed:
+    for path, found in host.items():
+        known = {name.lower() for name in (*_OPTIONS, "messageEncoding")}
+        if path.startswith(_QUEUES) and path.removeprefix(_QUEUES) not in known:
+            meant = get_close_matches(found.name, _OPTIONS, n=1)
+            hint = f"; did you mean {meant[0]}?" if meant else ""
+            text = f"the host ignores {found.name} of extensions.queues{hint}"
+            yield warning(text, *_remove(context, found))
+    values: dict[str, Any] = {}
+    for name, option in _OPTIONS.items():
+        given = host.get(f"{_QUEUES}{name.lower()}")
+        written = given.value if given else option.default
+        values[name] = _parse(written, option)
+        if values[name] is None:
+            yield failed(
+                f"{name} is {written!r}{_reading(written, option)}: expected {option.expected}; "
+                "otherwise the host runs no function",
+                *_restore(context, host, name, option.ours),
+            )
+    if None not in values.values():
+        yield from _retries(context, host, values)
+
+
+def _retries(context: Context, host: _Host, values: Mapping[str, Any]) -> Iterator[Finding]:
+    visibility, count = values["visibilityTimeout"], values["maxDequeueCount"]
+    settings = context.settings
+    window = settings.time_window if settings else _MAX_WINDOW
+    if count * visibility <= window.past + window.future:
         yield failed(
-            f"maxDequeueCount {queues.max_dequeue_count} × visibilityTimeout "
-            f"{timedelta(seconds=queues.visibility_timeout)} is {tried}: points that wait go to "
-            f"the poison queue before their window of {needed} has passed",
+            f"maxDequeueCount {count} × visibilityTimeout {visibility} is {count * visibility}: "
+            "points that are retried reach the poison queue before their time window of "
+            f"{window.past + window.future} has passed",
             *(
                 line
-                for name, value in (
-                    ("maxDequeueCount", queues.max_dequeue_count),
-                    ("visibilityTimeout", queues.visibility_timeout),
-                )
-                if value != _OURS[name][1]
-                for line in _mended(name, patient)
+                for name in ("maxDequeueCount", "visibilityTimeout")
+                if values[name] != _parse((option := _OPTIONS[name]).ours, option)
+                for line in _restore(context, host, name, option.ours)
             ),
         )
-    settings = patient.settings
-    if settings and queues.visibility_timeout != settings.retry_delay.total_seconds():
-        name = f"{_PREFIX}{_QUEUES}visibilityTimeout"
-        shown = str(timedelta(seconds=queues.visibility_timeout)).rjust(8, "0")
+    elif settings and visibility != settings.retry_delay:
+        shown = str(visibility).rjust(8, "0")
         yield warning(
-            f"visibilityTimeout is {shown} in host.json; what the app puts back stays unseen for "
-            f"{settings.retry_delay}: only the app setting {name} changes both",
-            patient.commands.set(name, shown),
+            f"visibilityTimeout is {shown} in host.json, but what the app itself puts back stays "
+            f"invisible for {settings.retry_delay}",
+            "# Use the app setting, which both obey:",
+            *context.fixes.set(f"{PREFIX}extensions__queues__visibilityTimeout", shown),
         )
-    if queues.max_polling_interval > 60:
+    if values["maxPollingInterval"] > timedelta(minutes=1):
         yield warning(
-            f"maxPollingInterval is {timedelta(seconds=queues.max_polling_interval)}: a message "
-            "may wait as long before it is seen; expected 00:00:02",
-            *_mended("maxPollingInterval", patient),
+            f"maxPollingInterval is {values['maxPollingInterval']}: a message in an idle queue may "
+            "wait as long; expected 00:00:02",
+            *_restore(context, host, "maxPollingInterval", "00:00:02"),
         )
 
 
-def _of_host(document: Mapping[str, Any], patient: Patient) -> Iterator[Finding]:
-    timeout = _member(document, "functionTimeout")
-    seconds = _seconds(timeout)
-    if seconds is not None and 0 < seconds < _LEAST_TIMEOUT:
+def _host(context: Context, host: _Host) -> Iterator[Finding]:
+    version = host.get("version")
+    if version is None or version.value != "2.0":
+        yield failed('version is not "2.0"', '# In host.json, set "version": "2.0".')
+    timeout = host.get("functiontimeout")
+    span = parse_time_span(timeout.value) if timeout else None
+    if timeout and span is None:
+        text = f"functionTimeout is {timeout.value!r}: expected hh:mm:ss, or -1 for no limit"
+        yield failed(text, *_remove(context, timeout))
+    elif timeout and span and timedelta() < span < _MIN_FUNCTION_TIMEOUT:
         yield failed(
-            f"functionTimeout is {timeout}: it ends invocations that still wait for an answer, "
+            f"functionTimeout is {timeout.value}: it ends invocations that wait for an answer, "
             "whose points are then counted twice; expected at least 00:01:30",
-            *_mended("functionTimeout", patient, section=""),
+            *_remove(context, timeout),
         )
-    if _member(document, "retry") is not None:
+    elif timeout and span and span >= timedelta(days=1):
+        text = f"functionTimeout is {timeout.value!r}, which .NET reads as {span}"
+        yield warning(text, *_remove(context, timeout))
+    retry = next((host[path] for path in host if path.startswith("retry:")), None)
+    if retry:
         yield warning(
-            "retry is set: it repeats an invocation in place of the queue, whose visibilityTimeout "
-            "and maxDequeueCount see to that",
-            *_mend("retry", patient),
+            "retry is set: it repeats an invocation within the host, in place of the queue's "
+            "visibilityTimeout and maxDequeueCount",
+            *_remove(context, retry._replace(name="retry")),
         )
-    bundle = _member(document, "extensionBundle")
-    version = str(_member(bundle, "version") or "") if isinstance(bundle, dict) else ""
-    lowest = re.match(r"[\[(]\s*(\d+)", version)
-    if lowest is None or int(lowest[1]) < _LEAST_BUNDLE:
+    bundle = host.get("extensionbundle:version")
+    lowest = re.match(r"[\[(]\s*(\d+)", str(bundle.value)) if bundle else None
+    if lowest is None or int(lowest[1]) < _MIN_BUNDLE:
         yield failed(
-            f"extensionBundle is {version or 'missing'}: without a bundle the queue trigger is not "
-            "there, and before version 3 it knows no messageEncoding; expected [4.*, 5.0.0)",
-            *_mend("extensionBundle", patient),
+            f"extensionBundle is {bundle.value if bundle else 'missing'}: without a bundle there "
+            "is no queue trigger, and before version 3 no messageEncoding",
+            '# In host.json, set "extensionBundle": {"id": '
+            '"Microsoft.Azure.Functions.ExtensionBundle", "version": "[4.*, 5.0.0)"}',
         )
-    only = _member(document, "functions")
-    missing = sorted(_FUNCTIONS - set(only)) if isinstance(only, list) else []
+    listed = [host[path].value for path in host if path.startswith("functions:")]
+    missing = [name for name in FUNCTIONS if name not in listed] if listed else []
     if missing:
-        yield failed(
-            f"functions leaves out {' and '.join(missing)}, so it does not run",
-            *_mend("functions", patient),
-        )
+        text = f"functions does not list {' and '.join(missing)}, so the host does not run it"
+        yield failed(text, '# In host.json, remove "functions".')
 
 
-def _replaced(document: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
-    """The top members of the document, with those that app settings replace."""
-    replaced = dict(document)
-    for name, value in environ.items():
-        member = name[len(_PREFIX) :]
-        if name.startswith(_PREFIX) and "__" not in member:
-            replaced[member] = value
-    return replaced
+def _parse(written: object, option: _Option) -> Any:
+    """Return the value, or None if the host refuses it."""
+    value: Any
+    if isinstance(option.minimum, timedelta):
+        value = parse_time_span(written)
+    else:
+        whole = not isinstance(written, bool) and re.fullmatch(r"\s*[+-]?\d{1,10}\s*", str(written))
+        value = int(str(written)) if whole else None
+    return value if value is not None and option.minimum <= value <= option.maximum else None
 
 
-def _member(document: Mapping[str, Any], name: str) -> Any:
-    """A member; .NET compares their names without case."""
-    return next((value for key, value in document.items() if key.lower() == name.lower()), None)
+def _reading(written: object, option: _Option) -> str:
+    """Say what .NET makes of a time span that has become days."""
+    span = parse_time_span(written) if isinstance(option.minimum, timedelta) else None
+    return f", which .NET reads as {span}" if span and span.days > 0 else ""
 
 
-def _seconds(span: Any) -> float | None:
-    """Seconds of a time span hh:mm:ss; None for what is none, such as -1 for no end."""
-    parts = re.fullmatch(r"(\d{1,2}):(\d{1,2}):(\d{1,2})", span) if isinstance(span, str) else None
-    if parts is None:
-        return None
-    hours, minutes, seconds = map(int, parts.groups())
-    return (hours * 60.0 + minutes) * 60 + seconds
+def _restore(context: Context, host: _Host, name: str, ours: str) -> list[str]:
+    """Give an option the value that it has in the host.json of this project."""
+    found = host.get(f"{_QUEUES}{name.lower()}")
+    if found and found.setting:
+        return context.fixes.unset(found.setting)
+    lines = [f"# In host.json, set extensions.queues.{name} to {ours}."]
+    if context.fixes.home is Home.APP:
+        setting = f"{PREFIX}extensions__queues__{name}"
+        lines += ["# Or for this app alone:", *context.fixes.set(setting, ours)]
+    return lines
 
 
-def _mended(name: str, patient: Patient, section: str = _QUEUES) -> list[str]:
-    """How to bring a value back: as it stands in host.json, or by an app setting."""
-    setting, (value, _) = f"{_PREFIX}{section}{name}", _OURS[name]
-    if setting in patient.environ:
-        return [patient.commands.unset(setting)]
-    return [
-        f"# {name}: {value} in host.json; or, for this app alone:",
-        patient.commands.set(setting, value),
-    ]
-
-
-def _mend(complaint: str, patient: Patient) -> list[str]:
-    """Take the app setting away that replaces what is complained of, or restore the file."""
-    replacing = [
-        name
-        for name in sorted(patient.environ)
-        if name.startswith(_PREFIX)
-        and (name[len(_PREFIX) :] == complaint or f".{name.rpartition('__')[2]}:" in complaint)
-    ]
-    return [patient.commands.unset(name) for name in replacing] or [*_PUT_ASIDE]
+def _remove(context: Context, value: Value) -> list[str]:
+    if value.setting:
+        return context.fixes.unset(value.setting)
+    return [f"# In host.json, remove {value.name}."]

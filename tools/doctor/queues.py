@@ -1,4 +1,4 @@
-"""The three queues: what waits, what crashed the function, what was refused."""
+"""The three queues: what waits, what the host gave up, what was refused."""
 
 from __future__ import annotations
 
@@ -6,181 +6,146 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
+from difflib import get_close_matches
 from typing import Any
 
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.queue import QueueClient, QueueMessage
 
-from tools.doctor.commands import Commands, Open, inside, of_account
+from shared.text import plural
+from tools.doctor.context import Account, Context, require
 from tools.doctor.findings import Finding, failed, ok, warning
-from tools.doctor.patient import Account, Patient, needed
+from tools.doctor.fixes import quoted
+from tools.doctor.settings import CONNECTION
+from tools.doctor.storage import DEVELOPMENT, queue_names
 
 __all__ = ["check_dead_letters", "check_ingress", "check_poison"]
 
-# Source: "Peek Messages": 32 at most.
-_MOST_PEEKED = 32
-# A message is seen every two seconds, and settled within some seconds more.
+# Source: "Peek Messages".
+MAX_PEEKED = 32
+MAX_SHOWN = 10  # Queues.
+# An idle queue is polled every two seconds, and a message is settled within some seconds.
 _LONG_WAIT = timedelta(minutes=2)
-_MOST_DETAIL = 300
-# Members of a document that the Functions host takes for its own; see docs/messages.md.
-_OF_THE_HOST = {
-    "id",
-    "dequeuecount",
-    "insertiontime",
-    "expirationtime",
-    "nextvisibletime",
-    "popreceipt",
-}
+_MAX_DETAIL = 300  # Characters.
 
 
-def check_ingress(patient: Patient) -> Iterator[Finding]:
-    """How many messages wait, and for how long the oldest has."""
-    account, settings = _readable(patient), needed(patient.settings, "settings")
+def check_ingress(context: Context) -> Iterator[Finding]:
+    """Report how many messages wait, and for how long the oldest has."""
+    account, settings = _account(context), require(context.settings, "settings")
     queue = account.service.get_queue_client(settings.queue)
     count = _count(queue)
     if count is None:
-        yield failed(
-            f"there is no queue {settings.queue}; neither the host nor the app makes it",
-            f"az storage queue create --name {settings.queue} {_sign_in(account)}",
-        )
+        yield _missing(context, account, settings.queue)
         return
-    seen = _peeked(queue)
-    now = patient.now()
-    oldest = max((now - one.inserted_on for one in seen if one.inserted_on), default=timedelta())
-    tries = max((one.dequeue_count or 0 for one in seen), default=0)
-    if not seen:
-        # Counted, and yet not to be seen: in work, or put off until its next try.
-        hidden = f"{count} in work or waiting for another try" if count else "nothing waits"
+    messages, now = _peek(queue), context.now()
+    oldest = max((now - one.inserted_on for one in messages if one.inserted_on), default=None)
+    tries = max((one.dequeue_count or 0 for one in messages), default=0)
+    if oldest is None:
+        # Counted but not visible: taken, or waiting for the next try.
+        hidden = f"{count} in work or waiting for a retry" if count else "empty"
         yield ok(f"{settings.queue}: {hidden}")
         return
-    waits = f"{settings.queue}: about {count} messages, the oldest for {_shown(oldest)}"
+    age = timedelta(seconds=int(oldest.total_seconds()))
+    text = f"{settings.queue}: about {plural(count, 'message')}, the oldest for {age}"
     if tries:
-        waits += f", tried up to {tries} times"
-    if oldest > settings.time_window.past:
-        yield failed(
-            f"{waits}: nobody drains it, and points older than {settings.time_window.past} expire",
-            *patient.commands.look,
-        )
+        text += f", tried up to {plural(tries, 'time')}"
+    past = settings.time_window.past
+    if oldest > past:
+        text += f": the app does not drain it, and points older than {past} expire"
+        yield failed(text, *context.fixes.read_log())
     elif oldest > _LONG_WAIT or tries > 1:
-        yield warning(
-            f"{waits}: the function does not run, or something is in its way",
-            *patient.commands.look,
-        )
+        text += ": the app does not drain it, or fails"
+        yield warning(text, *context.fixes.read_log())
     else:
-        yield ok(waits)
+        yield ok(text)
 
 
-def check_poison(patient: Patient) -> Iterator[Finding]:
-    """What the host gave up: it crashed the function, or never reached it."""
-    account, settings = _readable(patient), needed(patient.settings, "settings")
+def check_poison(context: Context) -> Iterator[Finding]:
+    """Report what the host gave up."""
+    account, settings = _account(context), require(context.settings, "settings")
     name = f"{settings.queue}-poison"
-    queue = account.service.get_queue_client(name)
-    count = _count(queue)
+    count = _count(account.service.get_queue_client(name))
     if not count:
-        yield ok(f"{name}: empty" if count == 0 else f"there is no {name}, so nothing was in it")
+        yield ok(f"{name}: empty" if count == 0 else f"{name}: does not exist, so it is empty")
         return
-    causes = [cause for cause in map(_cause, _peeked(queue)) if cause]
-    because = f": {causes[0]}" if causes else ", which the app's log has the cause of"
     yield failed(
-        f"{name}: about {count} messages crashed the function or never reached it{because}",
-        f"az storage message peek --queue-name {name} --num-messages {_MOST_PEEKED} "
-        f"{_sign_in(account)}",
-        *patient.commands.look,
+        f"{name}: about {plural(count, 'message')} that crashed the function, or never reached it; "
+        "the app's log has the cause",
+        *context.fixes.read_log(),
     )
 
 
-def check_dead_letters(patient: Patient) -> Iterator[Finding]:
-    """What was refused, why, and whether it becomes more."""
-    account, settings = _readable(patient), needed(patient.settings, "settings")
-    name = settings.dead_letter_queue
+def check_dead_letters(context: Context) -> Iterator[Finding]:
+    """Report what was refused, why, and with --watch whether it becomes more."""
+    account, settings = _account(context), require(context.settings, "settings")
+    name, seconds = settings.dead_letter_queue, context.options.watch
     queue = account.service.get_queue_client(name)
     before = count = _count(queue) or 0
-    if patient.options.watch:
-        patient.sleep(patient.options.watch)
+    if seconds:
+        context.progress(f"dead letters: watching for {seconds:g} s")
+        context.sleep(seconds)
         count = _count(queue) or 0
     if not count:
         yield ok(f"{name}: empty")
         return
-    letters = [_letter(one) for one in _peeked(queue)]
-    reasons = Counter(str(letter.get("reason")) for letter in letters)
+    dead_letters = [_decode(message) for message in _peek(queue)]
+    reasons = Counter(str(one.get("reason", "not a dead letter")) for one in dead_letters)
     shown = ", ".join(f"{number} {reason}" for reason, number in reasons.most_common())
-    detail = next((str(letter["detail"]) for letter in letters if "detail" in letter), "")
-    found = (
-        f"{name}: {count} dead letters; of the first {len(letters)}: {shown}; "
-        f"the first says: {detail[:_MOST_DETAIL]}"
+    detail = next((str(one["detail"]) for one in dead_letters if "detail" in one), "")
+    text = (
+        f"{name}: {plural(count, 'dead letter')}; the first {len(dead_letters)}: {shown}; detail "
+        f"of the first: {detail[:_MAX_DETAIL]}"
     )
-    remedy = [
-        patient.commands.list_dead_letters(),
-        *(line for reason in reasons for line in _against(reason, patient)),
-    ]
+    explained = "# docs/dead-letters.md explains the reasons."
+    fix = (context.fixes.tool("dead-letter", "list"), explained)
     if count > before:
-        seconds = patient.options.watch
-        yield failed(f"{found}; {count - before} more within {seconds:g} s", *remedy)
+        yield failed(f"{text}; {count - before} more within {seconds:g} s", *fix)
     else:
-        yield warning(found, *remedy)
+        yield warning(text, *fix)
 
 
-def _readable(patient: Patient) -> Account:
-    needed(patient.queues_are_readable, "storage roles")
-    return needed(patient.account, "storage")
+def _account(context: Context) -> Account:
+    require(context.queues_readable, "storage roles")
+    return require(context.account, "storage")
+
+
+def _missing(context: Context, account: Account, name: str) -> Finding:
+    """Name the queues that exist: more often the name is wrong than the queue is missing."""
+    names = [
+        one for one in queue_names(account.service) if not one.endswith(("-poison", "-dead-letter"))
+    ]
+    text = f"there is no queue {name} in {account.name}"
+    if names:
+        text += f"; queues: {', '.join(names[:MAX_SHOWN])}{', …' if len(names) > MAX_SHOWN else ''}"
+    if alike := get_close_matches(name, names, n=1, cutoff=0.7):
+        fix = context.fixes.set("METRICS_QUEUE", alike[0])
+        return failed(f"{text}; did you mean {alike[0]}?", *fix)
+    create = f"az storage queue create --name {name}"
+    fix = ["# Name another queue in METRICS_QUEUE, or create this one:"]
+    if account.name == DEVELOPMENT:
+        if not context.fixes.in_shell(CONNECTION):
+            fix.append(f"# ({CONNECTION} is in {context.fixes.file}; export it first.)")
+        return failed(text, *fix, f'{create} --connection-string "${CONNECTION}"')
+    mode = "key" if account.by_key else "login"
+    options = f"--account-name {quoted(account.name)} --auth-mode {mode}"
+    return failed(text, *fix, f"{create} {options}")
 
 
 def _count(queue: QueueClient) -> int | None:
-    """Messages in a queue, approximately; None where there is none."""
+    """Return the approximate number of messages, None if there is no queue."""
     try:
         return queue.get_queue_properties().approximate_message_count or 0
     except ResourceNotFoundError:
         return None
 
 
-def _peeked(queue: QueueClient) -> list[QueueMessage]:
-    """The first messages that are visible, left as they are."""
-    return list(queue.peek_messages(_MOST_PEEKED))
+def _peek(queue: QueueClient) -> list[QueueMessage]:
+    return list(queue.peek_messages(MAX_PEEKED))
 
 
-def _cause(message: QueueMessage) -> str:
-    """Why the host could not give a message to the function, where the message shows it."""
-    taken = sorted(name for name in _json(message) if name.lower() in _OF_THE_HOST)
-    if not taken:
-        return ""
-    return f"a member named {taken[0]} is taken by the Functions host for its own"
-
-
-def _letter(message: QueueMessage) -> dict[str, Any]:
-    return _json(message) or {"reason": "no dead letter of Metric Relay"}
-
-
-def _json(message: QueueMessage) -> dict[str, Any]:
+def _decode(message: QueueMessage) -> dict[str, Any]:
     try:
         document = json.loads(message.content)
     except (ValueError, TypeError, RecursionError):
         return {}
     return document if isinstance(document, dict) else {}
-
-
-def _against(reason: str, patient: Patient) -> list[str]:
-    """What helps against a reason, beside what its detail says."""
-    commands: Commands = patient.commands
-    scopes = patient.environ.get("METRICS_ALLOWED_SCOPES", "")
-    match reason:
-        case "forbidden_scope":
-            return [
-                "# forbidden_scope: if producers may write there,",
-                commands.set("METRICS_ALLOWED_SCOPES", Open(f"{inside(scopes)},$RESOURCE_ID")),
-            ]
-        case "expired":
-            return ["# expired: the detail says what held them up, or that their time was old."]
-        case "cardinality":
-            return ["# cardinality: a dimension whose values never end; see docs/series.md."]
-        case "invalid":
-            return ["# invalid: the producer is wrong, where the detail says; docs/messages.md."]
-        case _:
-            return []
-
-
-def _sign_in(account: Account) -> str:
-    return of_account(account.name, "MetricsStorage", by_key=account.by_key)
-
-
-def _shown(duration: timedelta) -> str:
-    return str(timedelta(seconds=int(duration.total_seconds())))

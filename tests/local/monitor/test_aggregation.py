@@ -5,16 +5,13 @@ from __future__ import annotations
 import sys
 from functools import reduce
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from .client import QUEUE_ACCOUNT, document, series
-
-if TYPE_CHECKING:
-    from .client import Client
+from .client import QUEUE_ACCOUNT, Client, document, series
 
 TIME = "2026-11-23T07:25:00Z"
 NUMBER = st.floats(-1e12, 1e12)

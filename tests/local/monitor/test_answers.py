@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import jwt
 import pytest
 
 from local.monitor.state import Options
 
-from .client import GROUP, QUEUE_ACCOUNT, document, error, iso, series
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from .client import Client
+from .client import GROUP, QUEUE_ACCOUNT, Client, document, error, iso, series
 
 
 def test_the_seeds_document_is_accepted_verbatim(client: Client) -> None:

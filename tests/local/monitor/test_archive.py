@@ -5,35 +5,32 @@ from __future__ import annotations
 import resource
 import signal
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from local.monitor.__main__ import main
-from local.monitor.aggregate import Aggregate
-from local.monitor.archive import Archive, ArchiveError
+from local.monitor.database import StoreError, open_database
 from local.monitor.server import running
 from local.monitor.state import MonitorState, Options
-from local.monitor.store import MetricStore, Series
+from local.monitor.store import MetricStore
 
-from .client import QUEUE_ACCOUNT, REGION, Client, document, error, iso, series
+from .client import QUEUE_ACCOUNT, Client, document, error, iso, series
 from .conftest import NOW
 from .test_process import start
-from .test_store import add, batch, stored
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+from .test_store import add, stored
 
 TIME = "2026-11-23T07:25:00Z"
 
 
-def counted_in(archive: Archive) -> tuple[int, int]:
-    """How many series and values are in a file that is open."""
-    queries = ("SELECT count(*) FROM series", "SELECT count(*) FROM value")
-    return tuple(archive._db.execute(each).fetchone()[0] for each in queries)
+def counted_in(store: MetricStore) -> tuple[int, int]:
+    """Return how many series and values a store has."""
+    queries = ("SELECT count(*) FROM series", "SELECT count(*) FROM point")
+    return tuple(store._db.execute(each).fetchone()[0] for each in queries)
 
 
 @contextmanager
@@ -50,12 +47,9 @@ def emulator(path: Path, now: float = NOW) -> Iterator[Client]:
 
 
 def counted(path: Path) -> tuple[int, int]:
-    """How many series and values are in the file."""
-    archive = Archive(path)
-    try:
-        return counted_in(archive)
-    finally:
-        archive.close()
+    """Return how many series and values are in the file."""
+    with closing(MetricStore(path)) as store:
+        return counted_in(store)
 
 
 def test_a_restart_finds_what_was_stored(tmp_path: Path) -> None:
@@ -103,19 +97,15 @@ def test_what_is_too_old_at_a_restart_is_forgotten_in_the_file_too(tmp_path: Pat
 
 
 def test_the_file_stays_as_small_as_the_store(tmp_path: Path) -> None:
-    archive = Archive(tmp_path / "metrics.db")
-    store = MetricStore(max_values=3, archive=archive)
-    for minute in range(4):
-        add(store, NOW + 60 * minute, "a", "b")
-    store.add(QUEUE_ACCOUNT, REGION, batch(NOW + 240, *"cdefg").points, NOW + 240)
-    kept = sorted(value.dimensions["D"] for value in stored(store))
-    archive.close()
-    assert counted(tmp_path / "metrics.db") == (3, 3)
-    again = Archive(tmp_path / "metrics.db")
-    restored = MetricStore(archive=again)
-    restored.restore(NOW + 240)
-    assert sorted(value.dimensions["D"] for value in stored(restored)) == kept
-    again.close()
+    path = tmp_path / "metrics.db"
+    with closing(MetricStore(path, max_values=3)) as store:
+        for minute in range(4):
+            add(store, NOW + 60 * minute, "a", "b")
+        add(store, NOW + 240, *"cdefg")
+        kept = stored(store)
+    assert counted(path) == (3, 3)
+    with closing(MetricStore(path)) as again:
+        assert stored(again) == kept
 
 
 def test_a_reset_empties_the_file(tmp_path: Path) -> None:
@@ -153,19 +143,17 @@ def test_a_file_that_is_none_of_the_emulator(
     text.write_text("These are notes, and they are to stay as they are.\n" * 100)
     assert main(["--data", str(text)]) == 1
     assert capsys.readouterr().err == f"Cannot use {text}: file is not a database\n"
-    with pytest.raises(ArchiveError, match="Is a directory"):
-        Archive(tmp_path)
-    with pytest.raises(ArchiveError, match="unable to open database file"):
-        Archive(tmp_path / "no" / "folder")
+    with pytest.raises(StoreError, match="Is a directory"):
+        open_database(tmp_path)
+    with pytest.raises(StoreError, match="unable to open database file"):
+        open_database(tmp_path / "no" / "folder")
 
 
 @pytest.mark.parametrize(
     "script",
     [
         "CREATE TABLE mine (x)",
-        "CREATE TABLE mine (x); PRAGMA user_version = 1",
-        "CREATE TABLE mine (x); PRAGMA user_version = 2",
-        "PRAGMA journal_mode = WAL; CREATE TABLE mine (x); PRAGMA user_version = 2",
+        "PRAGMA journal_mode = WAL; CREATE TABLE mine (x); PRAGMA user_version = 3",
     ],
 )
 def test_the_database_of_somebody_else_stays_as_it_is(
@@ -177,7 +165,7 @@ def test_the_database_of_somebody_else_stays_as_it_is(
     before = other.read_bytes()
     assert main(["--data", str(other)]) == 1
     assert capsys.readouterr().err == (
-        f"{other} is no file of this emulator, or of another version\n"
+        f"{other} is not a file of this emulator, or is of another version\n"
     )
     assert other.read_bytes() == before
     assert [each.name for each in tmp_path.iterdir()] == ["other.db"]
@@ -194,19 +182,18 @@ def test_a_file_of_the_emulator_that_was_damaged(
     assert main(["--data", str(path)]) == 1
     assert capsys.readouterr().err.startswith(f"Cannot use {path}: JSON is malformed")
     with closing(sqlite3.connect(path)) as db, db:
-        db.execute("DROP TABLE value")
+        db.execute("DROP TABLE point")
     assert main(["--data", str(path)]) == 1
-    assert capsys.readouterr().err == f"Cannot use {path}: no such table: value\n"
+    assert capsys.readouterr().err == f"Cannot use {path}: no such table: point\n"
 
 
 def test_a_file_is_made_whole_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "metrics.db"
     with closing(sqlite3.connect(path)) as db:
         db.execute("BEGIN EXCLUSIVE")
-        with pytest.raises(ArchiveError, match="database is locked"):
-            Archive(path)
+        with pytest.raises(StoreError, match="database is locked"):
+            open_database(path)
     assert path.read_bytes() == b""
-    Archive(path).close()
     assert counted(path) == (0, 0)
 
 
@@ -258,40 +245,38 @@ def test_a_full_disk_refuses_and_what_was_accepted_stays(tmp_path: Path) -> None
         assert client.values() == stored
 
 
-def test_a_series_whose_first_save_failed_is_saved_with_the_next(tmp_path: Path) -> None:
-    archive = Archive(tmp_path / "metrics.db")
-    series = Series(("r", ("n", "m", ()), ()), "r", "x", "n", "m", {})
-    changed = [(1, series, Aggregate(1, 2, 3, 2))]
-    archive._db.execute(
-        "CREATE TEMP TRIGGER refuse BEFORE INSERT ON value BEGIN SELECT raise(FAIL, 'no'); END"
-    )
-    with pytest.raises(ArchiveError, match=r"Cannot use .*: no"):
-        archive.save(changed, [], [])
-    archive._db.execute("DROP TRIGGER refuse")
-    archive.save(changed, [], [])
-    assert [(row.resource_id, row.minute, row.sum) for row in archive.rows()] == [("r", 1, 3)]
-    archive.close()
+def test_a_post_that_cannot_be_stored_leaves_nothing(tmp_path: Path) -> None:
+    with closing(MetricStore(tmp_path / "metrics.db")) as store:
+        add(store, NOW, "a")
+        store._db.execute(
+            "CREATE TEMP TRIGGER refuse BEFORE INSERT ON point BEGIN SELECT raise(FAIL, 'no'); END"
+        )
+        with pytest.raises(StoreError, match=r"Cannot use .*: no"):
+            add(store, NOW, "a", "b")
+        assert [value.count for value in stored(store)] == [1]
+        assert len(store.series(QUEUE_ACCOUNT, "N", "M")) == 1
+        store._db.execute("DROP TRIGGER refuse")
+        add(store, NOW, "a", "b")
+        assert [value.count for value in stored(store)] == [2, 1]
 
 
-def test_what_could_not_be_forgotten_in_the_file_is_forgotten_the_next_time(
-    tmp_path: Path,
-) -> None:
-    archive = Archive(tmp_path / "metrics.db")
-    store = MetricStore(max_values=2, archive=archive)
-    add(store, NOW, "a", "b")
-    refuse = "CREATE TEMP TRIGGER refuse BEFORE DELETE ON value BEGIN SELECT raise(FAIL, 'no'); END"
-    archive._db.execute(refuse)
-    add(store, NOW + 60, "a")  # b's value of the minute before is too much.
-    assert counted_in(archive) == (2, 3)
-    archive._db.execute("DROP TRIGGER refuse")
-    add(store, NOW + 60, "a")
-    assert counted_in(archive) == (2, 2)
-    archive.close()
+def test_what_could_not_be_deleted_is_deleted_the_next_time(tmp_path: Path) -> None:
+    with closing(MetricStore(tmp_path / "metrics.db", max_values=2)) as store:
+        add(store, NOW, "a", "b")
+        store._db.execute(
+            "CREATE TEMP TRIGGER refuse BEFORE DELETE ON point BEGIN SELECT raise(FAIL, 'no'); END"
+        )
+        add(store, NOW + 60, "a")  # b's value of the minute before is too much.
+        assert counted_in(store) == (2, 3)
+        store._db.execute("DROP TRIGGER refuse")
+        add(store, NOW + 60, "a")
+        assert counted_in(store) == (2, 2)
 
 
 def test_one_process_at_a_time(tmp_path: Path) -> None:
-    first = Archive(tmp_path / "metrics.db")
-    with pytest.raises(ArchiveError, match="database is locked"):
-        Archive(tmp_path / "metrics.db")
-    first.close()
-    Archive(tmp_path / "metrics.db").close()
+    with (
+        closing(open_database(tmp_path / "metrics.db")),
+        pytest.raises(StoreError, match="database is locked"),
+    ):
+        open_database(tmp_path / "metrics.db")
+    open_database(tmp_path / "metrics.db").close()

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import jwt
 import pytest
-import requests
 
-from .client import ARM_AUDIENCE, AUDIENCE, GROUP, QUEUE_ACCOUNT, SUBSCRIPTION, document, error
-
-if TYPE_CHECKING:
-    from .client import Client
+from .client import (
+    ARM_AUDIENCE,
+    AUDIENCE,
+    GROUP,
+    QUEUE_ACCOUNT,
+    SUBSCRIPTION,
+    Client,
+    document,
+    error,
+)
 
 NAMESPACE = f"{GROUP}/providers/Microsoft.ServiceBus/namespaces/orders-bus"
 QUEUES = f"{NAMESPACE}/queues?api-version=2021-11-01"
@@ -122,11 +125,6 @@ def test_api_versions(client: Client, path: str, code: str, message: str) -> Non
     assert response.json() == {"error": {"code": code, "message": message}}
 
 
-def test_a_missing_api_version_is_said_even_to_strangers(client: Client) -> None:
-    response = client.arm(f"{NAMESPACE}/queues?api-version=", Authorization="")
-    assert error(response) == (400, "MissingApiVersionParameter")
-
-
 @pytest.mark.parametrize(
     ("path", "action", "scope"),
     [
@@ -173,10 +171,9 @@ def test_role_missing(client: Client, path: str, action: str, scope: str) -> Non
     assert response.json() == {"error": {"code": "AuthorizationFailed", "message": message}}
 
 
-@pytest.mark.parametrize("role", ["Reader", "Monitoring Reader", "Contributor", "Owner"])
-def test_a_reader_reads_below_the_scope_and_may_not_post_metrics(client: Client, role: str) -> None:
+def test_a_reader_reads_below_the_scope_and_may_not_post_metrics(client: Client) -> None:
     principal = oid(client.arm_token).upper()
-    assignment = {"scope": NAMESPACE.upper(), "principalId": principal, "role": role}
+    assignment = {"scope": NAMESPACE.upper(), "principalId": principal, "role": "Reader"}
     assert client.local("PUT", "roles", {"assignments": [assignment]}).json() == {
         "assignments": [assignment]
     }
@@ -184,13 +181,6 @@ def test_a_reader_reads_below_the_scope_and_may_not_post_metrics(client: Client,
     assert error(client.arm(RESOURCES)) == (403, "AuthorizationFailed")
     response = client.post(document(), resource=NAMESPACE)
     assert error(response) == (403, "AuthenticationFailed")
-
-
-def test_a_role_that_is_not_known(client: Client) -> None:
-    response = client.local("PUT", "roles", {"assignments": [{"scope": "/", "role": "reader"}]})
-    assert response.status_code == 400
-    message = "Invalid enum value 'reader' - at `$.assignments[0].role`"
-    assert response.json()["error"]["message"] == message
 
 
 @pytest.mark.parametrize(
@@ -247,20 +237,6 @@ class TestFaults:
         }
         assert list(statuses.values()) == [503, 503, 503, 200, 200]
 
-    def test_regions_do_not_apply(self, client: Client) -> None:
-        fault = {"target": "arm", "status": 503, "region": "westeurope"}
-        response = client.local("POST", "faults", fault)
-        assert response.status_code == 400
-        message = "region does not apply to the target arm"
-        assert response.json()["error"]["message"] == message
-
-    def test_a_dropped_connection(self, client: Client) -> None:
-        client.fault(target="arm", drop="before", next=1)
-        with pytest.raises(requests.ConnectionError):
-            client.arm(QUEUES)
-        assert client.requests()["armTotals"] == {"dropped": 1}
-        assert client.requests()["armRequests"][0]["code"] == "DroppedBefore"
-
 
 def test_the_log(frozen: Client) -> None:
     assert frozen.arm_token
@@ -294,12 +270,3 @@ def test_the_log(frozen: Client) -> None:
         },
     ]
     assert len(frozen.requests(limit=2)["armRequests"]) == 2
-
-
-def test_the_log_is_bounded_and_the_totals_are_not(client: Client) -> None:
-    for index in range(1_001):
-        client.arm(f"/subscriptions/{index}")
-    report = client.requests()
-    assert len(report["armRequests"]) == 1_000
-    assert report["armRequests"][0]["path"] == "/subscriptions/1"
-    assert report["armTotals"] == {"400": 1_001}

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 
-from .client import GROUP, QUEUE_ACCOUNT, SUBSCRIPTION, document, error
-
-if TYPE_CHECKING:
-    from .client import Client
+from .client import GROUP, QUEUE_ACCOUNT, SUBSCRIPTION, Client, document, error
 
 OTHER_GROUP = f"{SUBSCRIPTION}/resourceGroups/orders2"
 BUS = f"{GROUP}/providers/Microsoft.ServiceBus/namespaces/orders-bus"

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from .client import document, error, series
-
-if TYPE_CHECKING:
-    from .client import Client
+from .client import Client, document, error, series
 
 TIME = "2026-11-23T07:25:00Z"
 LONG = "é" * 256

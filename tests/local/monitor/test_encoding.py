@@ -5,18 +5,13 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from local.monitor.state import Options
 
-from .client import document, error
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from .client import Client
+from .client import Client, document, error
 
 TIME = "2026-11-23T07:25:00Z"
 LIMIT = 2_000

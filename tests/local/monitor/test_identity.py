@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import jwt
 import pytest
+import requests
 from azure.core.exceptions import ClientAuthenticationError
 from azure.identity import ManagedIdentityCredential
 
 from local.monitor.state import Options
 
-from .client import AUDIENCE, HEADER, TIMEOUT, document
+from .client import AUDIENCE, HEADER, TIMEOUT, Client, document
 from .conftest import NOW
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    import requests
-
-    from .client import Client
 
 SCOPE = f"{AUDIENCE}/.default"
 USER = "a3c5e7f9-1234-4abc-9def-0123456789ab"

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import requests
 
-from .client import AUDIENCE
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from .client import Client
+from .client import AUDIENCE, Client
 
 
 def put(client: Client, **document: Any) -> None:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
+import requests
 
-from .client import QUEUE_ACCOUNT, TIMEOUT, document, series
-
-if TYPE_CHECKING:
-    import requests
-
-    from .client import Client
+from .client import QUEUE_ACCOUNT, TIMEOUT, Client, document, series
 
 TIME = "2026-11-23T07:25:00Z"
 Parameters = list[tuple[str, str]]

@@ -48,6 +48,33 @@ def test_it_starts_serves_and_stops(stop: signal.Signals) -> None:
     assert "Traceback" not in errors
 
 
+def test_it_speaks_tls_when_asked() -> None:
+    with start("--tls") as process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            found = re.fullmatch(
+                r"Azure Monitor emulator on (https://127\.0\.0\.1:\d+) with the CA in (\S+)\n", line
+            )
+            assert found
+            client = Client(found[1])
+            with client.http:
+                with pytest.raises(requests.exceptions.SSLError):
+                    client.post(document())
+                client.http.trust_env = False  # REQUESTS_CA_BUNDLE would come first.
+                client.http.verify = found[2]
+                assert client.post(document()).ok
+                origin = {"Origin": found[1]}
+                url = f"{found[1]}/_local/faults"
+                assert client.http.get(url, headers=origin, timeout=30).ok
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=30)
+        finally:
+            process.kill()
+    assert process.returncode == 0
+    assert not Path(found[2]).exists()
+
+
 def test_a_port_in_use_is_said() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

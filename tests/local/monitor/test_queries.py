@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import requests
 
-from .client import ARM_AUDIENCE, GROUP, QUEUE_ACCOUNT, SUBSCRIPTION, TIMEOUT, document, series
-
-if TYPE_CHECKING:
-    from .client import Client
+from .client import (
+    ARM_AUDIENCE,
+    GROUP,
+    QUEUE_ACCOUNT,
+    SUBSCRIPTION,
+    TIMEOUT,
+    Client,
+    document,
+    series,
+)
 
 TIME = "2026-11-23T07:25:00Z"
 METRICS = f"{QUEUE_ACCOUNT}/providers/Microsoft.Insights/metrics"
@@ -67,7 +73,7 @@ def test_the_shape_of_an_answer(frozen: Client) -> None:
         "errorCode": "Success",
     }
     assert response.json() == {
-        "cost": 10,
+        "cost": 9,
         "timespan": "2026-11-23T07:20:00Z/2026-11-23T07:30:00Z",
         "interval": "PT5M",
         "value": [metric],
@@ -230,46 +236,60 @@ def test_the_limit_of_an_answer_is_for_all_its_metrics_and_resources(frozen: Cli
         assert "more than 1000000 values" in response.json()["error"]["message"]
 
 
+@pytest.mark.parametrize("start", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:10Z"])
+def test_a_span_up_to_the_end_of_the_calendar(frozen: Client, start: str) -> None:
+    for more in ("", "&interval=FULL", "&$filter=QueueName eq '*'&resultType=metadata"):
+        query = f"{NAMES}&timespan={start}/9999-12-31T23:59:59.5Z{more}"
+        assert frozen.arm(f"{METRICS}?{query}").json()["value"][0]["timeseries"] == []
+
+
+def test_an_offset_with_a_plus_that_is_not_encoded(frozen: Client) -> None:
+    span = "2026-11-23T08:20:00+01:00/2026-11-23T08:26:00+01:00"
+    url = f"{frozen.url}{METRICS}?{NAMES}&timespan="
+    response = frozen.arm(url + span)
+    assert (response.status_code, response.json()["code"]) == (400, "BadRequest")
+    assert response.json()["message"].startswith(
+        f"Detected invalid time interval input: {span.replace('+', ' ')}, supported Iso 8601 time"
+    )
+    answer = frozen.arm(url + span.replace("+", "%252B")).json()
+    assert answer["timespan"] == "2026-11-23T07:20:00Z/2026-11-23T07:26:00Z"
+    assert answer["value"][0]["timeseries"][0]["data"][-1]["timeStamp"] == TIME
+
+
+def test_the_minute_of_the_start_is_in_an_answer_and_that_of_the_end_is_not(frozen: Client) -> None:
+    def times(query: str) -> list[str]:
+        (metric,) = frozen.arm(f"{METRICS}?{NAMES}&{query}").json()["value"]
+        return [each["timeStamp"][11:16] for one in metric["timeseries"] for each in one["data"]]
+
+    assert times("timespan=2026-11-23T07:20:30Z/2026-11-23T07:25:30Z") == []
+    frozen.set("PUT", "clock", {"offsetSeconds": 60})
+    expected = ["07:21", "07:22", "07:23", "07:24", "07:25"]
+    assert times("timespan=2026-11-23T07:21:30Z/2026-11-23T07:26:30Z") == expected
+    frozen.set("PUT", "clock", {"offsetSeconds": 120})
+    assert times("timespan=PT5M") == expected
+    assert times("interval=FULL") == ["06:28"]
+
+
 @pytest.mark.parametrize(
-    ("start", "end"),
+    ("version", "given", "expected"),
     [
-        ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"),
-        ("9999-12-31T23:59:10Z", "9999-12-31T23:59:59.5Z"),
-        ("0001-01-01T00:00:00Z", "0001-01-01T00:00:30Z"),
+        ("2018-01-01", "&metricnamespace=QueueProcessing", "QueueProcessing"),
+        ("2018-01-01", "", "Microsoft.Storage/storageAccounts"),
+        ("2024-02-01", "&metricnamespace=QueueProcessing", "queueprocessing"),
     ],
 )
-def test_a_span_of_all_time_is_answered_at_once(frozen: Client, start: str, end: str) -> None:
-    """As soon as it is known that there are too many values, or none; not once they are made."""
-    response = frozen.arm(f"{METRICS}?{NAMES}&timespan={start}/{end}")
-    if start[0] == "0" and end[0] == "9":
-        assert response.status_code == 400
-        assert "more than 1000000 values" in response.json()["message"]
-    else:
-        assert response.json()["value"][0]["timeseries"] == []
-    response = frozen.arm(f"{METRICS}?{NAMES}&timespan={start}/{end}&interval=FULL")
-    assert response.ok
-    names = f"{NAMES}&$filter=QueueName eq '*'&resultType=metadata"
-    assert frozen.arm(f"{METRICS}?{names}&timespan={start}/{end}").ok
+def test_the_case_of_the_namespace(frozen: Client, version: str, given: str, expected: str) -> None:
+    answer = frozen.arm(f"{METRICS}?api-version={version}{given}").json()
+    assert answer["namespace"] == expected
 
 
-@pytest.mark.parametrize(
-    "span", ["0001-01-01T00:00:00%2B14:00/2026-11-23T07:00:00Z", "PT1H", "/", "a/b"]
-)
-def test_what_is_no_timespan(frozen: Client, span: str) -> None:
-    response = frozen.arm(f"{METRICS}?{NAMES}&timespan={span}")
-    assert (response.status_code, response.json()["code"]) == (400, "BadRequest")
-
-
-@pytest.mark.parametrize("interval", ["PT1H", "FULL"])
-def test_the_last_hour_is_one_value(frozen: Client, interval: str) -> None:
-    query = f"{NAMES}&timespan=2026-11-23T06:25:30Z/2026-11-23T07:25:30Z&interval={interval}"
-    for answer in (
-        frozen.arm(f"{METRICS}?{query}"),
-        frozen.arm(f"{METRICS}?{NAMES}&interval=FULL"),
-    ):
-        assert answer.json()["interval"] == "PT1H"
-        (data,) = answer.json()["value"][0]["timeseries"][0]["data"]
-        assert data == {"timeStamp": "2026-11-23T06:26:00Z", "average": 28 / 3}
+def test_a_second_slash_before_the_path(frozen: Client) -> None:
+    for below in ("metrics", "metricDefinitions", "metricNamespaces"):
+        path = f"{QUEUE_ACCOUNT}/providers/Microsoft.Insights/{below}?{NAMES}"
+        answer = frozen.arm("/" + path)
+        assert answer.ok
+        assert answer.json() == frozen.arm(path).json()
+    assert frozen.requests()["armRequests"][0]["path"].startswith("//subscriptions/")
 
 
 def test_without_a_name_it_is_the_first_metric(frozen: Client) -> None:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from .client import GROUP, QUEUE_ACCOUNT, SUBSCRIPTION, error
-
-if TYPE_CHECKING:
-    from .client import Client
+from .client import GROUP, QUEUE_ACCOUNT, SUBSCRIPTION, Client, error
 
 NAMESPACE = f"{GROUP}/providers/Microsoft.ServiceBus/namespaces/orders-bus"
 VERSION = "api-version=2021-11-01"
@@ -143,7 +140,6 @@ def test_one(frozen: Client, path: str, expected: dict[str, Any]) -> None:
     assert get(frozen, path) == expected
 
 
-@pytest.mark.parametrize("version", ["2021-11-01", "2022-10-01-preview", "2024-01-01"])
 @pytest.mark.parametrize(
     ("path", "first", "names"),
     [
@@ -152,11 +148,9 @@ def test_one(frozen: Client, path: str, expected: dict[str, Any]) -> None:
         ("/topics/news/subscriptions", SUBSCRIBER, ["mail", "fax"]),
     ],
 )
-def test_lists(
-    frozen: Client, path: str, version: str, first: dict[str, Any], names: list[str]
-) -> None:
+def test_lists(frozen: Client, path: str, first: dict[str, Any], names: list[str]) -> None:
     frozen.set("PUT", "service_bus", STATE)
-    content = get(frozen, path, f"api-version={version}")
+    content = get(frozen, path)
     assert set(content) == {"value"}
     assert content["value"][0] == first
     assert [each["name"] for each in content["value"]] == names
@@ -212,16 +206,6 @@ def pages(client: Client, query: str = VERSION) -> list[list[str]]:
         found.append([each["name"] for each in content["value"]])
         link = content.get("nextLink")
     return found
-
-
-@pytest.mark.parametrize(
-    ("number", "sizes"), [(99, [99]), (100, [100]), (101, [100, 1]), (201, [100, 100, 1])]
-)
-def test_a_page_holds_a_hundred(client: Client, number: int, sizes: list[int]) -> None:
-    names = filled(client, number)
-    found = pages(client)
-    assert [len(each) for each in found] == sizes
-    assert [name for each in found for name in each] == names
 
 
 def test_the_link_to_the_next_page(client: Client) -> None:
@@ -323,14 +307,9 @@ def test_not_found(client: Client, path: str, code: str, message: str | None) ->
 
 BAD: list[tuple[Any, str]] = [
     ({}, "Object missing required field `namespaces`"),
-    ({"namespaces": [], "pageSize": 0}, "Expected `int` >= 1 - at `$.pageSize`"),
     (
         {"namespaces": [{"resourceId": QUEUE_ACCOUNT}]},
         f"namespaces[0].resourceId: '{QUEUE_ACCOUNT}' does not name a Service Bus namespace",
-    ),
-    (
-        {"namespaces": [{"resourceId": GROUP}]},
-        f"namespaces[0].resourceId: '{GROUP}' does not name a Service Bus namespace",
     ),
     (
         {"namespaces": [{"resourceId": NAMESPACE}, {"resourceId": NAMESPACE.upper()}]},
@@ -339,14 +318,6 @@ BAD: list[tuple[Any, str]] = [
     (
         {"namespaces": [{"resourceId": NAMESPACE, "queues": [{"name": "a/b"}, {"name": "A~B"}]}]},
         "namespaces[0].queues[1]: 'a~b' is there already",
-    ),
-    (
-        {"namespaces": [{"resourceId": NAMESPACE, "queues": [{"name": "q", "active": -1}]}]},
-        "Expected `int` >= 0 - at `$.namespaces[0].queues[0].active`",
-    ),
-    (
-        {"namespaces": [{"resourceId": NAMESPACE, "queues": [{"name": "q", "dead": 1}]}]},
-        "Object contains unknown field `dead` - at `$.namespaces[0].queues[0]`",
     ),
 ]
 

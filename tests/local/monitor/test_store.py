@@ -71,21 +71,22 @@ def test_names_go_with_the_last_of_their_values() -> None:
     assert not store.metrics(QUEUE_ACCOUNT)
 
 
-def test_reading_takes_the_shorter_way_round() -> None:
+def test_reading_aggregates_groups_of_series_by_steps() -> None:
     store = MetricStore()
     add(store, NOW, *"abc")
     add(store, NOW + 60, "c")
     minute = int(NOW // 60)
-    wanted = dict.fromkeys(store.series(QUEUE_ACCOUNT, "N", "M")[1:])
+    groups = {each: each.dimensions["D"] in "ab" for each in store.series(QUEUE_ACCOUNT, "N", "M")}
 
-    def found(first: int, end: int) -> list[tuple[int, str]]:
-        read = store.read(wanted, minute + first, minute + end)
-        return sorted((each - minute, series.dimensions["D"]) for each, series, _ in read)
+    def found(first: int, end: int, step: int) -> dict[bool, dict[int, int]]:
+        read = store.read(groups, minute + first, minute + end, step)
+        return {key: {n: each.count for n, each in cells.items()} for key, cells in read.items()}
 
-    assert found(0, 2) == [(0, "b"), (0, "c"), (1, "c")]
-    assert found(0, 1) == [(0, "b"), (0, "c")]
-    assert found(1, 2) == [(1, "c")]
-    assert found(2, 9) == []
+    assert found(0, 2, 1) == {True: {0: 2}, False: {0: 1, 1: 1}}
+    assert found(-1, 2, 2) == {True: {0: 2}, False: {0: 1, 1: 1}}
+    assert found(0, 2, 2) == {True: {0: 2}, False: {0: 2}}
+    assert found(1, 2, 1) == {False: {0: 1}}
+    assert found(2, 9, 1) == {}
 
 
 def test_reading_back_is_cut_into_portions() -> None:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
 
-from .client import AUDIENCE, HEADER, TIMEOUT, error
-
-if TYPE_CHECKING:
-    from .client import Client
+from .client import AUDIENCE, HEADER, TIMEOUT, Client, error
 
 
 @pytest.mark.parametrize(

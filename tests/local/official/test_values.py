@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from .published import AGGREGATIONS, FACTORS, MINUTE, VALUES, Five, Published, data, five, split
+from .published import AGGREGATIONS, FACTORS, MINUTE, VALUES, Published, data, five, split
 
 
 def test_all_aggregations_of_several_minutes_and_resources(published: Published) -> None:
@@ -41,40 +41,6 @@ def test_the_same_through_azure_resource_manager(published: Published, site: int
     }
 
 
-def _by_country(published: Published, *countries: str) -> dict[Any, dict[int, Five]]:
-    return {
-        (("country", country),): {
-            minute: published.five(minute, 0, country)
-            for minute in VALUES
-            if country in VALUES[minute]
-        }
-        for country in countries
-    }
-
-
-@pytest.mark.parametrize(
-    ("text", "countries"),
-    [
-        ("Country eq '*'", ["BE", "DE", "NL"]),
-        ("Country eq 'NL'", ["NL"]),
-        ("Country eq 'NL' or Country eq 'DE'", ["DE", "NL"]),
-        ("Country ne 'NL'", ["BE", "DE"]),
-        ("Country ne 'NL' and Country ne 'BE'", ["DE"]),
-        ("Country eq 'FR'", []),
-    ],
-)
-@pytest.mark.parametrize("client", ["query", "list"])
-def test_splits_and_filters(
-    published: Published, client: str, text: str, countries: list[str]
-) -> None:
-    if client == "query":
-        result: Any = published.query(filter=text)[0]
-    else:
-        result = published.list(filter=text)
-    found = {key: data(series, published.now) for key, series in split(result).items()}
-    assert found == _by_country(published, *countries)
-
-
 def test_two_dimensions_and_a_rollup(published: Published) -> None:
     text = "Country eq 'NL' or Country eq 'BE' and Channel eq '*'"
     assert list(split(published.query(filter=text)[0])) == [
@@ -87,16 +53,6 @@ def test_two_dimensions_and_a_rollup(published: Published) -> None:
     assert data(series, published.now) == {
         minute: published.five(minute, 0, "NL", "BE") for minute in VALUES
     }
-
-
-def test_order_and_top(published: Published) -> None:
-    def order(**options: Any) -> list[str]:
-        found = split(published.query(filter="Country eq '*'", **options)[0])
-        return [value for ((_, value),) in found]
-
-    assert order(order_by="total desc") == ["DE", "NL", "BE"]
-    assert order(order_by="sum asc") == ["BE", "NL", "DE"]
-    assert order(order_by="count desc", max_results=2) == ["NL", "BE"]
 
 
 def test_longer_grains(published: Published) -> None:

@@ -1,39 +1,35 @@
-"""HTTP: sessions, authorization, bodies, errors, and URLs that may get a token."""
+"""HTTP: bodies, errors, and URLs that may get a token."""
 
 from __future__ import annotations
 
 import gzip
 import json
-import subprocess
-import sys
 import tracemalloc
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import requests
 import urllib3
+from azure.core.exceptions import HttpResponseError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.clients import http
 from shared.clients.deadline import Deadline
 from shared.clients.http import (
     MAX_ERROR_TEXT,
-    BearerAuth,
     HttpError,
-    NoAuth,
-    open_session,
+    describe_error,
     parse_error,
     parse_retry_after,
     read_body,
     translate_errors,
     validate_url,
 )
-from tests.unit.stubs import ManualClock, Response, json_response, routes, serve
+from shared.clients.sessions import open_session
+from tests.unit.stubs import ManualClock, Response, serve
 
 NOW = datetime(2026, 11, 23, 7, 30, tzinfo=UTC)
 LATER = Deadline(1e9)
@@ -43,61 +39,6 @@ LATER = Deadline(1e9)
 def session() -> Iterator[requests.Session]:
     with open_session(4) as opened:
         yield opened
-
-
-# --- Sessions -------------------------------------------------------------------------------------
-
-
-def test_requests_is_not_imported_before_the_first_session() -> None:
-    code = "import sys, shared.clients.json_client; sys.exit('requests' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-def test_redirects_are_not_followed_and_cookies_not_kept(session: requests.Session) -> None:
-    moved = Response(302, b"", {"Location": "/elsewhere", "Set-Cookie": "a=b; Path=/"})
-    with serve(lambda _: moved) as server:
-        for _ in range(2):
-            assert session.get(server.url).status_code == 302
-    assert server.targets == ["/", "/"]
-    assert "Cookie" not in server.requests[1].headers
-
-
-def test_plain_http_goes_past_every_proxy(
-    session: requests.Session, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
-    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
-    with serve(lambda _: json_response({})) as server:
-        assert session.get(server.url).status_code == 200
-    assert session.merge_environment_settings("https://a.example", {}, None, None, None)["proxies"]
-
-
-@pytest.mark.parametrize(
-    ("auth", "expected"), [(BearerAuth("t"), "Bearer t"), (NoAuth(), None)], ids=["token", "none"]
-)
-def test_a_netrc_file_is_ignored(
-    auth: Any, expected: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    netrc = tmp_path / "netrc"
-    netrc.write_text("machine 127.0.0.1 login me password secret\n")
-    monkeypatch.setenv("NETRC", str(netrc))
-    with serve(lambda _: json_response({})) as server, open_session(1) as session:
-        session.get(server.url, auth=auth)
-    assert server.requests[0].headers.get("Authorization") == expected
-
-
-def test_a_connection_is_used_again_once_a_body_is_read(session: requests.Session) -> None:
-    responses = {
-        "/plain": Response(body=b"{}"),
-        "/chunks": Response(body=[b"{", b"}"]),
-        "/gzip": Response(body=gzip.compress(b"{}"), headers={"Content-Encoding": "gzip"}),
-        "/error": Response(500, b"{}"),
-    }
-    with serve(routes(responses)) as server:
-        for path in responses:
-            with session.get(f"{server.url}{path}", stream=True) as response:
-                assert read_body(response, 100, LATER) == b"{}"
-    assert len({request.connection for request in server.requests}) == 1
 
 
 # --- Bodies ---------------------------------------------------------------------------------------
@@ -198,8 +139,36 @@ def test_an_unexpected_error_is_not_hidden() -> None:
         raise ZeroDivisionError
 
 
+PAGE = "<html>502</html>"
+
+
+def test_an_error_of_a_service_is_described_with_its_code_and_detail() -> None:
+    error: Any = HttpResponseError(
+        "Denied.\nRequestId:5b2f\nTime:2026\nErrorCode:No\ndetail:a\x00b\n"
+    )
+    error.response = SimpleNamespace(text=lambda: "<Error>twice</Error>")
+    error.error_code = "No"
+    assert describe_error(error) == "Denied. ErrorCode:No detail:a b"
+
+
+def test_an_error_of_something_else_is_described_with_its_page() -> None:
+    error: Any = HttpResponseError("Operation returned an invalid status 'Bad Gateway'")
+    error.response = SimpleNamespace(text=lambda: PAGE)
+    expected = f"Operation returned an invalid status 'Bad Gateway' Content: {PAGE}"
+    assert describe_error(error) == expected
+    assert describe_error(ValueError("x" * 9999)) == "x" * MAX_ERROR_TEXT + "…"
+
+
 ERRORS: dict[str, tuple[bytes, tuple[str, str]]] = {
     "Azure": (b'{"error":{"code":"Nope","message":" Not \\n"}}', ("Nope", "Not")),
+    "details": (
+        b'{"error":{"code":"Bad","message":"No.","details":[{"message":"No."},{"message":"Why"}]}}',
+        ("Bad", "No. Why"),
+    ),
+    "details that are text": (
+        b'{"error":{"code":"Bad","details":"why"}}',
+        ("", '{"error":{"code":"Bad","details":"why"}}'),
+    ),
     "no message": (b'{"error":{"code":"Nope","message":null}}', ("Nope", "")),
     "error that is text": (b'{"error":"bad"}', ("", '{"error":"bad"}')),
     "array": (b"[]", ("", "[]")),
@@ -285,35 +254,3 @@ def test_a_url_may_not_get_a_token(url: str, text: str) -> None:
     with pytest.raises(ValueError, match=r"^expected") as caught:
         validate_url(url)
     assert str(caught.value) == text
-
-
-# --- Responses to an SDK --------------------------------------------------------------------------
-
-
-def test_a_response_to_an_sdk_is_read_whole() -> None:
-    with serve(lambda _: json_response({"a": 1})) as server, open_session(1) as session:
-        assert session.get(server.url, timeout=30).json() == {"a": 1}
-
-
-@pytest.mark.parametrize("packed", [False, True])
-def test_a_response_to_an_sdk_has_a_limit(*, packed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "MAX_RESPONSE_BYTES", 1000)
-    body = b"x" * 100_000
-    headers = {"Content-Encoding": "gzip"} if packed else {}
-    answer = Response(200, [gzip.compress(body) if packed else body], headers)
-    with (
-        serve(lambda _: answer) as server,
-        open_session(1) as session,
-        pytest.raises(requests.RequestException, match="the response has more than 1,000 bytes"),
-    ):
-        session.get(server.url, timeout=30)
-
-
-def test_a_response_to_an_sdk_has_a_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "RESPONSE_DEADLINE", 0.0)
-    with (
-        serve(lambda _: json_response({})) as server,
-        open_session(1) as session,
-        pytest.raises(requests.RequestException, match="not complete before the deadline"),
-    ):
-        session.get(server.url, timeout=30)

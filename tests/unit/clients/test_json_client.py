@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from shared.clients.deadline import Deadline
-from shared.clients.http import open_session
 from shared.clients.json_client import JsonClient
 from shared.clients.rate_limiter import RateLimiter
+from shared.clients.sessions import open_session
 from shared.errors import SourceError, TokenError
 from tests.unit.stubs import (
     ManualClock,

@@ -26,75 +26,15 @@ from shared.errors import ConfigurationError
 
 URI = "https://orders.queue.core.windows.net"
 KEY = "c2VjcmV0LWFjY291bnQta2V5"
-SECRET = f"DefaultEndpointsProtocol=https;AccountName=orders;AccountKey={KEY}"
 AZURITE_KEY = (
     "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 )
 
-BY_STRING = Connection("S", connection_string=SECRET)
 BY_URI = Connection("S", queue_service_uri=URI)
-IDENTITY = {"S__accountName": "orders", "S__credential": "ManagedIdentity"}
-RESOLVED = {
-    "string": ({"S": f" {SECRET}\n"}, BY_STRING),
-    "URI": ({"S__queueServiceUri": URI}, BY_URI),
-    "account": ({"S__accountName": "orders"}, BY_URI),
-    "URI before account": ({"S__accountName": "other", "S__queueServiceUri": URI}, BY_URI),
-    "string before URI": ({"S": SECRET, "S__queueServiceUri": URI}, BY_STRING),
-    "empty string": ({"S": " ", "S__accountName": "orders"}, BY_URI),
-    "managed identity": (
-        IDENTITY,
-        Connection("S", queue_service_uri=URI, managed_identity=True),
-    ),
-    "user-assigned identity": (
-        IDENTITY | {"S__clientId": "5b2f"},
-        Connection("S", queue_service_uri=URI, managed_identity=True, client_id="5b2f"),
-    ),
-    "another connection": ({"S__accountName": "orders", "T": SECRET, "T__clientId": "x"}, BY_URI),
-}
 
 
-@pytest.mark.parametrize(("settings", "expected"), RESOLVED.values(), ids=RESOLVED)
-def test_a_connection_is_resolved(settings: dict[str, str], expected: Connection) -> None:
-    assert resolve_connection(settings, "S") == expected
-
-
-NOT_SET = (
-    "S is not set, nor S__queueServiceUri, nor S__accountName: "
-    "expected a storage connection string or the URL of an account's queue service"
-)
-UNRESOLVED = {
-    "nothing": ({}, NOT_SET),
-    "empty": ({"S": "", "S__accountName": " ", "S__queueServiceUri": ""}, NOT_SET),
-    "identity without an account": ({"S__credential": "managedidentity"}, NOT_SET),
-    "URI of blobs": ({"S__blobServiceUri": URI}, NOT_SET),
-    "credential": (
-        {"S__accountName": "orders", "S__credential": "password"},
-        "S__credential is 'password': expected managedidentity, or nothing locally",
-    ),
-}
-
-
-@pytest.mark.parametrize(("settings", "expected"), UNRESOLVED.values(), ids=UNRESOLVED)
-def test_an_invalid_connection_is_an_error(settings: dict[str, str], expected: str) -> None:
-    with pytest.raises(ConfigurationError) as caught:
-        resolve_connection(settings, "S")
-    assert str(caught.value) == expected
-
-
-def test_a_connection_string_in_place_of_a_name_is_not_quoted() -> None:
-    with pytest.raises(ConfigurationError, match=r"^expected the name of the setting") as caught:
-        resolve_connection({}, SECRET)
-    assert KEY not in str(caught.value)
-
-
-def test_the_representation_of_a_connection_has_no_secret() -> None:
-    assert KEY not in repr(BY_STRING)
-
-
-@pytest.mark.parametrize("text", ["UseDevelopmentStorage=true", " usedevelopmentstorage=TRUE "])
-def test_development_storage_is_azurite(text: str) -> None:
-    with open_queue_service(resolve_connection({"S": text}, "S")) as client:
-        assert client.url == "http://127.0.0.1:10001/devstoreaccount1/"
+def test_the_account_of_the_emulator_has_its_key() -> None:
+    with open_queue_service(resolve_connection({"S": "UseDevelopmentStorage=true"}, "S")) as client:
         assert client.credential.account_key == AZURITE_KEY
 
 

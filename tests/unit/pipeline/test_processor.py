@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from cachetools import LRUCache
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -269,6 +270,38 @@ async def test_what_a_queue_does_not_accept_is_put_again_not_published_again(
     assert (
         "A queue does not accept a message: retrying in 1 s: full of [31m messages" in caplog.text
     )
+
+
+async def test_a_message_gives_its_slot_back_while_a_queue_accepts_nothing(
+    pipeline: Pipeline,
+) -> None:
+    async def sleep(_: float) -> None:
+        pass
+
+    pipeline.processor.sleep = sleep
+    pipeline.dead_letter_queue.error = OSError("no\nrole")
+    for _ in range(2):
+        with pytest.raises(
+            DeferredError, match=r"^a queue accepts no .* 1 message will .*: no role$"
+        ):
+            await pipeline.process(GOOD, LATER, NEVER, origin=ORIGIN)
+    pipeline.dead_letter_queue.error = None
+    await pipeline.process(GOOD, LATER, NEVER, origin=ORIGIN)
+    await pipeline.process(GOOD, LATER, NEVER, origin=ORIGIN)
+    assert pipeline.journal == ["submit", "ingress", "dead letter"]
+    assert pipeline.dead_lettered() == [(Reason.REJECTED_BY_AZURE, "400 no")]
+
+
+async def test_what_is_kept_for_a_queue_that_accepts_nothing_has_a_limit(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_HOLD", 0)
+    pipeline.processor._unsent = LRUCache(1000, getsizeof=module._unsent_bytes)
+    pipeline.dead_letter_queue.error = OSError("full")
+    for name in ("a", "b", "c"):
+        with pytest.raises(DeferredError):
+            await pipeline.process(NEVER, origin=Origin(name, NOW))
+    assert list(pipeline.processor._unsent) == ["b", "c"]
 
 
 async def test_a_sample_is_published_while_the_dead_letter_queue_accepts_nothing(

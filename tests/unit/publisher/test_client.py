@@ -11,7 +11,7 @@ import pytest
 import requests
 import urllib3
 
-from shared.clients.http import open_session
+from shared.clients.sessions import open_session
 from shared.errors import TokenError
 from shared.publisher.client import MAX_ANSWER_BYTES, READ_TIMEOUT, AzureMonitorStore
 from shared.publisher.responses import Action, Response

@@ -11,8 +11,8 @@ import requests
 from azure.core.credentials import AccessToken
 
 from shared.clients.deadline import Deadline
-from shared.clients.http import open_session
 from shared.clients.rate_limiter import RateLimiter
+from shared.clients.sessions import open_session
 from shared.clients.storage import resolve_connection
 from shared.sources import Context, Source, load_sources
 from shared.sources.sampler import Sample

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from datetime import timedelta
@@ -33,6 +34,52 @@ def test_an_invalid_entry_is_an_error_and_stops_no_other(given: Any, text: str) 
     sources, errors = load(valid, given, valid, context=CONTEXT)
     assert [source.name for source in sources] == ["METRICS_SOURCES[0]", "METRICS_SOURCES[2]"]
     assert errors == [f"METRICS_SOURCES[1]{text}"]
+
+
+def test_a_name_replaces_the_position() -> None:
+    sources, errors = load(
+        entry("rest", name="Shop"),
+        entry("rest", name=None),
+        entry("rest", name="Shop"),
+        entry("rest", name="Café", url="x"),
+        entry("rest", name=""),
+        entry("rest", name="METRICS_SOURCES[6]"),
+        entry("rest"),
+        entry(account=None, connection="Other", name="Orders"),
+        context=CONTEXT,
+    )
+    assert [source.name for source in sources] == [
+        "Shop",
+        "METRICS_SOURCES[1]",
+        "METRICS_SOURCES[6]",
+    ]
+    assert [error.partition(": expected")[0][:70] for error in errors] == [
+        "METRICS_SOURCES[2].name: 'Shop' is the name of another source",
+        "Café: url: 'x'",
+        "METRICS_SOURCES[4].name: Expected `str` of length >= 1",
+        "METRICS_SOURCES[6].name: 'METRICS_SOURCES[6]' is the name of another source"[:70],
+        "Orders: Other is not set, nor Other__queueServiceUri, nor Other__accou",
+    ]
+
+
+OPTIONAL = {
+    "storage_queue": ("name", "region", "namespace", "dimensions", "every", "metrics"),
+    "service_bus": ("name", "region", "namespace", "dimensions", "every", "entities", "serviceBus"),
+    "rest": ("name", "region", "namespace", "dimensions", "every", "items", "nextLink", "audience"),
+}
+
+
+@pytest.mark.parametrize("kind", OPTIONAL)
+def test_null_is_as_good_as_missing(kind: str) -> None:
+    nulls = dict.fromkeys(OPTIONAL[kind])
+    sources, errors = load({**entry(kind), **nulls}, context=CONTEXT)
+    assert (len(sources), errors) == (1, [])
+
+
+@pytest.mark.parametrize("before", ["\ufeff", "\r\n\ufeff\t"])
+def test_a_byte_order_mark_is_skipped(before: str) -> None:
+    sources, errors = load_sources(f"{before}{json.dumps([entry('rest')])}\r\n", CONTEXT)
+    assert (len(sources), errors) == (1, [])
 
 
 NOT_AN_ARRAY = ["queues", "{}", '[{"kind": ', "5", "", '["\udcff"]', "[" * 9999 + "]" * 9999]

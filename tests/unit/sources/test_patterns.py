@@ -31,6 +31,14 @@ def test_entities_are_chosen(texts: list[str], included: list[str]) -> None:
     assert [name for name in QUEUES if patterns.includes(name)] == included
 
 
+def test_names_may_be_compared_without_case() -> None:
+    patterns = Patterns.of("entities", ["Orders", "IMG-*", "!img-TEST*"], str.lower)
+    assert patterns.expected_names() == ["orders"]
+    included = [name for name in map(str.title, QUEUES) if patterns.includes(name)]
+    assert included == ["Orders", "Img-1", "Img-2"]
+    assert patterns.may_include_children("ORDERS")
+
+
 TOPICS = {"orders": ["audit", "billing"], "events": ["audit", "test"], "quiet": []}
 CHILDREN: dict[str, tuple[list[str], str, str]] = {
     # Patterns, what they include, the topics whose subscriptions are listed.

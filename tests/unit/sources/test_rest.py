@@ -74,6 +74,19 @@ def test_items_have_dimensions() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [("1", "1"), ("1.0", "1"), ("1e2", "100"), ("-0.0", "0"), ("2.50", "2.5"), ("true", "true")],
+)
+def test_a_whole_number_is_one_dimension_however_it_is_written(number: str, text: str) -> None:
+    sample = sample_of(
+        {"n": 1, "shard": json.loads(number)},
+        metrics={"Depth": "n"},
+        itemDimensions={"Shard": "shard"},
+    )
+    assert values(sample, "Shard") == {(text, "Depth"): 1.0}
+
+
 def test_expressions_are_those_of_az_query() -> None:
     sample = sample_of(
         {"vms": [{"state": "up", "n": 1}, {"state": "down", "n": 2}, {"state": "up", "n": 4}]},

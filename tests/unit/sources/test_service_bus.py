@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shared.clients.deadline import Deadline
-from shared.clients.http import open_session
+from shared.clients.sessions import open_session
 from shared.model import Target
 from shared.sources import Context, Source
 from tests.unit.rollups import GROUP, NOW, REGION, RESOURCE
@@ -141,6 +141,30 @@ def test_queues_topics_and_subscriptions_are_counted(
             assert (one.namespace, one.dimensions["Team"]) == ("Bus", "shop")
     tokens = {request.headers["Authorization"] for request in namespace.server.requests}
     assert tokens == {f"Bearer for-{namespace.server.url}/-0"}
+
+
+def test_names_are_compared_as_service_bus_does(namespace: StubNamespace, context: Context) -> None:
+    namespace.entities = {
+        "queues": [
+            entity("Orders", 1, 0, 0, 0),
+            entity("EU~Orders", 2, 0, 0, 0),
+            entity("EU~Test", 3, 0, 0, 0),
+            entity("IMG-1", 4, 0, 0, 0),
+        ],
+        "topics": [entity("Shop~News"), entity("Other")],
+        "topics/Shop~News/subscriptions": [entity("Mail", 5, 0, 0, 0), entity("Web", 6, 0, 0, 0)],
+    }
+    entities = ["orders", "eu/orders", "EU~*", "!eu/TEST", "img-*", "shop/news/mail", "Gone/Too"]
+    sample = take(source_of(context, *entities))
+    assert sample.errors == ["gone/too: no such queue, topic or subscription"]
+    active = {key for key in values(sample, "EntityName", "SubscriptionName") if METRICS[0] in key}
+    assert active == {
+        ("Orders", METRICS[0]),
+        ("EU/Orders", METRICS[0]),
+        ("IMG-1", METRICS[0]),
+        ("Shop/News", "Mail", METRICS[0]),
+    }
+    assert "topics/Shop~News/subscriptions" in namespace.requested()
 
 
 def test_metrics_may_belong_to_another_resource(namespace: StubNamespace, context: Context) -> None:

@@ -28,12 +28,14 @@ METRICS = ("QueueDepth", "QueueVisibleDepth", "QueueOldestMessageAge", "PoisonQu
 XML = {"Content-Type": "application/xml"}
 NOT_FOUND = "The specified queue does not exist."
 NOT_ALLOWED = "This request is not authorized to perform this operation using this permission."
+NO_QUEUE = f"{NOT_FOUND} ErrorCode:QueueNotFound"
+NO_ROLE = f"{NOT_ALLOWED} ErrorCode:AuthorizationPermissionMismatch"
 
 
-def storage_error(status: int, code: str, message: str) -> Response:
+def storage_error(status: int, code: str, message: str, more: str = "") -> Response:
     body = (
         f'\ufeff<?xml version="1.0" encoding="utf-8"?>\n<Error><Code>{code}</Code>'
-        f"<Message>{message}\nRequestId:5b2f8c1d\nTime:2026-11-23T07:25:30Z</Message></Error>"
+        f"<Message>{message}\nRequestId:5b2f8c1d\nTime:2026-11-23T07:25:30Z</Message>{more}</Error>"
     )
     return Response(status, body.encode(), XML | {"x-ms-error-code": code})
 
@@ -295,13 +297,41 @@ def test_an_account_has_its_rate_limiter_without_its_signature() -> None:
 def test_a_queue_that_does_not_exist_stops_no_other(account: StubAccount) -> None:
     account.queues = {"aaa": [], "bbb": []}
     sample = take(source_of(account, "aaa", "missing", "bbb"))
-    assert sample.errors == [f"queue missing: {NOT_FOUND}"]
+    assert sample.errors == [f"queue missing: {NO_QUEUE}"]
     assert {key[0] for key in values(sample, "QueueName")} == {"aaa", "bbb"}
+
+
+def test_a_name_that_is_too_long_for_the_suffix_has_no_poison_queue(account: StubAccount) -> None:
+    short, long = "a" * 56, "b" * 57
+    account.queues = {short: [], long: []}
+    sample = take(source_of(account, short, long, metrics=["PoisonQueueDepth"]))
+    assert sample.errors == []
+    assert values(sample, "QueueName") == {(short, "PoisonQueueDepth"): 0.0}
+
+
+def test_a_signature_that_has_expired_is_said_to_have_expired(account: StubAccount) -> None:
+    detail = (
+        "Signature not valid in the specified time frame: Start [Sun, 01 Nov 2026 00:00:00 GMT] - "
+        "Expiry [Sun, 22 Nov 2026 00:00:00 GMT] - Current [Mon, 23 Nov 2026 07:25:30 GMT]"
+    )
+    failed = storage_error(
+        403,
+        "AuthenticationFailed",
+        "Server failed to authenticate the request.",
+        f"<AuthenticationErrorDetail>{detail}</AuthenticationErrorDetail>",
+    )
+    account.server.handler = lambda _: failed
+    sample = take(source_of(account, "aaa"))
+    (error,) = sample.errors
+    assert error == (
+        "queue aaa: Server failed to authenticate the request. ErrorCode:AuthenticationFailed "
+        f"authenticationerrordetail:{detail}"
+    )
 
 
 @pytest.mark.parametrize(
     ("deleted", "errors"),
-    [("bbb", [f"queue bbb: {NOT_FOUND}"]), ("aaa-poison", [])],
+    [("bbb", [f"queue bbb: {NO_QUEUE}"]), ("aaa-poison", [])],
     ids=["queue", "poison queue"],
 )
 def test_a_queue_may_be_deleted_after_it_is_listed(
@@ -319,14 +349,14 @@ def test_a_queue_may_be_deleted_after_it_is_listed(
     assert values(sample, "QueueName")["aaa", "PoisonQueueDepth"] == (1 if errors else 0)
 
 
-NO_LIST = f"queues cannot be listed: {NOT_ALLOWED}"
+NO_LIST = f"queues cannot be listed: {NO_ROLE}"
 FORBIDDEN_REQUESTS: dict[str, tuple[set[str], list[str], set[str], list[str]]] = {
     # Refused requests, patterns, metrics, errors.
     "everything": (
         {"list", "properties", "peek"},
         ["aaa", "bbb"],
         set(),
-        [f"queue aaa: {NOT_ALLOWED}", f"queue bbb: {NOT_ALLOWED}"],
+        [f"queue aaa: {NO_ROLE}", f"queue bbb: {NO_ROLE}"],
     ),
     "everything, by pattern": ({"list", "properties", "peek"}, ["*"], set(), [NO_LIST]),
     # Whether there is a poison queue is unknown: 0 would be wrong.
@@ -336,7 +366,7 @@ FORBIDDEN_REQUESTS: dict[str, tuple[set[str], list[str], set[str], list[str]]] =
         {"peek"},
         ["aaa"],
         {"QueueDepth", "PoisonQueueDepth"},
-        [f"queue aaa: {NOT_ALLOWED}"],
+        [f"queue aaa: {NO_ROLE}"],
     ),
 }
 

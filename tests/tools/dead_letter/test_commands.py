@@ -1,0 +1,185 @@
+"""`list` and `show`, and what all commands have in common."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from datetime import timedelta
+
+import pytest
+
+from local.stack import OURS, ROOT
+from shared.model import Reason
+from tests.tools.fault_proxy import Answer, Request, fault_proxy
+
+from .shell import Shell, dead_letter_texts, points
+
+COMMANDS = {
+    "list": ["list"],
+    "show": ["show"],
+    "purge": ["purge", "--all", "--yes"],
+    "replay": ["replay", "--yes"],
+}
+
+
+def test_reasons_and_details_are_counted_most_points_first(shell: Shell) -> None:
+    shell.put(
+        *dead_letter_texts(points("a"), detail="points[1].time: 2026-11-23T07:25:00Z is 13 s old"),
+        *dead_letter_texts(points("a"), detail="points[2].time: 2026-11-23T07:26:00Z is 14 s old"),
+        *dead_letter_texts(points("a", "b", "c"), detail="[bold]three[/bold] \x1b[31m"),
+        *dead_letter_texts(points(*"abcdefghij"), reason=Reason.EXPIRED, age=timedelta(days=2)),
+        *dead_letter_texts("no JSON " * 8000, reason=Reason.TOO_LARGE),
+        "hello",
+    )
+    lines = [line for line in shell.run("list").stdout.splitlines() if line]
+    times = r"\S+Z to \S+Z"
+    assert lines[0] == f"{shell.dead_letters.queue_name}: 6 dead letters, 17 points"
+    assert re.fullmatch(f"expired  10 points in 1 dead letter, {times}", lines[1])
+    assert lines[2].split() == ["10", "why"]
+    assert re.fullmatch(f"invalid  5 points in 3 dead letters, {times}", lines[3])
+    assert lines[4].strip() == "3  [bold]three[/bold]  [31m"
+    assert lines[5].strip() == "2  points[…].time: … is … s old"
+    assert re.fullmatch(f"too_large  1 point in 1 dead letter, {times}", lines[6])
+    assert lines[8].strip().startswith("1 dead letter cannot be replayed: content too long")
+    assert re.fullmatch(f"unreadable  1 message, not dead letters, {times}", lines[9])
+    counted = json.loads(shell.run("list", "--json").stdout)
+    assert (counted["deadLetters"], counted["points"], counted["complete"]) == (6, 17, True)
+    assert counted["reasons"][0]["details"] == [{"detail": "why", "points": 10}]
+    assert [one["notReplayable"] for one in counted["reasons"]] == [0, 0, 1, 1]
+
+
+def test_more_details_than_are_printed_are_counted(shell: Shell) -> None:
+    for number in range(7):
+        shell.put(*dead_letter_texts(points("a"), detail="x" * number))
+    assert "and 2 other details" in shell.run("list").stdout
+
+
+def test_poison_messages_are_counted_with_the_command_that_replays_them(shell: Shell) -> None:
+    shell.poison.create_queue()
+    assert "poison" not in shell.run("list").stdout
+    shell.poison.send_message("a")
+    lines = shell.run("list").stdout.splitlines()
+    assert lines[-2] == f"{shell.poison.queue_name}: 1 message"
+    assert lines[-1].endswith(" dead-letter replay --poison")
+    assert json.loads(shell.run("list", "--json").stdout)["poisonMessages"] == 1
+
+
+def test_filters(shell: Shell) -> None:
+    shell.put(
+        *dead_letter_texts(points("a"), age=timedelta(hours=3), detail="Old"),
+        *dead_letter_texts(points("b", "c"), reason=Reason.EXPIRED, detail="new"),
+        "hello",
+    )
+    assert shell.counts() == {"invalid": 1, "expired": 2, "unreadable": 1}
+    assert shell.counts("--reason", "expired", "--reason", "invalid") == {
+        "invalid": 1,
+        "expired": 2,
+    }
+    assert shell.counts("--older-than", "2h") == {"invalid": 1}
+    assert shell.counts("--newer-than", "120m", "--reason", "expired") == {"expired": 2}
+    assert shell.counts("--detail", "OLD") == {"invalid": 1}
+    assert shell.counts("--id", "message-0") == {"invalid": 1, "expired": 2}
+    (shown,) = shell.shown("--reason", "invalid")
+    assert shell.counts("--id", shown["id"]) == {"invalid": 1}
+    assert "'2 h' is not a duration" in shell.run("list", "--older-than", "2 h", code=2).stderr
+    assert "is not one of 'invalid'" in shell.run("list", "--reason", "late", code=2).stderr
+
+
+def test_show_prints_text_that_does_nothing_to_a_terminal(shell: Shell) -> None:
+    shell.put(
+        *dead_letter_texts(points("a\x9b")),
+        *dead_letter_texts("oops \x1b[31m\nred" + "x" * 3000, detail="why\x1b"),
+        "hello \x9b",
+    )
+    printed = shell.run("show").stdout
+    assert not re.search("[\x1b\x9b]", printed)
+    assert '          "metric": "a ",' in printed
+    assert "    oops  [31m\n    red" in printed
+    assert "xxx…\n" in printed
+    assert "  cannot be replayed: not a dead letter\n" in printed
+    assert len(shell.run("show", "--limit", "1").stdout.split("invalid  ")) == 2
+
+
+def test_show_prints_one_json_array(shell: Shell) -> None:
+    assert shell.shown() == []
+    shell.put(*dead_letter_texts(points("a\x9b"), points("b")), "hello")
+    first, second, third = shell.shown()
+    assert first["refused"] == [{"detail": "why", "message": json.loads(points("a\x9b"))}]
+    assert second["messageId"] == "message-1"
+    assert (third["reason"], third["text"]) == ("unreadable", "hello")
+    assert "\x9b" not in shell.run("show", "--json").stdout
+    assert len(shell.shown("--limit", "2")) == 2
+
+
+def test_an_empty_queue_is_not_an_error(shell: Shell) -> None:
+    assert (
+        shell.run("list").stdout == f"{shell.dead_letters.queue_name}: 0 dead letters, 0 points\n"
+    )
+    assert "No dead letter is selected." in shell.run("show").stderr
+    assert shell.run(*COMMANDS["purge"]).stdout == "Deleted 0 dead letters, 0 points.\n"
+    assert "Replayed 0 dead letters" in shell.run(*COMMANDS["replay"]).stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
+def test_the_ingress_queue_is_not_taken_for_a_dead_letter_queue(
+    shell: Shell, command: list[str]
+) -> None:
+    for name in (shell.queue, f"{shell.queue}-poison"):
+        text = f"Error: {name} is not a dead-letter queue"
+        assert text in shell.run(*command, "--dead-letter-queue", name, code=2).stderr
+        env = {"METRICS_DEAD_LETTER_QUEUE": name}
+        assert text in shell.run(*command, code=2, env=env).stderr
+        other = ("--queue", "orders", "--dead-letter-queue", name)
+        assert text in shell.run(*command, *other, code=2).stderr
+
+
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
+def test_ctrl_c_ends_after_the_requests_under_way(shell: Shell, command: list[str]) -> None:
+    shell.put(*dead_letter_texts(*(points(f"m{number}") for number in range(40))))
+
+    def handle(request: Request) -> Answer:
+        answer = request.forward()
+        if (request.kind, request.number) == ("receive", 1):
+            os.kill(os.getpid(), signal.SIGINT)
+        return answer
+
+    with fault_proxy(shell.connection_string, handle) as way:
+        result = shell.run(*command, code=130, env={"MetricsStorage": way})
+    assert "Traceback" not in result.output
+    count = shell.dead_letters.get_queue_properties().approximate_message_count
+    received = list(shell.dead_letters.receive_messages(messages_per_page=32))
+    assert len(received) == count  # All that is left is visible.
+    assert count in {8, 40}  # A purge deletes the 32 that it exported.
+
+
+def test_a_json_array_is_whole_after_ctrl_c(shell: Shell) -> None:
+    shell.put(*dead_letter_texts(*(points(f"m{number}") for number in range(40))))
+
+    def handle(request: Request) -> Answer:
+        if (request.kind, request.number) == ("receive", 1):
+            os.kill(os.getpid(), signal.SIGTERM)
+        return request.forward()
+
+    with fault_proxy(shell.connection_string, handle) as way:
+        shown = shell.run("show", "--json", code=130, env={"MetricsStorage": way})
+    assert len(json.loads(shown.stdout)) == 32
+
+
+def test_a_reader_that_closes_the_pipe_leaves_everything_visible(shell: Shell) -> None:
+    names = [f"{number}".ljust(250, "x") for number in range(40)]  # More than a pipe holds.
+    shell.put(*dead_letter_texts(*(points(*names) for _ in range(40))))
+    env = {name: text for name, text in os.environ.items() if not name.startswith(OURS)}
+    command = [sys.executable, "-m", "tools", "dead-letter", "show"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, env={**env, **shell.env}, cwd=ROOT, stdout=pipe, stderr=pipe
+    ) as showing:
+        assert showing.stdout
+        assert showing.stdout.readline().startswith(b"invalid")
+        showing.stdout.close()
+        assert showing.wait(60) == 1
+    assert len(list(shell.dead_letters.receive_messages(messages_per_page=32))) == 40

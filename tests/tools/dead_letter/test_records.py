@@ -1,0 +1,197 @@
+"""The tool reads whatever shared.pipeline.dead_letters writes, and what it exports itself."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import json
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from shared.clients.storage import message_text
+from shared.errors import RelayError
+from shared.model import Origin, Reason, Rejection
+from shared.pipeline.dead_letters import write_dead_letters
+from shared.text import utc_text
+from tests.unit.rollups import NOW
+from tools.dead_letter.queue import Message
+from tools.dead_letter.records import UNREADABLE, DeadLetter, parse, read_file
+
+TIME = utc_text(NOW)
+# Too long for a dead letter as it is: JSON that is compressed, and what is cut.
+LONG_JSON = json.dumps({"points": [{"metric": f"m{number}"} for number in range(3500)]}).encode()
+LONG = b"\xff" * 65_536
+
+
+ORIGIN = Origin("5c1f", NOW)
+
+
+def dead_letters(*rejections: Rejection, origin: Origin = ORIGIN) -> list[DeadLetter]:
+    texts = map(message_text, write_dead_letters(rejections, origin, NOW))
+    return [parse(Message(f"id-{number}", text, NOW)) for number, text in enumerate(texts)]
+
+
+def parse_text(text: str) -> DeadLetter:
+    return parse(Message("7f", text, NOW))
+
+
+def dead_letter_of(*entries: dict[str, Any], **members: Any) -> str:
+    whole = {"reason": "invalid", "detail": "why", "deadLetteredTime": TIME, "refused": entries}
+    return json.dumps({**whole, **members})
+
+
+def canonical(content: bytes) -> bytes:
+    """Return JSON without its white space, which a dead letter does not keep."""
+    try:
+        return json.dumps(json.loads(content.decode()), sort_keys=True).encode()
+    except (ValueError, RecursionError):
+        return content
+
+
+texts = st.text(st.characters(codec="utf-8") | st.sampled_from("\x00\ufffe\uffff"), max_size=99)
+contents = st.one_of(
+    st.binary(max_size=99),
+    texts.map(str.encode),
+    st.recursive(st.none() | st.integers() | texts, st.lists, max_leaves=9).map(
+        lambda value: json.dumps(value, ensure_ascii=False).encode()
+    ),
+)
+rejections = st.builds(Rejection, st.sampled_from(Reason), texts, contents)
+origins = st.builds(Origin, st.none() | texts.filter(bool), st.none() | st.just(NOW))
+
+
+@given(st.lists(rejections, max_size=9), origins)
+@example([Rejection(Reason.INVALID, "why", LONG_JSON)] * 2, Origin("5c1f", NOW))
+def test_what_was_rejected_is_read(given_: list[Rejection], origin: Origin) -> None:
+    found = dead_letters(*given_, origin=origin)
+    message_id = origin.message_id and origin.message_id[:100]
+    assert Counter(
+        (one.reason, entry.detail, one.message_id, one.enqueued, canonical(entry.content))
+        for one in found
+        for entry in one.entries
+    ) == Counter(
+        (one.reason.value, one.detail, message_id, origin.enqueued, canonical(one.content))
+        for one in given_
+    )
+    assert {one.problem for one in found} <= {""}
+
+
+def test_compressed_json_is_shown_decompressed() -> None:
+    (one,) = dead_letters(Rejection(Reason.INVALID, "why", LONG_JSON))
+    assert b"bodyGzipBase64" in one.entries[0].raw
+    shown = json.loads(one.as_json())
+    assert shown["refused"] == [{"detail": "why", "message": json.loads(LONG_JSON)}]
+    assert (shown["id"], shown["messageId"]) == ("id-0", "5c1f")
+
+
+def test_cut_content_cannot_be_replayed_and_is_shown_with_length_and_hash() -> None:
+    (one,) = dead_letters(Rejection(Reason.INVALID, "why", LONG))
+    assert one.problem == "content too long for a dead letter, so only its beginning was kept"
+    (shown,) = json.loads(one.as_json())["refused"]
+    assert LONG.startswith(base64.b64decode(shown.pop("bodyBase64")))
+    digest = hashlib.sha256(LONG).hexdigest()
+    assert shown == {"detail": "why", "bodyBytes": len(LONG), "bodySha256": digest}
+
+
+@pytest.mark.parametrize("time", ["2026-11-23T07:25:30", "2026-11-23T08:25:30+01:00"])
+def test_times_are_utc(time: str) -> None:
+    one = parse_text(dead_letter_of({"detail": "a", "body": "x"}, deadLetteredTime=time))
+    assert (one.time, one.time.tzinfo) == (NOW, UTC)
+
+
+def test_unknown_members_are_shown() -> None:
+    text = dead_letter_of({"detail": "a", "body": "x", "seen": [1]}, version=2)
+    assert json.loads(parse_text(text).as_json()) == {"id": "7f", **json.loads(text)}
+
+
+def gzipped(content: bytes) -> str:
+    return base64.b64encode(gzip.compress(content)).decode()
+
+
+NOT_DEAD_LETTERS = {
+    "text": "hello",
+    "empty": "",
+    "other JSON": '{"orderId": 7}',
+    "array": "[]",
+    "nothing rejected": dead_letter_of(),
+    "no content": dead_letter_of({"detail": "a"}),
+    "two contents": dead_letter_of({"detail": "a", "body": "x", "message": {}}),
+    "bad base64": dead_letter_of({"detail": "a", "bodyBase64": "?"}),
+    "bad gzip": dead_letter_of({"detail": "a", "bodyGzipBase64": "AAAA"}),
+    "half a gzip": dead_letter_of({"detail": "a", "bodyGzipBase64": gzipped(LONG)[:40]}),
+    "compressed text": dead_letter_of({"detail": "a", "bodyGzipBase64": gzipped(b"text")}),
+    "too much": dead_letter_of({"detail": "a", "bodyGzipBase64": gzipped(bytes(2_000_000))}),
+    "nested too deeply": "[" * 30_000,
+}
+
+
+@pytest.mark.parametrize("text", NOT_DEAD_LETTERS.values(), ids=NOT_DEAD_LETTERS)
+def test_a_message_that_is_not_a_dead_letter_is_unreadable(text: str) -> None:
+    one = parse_text(text)
+    assert (one.reason, one.problem, one.time) == (UNREADABLE, "not a dead letter", NOW)
+    assert one.detail
+    assert json.loads(one.as_json())["text"] == text
+
+
+@given(texts)
+def test_no_text_raises(text: str) -> None:
+    assert parse_text(text).reason == UNREADABLE
+
+
+EXPORTED = [
+    *dead_letters(
+        Rejection(Reason.INVALID, "why", LONG_JSON),
+        Rejection(Reason.EXPIRED, "late", b'{"points":\r\n[]}'),
+        Rejection(Reason.TOO_LARGE, "cut", LONG),
+    ),
+    parse_text("hello"),
+]
+
+
+@pytest.mark.parametrize("form", ["[%s]", "%s", "%s\n"])
+def test_a_file_is_read_as_it_was_exported(tmp_path: Path, form: str) -> None:
+    file = tmp_path / "file"
+    separator = "," if form.startswith("[") else "\n"
+    file.write_text(form % separator.join(one.as_json().decode() for one in EXPORTED))
+    found = read_file(file)
+    assert [one.as_json() for one in found] == [one.as_json() for one in EXPORTED]
+    assert [one.problem for one in found] == [one.problem for one in EXPORTED]
+    assert [one.time for one in found[:3]] == [NOW] * 3
+
+
+WRONG_FILES = {
+    "no JSON": ("[{]", "JSON is malformed"),
+    "no dead letter": ("[7]", "dead letter 1: Expected `object`, got `int`"),
+    "a member is missing": (
+        '{"reason": "invalid"}',
+        "dead letter 1: Object missing required field `detail`",
+    ),
+    "the second": (
+        f"{dead_letter_of({'detail': 'a', 'body': 'x'})}\n{dead_letter_of({'detail': 'a'})}",
+        "dead letter 2: expected one of message, body, bodyBase64, bodyGzipBase64",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "error"), WRONG_FILES.values(), ids=WRONG_FILES)
+def test_a_file_with_an_error_is_refused(tmp_path: Path, text: str, error: str) -> None:
+    file = tmp_path / "file"
+    file.write_text(text)
+    with pytest.raises(RelayError) as caught:
+        read_file(file)
+    assert str(caught.value).startswith(str(file))
+    assert error in str(caught.value)
+
+
+def test_the_time_of_a_file_is_that_of_the_dead_letter(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text(dead_letter_of({"detail": "a", "body": "x"}, enqueuedTime=TIME))
+    (one,) = read_file(file)
+    assert one.enqueued == NOW < datetime.now(UTC)

@@ -1,0 +1,164 @@
+"""Contexts for checks: settings, clients and queues that a test chooses."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+
+from shared.app import build_context
+from shared.errors import RelayError
+from shared.settings import Settings
+from tools.doctor.claims import Claims
+from tools.doctor.context import Account, Context
+from tools.doctor.findings import Finding, SkippedError, Status
+
+__all__ = [
+    "CLAIMS",
+    "ENVIRON",
+    "GROUP",
+    "NOW",
+    "SITE",
+    "FakeQueues",
+    "account_of",
+    "fix_of",
+    "make_context",
+    "message",
+    "one",
+    "ready",
+    "results",
+    "skip_of",
+    "storage_error",
+]
+
+NOW = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
+GROUP = "/subscriptions/1/resourceGroups/shop"
+SITE = f"{GROUP}/providers/Microsoft.Web/sites/shop-api"
+ENVIRON = {
+    "MetricsStorage": "UseDevelopmentStorage=true",
+    "AzureWebJobsStorage": "UseDevelopmentStorage=true",
+    "METRICS_QUEUE": "metrics",
+    "METRICS_SAMPLE_SCHEDULE": "0 * * * * *",
+    "METRICS_RESOURCE_ID": SITE,
+    "METRICS_REGION": "westeurope",
+}
+CLAIMS = Claims("https://monitoring.azure.com/", "object-1", "tenant-1")
+
+
+def make_context(changes: Mapping[str, str | None] | None = None, **facts: Any) -> Context:
+    """A context in which no check has run; a setting that is None is left out."""
+    environ = {**ENVIRON, **(changes or {})}
+    given = {name: text for name, text in environ.items() if text is not None}
+    return Context(environ=given, now=lambda: NOW, **facts)
+
+
+def ready(changes: Mapping[str, str | None] | None = None, **facts: Any) -> Context:
+    """A context with valid settings and an identity; its tokens come from nowhere."""
+    context = make_context(changes, **facts)
+    context.settings = Settings.from_env(context.environ)
+    context.claims = CLAIMS
+    clients = build_context(context.settings, context.timing)
+    tokens = SimpleNamespace(get=lambda: "token", discard=lambda _: None)
+    context.__dict__["clients"] = msgspec.structs.replace(
+        clients, tokens=lambda _: tokens, connection=context.connection
+    )
+    return context
+
+
+def results(
+    check: Callable[[Context], Iterable[Finding]], context: Context
+) -> list[tuple[str, str]]:
+    """Status and message of each finding."""
+    return [(str(finding.status), finding.message) for finding in check(context)]
+
+
+def one(check: Callable[[Context], Iterable[Finding]], context: Context) -> Finding:
+    """The only finding."""
+    (finding,) = check(context)
+    return finding
+
+
+def fix_of(
+    check: Callable[[Context], Iterable[Finding]], context: Context, text: str, status: str = ""
+) -> list[str]:
+    """The fix of the finding that has a text in its message, which is not of what works."""
+    (finding,) = [each for each in check(context) if text in each.message]
+    assert finding.status in (status or ("failed", "warning"))
+    # A fix can be pasted into a shell.
+    subprocess.run(["bash", "-n"], input="\n".join(finding.fix), text=True, check=True)  # noqa: S607
+    return list(finding.fix)
+
+
+def skip_of(check: Callable[[Context], Iterable[Finding]], context: Context) -> str:
+    """Why a check was skipped."""
+    try:
+        finding = one(check, context)
+    except SkippedError as exc:
+        return str(exc)
+    except RelayError as exc:
+        return f"failed: {exc}"
+    assert finding.status is Status.SKIPPED
+    return finding.message
+
+
+def storage_error(code: str, status: int = 403, text: str = "refused") -> HttpResponseError:
+    """An answer of storage, as the SDK raises it."""
+    error = HttpResponseError(text)
+    error.status_code = status
+    vars(error)["error_code"] = code
+    return error
+
+
+def message(content: str, minutes_old: float = 0, tries: int = 0) -> Any:
+    """A message as the SDK returns it."""
+    inserted = datetime.fromtimestamp(NOW.timestamp() - minutes_old * 60, UTC)
+    return SimpleNamespace(content=content, inserted_on=inserted, dequeue_count=tries)
+
+
+@dataclass
+class FakeQueues:
+    """The queues of an account: name -> visible messages, and how many are hidden."""
+
+    queues: dict[str, list[Any]]
+    hidden: int = 0
+    refused: set[str] = field(default_factory=set)  # Methods that need a role.
+    url: str = "http://127.0.0.1:10001/devstoreaccount1/"
+
+    def get_queue_client(self, name: str) -> Any:
+        """A client for a queue, which need not exist."""
+
+        def properties(**_: Any) -> Any:
+            count = len(self._found(name, "get_queue_properties")) + self.hidden
+            return SimpleNamespace(approximate_message_count=count)
+
+        return SimpleNamespace(
+            get_queue_properties=properties,
+            peek_messages=lambda *_: self._found(name, "peek_messages"),
+            delete_message=lambda *_: self._found("", "delete_message"),
+            update_message=lambda *_, **__: self._found("", "update_message"),
+        )
+
+    def list_queues(self) -> list[Any]:
+        """The queues."""
+        return [SimpleNamespace(name=name) for name in self._found(None, "list_queues")]
+
+    def _found(self, name: str | None, method: str) -> list[Any]:
+        if method in self.refused:
+            raise storage_error("AuthorizationPermissionMismatch")
+        if name is None:
+            return list(self.queues)
+        if name not in self.queues:
+            raise ResourceNotFoundError(f"no {name}")
+        return self.queues[name]
+
+
+def account_of(queues: FakeQueues, name: str = "devstoreaccount1", *, key: bool = True) -> Account:
+    """An account with these queues."""
+    service: Any = queues
+    return Account(service, name, key, None if key else CLAIMS)

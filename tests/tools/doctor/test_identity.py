@@ -1,0 +1,145 @@
+"""The identity: claims, token, audience."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from local.monitor.tokens import SYSTEM_ASSIGNED, TENANT_ID, Tokens
+from shared.errors import TokenError
+from tools.doctor.claims import Claims, read_claims
+from tools.doctor.identity import check_audience, check_identity
+
+from .contexts import CLAIMS, NOW, fix_of, one, ready, results, skip_of
+
+HERE = {"IDENTITY_ENDPOINT": "http://127.0.0.1:1/msi/token"}
+
+
+def jwt(payload: Any) -> str:
+    parts = ({"alg": "none"}, payload)
+    encoded = [base64.urlsafe_b64encode(json.dumps(part).encode()).decode() for part in parts]
+    return ".".join([*(part.rstrip("=") for part in encoded), ""])
+
+
+def test_a_token_says_whose_it_is() -> None:
+    token = Tokens(600).issue(SYSTEM_ASSIGNED, "https://monitoring.azure.com/", 1_000_000.0)
+    assert read_claims(token.access_token) == Claims(
+        "https://monitoring.azure.com/",
+        SYSTEM_ASSIGNED.principal_id,
+        TENANT_ID,
+        1_000_000.0,
+        1_000_600.0,
+    )
+
+
+def test_a_user_is_told_from_an_application() -> None:
+    assert read_claims(jwt({"scp": "user_impersonation", "oid": "me"})).is_user
+    assert not read_claims(jwt({"roles": ["x"]})).is_user
+
+
+values = st.none() | st.booleans() | st.integers() | st.text() | st.lists(st.text())
+names = st.sampled_from(["aud", "oid", "tid", "iat", "exp", "idtyp", "scp"])
+
+
+@given(st.dictionaries(names, values).map(jwt) | values.map(jwt) | st.text())
+def test_anything_is_read(token: str) -> None:
+    claims = read_claims(token)
+    assert isinstance(claims.audience, str)
+    assert claims.bearer
+
+
+def context_with(token: str | None, changes: Mapping[str, str | None], error: str = "") -> Any:
+    context = ready(changes)
+    context.claims = None
+
+    class Source:
+        def get(self) -> str:
+            if token is None:
+                raise TokenError(error)
+            return token
+
+    clients = msgspec.structs.replace(context.clients, tokens=lambda _: Source())
+    context.__dict__["clients"] = clients
+    return context
+
+
+def test_the_bearer_is_named() -> None:
+    context = context_with(jwt({"oid": "me", "tid": "t"}), HERE)
+    assert results(check_identity, context) == [
+        ("ok", "ManagedIdentityCredential: object ID me, tenant t")
+    ]
+    assert context.claims.object_id == "me"
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "fix"),
+    [
+        ({}, "", "metric-relay doctor --credential azure_cli"),
+        (HERE, "Unable to load the proper Managed Identity", 'export AZURE_CLIENT_ID="$CLIENT_ID"'),
+        (HERE, "Connection refused", "unset IDENTITY_ENDPOINT"),
+        ({"METRICS_CREDENTIAL": "azure_cli"}, "not found", "az login"),
+        (
+            {"METRICS_CREDENTIAL": "environment", "AZURE_TENANT_ID": "t", "AZURE_CLIENT_ID": "c"},
+            "incomplete",
+            'export AZURE_CLIENT_SECRET="$CLIENT_SECRET"',
+        ),
+        (
+            {
+                "METRICS_CREDENTIAL": "environment",
+                "AZURE_TENANT_ID": "t",
+                "AZURE_CLIENT_ID": "c",
+                "AZURE_CLIENT_SECRET": "s",
+            },
+            "AADSTS7000222: expired",
+            "az ad app credential reset --id c --query password --output tsv",
+        ),
+    ],
+)
+def test_no_token_fails_with_a_fix(changes: Mapping[str, str | None], error: str, fix: str) -> None:
+    context = context_with(None, changes, error)
+    assert fix in fix_of(check_identity, context, error, "failed")
+    assert context.claims is None
+    assert skip_of(check_audience, context) == "not checked: needs identity"
+
+
+@pytest.mark.parametrize(
+    ("audience", "endpoint", "status", "fix"),
+    [
+        (None, None, "ok", ()),
+        (None, "http://127.0.0.1:1/{region}", "ok", ()),
+        ("https://monitor.azure.com", None, "failed", ("unset METRICS_AUDIENCE",)),
+        ("https://monitoring.azure.com", None, "failed", ("unset METRICS_AUDIENCE",)),
+        ("x", "http://127.0.0.1:1/{region}", "failed", ("unset METRICS_AUDIENCE",)),
+        (
+            None,
+            "https://{region}.monitoring.azure.us",
+            "failed",
+            ("export METRICS_AUDIENCE=https://monitoring.azure.us/",),
+        ),
+        ("x", "https://{region}.example.com", "warning", ()),
+        # The token is for another audience than was asked for.
+        ("https://monitoring.azure.cn/", "https://{region}.monitoring.azure.cn", "warning", None),
+    ],
+)
+def test_the_audience_fits_the_endpoint(
+    audience: str | None, endpoint: str | None, status: str, fix: tuple[str, ...] | None
+) -> None:
+    context = ready({"METRICS_AUDIENCE": audience, "METRICS_ENDPOINT": endpoint})
+    finding = one(check_audience, context)
+    assert finding.status == status
+    assert fix in (None, finding.fix)
+    assert context.audience_matches == (status != "failed")
+
+
+def test_a_token_that_has_expired_is_a_warning() -> None:
+    context = ready()
+    for minutes, text in ((30, "valid for 30 min"), (-5, "the token expired 5 min ago")):
+        context.claims = CLAIMS._replace(expires=NOW.timestamp() + minutes * 60)
+        assert text in one(check_audience, context).message

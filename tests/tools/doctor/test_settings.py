@@ -1,0 +1,190 @@
+"""Settings and triggers: what is wrong, what is misspelt, and the fix of each."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from local.stack import ROOT
+from tools.doctor.fixes import Fixes, Home
+from tools.doctor.settings import KNOWN, check_settings, check_triggers
+
+from .contexts import fix_of, make_context, one, results, skip_of
+
+
+def test_complete_settings_are_right_and_the_next_checks_get_them() -> None:
+    context = make_context()
+    assert results(check_settings, context) == [("ok", "complete; 0 sources")]
+    assert context.settings is not None
+    assert context.settings.queue == "metrics"
+
+
+def test_the_known_settings_are_those_that_the_code_reads() -> None:
+    files = (ROOT / "shared" / "settings.py", ROOT / "function_app.py")
+    code = "".join(file.read_text(encoding="utf-8") for file in files)
+    assert set(re.findall("METRICS_[A-Z_]+", code)) == KNOWN
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text", "fix"),
+    [
+        ("METRICS_QUEUE", None, "METRICS_QUEUE is not set", "export METRICS_QUEUE=metrics"),
+        ("METRICS_QUEUE", "My_Queue", "expected a queue name", "export METRICS_QUEUE=metrics"),
+        (
+            "METRICS_DEAD_LETTER_QUEUE",
+            "metrics",
+            "another queue",
+            "unset METRICS_DEAD_LETTER_QUEUE",
+        ),
+        ("MetricsStorage", None, "not set", "export MetricsStorage=UseDevelopmentStorage=true"),
+        ("MetricsStorage", "x", "not a valid", "export MetricsStorage=UseDevelopmentStorage=true"),
+        ("METRICS_RESOURCE_ID", "shop", "is 'shop'", 'export METRICS_RESOURCE_ID="$RESOURCE_ID"'),
+        ("METRICS_REGION", "west-europe", "is 'west-e", 'export METRICS_REGION="$REGION"'),
+        ("METRICS_ENDPOINT", "http://x/{region}", "is 'http", "unset METRICS_ENDPOINT"),
+        ("METRICS_CREDENTIAL", "password", "one of", "export METRICS_CREDENTIAL=azure_cli"),
+        (
+            "METRICS_ALLOWED_SCOPES",
+            "shop",
+            "not a prefix",
+            (
+                'export METRICS_ALLOWED_SCOPES="/subscriptions/$SUBSCRIPTION/resourceGroups/'
+                '$GROUP_OF_RESOURCES"'
+            ),
+        ),
+        ("METRICS_PAST_MINUTES", "90", "a whole number from 1 to 30", "unset METRICS_PAST_MINUTES"),
+        (
+            "MetricsStorage",
+            "@Microsoft.KeyVault(S)",
+            "key vault",
+            'export MetricsStorage="$SECRET"',
+        ),
+    ],
+)
+def test_a_wrong_setting_is_reported_with_its_fix(
+    name: str, value: str | None, text: str, fix: str
+) -> None:
+    context = make_context({name: value})
+    assert fix_of(check_settings, context, text)[-1] == fix
+    assert context.settings is None
+
+
+def test_every_wrong_setting_is_reported_at_once() -> None:
+    wrong = {"METRICS_QUEUE": None, "METRICS_REGION": "west-europe", "METRICS_PAST_MINUTES": "90"}
+    messages = [text for _, text in results(check_settings, make_context(wrong))]
+    assert [name for name in wrong if name in " ".join(messages)] == list(wrong)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("METRICS_NAMESPCE", "METRICS_NAMESPACE"),
+        ("METRIC_NAMESPACE", "METRICS_NAMESPACE"),
+        ("metrics_namespace", "METRICS_NAMESPACE"),
+        ("METRICS_SOURCE", "METRICS_SOURCES"),
+        ("MetricsStorage__acountName", "MetricsStorage__accountName"),
+        ("MetricStorage__accountName", "MetricsStorage__accountName"),
+    ],
+)
+def test_a_misspelt_name_is_corrected(name: str, meant: str) -> None:
+    fix = fix_of(check_settings, make_context({name: "[]"}), f"did you mean {meant}?", "warning")
+    assert fix == [f"unset {name}", f"export {meant}='[]'"]
+
+
+@pytest.mark.parametrize("name", ["METRICS_FOO", "MetricsStorage__colour"])
+def test_a_name_that_is_near_to_none_is_only_removed(name: str) -> None:
+    finding = one(check_settings, make_context({name: "1"}))
+    assert (finding.message, finding.fix) == (
+        f"{name} is not a setting of Metric Relay",
+        (f"unset {name}",),
+    )
+
+
+def test_a_misspelt_name_of_what_is_set_is_only_removed() -> None:
+    fix = fix_of(check_settings, make_context({"METRICS_QUEUES": "x"}), "METRICS_QUEUE is set, too")
+    assert fix == ["unset METRICS_QUEUES"]
+
+
+@pytest.mark.parametrize("name", ["METRIC_FOO", "MetricsStorage__blobServiceUri", "PATH"])
+def test_the_names_of_others_are_left_alone(name: str) -> None:
+    assert results(check_settings, make_context({name: "1"})) == [("ok", "complete; 0 sources")]
+
+
+def test_two_connections_are_reported_with_their_accounts() -> None:
+    changes = {"AzureWebJobsMetricsStorage__accountName": "orders"}
+    fix = fix_of(
+        check_settings,
+        make_context(changes),
+        "AzureWebJobsMetricsStorage (orders.queue.core.windows.net) and MetricsStorage "
+        "(127.0.0.1:10001/devstoreaccount1) are set: the Functions host uses AzureWebJobsMetrics",
+        "warning",
+    )
+    assert fix[-1] == "unset MetricsStorage"
+
+
+def test_a_wrong_source_is_named() -> None:
+    context = make_context({"METRICS_SOURCES": '[{"kind": "queue"}]'})
+    assert fix_of(check_settings, context, "METRICS_SOURCES[0].kind: 'queue'", "failed")
+    assert context.settings is not None
+
+
+def test_without_settings_it_says_where_they_come_from() -> None:
+    context = make_context()
+    context.environ = {"PATH": "/bin"}
+    fix = fix_of(check_settings, context, "no settings", "failed")
+    assert "cp local.settings.sample.json local.settings.json" in fix
+    assert skip_of(check_triggers, context) == "not checked: needs settings"
+
+
+@pytest.mark.parametrize(("listens", "count"), [(True, 0), (False, 1)])
+def test_settings_of_a_make_run_that_ended_are_noticed(listens: bool, count: int) -> None:
+    changes = {"IDENTITY_ENDPOINT": "http://127.0.0.1:1/msi/token"}
+    fixes = Fixes(home=Home.RUN, file=".local/run.settings.json")
+    context = make_context(changes, fixes=fixes, can_connect=lambda _: listens)
+    ended = [one for one in check_settings(context) if "has ended" in one.message]
+    assert len(ended) == count
+    assert (context.settings is None) == (not listens)
+    assert all(finding.fix[-1] == "make run" for finding in ended)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text", "fix"),
+    [
+        (
+            {"METRICS_SAMPLE_SCHEDULE": None},
+            "the host does not run sample_sources",
+            "export METRICS_SAMPLE_SCHEDULE='0 * * * * *'",
+        ),
+        (
+            {"METRICS_SAMPLE_SCHEDULE": "61 * * * * *"},
+            "METRICS_SAMPLE_SCHEDULE is '61 * * * * *'",
+            "export METRICS_SAMPLE_SCHEDULE='0 * * * * *'",
+        ),
+        (
+            {"AzureWebJobsStorage": None},
+            "AzureWebJobsStorage is not set",
+            "export AzureWebJobsStorage=UseDevelopmentStorage=true",
+        ),
+        (
+            {"FUNCTIONS_WORKER_RUNTIME": "node"},
+            "FUNCTIONS_WORKER_RUNTIME is 'node'",
+            "export FUNCTIONS_WORKER_RUNTIME=python",
+        ),
+        (
+            {"AzureWebJobs_drain_metrics_Disabled": "true"},
+            "drain_metrics does not run",
+            "unset AzureWebJobs_drain_metrics_Disabled",
+        ),
+    ],
+)
+def test_a_wrong_trigger_is_reported_with_its_fix(
+    changes: dict[str, str | None], text: str, fix: str
+) -> None:
+    assert fix_of(check_triggers, make_context(changes), text) == [fix]
+
+
+@pytest.mark.parametrize("extra", [{}, {"FUNCTIONS_WORKER_RUNTIME": "python"}])
+def test_triggers_that_run_are_right(extra: dict[str, Any]) -> None:
+    found = results(check_triggers, make_context(extra))
+    assert found == [("ok", "the timer runs at '0 * * * * *'")]

@@ -1,0 +1,104 @@
+"""Contents of dead letters -> messages for the ingress queue, each point with its time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import datetime
+
+import msgspec
+from msgspec import Raw
+
+from shared.clients.storage import message_text
+from shared.errors import ValidationError
+from shared.messages.body import MAX_BODY_BYTES, decode_body, split_documents
+from shared.messages.writer import pack, queued_size
+from shared.text import utc_text
+from tools.dead_letter.records import MAX_CONTENT_BYTES
+
+__all__ = ["count_points", "queue_texts"]
+
+_Members = dict[str, Raw]
+
+_ENCODER = msgspec.json.Encoder()
+_MEMBERS = msgspec.json.Decoder(_Members)
+_LIST = msgspec.json.Decoder(list[Raw])
+# XML 1.0, in which a message is sent, cannot hold these; in JSON they are escaped.
+_NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
+
+
+def count_points(content: bytes) -> int:
+    """Return how many points or series a content has; 1 if that cannot be told."""
+    return sum(map(_size, _documents(content))) or 1
+
+
+def queue_texts(content: bytes, enqueued: datetime, restamp: datetime | None) -> list[str]:
+    """Return the messages to enqueue for a content: one, unless their times make it too long.
+
+    A point without a time gets that of `enqueued`, as if it had not been rejected. With `restamp`
+    every point gets that time. What is not a message of points is not changed. Raises ValueError
+    if a queue cannot hold it.
+    """
+    bodies = [content]
+    if documents := _documents(content):
+        time = Raw(_ENCODER.encode(utc_text(restamp or enqueued)))
+        stamped = [_stamp(document, time, restamp is not None) for document in documents]
+        parts = (part for document in stamped for part in _split(document))
+        runs = pack(parts, MAX_BODY_BYTES - 2)  # Without the brackets of an array.
+        bodies = [_ENCODER.encode(run if len(run) > 1 else run[0]) for run in runs]
+    try:
+        texts = [message_text(body) for body in bodies]
+    except UnicodeDecodeError as exc:
+        raise ValueError("content is not UTF-8, which a queue cannot hold") from exc
+    if any(map(_NOT_IN_XML.search, texts)):
+        raise ValueError("content has control characters, which a queue cannot hold")
+    if any(len(text.encode()) > MAX_BODY_BYTES for text in texts):
+        raise ValueError(f"content too long for a queue: more than {MAX_BODY_BYTES:,} bytes")
+    return texts
+
+
+def _documents(content: bytes) -> list[_Members]:
+    """Return the documents of a message; none if one of them is not a JSON object."""
+    try:
+        text = decode_body(content, MAX_CONTENT_BYTES)
+        return [_MEMBERS.decode(document) for _, document in split_documents(text)]
+    except (ValidationError, ValueError, RecursionError):
+        return []
+
+
+def _size(document: _Members) -> int:
+    try:
+        if "points" in document:
+            return len(_LIST.decode(document["points"]))
+        base_data = _MEMBERS.decode(_MEMBERS.decode(document["data"])["baseData"])
+        return len(_LIST.decode(base_data["series"]))
+    except (KeyError, ValueError, RecursionError):
+        return 1
+
+
+def _stamp(document: _Members, time: Raw, overwrite: bool) -> _Members:
+    """Return a document with times; if a part is not as expected, it is not changed."""
+    if "data" in document:
+        return _with_time(document, time, overwrite)
+    try:
+        points = [_MEMBERS.decode(point) for point in _LIST.decode(document["points"])]
+    except (KeyError, ValueError, RecursionError):
+        return document
+    stamped = [_with_time(point, time, overwrite) for point in points]
+    return {**document, "points": Raw(_ENCODER.encode(stamped))}
+
+
+def _with_time(members: _Members, time: Raw, overwrite: bool) -> _Members:
+    has_time = bytes(members.get("time", b"null")) != b"null"
+    return members if has_time and not overwrite else {**members, "time": time}
+
+
+def _split(document: _Members) -> Iterator[bytes]:
+    """Yield a document, or parts of its points that each fit into a message."""
+    encoded = _ENCODER.encode(document)
+    if queued_size(encoded) < MAX_BODY_BYTES - 2 or "points" not in document:
+        yield encoded
+        return
+    frame = queued_size(_ENCODER.encode({**document, "points": []}))
+    for run in pack(map(bytes, _LIST.decode(document["points"])), MAX_BODY_BYTES - 2 - frame):
+        yield _ENCODER.encode({**document, "points": run})

@@ -1,0 +1,1 @@
+"""`metric-relay send`: read points, check them, put them into the ingress queue."""
