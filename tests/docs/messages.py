@@ -1,4 +1,4 @@
-"""Messages, sources and settings that stand in the pages, held to the schemas and the code."""
+"""Checks of the JSON blocks: messages, sources, dead letters, findings and settings."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["check_json", "check_message"]
 
 
 def check_json(text: str) -> None:
-    """JSON is a message, a source or several, a dead letter, or a file of settings."""
+    """Check a message, sources, a dead letter, findings or settings. Raises AssertionError."""
     document = json.loads(text)
     first = document[0] if isinstance(document, list) else document
     if "kind" in first:
@@ -38,11 +38,11 @@ def check_json(text: str) -> None:
     elif "Values" in first:
         Settings.from_env(first["Values"])
     else:
-        raise AssertionError("it is nothing that the tests know to check")
+        raise AssertionError("unknown kind of JSON")
 
 
 def check_message(text: str) -> list[Rollup]:
-    """The roll-ups of a message that the schema and the code accept as a whole."""
+    """Check a message with the schema and the parser; return its roll-ups."""
     jsonschema.validate(json.loads(text), message_schema())
     parsed = parse(text, defaults=Defaults("QueueProcessing", RESOURCE))
     assert [rejection.detail for rejection in parsed.rejections] == []
@@ -66,7 +66,7 @@ def _check_findings(findings: list[dict[str, Any]]) -> None:
 
 
 def _check_dead_letter(shown: dict[str, Any]) -> None:
-    """The letter of the page is the one that such a message gets, but for times and IDs."""
+    """Compare with a dead letter of the code, except for times and IDs."""
     points = [{"metric": "Orders", "value": 7}] * 3
     eleven = {f"d{number}": "x" for number in range(11)}
     body = message(*points, {"metric": "Orders", "value": 7, "dimensions": eleven})
