@@ -1,11 +1,10 @@
-// What somebody should be told of: queues that grow or age, points that are refused or cannot be
-// published, and a relay that says nothing any more.
+// Alerts: long or old queues, rejected or deferred points, errors of samples, and an app that does not run.
 import { Thresholds } from 'types.bicep'
 
-@description('Required. Where log alerts are created.')
+@description('Required. Location of the log alerts.')
 param location string
 
-@description('Required. What the names of the alerts begin with.')
+@description('Required. Prefix of the names of the alerts.')
 param name string
 
 @description('Optional. Tags of the alerts.')
@@ -17,26 +16,26 @@ param functionAppName string
 @description('Required. ID of the Log Analytics workspace with the app\'s requests.')
 param workspaceId string
 
-@description('Required. ID of the resource that has the relay\'s metrics on itself.')
+@description('Required. ID of the resource with the relay\'s metrics about itself.')
 param relayResourceId string
 
-@description('Required. IDs of the resources that have depth and age of sampled queues.')
+@description('Required. IDs of the resources with the metrics of sampled queues.')
 param queueResourceIds string[]
 
-@description('Optional. Namespace of depth and age.')
+@description('Optional. Namespace of the metrics of sampled queues.')
 param queueNamespace string = 'QueueProcessing'
 
-@description('Optional. From which values on the alerts fire.')
+@description('Optional. Values above which the alerts fire.')
 param thresholds Thresholds = {}
 
-@description('Optional. IDs of the action groups, of the same subscription, that are told; without any, alerts show in the portal alone.')
+@description('Optional. IDs of the action groups, of the same subscription, that Azure notifies; without any, alerts appear only in the portal.')
 param actionGroupIds string[] = []
 
 module queues 'alerts/metrics.bicep' = [
   for id in queueResourceIds: {
     name: '${name}-alerts-${uniqueString(toLower(id))}'
     params: {
-      // Two accounts of one name in different groups do not meet.
+      // Resources of the same name in different groups get different alerts.
       name: '${name}-${last(split(id, '/'))}-${take(uniqueString(toLower(id)), 5)}'
       tags: tags
       resourceId: id
@@ -45,7 +44,7 @@ module queues 'alerts/metrics.bicep' = [
       alerts: [
         {
           name: 'depth'
-          description: 'A queue is long: it is filled faster than it is emptied.'
+          description: 'A queue is long: more messages arrive than are consumed.'
           severity: 3
           metric: 'QueueDepth'
           aggregation: 'Maximum'
@@ -55,7 +54,7 @@ module queues 'alerts/metrics.bicep' = [
         }
         {
           name: 'age'
-          description: 'A message has been waiting in a queue for too long: nobody takes it.'
+          description: 'A message has waited in a queue for too long: no consumer takes it.'
           severity: 2
           metric: 'QueueOldestMessageAge'
           aggregation: 'Maximum'
@@ -86,12 +85,12 @@ module relay 'alerts/metrics.bicep' = {
     resourceId: relayResourceId
     metricNamespace: 'MetricRelay'
     actionGroupIds: actionGroupIds
-    // None on PointsDeferred: points of one hiccup are deferred too, and published at the next try.
-    // Those that go on waiting fail their invocations, which alerts/requests.bicep looks at.
+    // There is no alert on PointsDeferred, because short failures defer points too. If they last,
+    // invocations fail, and alerts/requests.bicep reports them.
     alerts: [
       {
         name: 'dead-letters'
-        description: 'Points were refused: the dead-letter queue has them, with reason and detail.'
+        description: 'Points were rejected: the dead-letter queue has them, with reason and detail.'
         severity: 2
         metric: 'PointsRejected'
         aggregation: 'Total'
@@ -111,7 +110,7 @@ module relay 'alerts/metrics.bicep' = {
       }
       {
         name: 'sampling'
-        description: 'Something of a source cannot be sampled: a queue is gone, or a role is missing. The log of the app says which.'
+        description: 'A sample had errors: a queue or a role is missing. The log of the app has the details.'
         severity: 3
         metric: 'SampleErrors'
         aggregation: 'Total'

@@ -1,6 +1,6 @@
 // The function app on its Flex Consumption plan; its settings are in settings.bicep.
 
-@description('Required. Where the app is created.')
+@description('Required. Location of the app.')
 param location string
 
 @description('Required. Name of the app.')
@@ -10,10 +10,10 @@ param name string
 @description('Optional. Tags of app and plan.')
 param tags { *: string } = {}
 
-@description('Required. ID of the user-assigned identity that the app signs in with.')
+@description('Required. ID of the app\'s user-assigned identity.')
 param identityId string
 
-@description('Required. Address of the blob container that the app\'s package is put into.')
+@description('Required. URL of the blob container for the app\'s package.')
 param packagesUrl string
 
 @description('Optional. Python version.')
@@ -22,12 +22,12 @@ param pythonVersion '3.11' | '3.12' | '3.13' | '3.14' = '3.12'
 @description('Optional. Memory of an instance in MB.')
 param instanceMemoryMB 512 | 2048 | 4096 = 2048
 
-@description('Optional. Most instances at once.')
+@description('Optional. Maximum number of instances.')
 @minValue(1)
 @maxValue(1000)
 param maximumInstanceCount int = 40
 
-@description('Optional. ID of the subnet that the app sends from; none if it is missing.')
+@description('Optional. ID of the subnet of the app; by default, it has no subnet.')
 param subnetId string?
 
 resource plan 'Microsoft.Web/serverfarms@2024-04-01' = {
@@ -47,7 +47,7 @@ resource plan 'Microsoft.Web/serverfarms@2024-04-01' = {
 resource functionApp 'Microsoft.Web/sites@2024-04-01' = {
   name: name
   location: location
-  // By this tag `azd deploy` finds the app.
+  // `azd deploy` finds the app by this tag.
   tags: union(tags, { 'azd-service-name': 'relay' })
   kind: 'functionapp,linux'
   identity: {
@@ -87,7 +87,7 @@ resource functionApp 'Microsoft.Web/sites@2024-04-01' = {
     }
   }
 
-  // Publishing with a user name and password: nobody needs it.
+  // Disable publishing with user name and password.
   resource ftp 'basicPublishingCredentialsPolicies' = {
     name: 'ftp'
     properties: {

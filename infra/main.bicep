@@ -1,26 +1,26 @@
-// Metric Relay with all that it needs, in one resource group: no keys, and the least roles.
+// Metric Relay with everything it needs, in one resource group, without keys and with the least roles.
 import { Source } from 'sources.bicep'
 import { Places, Producer, RelaySettings, Thresholds } from 'types.bicep'
 
 targetScope = 'resourceGroup'
 
-@description('Optional. What the names of the resources begin with: letters, digits and hyphens.')
+@description('Optional. Prefix of the names of the resources: letters, digits and hyphens.')
 @minLength(3)
 @maxLength(20)
 param name string = 'metric-relay'
 
-@description('Optional. Where the resources are created.')
+@description('Optional. Location of the resources.')
 param location string = resourceGroup().location
 
 @description('Optional. Tags of the resources.')
 param tags { *: string } = {}
 
-// --- What the relay may write and read ----------------------------------------------------------
+// --- What the relay may publish and read ----------------------------------------------------------
 
-@description('Optional. The resources that metrics are published of, or their groups or subscriptions. The app gets Monitoring Metrics Publisher there, and publishes of nothing else.')
+@description('Optional. Resources, resource groups or subscriptions whose metrics the app may publish. The app gets Monitoring Metrics Publisher there, and publishes nowhere else.')
 param publishTo Places = {}
 
-@description('Optional. What the timer samples. Name the resources that the metrics belong to in publishTo, and what is read in sampledAccounts or sampledNamespaces.')
+@description('Optional. Sources that the timer samples. Add their resourceId to publishTo, and the accounts and namespaces that they read to sampledAccounts or sampledNamespaces.')
 param sources Source[] = []
 
 @description('Optional. IDs of the storage accounts whose queues are sampled.')
@@ -29,13 +29,13 @@ param sampledAccounts string[] = []
 @description('Optional. IDs of the Service Bus namespaces that are sampled.')
 param sampledNamespaces string[] = []
 
-@description('Optional. Where the app may look up regions, for messages and sources that name none.')
+@description('Optional. Where the app may look up regions that messages and sources do not name.')
 param lookUpRegionsIn Places = {}
 
-@description('Optional. Who may enqueue metrics.')
+@description('Optional. Identities that may enqueue metrics.')
 param producers Producer[] = []
 
-@description('Optional. Whether depth and age of the ingress queue and the depth of the dead-letter queue are published, on their storage account.')
+@description('Optional. Whether the app publishes depth and age of the ingress queue, and the depth of the dead-letter queue, on their storage account.')
 param sampleOwnQueues bool = true
 
 // --- Settings of the relay ----------------------------------------------------------------------
@@ -50,16 +50,16 @@ param queueName string = 'metrics'
 @maxLength(63)
 param deadLetterQueueName string = '${queueName}-dead-letter'
 
-@description('Optional. When sources are sampled, as NCRONTAB of six fields; every minute by default. If it is slower than every 15 minutes, thresholds.silentAfter must be longer.')
+@description('Optional. When the timer samples, as NCRONTAB of six fields; by default, every minute. If it is slower than every 15 minutes, thresholds.silentAfter must be longer.')
 param sampleSchedule string = '0 * * * * *'
 
-@description('Optional. Settings that rarely need another value than their default.')
+@description('Optional. Settings that rarely need a value.')
 param relay RelaySettings = {}
 
 @description('Optional. Further app settings, such as connections that sources name.')
 param extraSettings { *: string } = {}
 
-// --- Where it runs ------------------------------------------------------------------------------
+// --- Resources -----------------------------------------------------------------------------------
 
 @description('Optional. Python version.')
 param pythonVersion '3.11' | '3.12' | '3.13' | '3.14' = '3.12'
@@ -67,40 +67,40 @@ param pythonVersion '3.11' | '3.12' | '3.13' | '3.14' = '3.12'
 @description('Optional. Memory of an instance in MB.')
 param instanceMemoryMB 512 | 2048 | 4096 = 2048
 
-@description('Optional. Most instances at once.')
+@description('Optional. Maximum number of instances.')
 @minValue(1)
 @maxValue(1000)
 param maximumInstanceCount int = 40
 
-@description('Optional. How the storage account is replicated.')
+@description('Optional. Replication of the storage account.')
 param storageSku 'Standard_GRS' | 'Standard_GZRS' | 'Standard_LRS' | 'Standard_ZRS' = 'Standard_LRS'
 
-@description('Optional. Days that logs are kept.')
+@description('Optional. Retention of logs, in days.')
 @minValue(30)
 @maxValue(730)
 param logRetentionInDays int = 30
 
-@description('Optional. Whether storage is reached through private endpoints in a network of its own alone; producers then need a way into that network. The subscription must have registered the provider Microsoft.App.')
+@description('Optional. Whether the app has a virtual network, and only private endpoints in it reach the storage account. Producers then need access to that network. The provider Microsoft.App must be registered in the subscription.')
 param privateNetwork bool = false
 
-@description('Optional. Addresses of that network: a /24, or more.')
+@description('Optional. Address space of that network: /24 or larger.')
 param addressPrefix string = '10.73.0.0/24'
 
-// --- Who is told --------------------------------------------------------------------------------
+// --- Alerts -------------------------------------------------------------------------------------
 
-@description('Optional. Whether alerts are created: false, if an alert on a queue\'s resource in another subscription is refused.')
+@description('Optional. Whether to create alerts. Set it to false if Azure refuses an alert on a queue\'s resource in another subscription.')
 param deployAlerts bool = true
 
-@description('Optional. IDs of the action groups, of the same subscription, that alerts go to; without any they show in the portal alone.')
+@description('Optional. IDs of the action groups, of the same subscription, that Azure notifies; without any, alerts appear only in the portal.')
 param actionGroupIds string[] = []
 
-@description('Optional. From which values on the alerts fire.')
+@description('Optional. Values above which the alerts fire.')
 param thresholds Thresholds = {}
 
-@description('Optional. Whether the workbook is created.')
+@description('Optional. Whether to create the workbook.')
 param deployWorkbook bool = true
 
-// As a metric names it, whichever way the parameter does.
+// The region as the ingestion API spells it.
 var region = toLower(replace(location, ' ', ''))
 var unique = uniqueString(toLower(resourceGroup().id), toLower(name))
 var storageName = '${take(replace(toLower(name), '-', ''), 9)}st${unique}'
@@ -160,8 +160,7 @@ module app 'app.bicep' = {
   }
 }
 
-// What the app may publish of: METRICS_ALLOWED_SCOPES says the same as the roles. It is
-// never empty, which would mean everything.
+// METRICS_ALLOWED_SCOPES has the scopes of the roles. It is never empty: empty means any resource.
 var relayResourceId = relay.?resourceId ?? app.outputs.functionAppId
 var allowedScopes = union(
   [relayResourceId],
@@ -229,7 +228,7 @@ module producerRoles 'roles/produce.bicep' = {
 }
 
 var queueNamespace = relay.?namespace ?? 'QueueProcessing'
-// In lower case: alerts and charts are made once for a resource, in whatever letters sources name it.
+// In lower case, because sources may spell the ID of one resource in several ways.
 var queueResourceIds = union(
   sampleOwnQueues ? [toLower(storage.outputs.accountId)] : [],
   map(filter(sources, source => source.kind == 'storage_queue'), source => toLower(source.resourceId))
@@ -266,13 +265,13 @@ module workbook 'workbook.bicep' = if (deployWorkbook) {
   }
 }
 
-@description('Name of the function app: `func azure functionapp publish NAME --python` takes it.')
+@description('Name of the function app, for `func azure functionapp publish NAME --python`.')
 output functionAppName string = app.outputs.functionAppName
 
-@description('ID of the function app, which has the relay\'s metrics on itself.')
+@description('ID of the function app.')
 output functionAppId string = app.outputs.functionAppId
 
-@description('Principal ID of the app\'s identity: the modules under roles/ take it.')
+@description('Principal ID of the app\'s identity, for the modules under roles/.')
 output principalId string = identity.properties.principalId
 
 @description('Name of the storage account.')

@@ -1,12 +1,12 @@
-// What Metric Relay is deployed with. Every parameter is optional; the ones that most people need
-// stand here. `az deployment group create --parameters infra/main.bicepparam` and azd read this file.
+// The usual parameters; all are optional. `az deployment group create --parameters infra/main.bicepparam`
+// and azd read this file. main.bicep describes all parameters.
 using 'main.bicep'
 
-// What the names of all resources begin with.
+// Prefix of the names of all resources.
 param name = 'metric-relay'
 
-// What metrics are published of: the narrower, the better. Nothing else can be written to, by role
-// and by METRICS_ALLOWED_SCOPES. Resources come first, then groups, then whole subscriptions:
+// Resources whose metrics the app may publish. Roles and METRICS_ALLOWED_SCOPES exclude all others. Prefer
+// resources to resource groups, and resource groups to subscriptions:
 //
 // param publishTo = {
 //   resources: [
@@ -18,8 +18,8 @@ param name = 'metric-relay'
 // }
 param publishTo = {}
 
-// What the timer samples; docs/sources says what each kind takes. The resource that the metrics
-// belong to must be in publishTo as well, and what is read below in sampledAccounts:
+// Sources that the timer samples; docs/sources describes the kinds. Add their resourceId to publishTo, and
+// the accounts that they read to sampledAccounts:
 //
 // param sources = [
 //   {
@@ -32,16 +32,16 @@ param publishTo = {}
 // ]
 param sources = []
 
-// Storage accounts and Service Bus namespaces that the sources read, by ID.
+// IDs of the storage accounts and Service Bus namespaces that the sources read.
 param sampledAccounts = []
 param sampledNamespaces = []
 
-// Who may enqueue, and nothing more: object IDs, of a managed identity the principal ID.
+// Identities that may enqueue, by object ID; for a managed identity, its principal ID.
 //
 // param producers = [
 //   { principalId: '00000000-0000-0000-0000-000000000000', principalType: 'ServicePrincipal' }
 // ]
 param producers = []
 
-// Who is told of alerts: IDs of action groups of the same subscription.
+// IDs of the action groups, of the same subscription, that Azure notifies of alerts.
 param actionGroupIds = []

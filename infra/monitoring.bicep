@@ -1,15 +1,15 @@
-// Where the app's logs go: a Log Analytics workspace, and an Application Insights component on it.
+// A Log Analytics workspace and an Application Insights component for the app's logs.
 
-@description('Required. Where the resources are created.')
+@description('Required. Location of the resources.')
 param location string
 
-@description('Required. What their names begin with.')
+@description('Required. Prefix of their names.')
 param name string
 
 @description('Optional. Tags of the resources.')
 param tags { *: string } = {}
 
-@description('Optional. Days that logs are kept.')
+@description('Optional. Retention of logs, in days.')
 @minValue(30)
 @maxValue(730)
 param retentionInDays int = 30
@@ -37,7 +37,7 @@ resource insights 'Microsoft.Insights/components@2020-02-02' = {
   properties: {
     Application_Type: 'web'
     WorkspaceResourceId: workspace.id
-    // The app signs in with its identity; the key in the connection string opens nothing.
+    // The app authenticates with its identity; the key in the connection string gives no access.
     DisableLocalAuth: true
   }
 }

@@ -1,21 +1,21 @@
-// A virtual network of the app's own, and private endpoints of its storage account in it.
+// A virtual network for the app, and private endpoints of its storage account.
 
-@description('Required. Where the resources are created.')
+@description('Required. Location of the resources.')
 param location string
 
-@description('Required. What their names begin with.')
+@description('Required. Prefix of their names.')
 param name string
 
 @description('Optional. Tags of the resources.')
 param tags { *: string } = {}
 
-@description('Optional. Addresses of the network: a /24, or more.')
+@description('Optional. Address space of the network: /24 or larger.')
 param addressPrefix string = '10.73.0.0/24'
 
 @description('Required. ID of the storage account.')
 param storageAccountId string
 
-// What the host and the relay use of the account.
+// The services of the account that the host and the app use.
 var services = ['blob', 'queue']
 
 resource network 'Microsoft.Network/virtualNetworks@2024-05-01' = {
@@ -31,8 +31,8 @@ resource network 'Microsoft.Network/virtualNetworks@2024-05-01' = {
         name: 'app'
         properties: {
           addressPrefix: cidrSubnet(addressPrefix, 26, 0)
-          // Flex Consumption runs in environments of Container Apps: the subscription must have
-          // registered Microsoft.App.
+          // Flex Consumption runs in Container Apps environments, so the provider Microsoft.App must be
+          // registered in the subscription.
           delegations: [
             {
               name: 'flex-consumption'
@@ -123,5 +123,5 @@ resource zoneGroups 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@202
   }
 ]
 
-@description('ID of the subnet that the app sends from.')
+@description('ID of the subnet of the app.')
 output appSubnetId string = network::appSubnet.id

@@ -1,12 +1,12 @@
-// The app settings, all of them: what is not here is taken away from the app. Every connection is
-// by identity; Flex Consumption itself says which language and version runs.
+// All app settings. A deployment removes settings that are not here. Every connection uses the identity.
+// Flex Consumption sets language and version itself.
 import { Source } from 'sources.bicep'
 import { RelaySettings } from 'types.bicep'
 
 @description('Required. Name of the function app.')
 param functionAppName string
 
-@description('Required. Where the function app is, in lower case and without spaces.')
+@description('Required. Region of the function app, in lower case and without spaces.')
 param region string
 
 @description('Required. Client ID of the app\'s user-assigned identity.')
@@ -24,19 +24,19 @@ param queueName string
 @description('Required. METRICS_DEAD_LETTER_QUEUE: name of the dead-letter queue.')
 param deadLetterQueueName string
 
-@description('Required. METRICS_SAMPLE_SCHEDULE: when sources are sampled, as NCRONTAB of six fields.')
+@description('Required. METRICS_SAMPLE_SCHEDULE: when the timer samples, as NCRONTAB of six fields.')
 param sampleSchedule string
 
-@description('Required. METRICS_SOURCES: what is sampled.')
+@description('Required. METRICS_SOURCES: sources that the timer samples.')
 param sources Source[]
 
-@description('Required. Whether the ingress and the dead-letter queue are sampled too.')
+@description('Required. Whether the timer also samples the ingress and the dead-letter queue.')
 param sampleOwnQueues bool
 
-@description('Required. METRICS_ALLOWED_SCOPES where relay does not say it: beginnings of resource IDs that may be written to.')
+@description('Required. METRICS_ALLOWED_SCOPES, unless relay has it: prefixes of resource IDs that the app may publish to.')
 param allowedScopes string[]
 
-@description('Required. The settings that have a default.')
+@description('Required. Settings that have a default.')
 param relay RelaySettings
 
 @description('Required. Further app settings, such as connections that sources name.')
@@ -56,7 +56,7 @@ resource insights 'Microsoft.Insights/components@2020-02-02' existing = {
 
 var endpoints = storage.properties.primaryEndpoints
 
-// Of dead letters the depth alone: nobody takes them, and an alert on their age would never end.
+// Dead letters stay until an operator deletes them, so an alert on their age would never resolve.
 var ownSources = sampleOwnQueues
   ? [
       {
@@ -77,8 +77,8 @@ var ownSources = sampleOwnQueues
     ]
   : []
 
-// The addresses hold in every cloud and win over the name, which makes addresses of the public one;
-// with the name the host starts when its storage is asked for before the addresses are there:
+// The URIs are right in every cloud, and override the name, which means the public cloud. The name is
+// here because the host can read its storage setting before the URIs are there:
 // https://github.com/Azure/azure-functions-host/issues/11787.
 var hostSettings = {
   AzureWebJobsStorage__accountName: storageAccountName
@@ -86,14 +86,13 @@ var hostSettings = {
   AzureWebJobsStorage__clientId: identityClientId
   AzureWebJobsStorage__blobServiceUri: endpoints.blob
   AzureWebJobsStorage__queueServiceUri: endpoints.queue
-  // A stop waits ten seconds for the messages in work: those may be spent on no others.
+  // On a stop the host waits ten seconds for messages in work; with this it takes no new ones.
   FUNCTIONS_ENABLE_DRAIN_ON_APP_STOPPING: 'true'
   APPLICATIONINSIGHTS_CONNECTION_STRING: insights.properties.ConnectionString
   APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
 }
 
-// On Flex Consumption the platform does not tell the app its resource group, so the app would not
-// know which resource it is: METRICS_RESOURCE_ID says it.
+// Flex Consumption does not tell the app its resource group, so METRICS_RESOURCE_ID names the app.
 var relaySettings = {
   AZURE_CLIENT_ID: identityClientId
   MetricsStorage__credential: 'managedidentity'
@@ -104,7 +103,7 @@ var relaySettings = {
   METRICS_SAMPLE_SCHEDULE: sampleSchedule
   METRICS_SOURCES: string(concat(ownSources, sources))
   METRICS_RESOURCE_ID: relay.?resourceId ?? functionApp.id
-  // That of the app for the app alone: where another resource is, Azure Resource Manager tells.
+  // The app's region is right only for the app; other regions are looked up in Azure Resource Manager.
   METRICS_REGION: relay.?region ?? (relay.?resourceId == null ? region : '')
   METRICS_NAMESPACE: relay.?namespace ?? 'QueueProcessing'
   METRICS_ALLOWED_SCOPES: join(relay.?allowedScopes ?? allowedScopes, ',')

@@ -1,6 +1,6 @@
 // The storage account: ingress and dead-letter queue, the app's package, and the host's leases.
 
-@description('Required. Where the account is created.')
+@description('Required. Location of the account.')
 param location string
 
 @description('Required. Name of the account.')
@@ -11,7 +11,7 @@ param name string
 @description('Optional. Tags of the account.')
 param tags { *: string } = {}
 
-@description('Optional. How the account is replicated.')
+@description('Optional. Replication of the account.')
 param sku 'Standard_GRS' | 'Standard_GZRS' | 'Standard_LRS' | 'Standard_ZRS' = 'Standard_LRS'
 
 @description('Required. Name of the ingress queue.')
@@ -20,7 +20,7 @@ param queueName string
 @description('Required. Name of the dead-letter queue.')
 param deadLetterQueueName string
 
-@description('Optional. Whether the account is reached through private endpoints alone.')
+@description('Optional. Whether only private endpoints reach the account.')
 param isPrivate bool = false
 
 var packages = 'app-packages'
@@ -78,5 +78,5 @@ output accountId string = account.id
 @description('Name of the account.')
 output accountName string = account.name
 
-@description('Address of the container that the app\'s package is put into.')
+@description('URL of the container for the app\'s package.')
 output packagesUrl string = '${account.properties.primaryEndpoints.blob}${packages}'

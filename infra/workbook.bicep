@@ -1,24 +1,24 @@
-// A workbook with what the relay does and what it samples; its content is workbook.json.
+// A workbook of the metrics of the relay and of its samples; workbook.json is the content.
 
-@description('Required. Where the workbook is created.')
+@description('Required. Location of the workbook.')
 param location string
 
-@description('Required. Name that the portal shows.')
+@description('Required. Display name.')
 param displayName string
 
 @description('Optional. Tags of the workbook.')
 param tags { *: string } = {}
 
-@description('Required. ID of the resource, mostly the function app, that has the relay\'s metrics on itself.')
+@description('Required. ID of the resource with the relay\'s metrics about itself, usually the function app.')
 param relayResourceId string
 
-@description('Required. IDs of the storage accounts that have depth and age of sampled queues.')
+@description('Required. IDs of the storage accounts with the metrics of sampled queues.')
 param queueResourceIds string[]
 
-@description('Optional. Namespace of depth and age.')
+@description('Optional. Namespace of the metrics of sampled queues.')
 param queueNamespace string = 'QueueProcessing'
 
-// A chart names the type of its resources.
+// A chart needs the type of its resources.
 var relayIdParts = split(relayResourceId, '/')
 var relayType = toLower('${relayIdParts[6]}/${relayIdParts[7]}')
 
@@ -34,7 +34,7 @@ resource workbook 'Microsoft.Insights/workbooks@2023-06-01' = {
   properties: {
     displayName: displayName
     category: 'workbook'
-    // In Monitor's own gallery, as it is of many resources.
+    // In the gallery of Azure Monitor, because it covers several resources.
     sourceId: 'azure monitor'
     serializedData: replace(withNamespace, '"__queueIds__"', string(queueResourceIds))
   }

@@ -1,34 +1,34 @@
 // Alerts on custom metrics of one resource and namespace.
 
 @sealed()
-@description('When a metric is above a threshold.')
+@description('An alert that fires while a metric is above a threshold.')
 type MetricAlert = {
-  @description('Required. What the name of the alert ends with.')
+  @description('Required. Suffix of the name of the alert.')
   name: string
 
-  @description('Required. What it means, for whoever gets it.')
+  @description('Required. Text of the notification.')
   description: string
 
-  @description('Required. From 0, critical, to 4, verbose.')
+  @description('Required. Severity, from 0 (critical) to 4 (verbose).')
   severity: 0 | 1 | 2 | 3 | 4
 
   @description('Required. Name of the metric.')
   metric: string
 
-  @description('Required. What of its values is compared.')
+  @description('Required. Aggregation that is compared.')
   aggregation: 'Average' | 'Count' | 'Maximum' | 'Minimum' | 'Total'
 
-  @description('Required. The alert fires above this.')
+  @description('Required. Value above which the alert fires.')
   threshold: int
 
-  @description('Required. Over how long it is looked at.')
+  @description('Required. Period that is aggregated.')
   window: 'PT5M' | 'PT15M'
 
-  @description('Required. Dimensions by which it is split: an alert of its own for each value.')
+  @description('Required. Dimensions that split the alert: one for each value.')
   dimensions: string[]
 }
 
-@description('Required. What the names of the alerts begin with.')
+@description('Required. Prefix of the names of the alerts.')
 param name string
 
 @description('Optional. Tags of the alerts.')
@@ -43,7 +43,7 @@ param metricNamespace string
 @description('Required. The alerts.')
 param alerts MetricAlert[]
 
-@description('Required. IDs of the action groups that are told; none, and alerts show in the portal alone.')
+@description('Required. IDs of the action groups that Azure notifies; without any, alerts appear only in the portal.')
 param actionGroupIds string[]
 
 resource rules 'Microsoft.Insights/metricAlerts@2018-03-01' = [
@@ -56,8 +56,8 @@ resource rules 'Microsoft.Insights/metricAlerts@2018-03-01' = [
       severity: alert.severity
       enabled: true
       scopes: [resourceId]
-      // More often than the window is long: else a value that comes late, or the first of a new
-      // queue, may fall between two windows.
+      // Evaluated more often than the period is long; otherwise a late value, or the first value of a
+      // new queue, can fall between two periods.
       evaluationFrequency: 'PT1M'
       windowSize: alert.window
       autoMitigate: true

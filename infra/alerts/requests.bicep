@@ -1,11 +1,11 @@
-// Alerts on the app's invocations, by its logs. A metric alert says nothing while there is no value:
-// of a relay that is silent, or may not publish, only what it logs tells.
+// Alerts on the app's invocations in its log. A metric alert does not fire while its metric has no
+// value, as when the app is stopped or may not publish.
 import { Silence } from '../types.bicep'
 
-@description('Required. Where the alerts are created.')
+@description('Required. Location of the alerts.')
 param location string
 
-@description('Required. What the names of the alerts begin with.')
+@description('Required. Prefix of the names of the alerts.')
 param name string
 
 @description('Optional. Tags of the alerts.')
@@ -17,10 +17,10 @@ param workspaceId string
 @description('Required. Name of the function app.')
 param functionAppName string
 
-@description('Required. How long the timer may not have ticked well.')
+@description('Required. Time without a successful run of the timer.')
 param silentAfter Silence
 
-@description('Required. IDs of the action groups that are told.')
+@description('Required. IDs of the action groups that Azure notifies.')
 param actionGroupIds string[]
 
 var requests = 'AppRequests | where AppRoleName =~ "${functionAppName}"'

@@ -1,20 +1,20 @@
-// Grants one role to one principal at any number of places, in other groups and subscriptions too.
+// Assigns one role to one principal at several scopes, in other resource groups and subscriptions too.
 import { Places } from '../types.bicep'
 
-@description('Required. Object ID of whom the role is granted to; of a managed identity its principal ID.')
+@description('Required. Object ID of the principal; for a managed identity, its principal ID.')
 param principalId string
 
-@description('Optional. What the principal is.')
+@description('Optional. Kind of the principal.')
 param principalType 'Group' | 'ServicePrincipal' | 'User' = 'ServicePrincipal'
 
-@description('Required. Name (a GUID) of the role\'s definition.')
+@description('Required. Name (a GUID) of the role definition.')
 param roleDefinitionId string
 
-@description('Required. Where the role is granted.')
+@description('Required. Scopes of the assignment.')
 param places Places
 
-// The name of a deployment is unique by what it grants: two of the same name at one place would
-// stop each other.
+// The name of the deployment depends on the assignment, because two deployments with one name at the
+// same scope conflict.
 module onResources 'on-resource.json' = [
   for id in (places.?resources ?? []): {
     name: 'grant-${uniqueString(toLower(id), toLower(principalId), toLower(roleDefinitionId))}'

@@ -1,4 +1,4 @@
-// What the app needs of its own: its storage account, its Application Insights, and itself.
+// Roles of the app on its own resources: storage account, Application Insights, and itself.
 import { roles } from 'roles.bicep'
 
 @description('Required. Principal ID of the app\'s managed identity.')
@@ -13,10 +13,10 @@ param insightsName string
 @description('Required. Name of the function app.')
 param functionAppName string
 
-@description('Required. Whether the app publishes depth and age of its own queues, on their account.')
+@description('Required. Whether the app publishes metrics of its own queues, on their account.')
 param publishesOfStorage bool
 
-// Table access is not granted: the host wants it for its diagnostic events alone.
+// No table role: the host needs it only for its diagnostic events.
 var storageRoles = concat(
   [roles.storageBlobDataOwner, roles.storageQueueDataContributor],
   publishesOfStorage ? [roles.monitoringMetricsPublisher] : []
@@ -34,7 +34,7 @@ resource functionApp 'Microsoft.Web/sites@2024-04-01' existing = {
   name: functionAppName
 }
 
-// Named as in the other modules: publishTo may name the same resource, in other letters, and one
+// Named as in the other modules: publishTo may contain the same resource in another spelling, and an
 // assignment cannot have two names.
 resource onStorage 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
   for role in storageRoles: {
@@ -61,7 +61,7 @@ resource onInsights 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
-// For the relay's metrics on itself.
+// For the relay's metrics about itself.
 resource onFunctionApp 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(toLower(functionApp.id), toLower(principalId), toLower(roles.monitoringMetricsPublisher))
   scope: functionApp

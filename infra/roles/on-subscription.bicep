@@ -1,17 +1,17 @@
 // Assigns one role on a subscription.
 targetScope = 'subscription'
 
-@description('Required. Object ID of whom the role is assigned to.')
+@description('Required. Object ID of the principal.')
 param principalId string
 
-@description('Required. What the principal is.')
+@description('Required. Kind of the principal.')
 param principalType 'Group' | 'ServicePrincipal' | 'User'
 
-@description('Required. Name (a GUID) of the role\'s definition.')
+@description('Required. Name (a GUID) of the role definition.')
 param roleDefinitionId string
 
 resource assignment 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  // Whatever letters somebody writes an ID in, it is the same assignment.
+  // In lower case, because IDs may be spelt in several ways.
   name: guid(toLower(subscription().id), toLower(principalId), toLower(roleDefinitionId))
   properties: {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roleDefinitionId)

@@ -1,8 +1,8 @@
-// Lets producers enqueue metrics: Storage Queue Data Message Sender on the ingress queue alone.
+// Assigns Storage Queue Data Message Sender on the ingress queue to producers.
 import { Producer } from '../types.bicep'
 import { roles } from 'roles.bicep'
 
-@description('Required. Who may enqueue.')
+@description('Required. Identities that may enqueue.')
 param producers Producer[]
 
 @description('Required. ID of the storage account with the ingress queue.')

@@ -1,11 +1,11 @@
-// Lets an app publish metrics: Monitoring Metrics Publisher wherever publishTo says.
+// Assigns Monitoring Metrics Publisher to an app at the scopes in publishTo.
 import { Places } from '../types.bicep'
 import { roles } from 'roles.bicep'
 
 @description('Required. Principal ID of the app\'s managed identity.')
 param principalId string
 
-@description('Required. The resources that the app publishes metrics of, or their groups or subscriptions.')
+@description('Required. Resources, resource groups or subscriptions whose metrics the app may publish.')
 param publishTo Places
 
 module publisher 'grant.bicep' = {

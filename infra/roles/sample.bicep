@@ -1,4 +1,4 @@
-// Lets an app sample: read queues and Service Bus namespaces, and find out where resources are.
+// Assigns the roles for sampling queues and Service Bus namespaces, and for looking up regions, to an app.
 import { Places } from '../types.bicep'
 import { roles } from 'roles.bicep'
 
@@ -11,7 +11,7 @@ param sampledAccounts string[] = []
 @description('Optional. IDs of the Service Bus namespaces that are sampled.')
 param sampledNamespaces string[] = []
 
-@description('Optional. Where regions are looked up, for messages and sources that name none.')
+@description('Optional. Where the app looks up regions that messages and sources do not name.')
 param lookUpRegionsIn Places = {}
 
 module queues 'grant.bicep' = {
@@ -23,8 +23,8 @@ module queues 'grant.bicep' = {
   }
 }
 
-// One deployment, since a namespace that is sampled may be one whose region is looked up; in lower
-// case, since it is granted once even if it is written in two ways.
+// One deployment for both, because a sampled namespace may also be a scope of look-ups. In lower case,
+// because IDs may be spelt in several ways.
 module reading 'grant.bicep' = {
   name: 'sample-reading-${uniqueString(toLower(principalId))}'
   params: {

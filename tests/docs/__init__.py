@@ -1,1 +1,1 @@
-"""The doc-tester: whatever stands in README.md and docs/ is run, or checked, or excused by name."""
+"""Tests of the documentation: code blocks and links."""

@@ -1,4 +1,4 @@
-"""The stand-ins for Azure that the pages' blocks meet: over TLS, signed in to, with the app."""
+"""The stand-ins for Azure that code blocks use: TLS, tokens, and the running app."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from local.azurite import Azurite
 from local.processes import Child
 from local.stack import INGRESS, ROOT, Backend, run_app
 
-from .world import World, copy_of_the_project
+from .sandbox import Sandbox, copy_project
 
 # So that what fails there says more than that it failed.
 pytest.register_assert_rewrite(f"{__package__}.expectations", f"{__package__}.messages")
@@ -43,8 +43,8 @@ def azure() -> Iterator[Backend]:
 
 
 @pytest.fixture
-def world(azure: Backend, tmp_path: Path) -> Iterator[World]:
+def sandbox(azure: Backend, tmp_path: Path) -> Iterator[Sandbox]:
     """A fresh copy of the project beside an empty store."""
     azure.control("DELETE", "state")
-    yield World(copy_of_the_project(tmp_path), azure)
+    yield Sandbox(copy_project(tmp_path), azure)
     azure.control("DELETE", "state")

@@ -1,9 +1,8 @@
-"""Messages, sources and settings that stand in the pages, held to the schemas and the code."""
+"""Checks of the JSON blocks: messages, sources, dead letters, findings and settings."""
 
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import asdict
 from typing import Any
 
@@ -21,16 +20,11 @@ from tools.doctor.checks import CHECKS
 from tools.doctor.findings import Finding, Status
 from tools.schemas import message_schema, sources_schema
 
-__all__ = ["check_json", "check_message", "messages_of_literals"]
-
-# """ … """ of C# (from 11 on) and Java (from 15 on): what stands in it is the message.
-_LITERAL = re.compile(r'(\${2})?"{3}\n(.*?)"{3}', re.DOTALL)
-# What the program puts in: {{name}} in C#, %d in Java's formatted.
-_HOLE = re.compile(r"\{\{\w+\}\}|%d")
+__all__ = ["check_json", "check_message"]
 
 
 def check_json(text: str) -> None:
-    """JSON is a message, a source or several, a dead letter, or a file of settings."""
+    """Check a message, sources, a dead letter, findings or settings. Raises AssertionError."""
     document = json.loads(text)
     first = document[0] if isinstance(document, list) else document
     if "kind" in first:
@@ -44,21 +38,16 @@ def check_json(text: str) -> None:
     elif "Values" in first:
         Settings.from_env(first["Values"])
     else:
-        raise AssertionError("it is nothing that the tests know to check")
+        raise AssertionError("unknown kind of JSON")
 
 
 def check_message(text: str) -> list[Rollup]:
-    """The roll-ups of a message that the schema and the code accept as a whole."""
+    """Check a message with the schema and the parser; return its roll-ups."""
     jsonschema.validate(json.loads(text), message_schema())
     parsed = parse(text, defaults=Defaults("QueueProcessing", RESOURCE))
     assert [rejection.detail for rejection in parsed.rejections] == []
     assert parsed.rollups
     return parsed.rollups
-
-
-def messages_of_literals(code: str) -> list[str]:
-    """The messages in the raw string literals of C# or the text blocks of Java."""
-    return [_HOLE.sub("7", literal) for _, literal in _LITERAL.findall(code)]
 
 
 def _check_sources(entries: list[Any]) -> None:
@@ -77,7 +66,7 @@ def _check_findings(findings: list[dict[str, Any]]) -> None:
 
 
 def _check_dead_letter(shown: dict[str, Any]) -> None:
-    """The letter of the page is the one that such a message gets, but for times and IDs."""
+    """Compare with a dead letter of the code, except for times and IDs."""
     points = [{"metric": "Orders", "value": 7}] * 3
     eleven = {f"d{number}": "x" for number in range(11)}
     body = message(*points, {"metric": "Orders", "value": 7, "dimensions": eleven})

@@ -9,7 +9,7 @@ import pytest
 from local.stack import ROOT
 
 from .pages import PAGES, folder, read
-from .world import ignored
+from .sandbox import gitignore
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -54,4 +54,4 @@ def test_what_is_ignored_by_git_is_not_linked() -> None:
         for _, target in read(page).links
         if not urlsplit(target).scheme and urlsplit(target).path
     }
-    assert [one for one in targets if ignored().match_file(one)] == []
+    assert [one for one in targets if gitignore().match_file(one)] == []

@@ -1,4 +1,4 @@
-"""Every block of every page is run, or checked, or named as one that cannot be."""
+"""Every code block of the documentation is run or checked."""
 
 from __future__ import annotations
 
@@ -17,47 +17,43 @@ import pytest
 from local.processes import Child
 from local.stack import INGRESS
 
-from .expectations import EXPECTED
-from .messages import check_json, check_message, messages_of_literals
-from .pages import PAGES, Block, read
-from .shell import Shell, ShellError
-from .treatments import (
-    EXCUSED,
-    ONLY_IN_AZURE,
-    STAYS,
-    Treatment,
-    file_of,
-    is_output,
-    lines_of,
-    treatment_of,
+from .block_kinds import (
+    NOT_CHECKED,
+    SERVERS,
+    BlockKind,
+    commands_of,
+    file_path,
+    kind_of,
+    matches_output,
 )
-from .world import PLACEHOLDERS, World, filled
+from .expectations import EXPECTED
+from .messages import check_json, check_message
+from .pages import PAGES, Block, read
+from .sandbox import PLACEHOLDERS, Sandbox, filled
+from .shell import Shell, ShellError
 
 Ask = Callable[[Callable[[], Any], Callable[[Any], bool]], Any]
 
 BLOCKS = [block for path in PAGES for block in read(path).blocks]
-# What a page takes for granted and may not be there.
-NEEDS = {"docs/emulator.md": "curl", "docs/enqueue.md": "curl", "CONTRIBUTING.md": "git"}
-# One that runs tests itself takes its time.
-SLOW = {"CONTRIBUTING.md"}
-STORIES = [
+# Programs that a page needs.
+NEEDS = {"docs/emulator.md": "curl", "docs/enqueue.md": "curl", "docs/adding-a-source.md": "git"}
+# This page runs tests itself.
+SLOW = {"docs/adding-a-source.md"}
+PAGES_WITH_COMMANDS = [
     pytest.param(path, marks=pytest.mark.slow) if path in SLOW else path
     for path in PAGES
-    if any(treatment_of(one).runs for one in read(path).blocks)
+    if any(kind_of(one).runs for one in read(path).blocks)
 ]
 
 
 def test_no_block_is_left_out() -> None:
-    unknown = [block.name for block in BLOCKS if treatment_of(block) is Treatment.UNKNOWN]
+    unknown = [block.name for block in BLOCKS if kind_of(block) is BlockKind.UNKNOWN]
     assert unknown == []
 
 
-def test_what_is_listed_is_there_and_what_is_there_is_listed() -> None:
-    azure = {block.key for block in BLOCKS if treatment_of(block) is Treatment.AZURE}
-    assert azure == ONLY_IN_AZURE
+def test_exceptions_and_expectations_are_current() -> None:
     keys = [block.key for block in BLOCKS]
-    assert EXCUSED.keys() <= set(keys)
-    assert all(keys.count(key) == 1 for key in (*ONLY_IN_AZURE, *EXCUSED))
+    assert all(keys.count(key) == 1 for key in NOT_CHECKED)
     assert EXPECTED.keys() <= set(PAGES)
 
 
@@ -66,33 +62,33 @@ def test_every_placeholder_is_used() -> None:
     assert [one for one in PLACEHOLDERS if one not in everything] == []
 
 
-@pytest.mark.parametrize("path", STORIES)
-def test_a_page_does_what_it_says(path: str, world: World, eventually: Ask) -> None:
+@pytest.mark.parametrize("path", PAGES_WITH_COMMANDS)
+def test_a_page_does_what_it_says(path: str, sandbox: Sandbox, eventually: Ask) -> None:
     tool = NEEDS.get(path, "bash")
     if shutil.which(tool) is None:
         pytest.skip(f"there is no {tool}")
     printed: dict[Block, str] = {}
-    with Shell(world.checkout, world.environ) as shell:
+    with Shell(sandbox.checkout, sandbox.environ) as shell:
         for block in read(path).blocks:
-            if treatment_of(block).runs:
+            if kind_of(block).runs:
                 try:
-                    if treatment_of(block) is Treatment.OUTPUT:
+                    if kind_of(block) is BlockKind.OUTPUT:
                         last = list(printed.values())[-1]
-                        assert is_output(block, last), f"is not what was printed:\n{last}"
+                        assert matches_output(block, last), f"is not what was printed:\n{last}"
                         continue
-                    printed[block] = _run(block, world, shell)
+                    printed[block] = _run(block, sandbox, shell)
                 except (AssertionError, subprocess.SubprocessError) as exc:
                     pytest.fail(f"{block.name}: {_words(exc)}", pytrace=False)
-    queue = world.backend.storage.get_queue_client(INGRESS)
+    queue = sandbox.backend.storage.get_queue_client(INGRESS)
     waiting = eventually(
         lambda: queue.get_queue_properties().approximate_message_count, lambda count: not count
     )
     assert waiting == 0
     expected = EXPECTED.get(path)
     if expected is not None:
-        expected(world.backend, list(printed.values()))
+        expected(sandbox.backend, list(printed.values()))
     else:
-        assert world.backend.dead_letters() == []
+        assert sandbox.backend.dead_letters() == []
 
 
 def _words(exc: BaseException) -> str:
@@ -101,36 +97,36 @@ def _words(exc: BaseException) -> str:
     return str(exc)
 
 
-def _run(block: Block, world: World, shell: Shell) -> str:
-    text = world.filled(block.text)
-    match treatment_of(block):
-        case Treatment.SHELL:
+def _run(block: Block, sandbox: Sandbox, shell: Shell) -> str:
+    text = sandbox.filled(block.text)
+    match kind_of(block):
+        case BlockKind.SHELL:
             return shell.run(text)
-        case Treatment.MAKE:
-            return "".join(_dry_run(words, world) for words in lines_of(text))
-        case Treatment.START:
-            return "".join(_start(words, world) for words in lines_of(text))
-        case Treatment.PYTHON:
-            return _program([sys.executable, "-"], world, text)
-        case Treatment.NODE:
-            script = world.checkout / "local" / "example.mjs"
+        case BlockKind.MAKE:
+            return "".join(_dry_run(words, sandbox) for words in commands_of(text))
+        case BlockKind.SERVER:
+            return "".join(_start(words, sandbox) for words in commands_of(text))
+        case BlockKind.PYTHON:
+            return _program([sys.executable, "-"], sandbox, text)
+        case BlockKind.NODE:
+            script = sandbox.checkout / "local" / "example.mjs"
             script.write_text(text, encoding="utf-8")
-            return _program(["node", str(script)], world)
-        case Treatment.FILE:
-            file = world.checkout / (file_of(block) or "")
+            return _program(["node", str(script)], sandbox)
+        case BlockKind.FILE:
+            file = sandbox.checkout / (file_path(block) or "")
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(block.text, encoding="utf-8")
             return ""
-        case Treatment.DIFF:
-            return _program(["git", "apply", "-"], world, block.text)
-    raise AssertionError("it is not run")
+        case BlockKind.DIFF:
+            return _program(["git", "apply", "-"], sandbox, block.text)
+    raise AssertionError("this kind is not run")
 
 
-def _program(command: list[str], world: World, given: str = "") -> str:
+def _program(command: list[str], sandbox: Sandbox, given: str = "") -> str:
     return subprocess.run(
         command,
-        cwd=world.checkout,
-        env=world.environ,
+        cwd=sandbox.checkout,
+        env=sandbox.environ,
         input=given,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -140,45 +136,37 @@ def _program(command: list[str], world: World, given: str = "") -> str:
     ).stdout
 
 
-def _dry_run(words: list[str], world: World) -> str:
+def _dry_run(words: list[str], sandbox: Sandbox) -> str:
     make, *arguments = words
-    return _program([make, "--dry-run", *arguments], world)
+    return _program([make, "--dry-run", *arguments], sandbox)
 
 
-def _start(words: list[str], world: World) -> str:
-    """Start what stays until it is ready; what stands before it is `make setup`."""
+def _start(words: list[str], sandbox: Sandbox) -> str:
+    """Start a server, and wait until it is ready."""
     if words[0] == "make":
-        return _dry_run(words, world)
+        return _dry_run(words, sandbox)
     name, command = words[2], [sys.executable, *words[1:]]
-    with Child(name, command, env=world.environ, cwd=world.checkout) as child:
-        return child.wait_for(STAYS[name])[0]
+    with Child(name, command, env=sandbox.environ, cwd=sandbox.checkout) as child:
+        return child.wait_for(SERVERS[name])[0]
 
 
-def checked(*treatments: Treatment) -> pytest.MarkDecorator:
-    """The blocks that are looked at by themselves."""
-    blocks = [block for block in BLOCKS if treatment_of(block) in treatments]
+def checked(*kinds: BlockKind) -> pytest.MarkDecorator:
+    """Parametrize with all blocks of these kinds."""
+    blocks = [block for block in BLOCKS if kind_of(block) in kinds]
     return pytest.mark.parametrize("block", blocks, ids=lambda block: block.name)
 
 
-@checked(Treatment.JSON)
+@checked(BlockKind.JSON)
 def test_json_is_what_it_should_be(block: Block) -> None:
     check_json(filled(block.text))
 
 
-@checked(Treatment.LITERAL)
-def test_a_literal_is_a_message(block: Block) -> None:
-    (message,) = messages_of_literals(filled(block.text))
-    check_message(message)
-    assert block.text.count("{") == block.text.count("}")
-    assert block.text.count("(") == block.text.count(")")
-
-
-@checked(Treatment.TOML)
+@checked(BlockKind.TOML)
 def test_toml_is_toml(block: Block) -> None:
     tomllib.loads(block.text)
 
 
-@checked(Treatment.AZURE)
+@checked(BlockKind.AZURE)
 def test_what_needs_azure_is_good_shell(block: Block) -> None:
     subprocess.run(["bash", "-n"], input=block.text, text=True, check=True)  # noqa: S607
     text = filled(block.text)
@@ -188,67 +176,49 @@ def test_what_needs_azure_is_good_shell(block: Block) -> None:
         check_message(content)
 
 
-@checked(Treatment.DIAGRAM)
-def test_a_diagram_joins_what_it_declares(block: Block) -> None:
-    first, *lines = [line.strip() for line in block.text.splitlines() if line.strip()]
-    assert first.startswith("flowchart ")
-    declared: set[str] = set()
-    joined: set[str] = set()
-    for line in lines:
-        for name in re.findall(r"(?:^|[>|&] )(\w+)[\[({]", line):
-            declared.add(name)
-        if "-->" in line or "-.->" in line:
-            plain = re.sub(r"[\[({]+.*?[\])}]+|\|.*?\|", "", line)
-            joined.update(re.findall(r"\w+", plain))
-        for opening, closing in ("[]", "()"):
-            assert line.count(opening) == line.count(closing), line
-    assert joined
-    assert joined <= declared
-
-
-# --- The tester itself ---------------------------------------------------------------------------
+# --- Tests of the checks ------------------------------------------------------------------------
 
 
 def block_of(language: str, text: str) -> Block:
     return Block("docs/none.md", 1, language, text)
 
 
-KINDS: Mapping[str, tuple[Block, Treatment]] = {
-    "plain shell": (block_of("sh", "echo 1\n"), Treatment.SHELL),
-    "make alone": (block_of("sh", "make demo  # all of it\nmake test\n"), Treatment.MAKE),
-    "make and more": (block_of("sh", "make demo\necho 1\n"), Treatment.SHELL),
-    "az": (block_of("sh", "GROUP=x\naz group create --name $GROUP\n"), Treatment.AZURE),
-    "az within": (block_of("sh", "ME=$(az ad signed-in-user show)\n"), Treatment.AZURE),
-    "func": (block_of("sh", "cd x && func start\n"), Treatment.AZURE),
-    "a word with az in it": (block_of("sh", "echo blaz az.txt\n"), Treatment.SHELL),
-    "a server": (block_of("sh", ".venv/bin/python -m local.monitor\n"), Treatment.START),
-    "a file": (block_of("python", "# shared/x.py\nimport y\n"), Treatment.FILE),
-    "a comment": (block_of("python", "# with shared.x\nimport y\n"), Treatment.PYTHON),
-    "no language": (block_of("", "whatever\n"), Treatment.UNKNOWN),
-    "output": (block_of("text", "201\n"), Treatment.OUTPUT),
-    "strange language": (block_of("cobol", "whatever\n"), Treatment.UNKNOWN),
+KINDS: Mapping[str, tuple[Block, BlockKind]] = {
+    "plain shell": (block_of("sh", "echo 1\n"), BlockKind.SHELL),
+    "make alone": (block_of("sh", "make demo  # all of it\nmake test\n"), BlockKind.MAKE),
+    "make and more": (block_of("sh", "make demo\necho 1\n"), BlockKind.SHELL),
+    "az": (block_of("sh", "GROUP=x\naz group create --name $GROUP\n"), BlockKind.AZURE),
+    "az within": (block_of("sh", "ME=$(az ad signed-in-user show)\n"), BlockKind.AZURE),
+    "func": (block_of("sh", "cd x && func start\n"), BlockKind.AZURE),
+    "a word with az in it": (block_of("sh", "echo blaz az.txt\n"), BlockKind.SHELL),
+    "a server": (block_of("sh", ".venv/bin/python -m local.monitor\n"), BlockKind.SERVER),
+    "a file": (block_of("python", "# shared/x.py\nimport y\n"), BlockKind.FILE),
+    "a comment": (block_of("python", "# with shared.x\nimport y\n"), BlockKind.PYTHON),
+    "no language": (block_of("", "whatever\n"), BlockKind.UNKNOWN),
+    "output": (block_of("text", "201\n"), BlockKind.OUTPUT),
+    "strange language": (block_of("cobol", "whatever\n"), BlockKind.UNKNOWN),
 }
 
 
 @pytest.mark.parametrize("case", KINDS)
 def test_a_block_is_told_by_what_it_is(case: str) -> None:
     block, treatment = KINDS[case]
-    assert treatment_of(block) is treatment
+    assert kind_of(block) is treatment
 
 
-def test_a_block_that_fails_is_noticed(world: World) -> None:
-    with Shell(world.checkout, world.environ) as shell:
+def test_a_block_that_fails_is_noticed(sandbox: Sandbox) -> None:
+    with Shell(sandbox.checkout, sandbox.environ) as shell:
         assert shell.run("one=1\n") == ""
         assert shell.run('printf "$one"\ncat') == "1"
         with pytest.raises(ShellError, match="ended with 1 after printing:\nbefore\n"):
             shell.run("echo before\nfalse\necho after\n")
 
 
-def test_a_program_that_fails_is_noticed(world: World) -> None:
-    with Shell(world.checkout, world.environ) as shell:
+def test_a_program_that_fails_is_noticed(sandbox: Sandbox) -> None:
+    with Shell(sandbox.checkout, sandbox.environ) as shell:
         for block in (block_of("python", "import nothing"), block_of("javascript", "nothing()")):
             with pytest.raises(subprocess.CalledProcessError):
-                _run(block, world, shell)
+                _run(block, sandbox, shell)
 
 
 OUTPUTS = {
@@ -263,7 +233,7 @@ OUTPUTS = {
 
 @pytest.mark.parametrize(("shown", "right"), OUTPUTS.values(), ids=OUTPUTS)
 def test_output_is_compared(shown: str, right: bool) -> None:
-    assert is_output(block_of("text", shown), "a\n  b\n\nlast line of it\n") is right
+    assert matches_output(block_of("text", shown), "a\n  b\n\nlast line of it\n") is right
 
 
 BAD = {

@@ -1,7 +1,6 @@
-"""Where blocks run: a copy of the project beside real stand-ins for Azure.
+"""Where blocks run: a copy of the project, with stand-ins for Azure.
 
-Nothing of Azure is faked in the blocks themselves. Only what is a reader's own, an address or a
-subscription, is put in its place, by the table `PLACEHOLDERS`.
+`PLACEHOLDERS` replaces what a reader replaces: addresses and subscriptions.
 """
 
 from __future__ import annotations
@@ -18,21 +17,24 @@ from pathspec import GitIgnoreSpec
 from local.node import node
 from local.stack import INGRESS, OURS, ROOT, Backend
 
-__all__ = ["PLACEHOLDERS", "SUBSCRIPTION", "World", "copy_of_the_project", "filled", "ignored"]
+__all__ = ["PLACEHOLDERS", "SUBSCRIPTION", "Sandbox", "copy_project", "filled", "gitignore"]
 
 SUBSCRIPTION = "/subscriptions/5b1fd1f4-2a3c-4f0e-9d53-0f8b6d3f5a10"
 
-# What stands in the text -> what it becomes where the block runs; {…} is a fact of the world.
-# The longer text goes first.
+# Text of a block -> what the tests run instead. Longer texts first.
 PLACEHOLDERS: Mapping[str, str] = {
-    # The reader's subscription, and the resource in it.
+    # The subscription of the reader, and a resource in it.
     "/subscriptions/…/resourceGroups/": f"{SUBSCRIPTION}/resourceGroups/",
     "/subscriptions/…/providers/": f"{SUBSCRIPTION}/resourceGroups/shop/providers/",
     "/subscriptions/…/storageAccounts/": f"{SUBSCRIPTION}/resourceGroups/shop/providers/"
     "Microsoft.Storage/storageAccounts/",
     '/subscriptions/…"': f'{SUBSCRIPTION}/resourceGroups/shop/providers/Microsoft.Web/sites/shop"',
-    # The reader's storage account: the address alone; the way to sign in is the block's own.
+    # The storage account of the reader.
     "https://STORAGE.queue.core.windows.net": "{queue_endpoint}",
+    # The command is a file that `make setup` writes; a test of its own calls it.
+    ".venv/bin/metric-relay": ".venv/bin/python -m tools",
+    # Settings that `make run` writes.
+    "--settings .local/run.settings.json": '--connection "$CONNECTION_STRING"',
     # The emulator is started on this port by the page, and on a free one by the test.
     "http://127.0.0.1:8089": "{monitor}",
     "--port 8089": "--port 0",
@@ -40,19 +42,19 @@ PLACEHOLDERS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True)
-class World:
-    """A copy of the project, and what stands in for Azure around it."""
+class Sandbox:
+    """A copy of the project, with stand-ins for Azure."""
 
     checkout: Path
     backend: Backend
 
     @property
     def environ(self) -> dict[str, str]:
-        """What a block finds in its environment: a shell set up as the pages say, no more."""
+        """Environment of a block: that of a shell which is set up as the pages say."""
         azurite = self.backend.azurite
         certificate = str(azurite.certificate)
         shell = {name: text for name, text in os.environ.items() if not name.startswith(OURS)}
-        # Coverage of the tests, and the like, is not the block's.
+        # These are for the tests, not for the blocks.
         for name in ("PYTHONPATH", "PYTHONWARNINGS", "PYTEST_ADDOPTS"):
             shell.pop(name, None)
         return {
@@ -63,11 +65,11 @@ class World:
                 (str(Path(sys.prefix) / "bin"), str(node().parent), os.environ.get("PATH", ""))
             ),
             "NODE_PATH": str(ROOT / "local" / "node_modules"),
-            # Azurite's certificate is its own authority; each tool is told in its own words.
+            # Each tool has its own variable for the certificate of Azurite.
             "REQUESTS_CA_BUNDLE": certificate,
             "CURL_CA_BUNDLE": certificate,
             "NODE_EXTRA_CA_CERTS": certificate,
-            # What the pages let the reader set.
+            # The pages tell the reader to set these.
             "CONNECTION_STRING": azurite.connection_string,
             "EMULATOR": self.backend.monitor_url,
             "QUEUES": azurite.queue_endpoint,
@@ -77,7 +79,7 @@ class World:
         }
 
     def filled(self, text: str) -> str:
-        """A block's text with what is the reader's own put in."""
+        """Replace the placeholders in the text of a block."""
         return filled(text, self.backend.azurite.queue_endpoint, self.backend.monitor_url)
 
 
@@ -86,29 +88,29 @@ def filled(
     queue_endpoint: str = "https://orders.queue.core.windows.net",
     monitor: str = "http://127.0.0.1:8089",
 ) -> str:
-    """The text with its placeholders replaced."""
+    """Replace the placeholders."""
     facts = {"{queue_endpoint}": queue_endpoint, "{monitor}": monitor}
     for placeholder, value in PLACEHOLDERS.items():
         text = text.replace(placeholder, facts.get(value, value))
     return text
 
 
-def ignored() -> GitIgnoreSpec:
-    """What is no file of the project, though it lies in its folder."""
+def gitignore() -> GitIgnoreSpec:
+    """Patterns of files that do not belong to the project."""
     lines = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
     return GitIgnoreSpec.from_lines([".git", *lines])
 
 
-def copy_of_the_project(folder: Path) -> Path:
-    """Make the folder one with the project's files, and links to what make installed for it."""
-    spec = ignored()
+def copy_project(folder: Path) -> Path:
+    """Copy the project into the folder, with links to what make installed."""
+    spec = gitignore()
 
     def left_out(parent: str, names: list[str]) -> set[str]:
         here = Path(parent).relative_to(ROOT)
         return {
             name
             for name in names
-            # What git ignores as a folder may be a link to one here.
+            # A folder that git ignores may be a link here.
             if spec.match_file(str(here / name)) or spec.match_file(f"{here / name}/")
         }
 
