@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -25,6 +26,8 @@ def main(arguments: list[str] | None = None) -> int:
         strict=given.strict,
         seed=given.seed,
         data=given.data,
+        dead_letters=given.dead_letters,
+        storage=os.environ.get("LOCAL_DEAD_LETTER_STORAGE"),
     )
     try:
         state = MonitorState(options)
@@ -90,6 +93,12 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="FILE",
         help="keep what is stored in this SQLite file, which a restart takes up (in memory only)",
+    )
+    add(
+        "--dead-letters",
+        metavar="QUEUE",
+        help="queue of dead letters to show, in the account of LOCAL_DEAD_LETTER_STORAGE,"
+        " a connection string",
     )
     add("--seed", type=int, default=defaults.seed, help="of the faults' random shares")
     return parser
