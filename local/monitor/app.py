@@ -11,7 +11,7 @@ from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from . import arm, batch, control, explorer, identity, ingestion, json_source
+from . import arm, batch, control, dead_letters, explorer, identity, ingestion, json_source
 from .answers import DROP, RefusalError, refused
 from .archive import ArchiveError
 from .visitors import Visitors
@@ -28,7 +28,7 @@ __all__ = ["create_app"]
 def create_app(state: MonitorState) -> Starlette:
     """The emulator over a state. A part is a function from the state to its routes."""
     # Control takes all the rest of /_local; ingestion, last, has any region for a first segment.
-    parts = (identity, json_source, explorer, control, batch, arm, ingestion)
+    parts = (identity, json_source, explorer, dead_letters, control, batch, arm, ingestion)
     app = Starlette(
         routes=[route for part in parts for route in part.routes(state)],
         middleware=[Middleware(_Departures), Middleware(Visitors), Middleware(_Dates, state)],

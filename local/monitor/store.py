@@ -43,6 +43,7 @@ class Series(msgspec.Struct, eq=False):
     metric: str
     dimensions: dict[str, str]
     kept: int = 0
+    added: float = 0.0  # When it was last added to, in epoch seconds.
 
 
 class MetricStore:
@@ -80,6 +81,7 @@ class MetricStore:
             series = self._series.get(key)
             if series is None:
                 series = self._new_series(key, resource_id, region, point.shape)
+            series.added = now
             minute = self._minutes.get(point.minute)
             if minute is None:
                 minute = self._minutes[point.minute] = {}
