@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["launched", "watched_page"]
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-PATIENCE = 4_000  # Milliseconds; nothing takes more than a few, but the machine may be busy.
+PATIENCE = 30_000  # Milliseconds; nothing takes more than a few, but the machine may be busy.
 OPTIONS = (
     "--no-sandbox",  # Which root needs; the one page it shows is ours.
     "--disable-dev-shm-usage",
