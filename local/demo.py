@@ -187,7 +187,7 @@ def _show(values: Sequence[dict[str, Any]], letters: Sequence[dict[str, Any]]) -
         _print_table(heads, [row[1:] for row in rows if row[0] == resource], 4, widths)
     if own:
         names = ", ".join(sorted({value["metric"] for value in own}))
-        print(f"\n  The relay's metrics on itself, in namespace {OWN_NAMESPACE}: {names}")
+        print(f"\n  The relay's metrics on itself ({OWN_NAMESPACE}): {names}")
     print("\nIn the dead-letter queue, with the reason:\n")
     refused = [(letter["reason"], one["detail"]) for letter in letters for one in letter["refused"]]
     _print_table(("reason", "detail"), refused)

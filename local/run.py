@@ -24,7 +24,7 @@ from local.stack import HOST, INGRESS, ROOT, Backend, free_or_0, run_app, run_ba
 
 __all__ = ["SETTINGS", "RunError", "app_settings", "main", "only_one", "run_host", "settings_file"]
 
-FOLDER = ROOT / ".local"  # Git ignores it.
+FOLDER = ROOT / ".local"
 SETTINGS = FOLDER / "run.settings.json"  # For the tools in another terminal.
 PORTS = FOLDER / "run.ports.json"
 HELP = """app settings:
@@ -132,15 +132,13 @@ def _port(text: str) -> int:
 def app_settings(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the app settings of a shell, over the defaults of `make run`.
 
-    Raises RunError for a setting that the app does not know, for one that the stand-ins replace,
-    and for a value that the app refuses.
+    Raises RunError for a setting that is unknown or that the stand-ins replace, or a wrong value.
     """
     found = dict(OWN)
     for name, text in environ.items():
-        base = name.partition("__")[0]
         if name in APP_SETTINGS or name.startswith(PASSED_ON):
             found[name] = text
-        elif name in REPLACED or base in ("MetricsStorage", "AzureWebJobsStorage"):
+        elif name.partition("__")[0] in REPLACED:
             raise RunError(f"{name} is set in this shell, but make run sets it itself: unset it.")
         elif name.startswith("METRICS_"):
             near = difflib.get_close_matches(name, sorted(APP_SETTINGS), n=1)
@@ -200,7 +198,6 @@ def _run(shell: Mapping[str, str], port: int | None, data: Path | None) -> int:
     real = shutil.which("func") is not None
     queue = shell.get("METRICS_QUEUE") or INGRESS
     dead_letters = shell.get("METRICS_DEAD_LETTER_QUEUE") or f"{queue}-dead-letter"
-    last = _last_ports()
     if port is not None and not free_or_0(port):
         raise RunError(f"Port {port} is in use: choose another with PORT=.")
     try:
@@ -210,11 +207,11 @@ def _run(shell: Mapping[str, str], port: int | None, data: Path | None) -> int:
         raise RunError(f"Cannot make the folder {data}: {exc.strerror}.") from exc
     name = "Azure Functions Core Tools" if real else "the Functions host stand-in"
     print(f"Starting Azurite, the Azure Monitor emulator and {name} …", flush=True)
-    with run_backend(data, port=port, like=last, dead_letters=dead_letters) as backend:
+    with run_backend(data, port=port, like=_last_ports(), dead_letters=dead_letters) as backend:
         PORTS.write_text(json.dumps(backend.ports), encoding="utf-8")
         ignored = sorted(each for each in os.environ if each.startswith(MACHINE))
         if ignored:
-            print(f"Not passed on, because the emulator replaces them: {', '.join(ignored)}.")
+            print(f"Not passed on, as the emulator replaces them: {', '.join(ignored)}.")
         here = [{"resourceId": OWN["METRICS_RESOURCE_ID"], "region": OWN["METRICS_REGION"]}]
         backend.control("PUT", "resources", json={"resources": here})
         backend.make_queue(dead_letters)  # As the templates do.
@@ -271,14 +268,13 @@ def run_host(
         print(
             f"The Functions host (process {child.pid}) {how}. Starting it again, as Azure does.",
             file=sys.stderr,
-            flush=True,
         )
         on_start = _name_host
         time.sleep(delay)
 
 
 def _name_host(host: Child) -> None:
-    print(f"The Functions host runs again, as process {host.pid}.", file=sys.stderr, flush=True)
+    print(f"The Functions host runs again, as process {host.pid}.", file=sys.stderr)
 
 
 @contextmanager
