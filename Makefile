@@ -34,9 +34,9 @@ demo: ## Run the whole thing on this machine and show what lands in Azure Monito
 	$(install-to-run)
 	@.venv/bin/python -m local.demo $(if $(filter-out 0,$(KEEP)),--keep)
 
-run: ## Run the app and the stand-ins for Azure until Ctrl-C
+run: ## Run the app and stand-ins for Azure until Ctrl-C (PORT=8089: explorer; DATA=folder: keep data)
 	$(install-to-run)
-	@.venv/bin/python -m local.run
+	@.venv/bin/python -m local.run $(if $(PORT),--port '$(PORT)') $(if $(DATA),--data '$(DATA)')
 
 # Several at once: tests mostly wait. Each process has an Azurite and an emulator of its own.
 PYTEST := -m pytest -n auto --maxprocesses 4 --dist worksteal

@@ -36,6 +36,7 @@ DEADLINE = 120.0
 # Every ten seconds instead of every minute, so that nobody waits for a minute.
 SCHEDULE = "*/10 * * * * *"
 
+OWN_NAMESPACE = "MetricRelay"  # Of the relay's metrics on itself.
 # Seconds between two turns of the traffic that goes on.
 PERIOD = 3.0
 
@@ -83,22 +84,23 @@ def _prepare(backend: Backend) -> None:
 
 def _demonstrate(backend: Backend, host: Child) -> int:
     enqueued = _enqueue(backend.storage)
-    print(f"Enqueued {enqueued} messages; waiting for them and for samples of ", end="")
-    print("queues, Service Bus entities and an API ", end="", flush=True)
+    print(f"Enqueued {enqueued} messages; waiting for them and for samples ", end="", flush=True)
 
     deadline = time.monotonic() + DEADLINE
     problems = ["nothing arrived"]
+    turns = 0
     while problems and time.monotonic() < deadline:
         time.sleep(1)
-        print(".", end="", flush=True)
+        turns += 1
+        print("." if turns % 3 == 0 else "", end="", flush=True)
         values, letters = backend.metrics(), backend.dead_letters()
         problems = _problems(values, letters)
     print()
     _show(values, letters)
     if not problems:
         print(
-            "\nAll is as expected. It was on a page, too: `make demo KEEP=1` leaves the metrics"
-            " explorer open, with live traffic."
+            "\nAll is as expected.\n`make demo KEEP=1` leaves the metrics explorer open, with live"
+            " traffic."
         )
         return 0
     print("\nNot as expected:", *problems, sep="\n  ", file=sys.stderr)
@@ -167,21 +169,25 @@ def _totals(values: Sequence[dict[str, Any]]) -> demo_data.Expected:
 
 
 def _show(values: Sequence[dict[str, Any]], letters: Sequence[dict[str, Any]]) -> None:
-    print("\nIn Azure Monitor (the emulator), by minute:\n")
-    heads = ("resource", "region", "namespace", "metric", "dimensions", "minute")
+    """Print the value set of each series, and the dead letters; at most 100 columns wide."""
+    own = [value for value in values if value["namespace"] == OWN_NAMESPACE]
+    others = [value for value in values if value["namespace"] != OWN_NAMESPACE]
+    regions = {demo_data.short(value["resourceId"]): value["region"] for value in others}
+    print("\nIn Azure Monitor (the emulator), all minutes together:")
     rows = [
-        (
-            demo_data.short(value["resourceId"]),
-            value["region"],
-            value["namespace"],
-            value["metric"],
-            _dimensions(value) or "–",
-            value["time"][11:16],
-            *(f"{value[part]:g}" for part in ("min", "max", "sum", "count")),
-        )
-        for value in values
+        (resource, metric, dimensions or "–", *(f"{part:g}" for part in parts))
+        for (resource, metric, dimensions), parts in _totals(others).items()
     ]
-    _print_table((*heads, "min", "max", "sum", "count"), rows, numbers=4)
+    heads = ("metric", "dimensions", "min", "max", "sum", "count")
+    widths = [
+        max(map(len, column)) for column in zip(heads, *(row[1:] for row in rows), strict=True)
+    ]
+    for resource, region in sorted(regions.items()):
+        print(f"\n  {resource} in {region}")
+        _print_table(heads, [row[1:] for row in rows if row[0] == resource], 4, widths)
+    if own:
+        names = ", ".join(sorted({value["metric"] for value in own}))
+        print(f"\n  The relay's metrics on itself ({OWN_NAMESPACE}): {names}")
     print("\nIn the dead-letter queue, with the reason:\n")
     refused = [(letter["reason"], one["detail"]) for letter in letters for one in letter["refused"]]
     _print_table(("reason", "detail"), refused)
@@ -191,9 +197,14 @@ def _dimensions(value: dict[str, Any]) -> str:
     return ", ".join(f"{name}={text}" for name, text in sorted(value["dimensions"].items()))
 
 
-def _print_table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]], numbers: int = 0) -> None:
-    """Print columns as wide as what is in them; the last `numbers` columns right-aligned."""
-    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+def _print_table(
+    heads: tuple[str, ...],
+    rows: Sequence[tuple[str, ...]],
+    numbers: int = 0,
+    widths: Sequence[int] = (),
+) -> None:
+    """Print columns as wide as their content or `widths`; right-align the last `numbers`."""
+    widths = widths or [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
     for row in (heads, tuple("─" * width for width in widths), *rows):
         cells = [
             cell.rjust(width) if place >= len(row) - numbers else cell.ljust(width)

@@ -1,26 +1,41 @@
-"""The app with its stand-ins for Azure until Ctrl-C: `make run`."""
+"""Run the app with its stand-ins for Azure until Ctrl-C: `make run`."""
 
 from __future__ import annotations
 
+import argparse
 import contextlib
+import difflib
+import fcntl
 import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from local.processes import ChildError
-from local.stack import HOST, INGRESS, ROOT, Backend, run_app, run_backend
+from local.functions.ncrontab import Schedule
+from local.processes import Child, ChildError
+from local.stack import HOST, INGRESS, ROOT, Backend, free_or_0, run_app, run_backend
 
-__all__ = ["SETTINGS", "main", "run_host", "settings_file"]
+__all__ = ["SETTINGS", "RunError", "app_settings", "main", "only_one", "run_host", "settings_file"]
 
-# For the tools of another terminal; git ignores the folder.
-SETTINGS = ROOT / ".local" / "run.settings.json"
+FOLDER = ROOT / ".local"
+SETTINGS = FOLDER / "run.settings.json"  # For the tools in another terminal.
+PORTS = FOLDER / "run.ports.json"
+HELP = """app settings:
+  METRICS_* and AzureFunctionsJobHost__* of this shell reach the app, and so does
+  LOCAL_CRASH_INVISIBILITY: seconds for which a message stays invisible when its host dies (600).
+  A setting that leads to Azure, such as METRICS_ENDPOINT, is refused: the stand-ins replace Azure.
+
+examples:
+  make run PORT=8089 DATA=.local/data
+  METRICS_SOURCES='[…]' make run
+"""
 
 # The real host, where it is installed.
 CORE_TOOLS = ("func", "start")
@@ -30,8 +45,9 @@ OWN = {
     "/providers/Microsoft.Web/sites/metric-relay",
     "METRICS_REGION": "westeurope",
 }
-# App settings of this shell that the app gets; the others say where Azure is.
-PASSED_ON = {
+APP_SETTINGS = {
+    "METRICS_QUEUE",
+    "METRICS_DEAD_LETTER_QUEUE",
     "METRICS_SOURCES",
     "METRICS_SAMPLE_SCHEDULE",
     "METRICS_RESOURCE_ID",
@@ -43,36 +59,42 @@ PASSED_ON = {
     "METRICS_FUTURE_MINUTES",
     "METRICS_MAX_BODY_BYTES",
 }
+PASSED_ON = ("AzureFunctionsJobHost__", "AzureWebJobs.", "AZURE_", "LOCAL_", "WEBSITE_", "REGION_N")
+# They say where Azure is, or what it accepts.
+REPLACED = {
+    "METRICS_ENDPOINT",
+    "METRICS_ARM_ENDPOINT",
+    "METRICS_AUDIENCE",
+    "METRICS_CREDENTIAL",
+    "MetricsStorage",
+    "AzureWebJobsStorage",
+}
+MACHINE = ("IDENTITY_", "MSI_")  # Set by Azure Cloud Shell and Azure Arc, not by a person.
+# The app itself checks the values, in a process of its own.
+CHECK = """
+import os
+from shared.errors import ConfigurationError
+from shared.settings import Settings
+try:
+    Settings.from_env(os.environ)
+except ConfigurationError as exc:
+    raise SystemExit(str(exc))
+"""
 
 
-def main() -> int:
-    """Run until interrupted; the exit status."""
+class RunError(Exception):
+    """The app cannot be run; the message is one sentence for the person at the shell."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run until interrupted; return the exit status."""
+    given = _parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    real = shutil.which("func") is not None
-    name = "Azure Functions Core Tools" if real else "the Functions host stand-in"
-    print(f"Starting Azurite, the Azure Monitor emulator and {name} …", flush=True)
     try:
-        with run_backend() as backend:
-            # What the shell says of the app counts, except where the stand-ins are.
-            shell = OWN | {name: text for name, text in os.environ.items() if name in PASSED_ON}
-            here = [{"resourceId": OWN["METRICS_RESOURCE_ID"], "region": OWN["METRICS_REGION"]}]
-            backend.control("PUT", "resources", json={"resources": here})
-            backend.storage.create_queue(f"{INGRESS}-dead-letter")  # As the templates do.
-            print(
-                f"\nEnqueue metric messages into the queue {INGRESS!r} of\n"
-                f"  CONNECTION_STRING='{backend.azurite.connection_string}'\n"
-                f"Metrics explorer, with what lands in Azure Monitor: {backend.page}\n"
-                f"The same as JSON: {backend.monitor_url}/_local/metrics\n"
-                f"What was refused is in the queue '{INGRESS}-dead-letter'.\n"
-                "The tools find all of it by a file of settings, such as:\n"
-                f"  .venv/bin/metric-relay doctor --settings {SETTINGS.relative_to(ROOT)}\n"
-                "Stop with Ctrl-C.\n",
-                flush=True,
-            )
-            host = CORE_TOOLS if real else HOST
-            with settings_file({**backend.app_settings(), **shell}):
-                return run_host(backend, shell, host)
-    except ChildError as exc:
+        shell = app_settings(os.environ)
+        with only_one(FOLDER):
+            return _run(shell, given.port, given.data)
+    except (ChildError, RunError) as exc:
         print(exc, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -80,30 +102,187 @@ def main() -> int:
         return 0
 
 
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m local.run",
+        description="Run the app and its stand-ins for Azure until Ctrl-C.",
+        epilog=HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--port",
+        type=_port,
+        help="port of the metrics explorer (PORT=; default: the one of the last run if it is free)",
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        metavar="FOLDER",
+        help="keep queues and metrics in this folder (DATA=; default: in memory)",
+    )
+    return parser
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port from 1 to 65535")
+    return int(text)
+
+
+def app_settings(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the app settings of a shell, over the defaults of `make run`.
+
+    Raises RunError for a setting that is unknown or that the stand-ins replace, or a wrong value.
+    """
+    found = dict(OWN)
+    for name, text in environ.items():
+        if name in APP_SETTINGS or name.startswith(PASSED_ON):
+            found[name] = text
+        elif name.partition("__")[0] in REPLACED:
+            raise RunError(f"{name} is set in this shell, but make run sets it itself: unset it.")
+        elif name.startswith("METRICS_"):
+            near = difflib.get_close_matches(name, sorted(APP_SETTINGS), n=1)
+            hint = f"did you mean {near[0]}?" if near else "unset it."
+            raise RunError(f"{name} is not a setting of the app: {hint}")
+    try:
+        json.loads(found.get("METRICS_SOURCES") or "[]")
+    except ValueError as exc:
+        raise RunError(f"METRICS_SOURCES is not JSON: {exc}.") from exc
+    if schedule := found.get("METRICS_SAMPLE_SCHEDULE"):
+        try:
+            Schedule(schedule)
+        except ValueError as exc:
+            raise RunError(f"METRICS_SAMPLE_SCHEDULE: {schedule}: {exc}.") from exc
+    environment = {"METRICS_QUEUE": INGRESS, "MetricsStorage": "UseDevelopmentStorage=true"}
+    kept = {name: environ[name] for name in ("PATH", "HOME") if name in environ}
+    said = subprocess.run(
+        [sys.executable, "-c", CHECK],
+        cwd=ROOT,
+        env={**kept, **environment, **found},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if said.returncode:
+        raise RunError(said.stderr.strip().splitlines()[-1])
+    return found
+
+
+@contextmanager
+def only_one(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock. Raises RunError if another `make run` holds it."""
+    try:
+        folder.mkdir(exist_ok=True)
+        lock = (folder / "run.lock").open("a+", encoding="utf-8")
+    except OSError as exc:
+        raise RunError(
+            f"Cannot write to {folder}: {exc.strerror}. make run needs a folder that it can write"
+            " to; copy the checkout to one."
+        ) from exc
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            lock.seek(0)
+            raise RunError(
+                f"make run already runs in this folder (process {lock.read().strip()}):"
+                " stop it with Ctrl-C first."
+            ) from exc
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+def _run(shell: Mapping[str, str], port: int | None, data: Path | None) -> int:
+    real = shutil.which("func") is not None
+    queue = shell.get("METRICS_QUEUE") or INGRESS
+    dead_letters = shell.get("METRICS_DEAD_LETTER_QUEUE") or f"{queue}-dead-letter"
+    if port is not None and not free_or_0(port):
+        raise RunError(f"Port {port} is in use: choose another with PORT=.")
+    try:
+        if data is not None:
+            data.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise RunError(f"Cannot make the folder {data}: {exc.strerror}.") from exc
+    name = "Azure Functions Core Tools" if real else "the Functions host stand-in"
+    print(f"Starting Azurite, the Azure Monitor emulator and {name} …", flush=True)
+    with run_backend(data, port=port, like=_last_ports(), dead_letters=dead_letters) as backend:
+        PORTS.write_text(json.dumps(backend.ports), encoding="utf-8")
+        ignored = sorted(each for each in os.environ if each.startswith(MACHINE))
+        if ignored:
+            print(f"Not passed on, as the emulator replaces them: {', '.join(ignored)}.")
+        here = [{"resourceId": OWN["METRICS_RESOURCE_ID"], "region": OWN["METRICS_REGION"]}]
+        backend.control("PUT", "resources", json={"resources": here})
+        backend.make_queue(dead_letters)  # As the templates do.
+
+        def announce(host: Child) -> None:
+            print(
+                f"\nEnqueue metric messages into the queue {queue!r} of\n"
+                f"  export CONNECTION_STRING='{backend.azurite.connection_string}'\n"
+                f"Metrics explorer, with what lands in Azure Monitor: {backend.page}\n"
+                f"The same as JSON: {backend.monitor_url}/_local/metrics\n"
+                f"What was refused is in the queue {dead_letters!r}.\n"
+                "The tools find all of it by a file of settings, such as:\n"
+                f"  .venv/bin/metric-relay doctor --settings {SETTINGS.relative_to(ROOT)}\n"
+                f"The Functions host is process {host.pid}; to try a crash: kill -9 {host.pid}\n"
+                "Stop with Ctrl-C.\n",
+                flush=True,
+            )
+
+        host = CORE_TOOLS if real else HOST
+        with settings_file({**backend.app_settings(queue), **shell}):
+            return run_host(backend, shell, host, queue=queue, on_start=announce)
+
+
+def _last_ports() -> dict[str, int]:
+    try:
+        return {name: int(port) for name, port in json.loads(PORTS.read_bytes()).items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
+
+
 def run_host(
-    backend: Backend, settings: Mapping[str, str], host: Sequence[str], *, delay: float = 1.0
+    backend: Backend,
+    settings: Mapping[str, str],
+    host: Sequence[str],
+    *,
+    queue: str = INGRESS,
+    on_start: Callable[[Child], None] = lambda _: None,
+    delay: float = 1.0,
 ) -> int:
     """Run the app; start its host again when that fails, as the platform would.
 
     Returns 0 when it ends without an error. Raises ChildError for a host that does not start.
-    `delay` is in seconds.
+    `on_start` gets the first host once it is ready; `delay` is in seconds.
     """
     while True:
-        with run_app(backend, settings, host=host, on_line=print) as child:
+        with run_app(backend, settings, queue=queue, host=host, on_line=print) as child:
+            on_start(child)
             status = child.wait(timeout=threading.TIMEOUT_MAX)
         if status == 0:
             return status
+        how = f"ended with status {status}"
+        if status < 0:
+            how = f"was ended by {signal.Signals(-status).name}"
         print(
-            f"The Functions host ended with status {status}. Starting it again, as Azure does.",
+            f"The Functions host (process {child.pid}) {how}. Starting it again, as Azure does.",
             file=sys.stderr,
-            flush=True,
         )
+        on_start = _name_host
         time.sleep(delay)
+
+
+def _name_host(host: Child) -> None:
+    print(f"The Functions host runs again, as process {host.pid}.", file=sys.stderr)
 
 
 @contextmanager
 def settings_file(settings: Mapping[str, str], file: Path = SETTINGS) -> Iterator[None]:
-    """The app settings in the shape of local.settings.json, for their owner alone, for so long."""
+    """Write app settings in the shape of local.settings.json, for their owner alone.
+
+    The file goes at the end, unless another process replaced it.
+    """
     file.parent.mkdir(exist_ok=True)
     file.unlink(missing_ok=True)  # One that was left behind may be open to others.
     text = json.dumps({"IsEncrypted": False, "Values": dict(settings)}, indent=2) + "\n"
@@ -113,7 +292,7 @@ def settings_file(settings: Mapping[str, str], file: Path = SETTINGS) -> Iterato
         yield
     finally:
         with contextlib.suppress(FileNotFoundError):
-            if file.read_text("utf-8") == text:  # Not that of another one, started since.
+            if file.read_text("utf-8") == text:
                 file.unlink()
 
 

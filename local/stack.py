@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,7 +25,17 @@ from azure.storage.queue import QueueServiceClient
 from local.azurite import Azurite
 from local.processes import Child
 
-__all__ = ["HOST", "INGRESS", "OURS", "READY", "ROOT", "Backend", "run_app", "run_backend"]
+__all__ = [
+    "HOST",
+    "INGRESS",
+    "OURS",
+    "READY",
+    "ROOT",
+    "Backend",
+    "free_or_0",
+    "run_app",
+    "run_backend",
+]
 
 ROOT = Path(__file__).parent.parent
 INGRESS = "metrics"
@@ -59,6 +70,16 @@ class Backend:
     storage: QueueServiceClient
     monitor_url: str
     monitor: Child | None = None
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """The ports of Azurite and of the emulator."""
+        return {"azurite": self.azurite.port, "monitor": int(self.monitor_url.rpartition(":")[2])}
+
+    def make_queue(self, name: str) -> None:
+        """Make a queue if it is not there."""
+        with contextlib.suppress(ResourceExistsError):
+            self.storage.create_queue(name)
 
     @property
     def page(self) -> str:
@@ -102,20 +123,51 @@ class Backend:
 
 
 @contextmanager
-def run_backend(folder: Path | None = None) -> Iterator[Backend]:
+def run_backend(
+    folder: Path | None = None,
+    *,
+    port: int | None = None,
+    like: Mapping[str, int] | None = None,
+    dead_letters: str = f"{INGRESS}-dead-letter",
+) -> Iterator[Backend]:
     """Start Azurite and the emulator. Raises ChildError with what one of them said.
 
-    Queues live in memory, or in a folder, where a restart of Azurite finds them again.
+    Queues and metrics live in memory, or in a folder, where the next start finds them again.
+    `port` is the emulator's; `like` has ports to take where they are free; `dead_letters` is the
+    queue that the metrics explorer shows.
     """
     _spare_loopback_the_proxy()
-    command = (sys.executable, "-m", "local.monitor", "--port", "0")
+    like = like or {}
+    monitor_port = free_or_0(like.get("monitor", 0)) if port is None else port
+    azurite_port = free_or_0(like.get("azurite", 0))
     with (
-        Azurite(folder=folder) as azurite,
+        Azurite(folder=folder, port=azurite_port) as azurite,
         QueueServiceClient.from_connection_string(azurite.connection_string) as storage,
-        Child("Azure Monitor emulator", command, cwd=ROOT) as monitor,
+        Child(
+            "Azure Monitor emulator",
+            (
+                *(sys.executable, "-m", "local.monitor", "--port", str(monitor_port)),
+                *("--dead-letters", dead_letters),
+                *(() if folder is None else ("--data", str(folder.resolve() / "metrics.db"))),
+            ),
+            # Not an argument: those are shown to every user of the machine.
+            env={**os.environ, "LOCAL_DEAD_LETTER_STORAGE": azurite.connection_string},
+            cwd=ROOT,
+        ) as monitor,
     ):
         url = monitor.wait_for(r"http://\S+")[0]
         yield Backend(azurite, storage, url, monitor)
+
+
+def free_or_0(port: int) -> int:
+    """Return the port if nothing listens on it, else 0, which takes a free one."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except (OSError, OverflowError):
+            return 0
+    return port
 
 
 def _spare_loopback_the_proxy() -> None:
@@ -140,8 +192,7 @@ def run_app(
     `settings` are app settings on top of `Backend.app_settings`; `on_line` gets each line that
     the host prints. Raises ChildError with what the host said.
     """
-    with contextlib.suppress(ResourceExistsError):
-        backend.storage.create_queue(queue)
+    backend.make_queue(queue)
     shell = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
     env = {**shell, **backend.app_settings(queue), **settings}
     with Child("Functions host", host, env=env, cwd=ROOT, on_line=on_line) as child:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -25,6 +26,8 @@ def main(arguments: list[str] | None = None) -> int:
         strict=given.strict,
         seed=given.seed,
         data=given.data,
+        dead_letters=given.dead_letters,
+        storage=os.environ.get("LOCAL_DEAD_LETTER_STORAGE"),
     )
     try:
         state = MonitorState(options)
@@ -63,6 +66,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--max-body-bytes", type=int, default=size, metavar="BYTES", help=text)
     text = "keep what is stored in this SQLite file over a restart (in memory only)"
     add("--data", type=Path, metavar="FILE", help=text)
+    text = "queue of dead letters to show; LOCAL_DEAD_LETTER_STORAGE has its connection string"
+    add("--dead-letters", metavar="QUEUE", help=text)
     add("--seed", type=int, default=defaults.seed, help="of the faults' random shares")
     return parser
 

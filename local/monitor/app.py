@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from . import arm, batch, control, explorer, identity, ingestion
+from . import arm, batch, control, dead_letters, explorer, identity, ingestion
 from .answers import DROP, RefusalError, refused
 from .database import StoreError
 from .state import MonitorState
@@ -23,7 +23,7 @@ __all__ = ["create_app"]
 def create_app(state: MonitorState) -> Starlette:
     """The emulator over a state. A part is a function from the state to its routes."""
     # Control takes all the rest of /_local; ingestion, last, has any region for a first segment.
-    parts = (identity, explorer, control, batch, arm, ingestion)
+    parts = (identity, explorer, dead_letters, control, batch, arm, ingestion)
     app = Starlette(
         routes=[route for part in parts for route in part.routes(state)],
         middleware=[Middleware(_Connection, state), Middleware(_LocalClients)],

@@ -2,7 +2,8 @@
 
 GET /_local/catalogue
     {"now", "resources": [{"resourceId", "region", "metrics": [{"namespace", "metric",
-    "dimensions": [], "series"}]}]}: what there is to choose from.
+    "dimensions": [], "series", "added"}]}]}: what there is to choose from; `added` is when the
+    metric was last published, in epoch seconds.
 GET /_local/dimensions?resourceId=&namespace=&metric=
     {"dimensions": {"City": ["Delft", …]}}: values, at most 1,000 of each dimension.
 GET /_local/query?resourceId=&minutes=&namespace=&metric=[&split=&dimension=&operator=&value=
@@ -98,6 +99,7 @@ class _Explorer:
                     "metric": series[0].metric,
                     "dimensions": sorted(query.supported(series).values(), key=str.lower),
                     "series": len(series),
+                    "added": max(each.added for each in series),
                 }
                 for series in metrics
             ],

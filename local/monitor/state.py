@@ -39,6 +39,8 @@ class Options:
     strict: bool = False  # Whether resources that were not registered do not exist.
     seed: int = 0  # Of the faults' random generators.
     data: Path | None = None  # A file that keeps what is stored over a restart.
+    dead_letters: str | None = None  # The queue that the explorer shows.
+    storage: str | None = None  # The connection string of its account.
 
 
 class MonitorState:

@@ -85,6 +85,7 @@ class Series(msgspec.Struct, eq=False):
     namespace: str
     metric: str
     dimensions: dict[str, str]
+    added: float = 0.0  # When it was last added to, in epoch seconds.
 
 
 class MetricStore:
@@ -150,6 +151,7 @@ class MetricStore:
                     if series is None:
                         series = self._insert(key, resource_id, region, point.shape)
                         fresh.append(series)
+                    series.added = now
                     each = point.values
                     rows.append(
                         (series.number, point.minute, each.min, each.max, each.sum, each.count)

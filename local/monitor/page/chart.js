@@ -3,8 +3,11 @@
 import { align, byId, clock, labels, make, number, put, utc, zone } from "./dom.js";
 
 const HEIGHT = 320;
+const POINT_SPACE = 12; // Pixels from point to point from which on each is marked.
 const hidden = new Set(); // Names of series that were switched off in the legend.
 const owners = Array(10).fill(null); // Names, each at the number of its colour.
+const order = []; // Names as they are listed: the greatest first, newcomers after them.
+let ownersOf = null; // The dimension of those names.
 let plot = null;
 let drawn = null;
 
@@ -12,24 +15,33 @@ const colour = (name) => getComputedStyle(document.documentElement).getPropertyV
 const at = (seconds) => new Date(seconds * 1000);
 const tick = (seconds) => clock(at(seconds));
 
-/** Draws series; as long as the view is the same, each has the colour that it had first. */
-export function draw(found, title, view) {
+/** Draws series. The colour of a value of a dimension follows from its place among all values, and
+ * stays with it in all metrics.
+ */
+export function draw(found, title, view, { split, values }) {
   if (drawn?.view !== view) {
     hidden.clear();
-    owners.fill(null);
+    order.length = 0;
   }
-  const colours = coloursOf(found.shown.map(({ name }) => name));
+  if (!split || ownersOf !== split) owners.fill(null);
+  ownersOf = split;
+  const colours = coloursOf(found.shown.map(({ name }) => name), values);
+  order.push(...found.shown.map(({ name }) => name).filter((name) => !order.includes(name)));
   const shown = found.shown.map((each, index) => ({ ...each, colour: `--s${colours[index]}` }))
-    .sort((one, other) => one.colour.localeCompare(other.colour));
+    .sort((one, other) => order.indexOf(one.name) - order.indexOf(other.name));
   drawn = { ...found, shown, title, view };
   drawPlot();
   drawLegend();
   drawTable();
 }
 
-function coloursOf(names) {
-  for (const name of names.filter((each) => !owners.includes(each))) {
-    const free = owners.indexOf(null);
+function coloursOf(names, values) {
+  const place = (name) => values.indexOf(name);
+  const newcomers = names.filter((each) => !owners.includes(each))
+    .sort((one, other) => place(one) - place(other));
+  for (const name of newcomers) {
+    const own = place(name) % owners.length;
+    const free = owners[own] === null ? own : owners.indexOf(null);
     owners[free < 0 ? owners.findIndex((each) => !names.includes(each)) : free] = name;
   }
   return names.map((name) => owners.indexOf(name));
@@ -42,17 +54,23 @@ function drawPlot() {
   const data = [times, ...shown.map(({ values }) => values)];
   frame.setAttribute("aria-label", `${title}; the values are in the table below`);
   if (plot?.key === key) {
-    plot.setData(data);
+    if (byId("unzoom").hidden) plot.setData(data);
+    else {
+      const { min, max } = plot.scales.x;
+      plot.setData(data, false);
+      plot.setScale("x", { min, max });
+    }
     return;
   }
   plot?.destroy();
+  byId("unzoom").hidden = true;
   const axis = { stroke: colour("--quiet"), ticks: { stroke: colour("--line") } };
   const grid = { stroke: colour("--grid"), width: 1 };
   plot = new uPlot({
     width: frame.clientWidth,
     height: HEIGHT,
     legend: { show: false },
-    cursor: { points: { size: 8 }, drag: { x: false, y: false } },
+    cursor: { points: { size: 8 }, drag: { x: true, y: false } },
     scales: { y: { range: (_, least, most) => limits(least, most) } },
     axes: [
       { ...axis, grid: { show: false }, values: (_, ticks) => ticks.map(brief), space: 70 },
@@ -65,11 +83,14 @@ function drawPlot() {
         show: !hidden.has(name),
         stroke: colour(own),
         width: 2,
-        points: { size: 6, fill: colour(own) },
+        points: { size: 6, fill: colour(own), show: true, filter: shownPoints },
         fill: shown.length === 1 ? `${colour(own)}1f` : undefined,
       })),
     ],
-    hooks: { setCursor: [(self) => point(self.cursor.idx)] },
+    hooks: {
+      setCursor: [(self) => point(self.cursor.idx)],
+      setSelect: [(self) => { if (self.select.width > 0) byId("unzoom").hidden = false; }],
+    },
   }, data, frame);
   plot.key = key;
 }
@@ -90,10 +111,24 @@ function room(self, texts, index) {
   return Math.ceil(Math.max(40, ...widths)) + 24;
 }
 
-/** Room above; from zero where that is near. */
+/** The places of points that have no neighbour, which no line shows; all, where there is room. */
+function shownPoints(self, series, _show, _gaps) {
+  const values = self.data[series];
+  const [first, last] = self.series[0].idxs;
+  const wide = (last - first) * POINT_SPACE < self.bbox.width / devicePixelRatio;
+  const places = [];
+  for (let place = first; place <= last; place += 1) {
+    const alone = values[place - 1] == null && values[place + 1] == null;
+    if (values[place] != null && (wide || alone)) places.push(place);
+  }
+  return places;
+}
+
+/** Space above and below; from zero where that is near, and for a constant. */
 function limits(least, most) {
   if (least == null || most == null) return [0, 1];
-  const space = (most - least || Math.abs(most) || 1) * 0.08;
+  if (least === most) return least ? [Math.min(0, least * 1.25), Math.max(0, most * 1.25)] : [0, 1];
+  const space = (most - least) * 0.08;
   const low = least >= 0 && least <= most / 2 ? 0 : least - space;
   return [low, most + space];
 }
@@ -161,6 +196,28 @@ function drawTable() {
     shown.forEach(({ values }, column) => put(row.children[column + 1], number(values[place])));
   });
 }
+
+byId("unzoom").addEventListener("click", () => {
+  byId("unzoom").hidden = true;
+  plot.setData(plot.data);
+});
+byId("chart").addEventListener("dblclick", () => { byId("unzoom").hidden = true; });
+
+/** What the table shows as CSV (RFC 4180): times in UTC, oldest first, an empty cell for no value. */
+function csv() {
+  const { times, shown } = drawn;
+  const cell = (text) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+  const head = ["time", ...shown.map(({ name }) => cell(name))];
+  const rows = times.map((time, place) =>
+    [at(time).toISOString(), ...shown.map(({ values }) => values[place] ?? "")]);
+  return [head, ...rows].map((row) => `${row.join()}\r\n`).join("");
+}
+
+byId("csv").addEventListener("click", () => {
+  const href = URL.createObjectURL(new Blob([csv()], { type: "text/csv" }));
+  make("a", { href, download: "metrics.csv" }).click();
+  setTimeout(() => URL.revokeObjectURL(href), 60_000);
+});
 
 const again = () => drawn && byId("chart").clientWidth && drawPlot();
 

@@ -40,10 +40,10 @@ export const gone = () => ({
   actions: [["Choose what there is", { resource: "", namespace: "", metric: "" }, "resource"]],
 });
 
-export function noValues({ dimension, value, minutes }) {
-  const filtered = dimension && value;
+export function noValues({ dimension, value, minutes, filters }) {
+  const filtered = (dimension && value) || filters.length > 0;
   const actions = [];
-  if (filtered) actions.push(["Clear the filter", { dimension: "", value: "" }, "dimension"]);
+  if (filtered) actions.push(["Clear the filter", { dimension: "", value: "", filters: [] }, "dimension"]);
   if (minutes !== "1440") actions.push(["Show 24 hours", { minutes: "1440" }, "minutes"]);
   return {
     title: filtered ? "No values pass the filter in this time" : "No values in this time",

@@ -3,9 +3,9 @@
 import { draw } from "./chart.js";
 import { Away, Refusal, align, ask, byId, fill, make, number, plural, put, zone } from "./dom.js";
 import { empty, gone, noValues, nothing } from "./empty.js";
-import { drawRefusals } from "./refused.js";
+import { drawDeadLetters, drawRefusals } from "./refused.js";
 import { labelsOf } from "./resources.js";
-import { keep, question, read, series, settle } from "./selection.js";
+import { filterParts, filterText, keep, question, read, series, settle } from "./selection.js";
 
 const EVERY = 2000; // Milliseconds.
 const TYPING = 250; // Until the next key; only then is anything asked.
@@ -14,17 +14,20 @@ const TEXT = { average: "Average", minimum: "Minimum", maximum: "Maximum", total
 const selection = read();
 let turn = 0; // Answers to what is no longer chosen are dropped.
 let timer = null;
+let push = false; // Whether something was chosen, to which Back is to lead.
 
 const GONE = " (nothing stored)";
 const CHOSEN = ["resource", "namespace", "metric", "aggregation", "split", "dimension", "operator",
                 "minutes"];
 // What a choice leaves to be chosen anew.
 const BELOW = { resource: ["namespace", "metric"], namespace: ["metric"], dimension: ["value"] };
+const OPERATORS = { eq: "is", ne: "is not", sw: "begins with" };
 
 for (const name of CHOSEN) {
   byId(name).addEventListener("change", ({ target }) => {
     selection[name] = target.value;
     for (const below of BELOW[name] ?? []) selection[below] = "";
+    push = true;
     refresh();
   });
 }
@@ -39,10 +42,22 @@ byId("controls").addEventListener("submit", (event) => {
   refresh();
 });
 byId("live").addEventListener("change", refresh);
+byId("add").addEventListener("click", () => {
+  const { dimension, operator, value } = selection;
+  const text = filterText(dimension, operator, value);
+  if (!selection.filters.includes(text)) selection.filters.push(text);
+  choose({ dimension: "", operator: "eq", value: "" }, "dimension");
+});
+addEventListener("popstate", () => {
+  Object.assign(selection, read());
+  push = false;
+  show(selection.tab);
+  refresh();
+});
 
-const tabs = ["chart", "refused"];
+const tabs = ["chart", "refused", "dead"];
 
-function show(tab, focus = false) {
+function show(tab, focus = false, chosenNow = false) {
   selection.tab = tab;
   for (const each of tabs) {
     const chosen = each === tab;
@@ -52,17 +67,16 @@ function show(tab, focus = false) {
     byId(`${each}-view`).hidden = !chosen;
     if (chosen && focus) button.focus();
   }
-  keep(selection);
+  keep(selection, chosenNow);
 }
 
 for (const tab of tabs) {
-  byId(`tab-${tab}`).addEventListener("click", () => show(tab));
+  byId(`tab-${tab}`).addEventListener("click", () => show(tab, false, true));
   byId(`tab-${tab}`).addEventListener("keydown", ({ key }) => {
-    if (key === "ArrowLeft" || key === "ArrowRight") {
-      show(tabs[(tabs.indexOf(tab) + 1) % tabs.length], true);
-    }
-    if (key === "Home") show(tabs[0], true);
-    if (key === "End") show(tabs.at(-1), true);
+    const step = { ArrowLeft: tabs.length - 1, ArrowRight: 1 }[key];
+    if (step) show(tabs[(tabs.indexOf(tab) + step) % tabs.length], true, true);
+    if (key === "Home") show(tabs[0], true, true);
+    if (key === "End") show(tabs.at(-1), true, true);
   });
 }
 
@@ -70,14 +84,16 @@ async function refresh() {
   clearTimeout(timer);
   const mine = (turn += 1);
   try {
-    const [catalogue, { refusals }] = await Promise.all([
-      ask("/_local/catalogue"), ask("/_local/refusals"),
+    const [catalogue, { refusals }, deadLetters] = await Promise.all([
+      ask("/_local/catalogue"), ask("/_local/refusals"), ask("/_local/dead_letters"),
     ]);
     if (mine !== turn) return;
     const there = settle(selection, catalogue);
     drawControls(catalogue, there);
     drawRefusals(refusals);
-    keep(selection);
+    drawDeadLetters(deadLetters);
+    keep(selection, push);
+    push = false;
     await drawResult(there, mine);
     if (mine === turn) trouble("");
   } catch (error) {
@@ -117,6 +133,8 @@ function drawControls({ resources }, { resource, metrics, metric, namespaces }) 
   fill(byId("split"), [["", "no split"], ...dimensions], selection.split);
   fill(byId("dimension"), [["", "no filter"], ...dimensions], selection.dimension);
   for (const name of ["operator", "value"]) byId(name).disabled = !selection.dimension;
+  byId("add").hidden = !(selection.dimension && selection.value);
+  align(byId("filters"), selection.filters, filterItem);
   for (const name of ["aggregation", "operator", "minutes", "value"]) {
     if (byId(name).value !== selection[name]) byId(name).value = selection[name];
   }
@@ -124,6 +142,17 @@ function drawControls({ resources }, { resource, metrics, metric, namespaces }) 
   const active = stored.reduce((total, each) => total + each.series, 0);
   put(byId("stored"), `${number(active)} series of ${plural(stored.length, "metric")}, `
     + plural(resources.length, "resource"));
+}
+
+function filterItem(text) {
+  const parts = filterParts(text) ?? [text, "eq", "?"];
+  const words = `${parts[0]} ${OPERATORS[parts[1]]} ${parts[2]}`;
+  const button = make("button", { type: "button", text: `${words} ✕`,
+                                  "aria-label": `Remove the filter ${words}` });
+  button.addEventListener("click", () => {
+    choose({ filters: selection.filters.filter((each) => each !== text) }, "dimension");
+  });
+  return make("li", {}, button);
 }
 
 function withGone(pairs, chosen, there) {
@@ -157,13 +186,15 @@ async function drawResult({ resource, metric }, mine) {
   put(byId("note"), `${selection.resource} in ${resource.region}, one value each `
     + `${grain(found.interval)}, times in ${zone()}.${first}`);
   const { resource: id, namespace, split } = selection;
-  draw(found, title, JSON.stringify([id, namespace, selection.metric, split]));
+  draw(found, title, JSON.stringify([id, namespace, selection.metric, split]),
+       { split, values: dimensions[split] ?? [] });
 }
 
 const grain = (interval) =>
   interval === "PT1M" ? "minute" : `${interval.match(/\d+/)[0]} minutes`;
 
 function choose(changes, control) {
+  push = true;
   Object.assign(selection, changes);
   byId(control).focus(); // The button goes.
   refresh();

@@ -1,35 +1,54 @@
-// The second tab: what the ingestion endpoint did not accept, and why.
+// The tabs beside the chart: what the ingestion endpoint refused, and dead letters, with reasons.
 
 import { byId, clock, make, number, plural, utc, zone } from "./dom.js";
 
-const HEADS = [`Time (${zone()})`, "Answer", "Resource", "Region", "Reason"];
-let shown = null;
+const TIME = `Time (${zone()})`;
+const shown = {};
 
 export function drawRefusals(refusals) {
-  const count = byId("refused-count");
-  count.textContent = number(refusals.length);
-  count.classList.toggle("some", refusals.length > 0);
-  byId("refused-empty").hidden = refusals.length > 0;
-  byId("refused-scroll").hidden = refusals.length === 0;
-  const newest = JSON.stringify([refusals.length, refusals[0]]);
-  if (newest === shown) return;
-  shown = newest;
-  const head = make("tr", {}, ...HEADS.map((text) => make("th", { text, scope: "col" })));
-  byId("refused-table").replaceChildren(
-    make("caption", { text: `${plural(refusals.length, "refused request")}, newest first` }),
+  const caption = `${plural(refusals.length, "refused request")}, newest first`;
+  drawTable("refused", refusals, caption, [TIME, "Answer", "Resource", "Region", "Reason"], row);
+}
+
+export function drawDeadLetters({ queue, deadLetters, error }) {
+  byId("dead-hint").textContent = error ?? (queue
+    ? `What the relay cannot publish goes to the queue ${queue}, with the reason.`
+    : "This emulator was not told of a dead-letter queue; make run tells it.");
+  const caption = `First messages of the queue ${queue}, newest first`;
+  drawTable("dead", deadLetters, caption, [TIME, "Reason", "Detail"], ({ time, reason, detail }) =>
+    make("tr", {}, moment(time), make("td", {}, make("span", { text: reason, class: "status" })),
+         make("td", { text: detail })));
+}
+
+function drawTable(name, found, caption, heads, toRow) {
+  const count = byId(`${name}-count`);
+  count.textContent = number(found.length);
+  count.classList.toggle("some", found.length > 0);
+  byId(`${name}-empty`).hidden = found.length > 0;
+  byId(`${name}-scroll`).hidden = found.length === 0;
+  const newest = JSON.stringify([found.length, found[0]]);
+  if (newest === shown[name]) return;
+  shown[name] = newest;
+  const head = make("tr", {}, ...heads.map((text) => make("th", { text, scope: "col" })));
+  byId(`${name}-table`).replaceChildren(
+    make("caption", { text: caption }),
     make("thead", {}, head),
-    make("tbody", {}, ...refusals.map(row)),
+    make("tbody", {}, ...found.map(toRow)),
   );
 }
 
+function moment(text) {
+  const time = new Date(text);
+  const seconds = String(time.getSeconds()).padStart(2, "0");
+  return make("td", { text: `${clock(time)}:${seconds}`, title: utc(time) });
+}
+
 function row(refusal) {
-  const moment = new Date(refusal.time);
-  const seconds = String(moment.getSeconds()).padStart(2, "0");
   const code = [refusal.status ?? "no answer", refusal.code].filter(Boolean).join(" ");
   const name = refusal.resourceId.split("/").slice(-1)[0];
   return make(
     "tr", {},
-    make("td", { text: `${clock(moment)}:${seconds}`, title: utc(moment) }),
+    moment(refusal.time),
     make("td", {}, make("span", { text: code, class: "status" })),
     make("td", { text: name || "–", title: refusal.resourceId }),
     make("td", { text: refusal.region || "–" }),

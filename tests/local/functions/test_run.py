@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
 from local.processes import ChildError
-from local.run import run_host
-from local.stack import Backend
+from local.run import OWN, RunError, app_settings, only_one, run_host
+from local.stack import Backend, run_backend
 
 # Fails the first two times.
 HOST = """
+import os
+import re
 import sys
 from pathlib import Path
 starts = Path(sys.argv[1])
@@ -30,10 +34,64 @@ def test_a_host_that_fails_is_started_again(
     host = (sys.executable, "-c", HOST, str(starts))
     assert run_host(backend, {}, host, delay=0) == 0
     assert starts.read_text() == "xxx"
-    again = "The Functions host ended with status 1. Starting it again, as Azure does.\n"
-    assert capsys.readouterr().err == 2 * again
+    err = capsys.readouterr().err
+    ended = r"The Functions host \(process \d+\) ended with status 1\. Starting it again"
+    assert len(re.findall(ended, err)) == 2
+    assert len(re.findall(r"runs again, as process \d+", err)) == 2
 
 
 def test_a_host_that_does_not_start_ends_the_run(backend: Backend) -> None:
     with pytest.raises(ChildError, match="ended before it printed"):
         run_host(backend, {}, (sys.executable, "-c", "print('wrong')"), delay=0)
+
+
+def test_settings_of_the_shell_reach_the_app() -> None:
+    shell = {"METRICS_PAST_MINUTES": "10", "LOCAL_CRASH_INVISIBILITY": "5", "HOME": "/"}
+    found = app_settings(shell)
+    assert found == {**OWN, "METRICS_PAST_MINUTES": "10", "LOCAL_CRASH_INVISIBILITY": "5"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("METRICS_ENDPOINT", "https://x", "METRICS_ENDPOINT is set in this shell, but make run"),
+        ("MetricsStorage__accountName", "x", "MetricsStorage__accountName is set in this shell"),
+        ("METRICS_PAST_MINUTE", "5", "did you mean METRICS_PAST_MINUTES?"),
+        ("METRICS_PAST_MINUTES", "soon", "METRICS_PAST_MINUTES is .*expected a whole number"),
+        ("METRICS_SAMPLE_SCHEDULE", "never", "METRICS_SAMPLE_SCHEDULE: "),
+        ("METRICS_SOURCES", "[", "METRICS_SOURCES is not JSON"),
+    ],
+)
+def test_a_setting_that_is_not_passed_on_is_refused(name: str, value: str, message: str) -> None:
+    with pytest.raises(RunError, match=message) as caught:
+        app_settings({name: value})
+    assert "\n" not in str(caught.value)
+
+
+def test_a_second_run_in_the_folder_leaves_the_first_alone(tmp_path: Path) -> None:
+    with (
+        only_one(tmp_path),
+        pytest.raises(RunError, match=rf"already runs in this folder \(process {os.getpid()}\)"),
+        only_one(tmp_path),
+    ):
+        pass
+    with only_one(tmp_path):
+        pass
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    with pytest.raises(RunError, match="Cannot write to"), only_one(file / "x"):
+        pass
+
+
+def test_ports_are_taken_again_and_data_is_kept(tmp_path: Path) -> None:
+    with run_backend(tmp_path) as first:
+        first.make_queue("kept")
+        ports = first.ports
+    with run_backend(tmp_path, like=ports) as second:
+        assert second.ports == ports
+        assert [queue.name for queue in second.storage.list_queues()] == ["kept"]
+        with run_backend(like=ports) as third:
+            assert not set(third.ports.values()) & set(ports.values())

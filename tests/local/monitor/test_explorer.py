@@ -24,6 +24,10 @@ def test_choosing_what_is_shown(page: Page, client: Client) -> None:
     publish(client, "images", 7, namespace="Other", metric="Depth")
     assert client.post(document(series("a", "b", sum=30)), resource=SITE).ok
     page.goto(client.url)
+    # It opens on what was published last.
+    expect(page.locator("#note")).to_contain_text(SITE)
+    expect(page.locator("#heading")).to_have_text("Average of QueueDepth")
+    page.get_by_label("Resource").select_option(QUEUE_ACCOUNT)
     expect(page.locator("#heading")).to_have_text("Average of Depth")
     choose(page, "Namespace", "QueueProcessing")
     expect(page.locator("#heading")).to_have_text("Average of Age")
@@ -71,6 +75,49 @@ def test_splitting_and_filtering(page: Page, client: Client) -> None:
         "it's (odd)",
         "video",
     ]
+
+
+def test_several_filters(page: Page, client: Client) -> None:
+    for queue, value in (("images", 30), ("video", 20), ("audio", 10)):
+        publish(client, queue, value)
+    page.goto(f"{client.url}/?split=QueueName")
+    legend = page.locator("#legend span")
+    for queue in ("images", "audio"):
+        choose(page, "Filter: dimension", "QueueName")
+        choose(page, "Filter: operator", "ne")
+        page.get_by_label("Filter: value").fill(queue)
+        page.get_by_role("button", name="Add").click()
+    expect(legend).to_have_text(["video"])
+    page.reload()
+    expect(legend).to_have_text(["video"])
+    page.get_by_role("button", name="Remove the filter QueueName is not images").click()
+    expect(legend).to_have_text(["video", "images"])
+
+
+def test_back_goes_back(page: Page, client: Client) -> None:
+    publish(client, "images", 3)
+    page.goto(client.url)
+    heading = page.locator("#heading")
+    expect(heading).to_have_text("Average of QueueDepth")
+    choose(page, "Aggregation", "maximum")
+    expect(heading).to_have_text("Maximum of QueueDepth")
+    page.get_by_role("tab", name="Dead letters").click()
+    page.go_back()
+    expect(page.get_by_role("tab", name="Chart")).to_have_attribute("aria-selected", "true")
+    page.go_back()
+    expect(heading).to_have_text("Average of QueueDepth")
+    page.go_forward()
+    expect(heading).to_have_text("Maximum of QueueDepth")
+
+
+def test_the_metrics_of_the_relay_are_not_shown_first(page: Page, client: Client) -> None:
+    publish(client, "images", 3, namespace="MetricRelay", metric="SamplePoints")
+    page.goto(client.url)
+    heading = page.locator("#heading")
+    expect(heading).to_have_text("Average of SamplePoints")  # There is nothing else.
+    publish(client, "images", 4)
+    publish(client, "images", 3, namespace="MetricRelay", metric="SamplePoints")
+    expect(heading).to_have_text("Average of QueueDepth")
 
 
 def test_of_many_series_the_greatest_are_shown(page: Page, client: Client) -> None:

@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from azure.storage.queue import QueueClient
+
+from local.azurite import Azurite
+from local.monitor.state import Options
 
 from .client import QUEUE_ACCOUNT, document, series
 from .conftest import NOW
 from .explorer import at, publish_at
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from .client import Client
+
+
+@pytest.fixture
+def azurite() -> Iterator[Azurite]:
+    """A storage service of this module alone."""
+    with Azurite() as running:
+        yield running
+
 
 MINUTE = int(NOW // 60)  # 07:25
 UNKNOWN = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Web/sites/unknown"
@@ -120,9 +136,33 @@ def test_the_page_asks_for_nothing_from_elsewhere(client: Client) -> None:
         (f"query?resourceId={UNKNOWN}", "The query parameter 'metricnames' is required."),
         ("catalogue?x=1", "x: there is no such parameter"),
         ("dimensions?x=1", "x: there is no such parameter"),
+        ("dead_letters?x=1", "x: there is no such parameter"),
         ("refusals?x=1", "x: there is no such parameter"),
     ],
 )
 def test_what_the_page_may_ask(client: Client, path: str, message: str) -> None:
     answer = client.http.get(f"{client.url}/_local/{path}", timeout=30)
     assert (answer.status_code, answer.json()["error"]["message"]) == (400, message)
+
+
+def test_dead_letters_have_reasons(azurite: Azurite, start: Callable[[Options], Client]) -> None:
+    storage = azurite.connection_string
+    name = f"dead-{uuid.uuid4().hex}"
+    client = start(Options(dead_letters=name, storage=storage))
+    assert client.local("GET", "dead_letters").json() == {"queue": name, "deadLetters": []}
+    with QueueClient.from_connection_string(storage, name) as queue:
+        queue.create_queue()
+        refused = [{"detail": "points[0]: too old"}, {"detail": "points[1]: too old"}]
+        queue.send_message(json.dumps({"reason": "expired", "refused": refused}))
+        queue.send_message("neither")
+        found = client.local("GET", "dead_letters").json()["deadLetters"]
+        assert [(each["reason"], each["detail"]) for each in found] == [
+            ("unknown", "The message is not a dead letter."),
+            ("expired", "points[0]: too old"),
+            ("expired", "points[1]: too old"),
+        ]
+        assert queue.get_queue_properties().approximate_message_count == 2
+
+
+def test_without_a_queue_there_are_no_dead_letters(client: Client) -> None:
+    assert client.local("GET", "dead_letters").json() == {"queue": None, "deadLetters": []}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import datetime as dt
 import re
 from typing import TYPE_CHECKING
@@ -62,12 +63,68 @@ def test_the_axis_begins_at_zero_only_near_it(frozen_page: Page, frozen: Client)
     page = frozen_page
     for minutes in range(10):
         publish_at(frozen, minutes, near=9 + minutes, far=1000 + minutes)
-    for queue, least, most in (("near", 0.4, 0.6), ("far", 0.75, 0.95)):
+    for queue, colour, least, most in (("near", "s1", 0.4, 0.6), ("far", "s0", 0.75, 0.95)):
         page.goto(f"{frozen.url}/?split=QueueName&minutes=15&dimension=QueueName&value={queue}")
-        wait_for_lines(page, "s0")
-        line = lines(page)["s0"]
+        wait_for_lines(page, colour)
+        line = lines(page)[colour]
         height = page.locator("#chart .u-over").bounding_box() or {"height": 1}
         assert least < (line["bottom"] - line["top"]) / height["height"] < most, queue
+
+
+@pytest.mark.parametrize("minutes", [180, 720, 1440])
+def test_values_without_neighbours_are_drawn(
+    frozen_page: Page, frozen: Client, minutes: int
+) -> None:
+    for ago in (5, 25):
+        publish_at(frozen, ago, images=30)
+    frozen_page.goto(f"{frozen.url}/?minutes={minutes}")
+    wait_for_lines(frozen_page, "s0")
+    assert lines(frozen_page)["s0"]["pixels"] > 20
+
+
+def test_a_constant_is_not_at_the_edge(frozen_page: Page, frozen: Client) -> None:
+    for minutes in range(10):
+        publish_at(frozen, minutes, images=7)
+    frozen_page.goto(f"{frozen.url}/?minutes=15")
+    wait_for_lines(frozen_page, "s0")
+    line = lines(frozen_page)["s0"]
+    height = (frozen_page.locator("#chart .u-over").bounding_box() or {"height": 1})["height"]
+    assert 0.1 < line["top"] / height < 0.4
+
+
+def test_dragging_zooms(frozen_page: Page, frozen: Client) -> None:
+    page = frozen_page
+    for minutes in range(14):
+        publish_at(frozen, minutes, images=30 + minutes)
+    page.goto(f"{frozen.url}/?minutes=15")
+    wait_for_lines(page, "s0")
+    whole = page.get_by_role("button", name="Show all of the time")
+    expect(whole).to_be_hidden()
+    box = page.locator("#chart .u-over").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] * 0.4, box["y"] + 50)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + 50)
+    page.mouse.up()
+    expect(whole).to_be_visible()
+    with page.expect_response(re.compile("/_local/query")):
+        pass  # The next answer leaves it as it is.
+    idle(page)
+    expect(whole).to_be_visible()
+    whole.click()
+    expect(whole).to_be_hidden()
+
+
+def test_what_is_shown_can_be_downloaded(frozen_page: Page, frozen: Client) -> None:
+    publish_at(frozen, 1, **{'a "b", c': 3.5, "=d": 4})
+    frozen_page.goto(f"{frozen.url}/?split=QueueName&minutes=15")
+    with frozen_page.expect_download() as download:
+        frozen_page.get_by_role("button", name="Download CSV").click()
+    assert download.value.suggested_filename == "metrics.csv"
+    found = list(csv.reader(download.value.path().read_text("utf-8").splitlines()))
+    assert found[0] == ["time", "=d", 'a "b", c']
+    assert found[-2] == ["2026-11-23T07:24:00.000Z", "4", "3.5"]
+    assert found[-1] == ["2026-11-23T07:25:00.000Z", "", ""]
 
 
 def test_the_pointer_tells_values_time_and_gaps(frozen_page: Page, frozen: Client) -> None:

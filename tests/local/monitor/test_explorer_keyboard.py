@@ -49,14 +49,16 @@ def test_the_keyboard_reaches_everything(page: Page, client: Client) -> None:
     expect(button).to_have_attribute("aria-pressed", "false")
     page.keyboard.press("Enter")
     expect(button).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("Tab")
+    assert focused(page) == "csv"
     page.keyboard.press("Tab")  # The table can be scrolled.
     expect(page.get_by_role("region", name="Average of QueueDepth")).to_be_focused()
 
 
 def test_the_keyboard_chooses_splits_and_filters(page: Page, client: Client) -> None:
+    publish(client, "images", 1, metric="Zero")
     publish(client, "images", 2, 6)
     publish(client, "video", 10)
-    publish(client, "images", 1, metric="Zero")
     page.goto(client.url)
     heading = page.locator("#heading")
     legend = page.locator("#legend li")
@@ -91,6 +93,8 @@ def test_the_keyboard_chooses_splits_and_filters(page: Page, client: Client) -> 
     page.keyboard.press("Tab")
     page.keyboard.type("s")
     expect(legend).to_have_text(["video10", "images2"])
+    page.keyboard.press("Tab")
+    assert focused(page) == "add"
     page.keyboard.press("Tab")
     page.keyboard.press("ArrowUp")
     expect(page.locator("#minutes")).to_have_value("30")

@@ -14,7 +14,7 @@ import pytest
 
 from local.processes import Child
 from local.run import settings_file
-from local.stack import OURS, READY, ROOT
+from local.stack import OURS, ROOT
 from tests.secrets_in_logs import SecretFinder
 from tools.app_settings import read_app_settings
 
@@ -32,7 +32,7 @@ def test_the_line_that_is_printed_finds_nothing_wrong(
     shell.pop("PYTHONWARNINGS", None)
     lines: list[str] = []
     with Child("make run", RUN, env=shell, cwd=ROOT, on_line=lines.append) as child:
-        child.wait_for(READY)
+        child.wait_for("Stop with Ctrl-C")
         (found,) = filter(None, map(COMMAND.search, lines))
         file = ROOT / found[2]
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
