@@ -8,23 +8,18 @@ GET /_local/dead_letters
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.storage.queue import QueueClient
 from starlette.concurrency import run_in_threadpool
-from starlette.routing import Route
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
 
-from .answers import json
-from .inputs import only
-
-if TYPE_CHECKING:
-    from starlette.requests import Request
-    from starlette.responses import Response
-    from starlette.routing import BaseRoute
-
-    from .state import MonitorState
+from .answers import json, only
+from .state import MonitorState
 
 __all__ = ["routes"]
 
@@ -32,7 +27,7 @@ _MAX_PEEKED = 32  # Messages; the queue service's limit.
 
 
 def routes(state: MonitorState) -> list[BaseRoute]:
-    """What the page asks for its tab of dead letters."""
+    """Return the route of the tab of dead letters."""
     options = state.options
     queue, storage = options.dead_letters, options.storage
 
@@ -67,10 +62,10 @@ def _peek(storage: str, queue: str) -> list[dict[str, Any]]:
 def _entries(content: str) -> list[dict[str, str]]:
     """Return reason and detail of each part that was refused."""
     try:
-        letter = msgspec.json.decode(content)
-        reason = str(letter["reason"])
-        refused = [str(each["detail"]) for each in letter.get("refused") or []]
+        dead_letter = msgspec.json.decode(content)
+        reason = str(dead_letter["reason"])
+        refused = [str(each["detail"]) for each in dead_letter.get("refused") or []]
     except (msgspec.DecodeError, KeyError, TypeError, AttributeError):
         return [{"reason": "unknown", "detail": "The message is not a dead letter."}]
-    details = refused or [str(letter.get("detail", ""))]
+    details = refused or [str(dead_letter.get("detail", ""))]
     return [{"reason": reason, "detail": detail} for detail in details]
