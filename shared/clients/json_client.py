@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -140,8 +141,10 @@ class JsonClient:
 
 def _decode(where: str, body: bytes) -> Any:
     try:
-        return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+        # Unlike msgspec, it reads NaN, half of a surrogate pair, a byte order mark and UTF-16: one
+        # odd value must not lose the others.
+        return json.loads(body)
+    except (ValueError, RecursionError) as exc:
         raise SourceError(f"{where}: the response is not valid JSON: {exc}") from exc
 
 

@@ -7,6 +7,7 @@ each expression of `metrics` and `itemDimensions` is applied to an item. One req
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -43,6 +44,7 @@ __all__ = ["KIND", "RestConfig"]
 MAX_PER_SECOND = 10.0
 # Characters of a value in an error.
 _MAX_SHOWN = 80
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 Expression = Annotated[str, Meta(min_length=1, description="JMESPath.")]
 
@@ -121,6 +123,8 @@ def _dimension_value(value: Any) -> str:
         value = int(value)
     text = str(value).lower() if isinstance(value, bool | int | float) else value
     if isinstance(text, str) and 0 < len(text) <= MAX_NAME_LENGTH:
+        if _HALF_PAIR.search(text):
+            raise SourceError(f"{_shown(value)} contains half of a surrogate pair")
         return text
     raise SourceError(f"{_shown(value)} is not text of 1 to {MAX_NAME_LENGTH} characters")
 

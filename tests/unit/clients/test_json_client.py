@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -122,11 +123,22 @@ NOT_JSON = {
     "cut off": b'{"value": [1',
     "two documents": b"{}{}",
     "not UTF-8": b'"\xff"',
-    "number out of range": b'{"value": 1e999}',
-    "not a number": b'{"value": NaN}',
-    "half a surrogate pair": b'"\\ud800"',
     "nested": b"[" * 100_000,
 }
+
+
+ODD_VALUES: dict[str, tuple[bytes, Any]] = {
+    "byte order mark": (b'\xef\xbb\xbf{"value": 1}', {"value": 1}),
+    "UTF-16": ('{"value": 1}'.encode("utf-16"), {"value": 1}),
+    "number out of range": (b'{"value": 1e999}', {"value": math.inf}),
+    "infinity": (b'{"value": -Infinity}', {"value": -math.inf}),
+    "half of a surrogate pair": (rb'{"value": "cut \ud83d"}', {"value": "cut \ud83d"}),
+}
+
+
+@pytest.mark.parametrize(("body", "document"), ODD_VALUES.values(), ids=ODD_VALUES)
+def test_an_odd_value_does_not_lose_the_document(body: bytes, document: Any) -> None:
+    assert client_of(StubTransport(Response(200, body))).get(HOST, LATER) == document
 
 
 @pytest.mark.parametrize("body", NOT_JSON.values(), ids=NOT_JSON)

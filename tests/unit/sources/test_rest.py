@@ -87,6 +87,19 @@ def test_a_whole_number_is_one_dimension_however_it_is_written(number: str, text
     assert values(sample, "Shard") == {(text, "Depth"): 1.0}
 
 
+def test_half_of_a_surrogate_pair_loses_only_its_item() -> None:
+    sample = sample_of(
+        rb'[{"n": 1, "name": "cut \ud83d"}, {"n": 2, "name": "good"}, {"n": NaN, "name": "odd"}]',
+        items="@",
+        metrics={"Depth": "n"},
+        itemDimensions={"Name": "name"},
+    )
+    assert values(sample, "Name") == {("good", "Depth"): 2.0}
+    texts = [str(error) for error in sample.errors]
+    assert any(r"itemDimensions.Name: 'cut \ud83d' contains half" in text for text in texts)
+    assert any("metrics.Depth: nan is not a finite double" in text for text in texts)
+
+
 def test_expressions_are_those_of_az_query() -> None:
     sample = sample_of(
         {"vms": [{"state": "up", "n": 1}, {"state": "down", "n": 2}, {"state": "up", "n": 4}]},
