@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Child", "ChildError"]
 
-KEPT_LINES = 2000  # The end of the output, for error messages and for whoever awaits a line.
+KEPT_LINES = 2000  # The end of the output, for error messages and for those that wait for a line.
 PATIENCE = 60.0  # Seconds; Azurite starts in two, but stands still for many now and then.
 STOP_TIMEOUT = 15.0  # Seconds between the polite signal and the other one; a host takes 10.4.
 

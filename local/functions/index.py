@@ -88,7 +88,7 @@ def load(app: Path, environ: Mapping[str, str]) -> list[Function]:
     if len(apps) != 1:
         raise ConfigurationError(f"{file}: defines {len(apps)} function apps, not 1")
     try:
-        # Its only warning, that functions without HTTP have no auth level, helps nobody.
+        # Its only warning is that functions without HTTP have no auth level, which is no problem.
         logging.disable(logging.WARNING)
         declared = apps[0].get_functions()
     except ValueError as exc:

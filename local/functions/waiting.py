@@ -34,7 +34,7 @@ class Backoff:
         self._step = 0.0
 
     def reset(self) -> None:
-        """Begin anew: the last poll found something."""
+        """Start over: the last poll found something."""
         self._step = 0.0
 
     def next(self) -> float:
