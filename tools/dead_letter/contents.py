@@ -12,6 +12,7 @@ from msgspec import Raw
 from shared.clients.storage import message_text
 from shared.errors import ValidationError
 from shared.messages.body import MAX_BODY_BYTES, decode_body, split_documents
+from shared.messages.json_decoding import restore_escapes
 from shared.messages.writer import pack, queued_size
 from shared.text import utc_text
 from tools.dead_letter.records import MAX_CONTENT_BYTES
@@ -45,7 +46,8 @@ def queue_texts(content: bytes, enqueued: datetime, restamp: datetime | None) ->
         stamped = [_stamp(document, time, restamp is not None) for document in documents]
         parts = (part for document in stamped for part in _split(document))
         runs = pack(parts, MAX_BODY_BYTES - 2)  # Without the brackets of an array.
-        bodies = [_ENCODER.encode(run if len(run) > 1 else run[0]) for run in runs]
+        encoded = [_ENCODER.encode(run if len(run) > 1 else run[0]) for run in runs]
+        bodies = list(map(restore_escapes, encoded))
     try:
         texts = [message_text(body) for body in bodies]
     except UnicodeDecodeError as exc:

@@ -18,7 +18,7 @@ from local.stack import OURS, ROOT
 from tests.secrets_in_logs import SecretFinder
 from tools.app_settings import read_app_settings
 
-COMMAND = re.compile(r"\.venv/bin/python (-m tools doctor --settings (\S+))")
+COMMAND = re.compile(r"\.venv/bin/metric-relay (doctor --settings (\S+))")
 RUN = (sys.executable, "-m", "local.run")
 
 
@@ -37,7 +37,7 @@ def test_the_line_that_is_printed_finds_nothing_wrong(
         file = ROOT / found[2]
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
         said = subprocess.run(
-            [sys.executable, *shlex.split(found[1]), "--probe"],
+            [sys.executable, "-m", "tools", *shlex.split(found[1]), "--probe"],
             cwd=ROOT,
             env=shell,
             capture_output=True,
