@@ -8,8 +8,11 @@ import tomllib
 
 from bench.__main__ import BENCHES
 from local.stack import ROOT
+from shared.clients import sessions
+from shared.clients.json_client import JsonClient
 from shared.model import Reason
-from shared.publisher import batcher, circuit_breaker
+from shared.pipeline import processor
+from shared.publisher import batcher, circuit_breaker, client, responses
 from shared.settings import DEFAULTS
 from shared.sources import KINDS, sampler
 
@@ -62,6 +65,35 @@ def test_the_limits_of_scaling_are_those_of_the_app() -> None:
         f"{batcher.MAX_DELIVERY_POINTS:,} points, and {max_bytes:,}",
         f"{sampler.MAX_POINTS:,} points |",
         f"{int(DEFAULTS['METRICS_MAX_ACTIVE_SERIES']):,} of a subscription and region",
+    ):
+        assert text in page, text
+
+
+def test_the_waits_and_limits_of_delivery_are_those_of_the_code() -> None:
+    page = (ROOT / "docs" / "delivery.md").read_text(encoding="utf-8").replace("\n", " ")
+    for text in (
+        f"1, 2, 4, … up to {processor.MAX_BACKOFF:.0f} seconds",
+        f"for up to {responses.RETRY_SECONDS:.0f} s, `Retry-After` obeyed",
+        f"a cooldown of {responses.COOLDOWN:.0f} seconds",
+        (
+            f"of {responses.MIN_COOLDOWN:.0f} seconds or as long as `Retry-After` says, "
+            f"at most {responses.MAX_COOLDOWN / 60:.0f} minutes"
+        ),
+        f"At most {circuit_breaker.MAX_POSTS_PER_REGION} requests at once",
+        f"an answer for {circuit_breaker.MAX_SILENCE:.0f} seconds",
+        f"After {circuit_breaker.MAX_TIMEOUTS} time-outs in a row",
+        f"one request every {circuit_breaker.PROBE_INTERVAL:.0f} seconds",
+    ):
+        assert text in page, text
+
+
+def test_the_sizes_of_answers_are_those_of_the_code() -> None:
+    page = (ROOT / "docs" / "security.md").read_text(encoding="utf-8").replace("\n", " ")
+    for text in (
+        f"{client.MAX_ANSWER_BYTES // 1024} KiB from Azure Monitor",
+        f"{JsonClient.max_bytes / 1e6:.0f} MB from a source",
+        f"{sessions.MAX_RESPONSE_BYTES / 1e6:.0f} MB from storage",
+        f"at most {JsonClient.max_pages} pages",
     ):
         assert text in page, text
 
