@@ -21,7 +21,7 @@ from azure.storage.queue import QueueServiceClient
 from bench.measuring import Goal, interleaved, main_of, progress, ratios
 from local.azurite import Azurite
 from shared.app import MAX_SOURCE_REQUESTS, build_context
-from shared.clients.deadline import Deadline
+from shared.clients.http import Deadline
 from shared.publisher.sender import Timing
 from shared.settings import Settings
 from shared.sources import Source, load_sources

@@ -1,6 +1,6 @@
-"""The relay's metrics on itself.
+"""The relay's metrics on itself, and warnings that a flood cannot multiply.
 
-They are value sets by series and minute, on the app's own resource, in the namespace
+The metrics are value sets by series and minute, on the app's own resource, in the namespace
 MetricRelay. They are sent when their minute is over, and again while the store would take them.
 They count nowhere, and are not subject to allowed scopes and series limit.
 """
@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime, timedelta
 
 from shared.background import run_in_background
-from shared.log_limiter import LogLimiter
 from shared.model import Dimensions, Rollup, Series, Status, Submit, Target, ValueSet, minute_of
 from shared.text import plural
 
-__all__ = ["METRICS", "NAMESPACE", "Record", "Telemetry", "ignore"]
+__all__ = ["METRICS", "NAMESPACE", "LogLimiter", "Record", "Telemetry", "ignore"]
 
 LOG = logging.getLogger(__name__)
 
@@ -49,10 +49,51 @@ Gauges = Callable[[], Iterable[tuple[str, float, dict[str, str]]]]
 _MINUTE = timedelta(minutes=1)
 # Roll-ups that wait to be sent again: one a minute, and those of sources.
 MAX_KEPT = 1_000
+# Seconds, and lines of each kind that are logged in them.
+LOG_INTERVAL = 60.0
+MAX_LOG_LINES = 10
 
 
 def ignore(metric: str, value: float, **dimensions: str) -> None:
     """Record nothing."""
+
+
+class _Interval:
+    """The warnings of one kind since a moment."""
+
+    def __init__(self, end: float) -> None:
+        self.end = end
+        self.lines = 0
+        self.held = 0  # Warnings that were not logged,
+        self.points = 0  # and the points that they concern.
+
+
+class LogLimiter:
+    """Logs the first warnings of each kind in a minute; the next one says how many more there were.
+
+    There is no timer: the Functions host drops what is logged outside a running invocation.
+    """
+
+    def __init__(self, log: logging.Logger, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._log = log
+        self._clock = clock
+        self._intervals: dict[str, _Interval] = {}
+
+    def warn(self, kind: str, points: int, text: str, level: int = logging.WARNING) -> None:
+        """Log a warning, or an error, that concerns some points; there are few kinds."""
+        now = self._clock()
+        interval = self._intervals.get(kind)
+        if interval is None or now >= interval.end:
+            if interval is not None and interval.held:
+                held, of = plural(interval.held, "more warning"), plural(interval.points, "point")
+                text = f"{text} (and {held} before, of {of})"
+            interval = self._intervals[kind] = _Interval(now + LOG_INTERVAL)
+        if interval.lines < MAX_LOG_LINES:
+            interval.lines += 1
+            self._log.log(level, "%s: %s", kind, text)
+        else:
+            interval.held += 1
+            interval.points += points
 
 
 @dataclass

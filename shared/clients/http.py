@@ -1,10 +1,11 @@
-"""What all HTTP requests share: bearer tokens, bodies, and the shape of errors."""
+"""What all HTTP requests share: deadlines, bearer tokens, bodies, and the shape of errors."""
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -13,7 +14,6 @@ from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
-from shared.clients.deadline import Deadline
 from shared.errors import RelayError
 from shared.text import clean
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # Slow to import: loaded when the first session is opened.
 __all__ = [
     "MAX_ERROR_TEXT",
     "BearerAuth",
+    "Deadline",
     "HttpError",
     "NoAuth",
     "TokenSource",
@@ -46,6 +47,18 @@ _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 # SDKs of Azure log warnings for what is an error here as well.
 for _name in ("urllib3", "azure"):
     logging.getLogger(_name).setLevel(logging.ERROR)
+
+
+class Deadline:
+    """A moment some seconds from now."""
+
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._end = clock() + seconds
+
+    def left(self) -> float:
+        """Return the seconds that are left; 0 once the deadline has passed."""
+        return max(0.0, self._end - self._clock())
 
 
 class HttpError(RelayError):

@@ -13,9 +13,9 @@ from urllib.parse import urljoin
 
 import msgspec
 
-from shared.clients.deadline import Deadline
 from shared.clients.http import (
     BearerAuth,
+    Deadline,
     HttpError,
     NoAuth,
     TokenSource,

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
-from shared.clients.deadline import Deadline
+from shared.clients.http import Deadline
 from shared.errors import DeadlineError
 
 __all__ = ["ItemResult", "RateLimiter"]

@@ -10,8 +10,7 @@ from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from shared.clients.deadline import Deadline
-from shared.clients.http import HttpError, read_body
+from shared.clients.http import Deadline, HttpError, read_body
 
 if TYPE_CHECKING:  # Slow to import: loaded when the first session is opened.
     import requests

@@ -17,7 +17,6 @@ from cachetools import LRUCache
 
 from shared.clients.storage import Queue
 from shared.errors import DeferredError
-from shared.log_limiter import LogLimiter
 from shared.messages.parser import MessageParser
 from shared.messages.writer import write_messages
 from shared.model import Origin, Reason, Rejection, Results, Rollup, Status, Submit
@@ -28,7 +27,7 @@ from shared.pipeline.dead_letters import (
     rejections_of,
     write_dead_letters,
 )
-from shared.telemetry import Record, ignore
+from shared.telemetry import LogLimiter, Record, ignore
 from shared.text import clean, plural
 
 __all__ = ["Processor"]

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from cachetools import LRUCache, TTLCache
 
-from shared.clients.deadline import Deadline
+from shared.clients.http import Deadline
 from shared.clients.json_client import JsonClient
 from shared.errors import DeadlineError, RegionError, SourceError
 from shared.model import Target

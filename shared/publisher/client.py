@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from shared.clients.deadline import Deadline
 from shared.clients.http import (
     BearerAuth,
+    Deadline,
     HttpError,
     TokenSource,
     parse_error,

@@ -21,7 +21,6 @@ from typing import Protocol
 import msgspec
 from cachetools import LRUCache
 
-from shared.log_limiter import LogLimiter
 from shared.model import Aggregates, Outcome, Outcomes, Series, Status, Target
 from shared.publisher.circuit_breaker import CircuitBreaker
 from shared.publisher.encoder import Body
@@ -34,7 +33,7 @@ from shared.publisher.responses import (
     backoff,
     cooldown,
 )
-from shared.telemetry import Record, ignore
+from shared.telemetry import LogLimiter, Record, ignore
 from shared.text import plural
 
 __all__ = ["CorrectRegion", "Sender", "Store", "TargetStates", "Timing"]

@@ -11,8 +11,7 @@ from urllib.parse import SplitResult
 import msgspec
 from msgspec import Meta
 
-from shared.clients.deadline import Deadline
-from shared.clients.http import TokenSource, validate_url
+from shared.clients.http import Deadline, TokenSource, validate_url
 from shared.clients.rate_limiter import RateLimiter
 from shared.clients.storage import Connection
 from shared.errors import ValidationError

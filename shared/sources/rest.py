@@ -20,7 +20,7 @@ from jmespath.exceptions import JMESPathError
 from jmespath.parser import ParsedResult
 from msgspec import Meta
 
-from shared.clients.deadline import Deadline
+from shared.clients.http import Deadline
 from shared.clients.json_client import JsonClient
 from shared.errors import SourceError, ValidationError
 from shared.messages.schema import Name

@@ -12,7 +12,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from shared.background import run_in_background
-from shared.clients.deadline import Deadline
+from shared.clients.http import Deadline
 from shared.errors import SourceError
 from shared.model import Rollup, Series, Target
 from shared.sources.base import Measurement, SampleError, Source

@@ -18,7 +18,7 @@ from urllib.parse import quote
 import msgspec
 from msgspec import Meta
 
-from shared.clients.deadline import Deadline
+from shared.clients.http import Deadline
 from shared.clients.json_client import JsonClient
 from shared.clients.rate_limiter import RateLimiter
 from shared.errors import DeadlineError, SourceError, ValidationError

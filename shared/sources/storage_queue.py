@@ -19,8 +19,7 @@ from msgspec import Meta
 from shared.clients import storage
 from shared.clients.connections import validate_account_url
 from shared.clients.credentials import request_token
-from shared.clients.deadline import Deadline
-from shared.clients.http import describe_error
+from shared.clients.http import Deadline, describe_error
 from shared.clients.rate_limiter import RateLimiter
 from shared.errors import DeadlineError, SourceError, TokenError, ValidationError
 from shared.sources.base import (

@@ -83,15 +83,14 @@ MAY_IMPORT = {
     "model": set[str](),
     "text": set[str](),
     "resource_ids": {"text"},
-    "telemetry": BASE | {"background", "log_limiter"},
+    "telemetry": BASE | {"background"},
     "background": set[str](),
-    "log_limiter": {"text"},
     "clients": BASE,
     "messages": BASE,
     "settings": BASE | {"clients"},
-    "publisher": BASE | {"background", "clients", "log_limiter", "telemetry"},
+    "publisher": BASE | {"background", "clients", "telemetry"},
     "sources": BASE | {"background", "clients", "messages", "telemetry"},
-    "pipeline": BASE | {"clients", "log_limiter", "messages", "publisher", "telemetry"},
+    "pipeline": BASE | {"clients", "messages", "publisher", "telemetry"},
     "app": {unit_of(name_of(path)) for path in SHARED},
 }
 # Package -> packages that none of its modules may import.

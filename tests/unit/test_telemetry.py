@@ -17,9 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared import telemetry as module
-from shared.log_limiter import LOG_INTERVAL, MAX_LOG_LINES, LogLimiter
 from shared.model import Outcome, Reason, Rollup, Series, Status, Target, ValueSet
-from shared.telemetry import METRICS, NAMESPACE, Telemetry
+from shared.telemetry import LOG_INTERVAL, MAX_LOG_LINES, METRICS, NAMESPACE, LogLimiter, Telemetry
 from tests.unit.rollups import MINUTE, NOW, OTHER, TARGET, rollup_of, value_of
 from tests.unit.stubs import ManualClock
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from shared.clients.deadline import Deadline
+from shared.clients.http import Deadline
 from shared.errors import SourceError
 from shared.telemetry import NAMESPACE
 from tools.doctor.context import Context, require

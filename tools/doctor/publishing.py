@@ -10,8 +10,7 @@ from urllib.parse import quote
 
 import requests
 
-from shared.clients.deadline import Deadline
-from shared.clients.http import NoAuth
+from shared.clients.http import Deadline, NoAuth
 from shared.errors import SourceError
 from shared.model import Rollup, Series, Target
 from shared.publisher.client import AzureMonitorStore

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import msgspec
 from azure.storage.queue import QueueServiceClient
 
-from shared.clients.deadline import Deadline
+from shared.clients.http import Deadline
 from shared.clients.storage import account_client, open_queue_service
 from shared.resource_ids import is_in_scopes
 from shared.sources import Source

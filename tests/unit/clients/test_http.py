@@ -17,9 +17,9 @@ from azure.core.exceptions import HttpResponseError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.clients.deadline import Deadline
 from shared.clients.http import (
     MAX_ERROR_TEXT,
+    Deadline,
     HttpError,
     describe_error,
     parse_error,
@@ -254,3 +254,13 @@ def test_a_url_may_not_get_a_token(url: str, text: str) -> None:
     with pytest.raises(ValueError, match=r"^expected") as caught:
         validate_url(url)
     assert str(caught.value) == text
+
+
+def test_seconds_that_are_left_are_never_negative() -> None:
+    clock = ManualClock()
+    deadline = Deadline(5.0, clock)
+    assert deadline.left() == 5.0
+    clock.sleep(4.0)
+    assert deadline.left() == 1.0
+    clock.sleep(4.0)
+    assert deadline.left() == 0.0

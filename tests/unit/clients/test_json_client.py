@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from shared.clients.deadline import Deadline
+from shared.clients.http import Deadline
 from shared.clients.json_client import JsonClient
 from shared.clients.rate_limiter import RateLimiter
 from shared.clients.sessions import open_session

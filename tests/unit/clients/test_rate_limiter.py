@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.clients.deadline import Deadline
+from shared.clients.http import Deadline
 from shared.clients.rate_limiter import MAX_PAUSE, ItemResult, RateLimiter
 from shared.errors import DeadlineError
 from tests.unit.stubs import TIMEOUT, ManualClock

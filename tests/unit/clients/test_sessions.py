@@ -13,8 +13,7 @@ import pytest
 import requests
 
 from shared.clients import sessions
-from shared.clients.deadline import Deadline
-from shared.clients.http import BearerAuth, NoAuth, read_body
+from shared.clients.http import BearerAuth, Deadline, NoAuth, read_body
 from shared.clients.sessions import open_session
 from tests.unit.stubs import Response, json_response, routes, serve
 

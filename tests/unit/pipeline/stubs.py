@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any, cast
 from urllib.parse import unquote
 
-from shared.clients.deadline import Deadline
+from shared.clients.http import Deadline
 from shared.clients.json_client import JsonClient
 from shared.clients.storage import Queue
 from shared.pipeline.regions import Regions

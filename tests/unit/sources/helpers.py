@@ -10,7 +10,7 @@ from typing import Any
 import requests
 from azure.core.credentials import AccessToken
 
-from shared.clients.deadline import Deadline
+from shared.clients.http import Deadline
 from shared.clients.rate_limiter import RateLimiter
 from shared.clients.sessions import open_session
 from shared.clients.storage import resolve_connection

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from shared.clients.deadline import Deadline
+from shared.clients.http import Deadline
 from shared.errors import SourceError
 from shared.model import Rollup, Target
 from shared.sources import Measurement, SampleError, Source

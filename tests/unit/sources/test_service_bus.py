@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shared.clients.deadline import Deadline
+from shared.clients.http import Deadline
 from shared.clients.sessions import open_session
 from shared.model import Target
 from shared.sources import Context, Source

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from azure.identity import CredentialUnavailableError
 
-from shared.clients.deadline import Deadline
+from shared.clients.http import Deadline
 from shared.model import Series
 from shared.sources import Context, Source
 from tests.unit.rollups import NOW, REGION, RESOURCE, TARGET
