@@ -16,6 +16,7 @@ import binascii
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 
 import msgspec
 from msgspec import Raw
@@ -49,7 +50,10 @@ _NOT_FINITE = re.compile(
 _SURROGATES = re.compile(
     rb"(?i)\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}|\\u(d[89a-f][0-9a-f]{2})|\\."
 )
+# What `str` makes of bytes in Python; with a quote or a backslash in them it looks different.
+_PRINTED_BYTES = re.compile(rb"b'([^'\\]*)'")
 _JSON = msgspec.json.Decoder(Raw)
+_STRING = msgspec.json.Decoder(str)
 _ARRAY = msgspec.json.Decoder(list[Raw])
 _PYTHON_JSON = json.JSONDecoder()
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -61,7 +65,7 @@ def decode_body(body: bytes, max_bytes: int = MAX_BODY_BYTES) -> bytes:
     """Return the JSON text of a body, base64 decoded. Raises ValidationError."""
     if len(body) > max_bytes:
         raise ValidationError("body", f"{len(body)} bytes, at most {max_bytes}")
-    text = _strip(body)
+    text = _strip(_unwrap(_strip(body)))
     if not text:
         raise ValidationError("body", "empty")
     if text.startswith((b"{", b"[")):
@@ -153,6 +157,16 @@ def _next_document(text: str, start: int) -> int:
         if found.start() > start and is_json(found[0].encode("latin-1")):
             return found.start()
     return len(text)
+
+
+def _unwrap(text: bytes) -> bytes:
+    """Return the content of a JSON string, or of bytes as Python prints them."""
+    if found := _PRINTED_BYTES.fullmatch(text):
+        return found[1]
+    if text.startswith(b'"'):
+        with suppress(msgspec.DecodeError, UnicodeDecodeError):
+            return _STRING.decode(text).encode()
+    return text
 
 
 def _decode_base64(text: bytes) -> bytes:

@@ -37,7 +37,7 @@ _HALF_PAIR = re.compile("\udced[\udca0-\udcbf][\udc80-\udcbf]")
 def assert_accounted(body: bytes, parsed: Parsed, defaults: Defaults, enqueued: datetime) -> None:
     """Assert that every part of a body is rejected or in the roll-ups, and nothing else is."""
     parts = Counter(_parts(body))
-    rejected = Counter(part for one in parsed.rejections for part in _rejected_parts(one))
+    rejected = Counter(part for one in parsed.rejections for part in _rejected_parts(one, body))
     assert rejected <= parts, rejected - parts
     expected = Counter(_value(part, defaults, enqueued) for part in (parts - rejected).elements())
     assert contents(parsed.rollups) == expected
@@ -58,7 +58,9 @@ def contents(rollups: Iterable[Rollup]) -> Counter[Value]:
     return found
 
 
-def _rejected_parts(rejection: Rejection) -> list[Part]:
+def _rejected_parts(rejection: Rejection, body: bytes) -> list[Part]:
+    if rejection.content.startswith(b'"') and rejection.content != body:
+        return [json.dumps(_load_or_text(rejection.content.decode(errors="surrogateescape")))]
     if rejection.points > 1:
         with contextlib.suppress(ValueError):
             _load(rejection.content.decode())
@@ -94,6 +96,13 @@ def _first_document(text: str) -> str:
 
 def _decoded(body: bytes) -> str:
     text = body.decode(errors="surrogateescape").strip(_SPACE).removeprefix("\ufeff").strip(_SPACE)
+    if found := re.fullmatch(r"b'([^'\\]*)'", text):
+        text = found[1]
+    elif text.startswith('"'):
+        with contextlib.suppress(ValueError):
+            text = json.loads(text)
+            text.encode()
+    text = text.strip(_SPACE).removeprefix("\ufeff").strip(_SPACE)
     if not text.startswith(("{", "[")):
         try:
             joined = "".join(text.split()).replace("-", "+").replace("_", "/").rstrip("=")
