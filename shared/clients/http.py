@@ -41,6 +41,8 @@ MAX_ERROR_TEXT = 1000
 _REQUEST = re.compile("^(?:RequestId|Time):.*\n?", re.MULTILINE)
 # Bytes that are read at once.
 _CHUNK_SIZE = 65_536
+# Azure also sends fractions of a second, some with the decimal comma of a locale.
+_SECONDS = re.compile("([0-9]{1,9})[0-9]*(?:[.,]([0-9]{1,9})[0-9]*)?")
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 # urllib3 logs a warning with the whole URL, keys included, for a header that it cannot parse; the
@@ -161,8 +163,8 @@ def parse_retry_after(header: str | None, now: datetime) -> float | None:
     Return None if the header is missing or invalid; the result is never negative.
     """
     text = (header or "").strip()
-    if text.isascii() and text.isdigit():
-        return float(text[:9])
+    if seconds := _SECONDS.fullmatch(text):
+        return float(f"{seconds[1]}.{seconds[2] or 0}")
     try:
         date = parsedate_to_datetime(text)
     except (ValueError, OverflowError):

@@ -41,6 +41,7 @@ MIN_PART_BYTES = 24
 MAX_INVALID_PARTS = 100
 
 _BOM = b"\xef\xbb\xbf"
+_GZIP = b"\x1f\x8b"
 # NaN and infinities of Python, JavaScript, .NET, Java, Go and C; a string is skipped. It ends with
 # its line, so that a line that is cut off in a string does not change the others.
 _NOT_FINITE = re.compile(
@@ -191,4 +192,6 @@ def _strip(data: bytes, context: str = "") -> bytes:
     text = data.strip().removeprefix(_BOM).strip()
     if text.startswith((b"\xff\xfe", b"\xfe\xff")) or text[:2].count(0) == 1 < len(text):
         raise ValidationError("body", f"{context}UTF-16; send UTF-8")
+    if text.startswith(_GZIP):
+        raise ValidationError("body", f"{context}gzip; send it uncompressed")
     return text

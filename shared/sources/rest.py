@@ -131,7 +131,8 @@ def _dimension_value(value: Any) -> str:
 
 def _number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise SourceError(f"{_shown(value)} is not a number")
+        hint = "; to_number(…) converts text" if isinstance(value, str) else ""
+        raise SourceError(f"{_shown(value)} is not a number{hint}")
     try:
         number = float(value)
     except OverflowError:

@@ -199,11 +199,16 @@ HEADERS = {
     "date without a zone": ("Mon, 23 Nov 2026 07:30:12", None),
     "empty": ("", None),
     "negative": ("-1", None),
-    "fraction": ("1.5", None),
+    "fraction": ("0.941641", 0.941641),
+    "decimal comma": ("0,941641", 0.941641),
+    "fraction without seconds": (".5", None),
+    "two fractions": ("1.5.5", None),
+    "two headers": ("7, 7", None),
     "word": ("soon", None),
     "digits outside ASCII": ("\u0667", None),
     "year out of range": ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", None),
     "very long": ("9" * 400, 999_999_999.0),
+    "very long fraction": ("1." + "5" * 400, 1.555_555_555),
 }
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import math
 from typing import Any
@@ -128,6 +129,11 @@ INVALID = {
     "base64 of UTF-16": (
         base64.b64encode(ONE.decode().encode("utf-16-le")),
         "body: base64 of UTF-16; send UTF-8",
+    ),
+    "gzip": (gzip.compress(ONE), "body: gzip; send it uncompressed"),
+    "base64 of gzip": (
+        base64.b64encode(gzip.compress(ONE)),
+        "body: base64 of gzip; send it uncompressed",
     ),
     "base64 of other bytes": (base64.b64encode(b"\xff\xfb\xfd"), f"body: '//v9' {NEITHER}"),
     "base64 of nothing": (

@@ -118,13 +118,14 @@ def test_any_finite_number_is_a_value(value: float) -> None:
 
 
 INFINITE = "is not a finite double"
+TEXT = "is not a number; to_number(…) converts text"
 FUNCTION = "In function {}(), invalid type for value: {}, expected one of: {}, received: "
 NOT_A_NUMBER: dict[str, tuple[str, Any, str]] = {
     # Expression, response, text.
     "missing": ("depth", {}, "null is not a number"),
-    "text": ("depth", {"depth": "7"}, "'7' is not a number"),
-    "long text": ("depth", {"depth": "x" * 999}, f"'{'x' * 80}'… is not a number"),
-    "two lines": ("depth", {"depth": "a\nb"}, "'a\\nb' is not a number"),
+    "text": ("depth", {"depth": "7"}, f"'7' {TEXT}"),
+    "long text": ("depth", {"depth": "x" * 999}, f"'{'x' * 80}'… {TEXT}"),
+    "two lines": ("depth", {"depth": "a\nb"}, f"'a\\nb' {TEXT}"),
     "true": ("depth", {"depth": True}, "true is not a number"),
     "array": ("depth", {"depth": [1]}, "an array is not a number"),
     "object": ("depth", {"depth": {"n": 1}}, "an object is not a number"),
