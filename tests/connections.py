@@ -142,6 +142,16 @@ SITUATIONS = {
         None,
         f"C__queueServiceUri is 'one.queue.core.windows.net': {A_URL}",
     ),
+    "URI of blobs": Situation(
+        {"C__serviceUri": "https://one.blob.core.windows.net"},
+        "https://one.blob.core.windows.net/",
+        "C__serviceUri is 'https://one.blob.core.windows.net': "
+        f"{A_URL}, not that of the blob service",
+    ),
+    "URI in a DNS zone": Situation(
+        {"C__queueServiceUri": "https://one.z01.queue.storage.azure.net/"},
+        "https://one.z01.queue.storage.azure.net/",
+    ),
     "URI without TLS": Situation(
         {"C__serviceUri": "http://127.0.0.1:10001/devstoreaccount1"},
         None,

@@ -35,11 +35,10 @@ _OTHER_SERVICES = ("blobServiceUri", "tableServiceUri", "fileServiceUri")
 _SPELLINGS = {member.lower(): member for member in (*_MEMBERS, *_OTHER_SERVICES)}
 # Source: "Storage account overview".
 _ACCOUNT_NAME = re.compile("[a-z0-9]{3,24}", re.IGNORECASE)
-# An account in Azure, perhaps in a DNS zone; elsewhere, a path may be the account.
+# An account in Azure, perhaps in a DNS zone.
 _OTHER_SERVICE = re.compile(
     r"https://[^./]+\.(?:[^./]+\.)?(blob|dfs|file|table|web)\.", re.IGNORECASE
 )
-_QUEUE_PATH = re.compile(r"https://[^./]+\.(?:[^./]+\.)?queue\.[^/]+/+[^/]", re.IGNORECASE)
 # Source: "Use the Azurite emulator", well-known storage account and key; not a secret.
 _DEVELOPMENT = (
     "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;"
@@ -112,8 +111,6 @@ def validate_account_url(url: str) -> str:
         raise ValueError(expected)
     if other := _OTHER_SERVICE.match(url):
         raise ValueError(f"{expected}, not that of the {other[1].lower()} service")
-    if _QUEUE_PATH.match(url):
-        raise ValueError(f"{expected}, without the name of a queue")
     return url
 
 

@@ -176,7 +176,7 @@ class TokenCache:
         try:
             return self.make_credential()
         except Exception as exc:
-            raise TokenError(f"the credential cannot be created: {_text_of(exc)}") from exc
+            raise TokenError(f"the credential cannot be created: {describe_error(exc)}") from exc
 
     def _lifetime(self, token: AccessToken, margin: float = _REFRESH_BEFORE) -> float:
         return token.expires_on - margin - self.clock()
@@ -186,7 +186,8 @@ def _text_of(exc: Exception) -> str:
     """Return what azure-identity says; for an odd answer it raises whatever its parsing does."""
     from azure.core.exceptions import AzureError
 
-    if isinstance(exc, AzureError | OSError | ValueError):
+    # A UnicodeError is for the password of a proxy.
+    if isinstance(exc, AzureError | OSError | UnicodeError):
         return describe_error(exc)
     text = f"{type(exc).__name__}: {describe_error(exc)}"
     return f"the identity endpoint returned an unexpected answer ({text})"

@@ -85,7 +85,7 @@ FAILURES: dict[str, tuple[Exception, str]] = {
     "no credential": (CredentialUnavailableError("no identity"), "no identity"),
     "refused": (ClientAuthenticationError("wrong secret"), "wrong secret"),
     "no connection": (ServiceRequestError("no route"), "no route"),
-    "invalid answer": (ValueError("odd"), "odd"),
+    "password of a proxy": (UnicodeError("outside Latin-1"), "outside Latin-1"),
     "certificate": (FileNotFoundError("no such file"), "no such file"),
     **{
         type(failure).__name__: (
@@ -93,6 +93,7 @@ FAILURES: dict[str, tuple[Exception, str]] = {
             f"{UNEXPECTED} ({type(failure).__name__}: {failure})",
         )
         for failure in (
+            ValueError("invalid literal for int()"),
             KeyError("access_token"),
             TypeError("list indices"),
             AttributeError("no get"),
@@ -117,7 +118,7 @@ def test_a_failure_is_remembered_for_15_seconds(failure: Exception, text: str) -
 
 
 def test_a_token_that_cannot_be_replaced_is_used_until_it_expires() -> None:
-    failure = ValueError("odd")
+    failure = ServiceRequestError("odd")
     tokens, credential, clock = cache_of(HOUR, failure, failure, failure, HOUR)
     tokens.get()
     clock.sleep(HOUR - 200)
@@ -208,6 +209,7 @@ ODD_ANSWERS: dict[str, Any] = {
     "nothing": {},
     "no expiry": {"access_token": "t"},
     "expiry of letters": {"access_token": "t", "expires_on": "soon"},
+    "expiry that is a date": {"access_token": "t", "expires_on": "1/10/2030 8:01:28 AM +00:00"},
     "expiry that is an array": {"access_token": "t", "expires_on": []},
     "token that is a number": {"access_token": 5, "expires_on": "9999999999"},
 }

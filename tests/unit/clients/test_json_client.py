@@ -261,7 +261,7 @@ def busy(retry_after: str, status: int = 429) -> Response:
 
 
 @pytest.mark.parametrize("status", [429, 503])
-@pytest.mark.parametrize(("asked", "waited"), [("3", 3.0), ("0", 1.0), ("30", 30.0)])
+@pytest.mark.parametrize(("asked", "waited"), [("3", 3.0), ("0", 1.0), ("1,5", 1.5), ("30", 30.0)])
 def test_a_busy_service_is_asked_again_after_its_pause(
     status: int, asked: str, waited: float
 ) -> None:

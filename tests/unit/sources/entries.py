@@ -157,6 +157,11 @@ INVALID: dict[str, tuple[Any, str]] = {
             "https://\u00f6rders/",
         )
     },
+    "account of tables in a DNS zone": (
+        entry(account="https://orders.z01.Table.storage.azure.net/"),
+        ".account: 'https://orders.z01.Table.storage.azure.net/': "
+        f"{ACCOUNT}, not that of the table service",
+    ),
     "unknown connection": (
         entry(account=None, connection="Other"),
         f": Other is not set, nor Other__queueServiceUri, nor Other__accountName: {CONNECTION}",
