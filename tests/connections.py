@@ -148,6 +148,12 @@ SITUATIONS = {
         "C__serviceUri is 'https://one.blob.core.windows.net': "
         f"{A_URL}, not that of the blob service",
     ),
+    "URI of a queue": Situation(
+        {"C__queueServiceUri": "https://one.queue.core.windows.net/metrics"},
+        ONE,
+        "C__queueServiceUri is 'https://one.queue.core.windows.net/metrics': remove the path; the "
+        "Functions host would look for the queue in it",
+    ),
     "URI in a DNS zone": Situation(
         {"C__queueServiceUri": "https://one.z01.queue.storage.azure.net/"},
         "https://one.z01.queue.storage.azure.net/",

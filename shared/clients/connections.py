@@ -35,10 +35,11 @@ _OTHER_SERVICES = ("blobServiceUri", "tableServiceUri", "fileServiceUri")
 _SPELLINGS = {member.lower(): member for member in (*_MEMBERS, *_OTHER_SERVICES)}
 # Source: "Storage account overview".
 _ACCOUNT_NAME = re.compile("[a-z0-9]{3,24}", re.IGNORECASE)
-# An account in Azure, perhaps in a DNS zone.
+# An account in Azure, perhaps in a DNS zone; the SDK for Python ignores its path.
 _OTHER_SERVICE = re.compile(
     r"https://[^./]+\.(?:[^./]+\.)?(blob|dfs|file|table|web)\.", re.IGNORECASE
 )
+_QUEUE_PATH = re.compile(r"https://[^./]+\.(?:[^./]+\.)?queue\.[^/]+/+[^/]", re.IGNORECASE)
 # Source: "Use the Azurite emulator", well-known storage account and key; not a secret.
 _DEVELOPMENT = (
     "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;"
@@ -139,11 +140,8 @@ def _identity_connection(settings: Mapping[str, str], section: str) -> Connectio
         raise ConfigurationError(
             f"{section} names no account: set {section}__queueServiceUri or {section}__accountName"
         )
-    try:
-        validate_account_url(uri)
-    except ValueError as exc:
-        member = "serviceUri" if found["queueServiceUri"] is None else "queueServiceUri"
-        raise ConfigurationError(f"{section}__{member} is {masked(uri)}: {exc}") from exc
+    member = "serviceUri" if found["queueServiceUri"] is None else "queueServiceUri"
+    _check_uri(f"{section}__{member}", uri)
     kind = found["credential"] or ""
     if kind.lower() not in ("", "managedidentity"):
         raise ConfigurationError(
@@ -156,6 +154,19 @@ def _identity_connection(settings: Mapping[str, str], section: str) -> Connectio
             f"and no {section}__clientId"
         )
     return Connection(section, None, uri, bool(kind), client_id, resource_id)
+
+
+def _check_uri(name: str, uri: str) -> None:
+    """Raise ConfigurationError for a URI that is not that of a queue service."""
+    try:
+        validate_account_url(uri)
+    except ValueError as exc:
+        raise ConfigurationError(f"{name} is {masked(uri)}: {exc}") from exc
+    if _QUEUE_PATH.match(uri):
+        raise ConfigurationError(
+            f"{name} is {masked(uri)}: remove the path; the Functions host would look for the "
+            "queue in it"
+        )
 
 
 def _check_members(settings: Mapping[str, str], section: str) -> None:

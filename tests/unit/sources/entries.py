@@ -68,6 +68,7 @@ KNOWN = ", ".join(KINDS)
 A_REGION = "is not a region, such as westeurope"
 A_URL = "expected a URL such as https://host.example"
 TLS = "expected https:// (http:// on the loopback interface only)"
+TABLES = "https://orders.z01.Table.storage.azure.net/"
 ACCOUNT = "expected a URL such as https://….queue.core.windows.net"
 CONNECTION = "expected a storage connection string or the URL of an account's queue service"
 ONE_OF = "give exactly one of account and connection"
@@ -158,9 +159,8 @@ INVALID: dict[str, tuple[Any, str]] = {
         )
     },
     "account of tables in a DNS zone": (
-        entry(account="https://orders.z01.Table.storage.azure.net/"),
-        ".account: 'https://orders.z01.Table.storage.azure.net/': "
-        f"{ACCOUNT}, not that of the table service",
+        entry(account=TABLES),
+        f".account: '{TABLES}': {ACCOUNT}, not that of the table service",
     ),
     "unknown connection": (
         entry(account=None, connection="Other"),
