@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 
 import msgspec
@@ -30,7 +31,10 @@ _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 def count_points(content: bytes) -> int:
     """Return how many points or series a content has; 1 if that cannot be told."""
-    return sum(map(_size, _documents(content))) or 1
+    try:
+        return sum(map(_size, _documents(content))) or 1
+    except ValueError:
+        return 1
 
 
 def queue_texts(content: bytes, enqueued: datetime, restamp: datetime | None) -> list[str]:
@@ -38,7 +42,7 @@ def queue_texts(content: bytes, enqueued: datetime, restamp: datetime | None) ->
 
     A point without a time gets that of `enqueued`, as if it had not been rejected. With `restamp`
     every point gets that time. What is not a message of points is not changed. Raises ValueError
-    if a queue cannot hold it.
+    if a queue cannot hold it, or if a part of it is not JSON.
     """
     bodies = [content]
     if documents := _documents(content):
@@ -60,12 +64,23 @@ def queue_texts(content: bytes, enqueued: datetime, restamp: datetime | None) ->
 
 
 def _documents(content: bytes) -> list[_Members]:
-    """Return the documents of a message; none if one of them is not a JSON object."""
+    """Return the documents of a message; none if it is not a message of JSON objects.
+
+    Raises ValueError if only some of them are JSON objects.
+    """
+    found: list[_Members] = []
+    count = 0
     try:
         text = decode_body(content, MAX_CONTENT_BYTES)
-        return [_MEMBERS.decode(document) for _, document in split_documents(text)]
+        for _, document in split_documents(text):
+            count += 1
+            with suppress(ValueError, RecursionError):
+                found.append(_MEMBERS.decode(document))
     except (ValidationError, ValueError, RecursionError):
         return []
+    if 0 < len(found) < count:
+        raise ValueError("some documents of the content are not JSON objects: correct them")
+    return found
 
 
 def _size(document: _Members) -> int:
