@@ -17,6 +17,13 @@ from shared.settings import DEFAULTS
 from shared.sources import KINDS, sampler
 
 
+def assert_on_page(name: str, *texts: str) -> None:
+    """Assert that a page says each text, wherever its lines break."""
+    page = (ROOT / "docs" / name).read_text(encoding="utf-8").replace("\n", " ")
+    for text in texts:
+        assert text in page, text
+
+
 def test_every_value_of_host_json_is_explained() -> None:
     text = (ROOT / "docs" / "host.md").read_text(encoding="utf-8")
     queues = json.loads((ROOT / "host.json").read_bytes())["extensions"]["queues"]
@@ -55,23 +62,22 @@ def test_the_benches_of_the_documentation_are_those_that_are_there() -> None:
 
 
 def test_the_limits_of_scaling_are_those_of_the_app() -> None:
-    page = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8").replace("\n", " ")
     queues = json.loads((ROOT / "host.json").read_bytes())["extensions"]["queues"]
     in_work = queues["batchSize"] + queues["newBatchThreshold"]
     max_bytes = int(DEFAULTS["METRICS_MAX_BODY_BYTES"])
-    for text in (
+    assert_on_page(
+        "scaling.md",
         f"{in_work} messages",
         f"{circuit_breaker.MAX_POSTS_PER_REGION} POSTs at once to a region",
         f"{batcher.MAX_DELIVERY_POINTS:,} points, and {max_bytes:,}",
         f"{sampler.MAX_POINTS:,} points |",
         f"{int(DEFAULTS['METRICS_MAX_ACTIVE_SERIES']):,} of a subscription and region",
-    ):
-        assert text in page, text
+    )
 
 
 def test_the_waits_and_limits_of_delivery_are_those_of_the_code() -> None:
-    page = (ROOT / "docs" / "delivery.md").read_text(encoding="utf-8").replace("\n", " ")
-    for text in (
+    assert_on_page(
+        "delivery.md",
         f"1, 2, 4, … up to {processor.MAX_BACKOFF:.0f} seconds",
         f"for up to {responses.RETRY_SECONDS:.0f} s, `Retry-After` obeyed",
         f"a cooldown of {responses.COOLDOWN:.0f} seconds",
@@ -83,19 +89,17 @@ def test_the_waits_and_limits_of_delivery_are_those_of_the_code() -> None:
         f"an answer for {circuit_breaker.MAX_SILENCE:.0f} seconds",
         f"After {circuit_breaker.MAX_TIMEOUTS} time-outs in a row",
         f"one request every {circuit_breaker.PROBE_INTERVAL:.0f} seconds",
-    ):
-        assert text in page, text
+    )
 
 
 def test_the_sizes_of_answers_are_those_of_the_code() -> None:
-    page = (ROOT / "docs" / "security.md").read_text(encoding="utf-8").replace("\n", " ")
-    for text in (
+    assert_on_page(
+        "security.md",
         f"{client.MAX_ANSWER_BYTES // 1024} KiB from Azure Monitor",
         f"{JsonClient.max_bytes / 1e6:.0f} MB from a source",
         f"{sessions.MAX_RESPONSE_BYTES / 1e6:.0f} MB from storage",
         f"at most {JsonClient.max_pages} pages",
-    ):
-        assert text in page, text
+    )
 
 
 # --- Versions of Python ---------------------------------------------------------------------------
