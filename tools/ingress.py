@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from shared.clients import http
 from shared.clients.storage import Connection, may_be_secret, open_queue_service, resolve_connection
 from shared.errors import ConfigurationError, RelayError
 from tools.app_settings import read_app_settings, settings_option
@@ -113,7 +114,7 @@ def describe_error(
         # Without a signature that the URL may have.
         account = str(queue.url).partition("?")[0].rpartition("/")[0]
         return f"there is no queue {queue.queue_name!r} at {account}"
-    text = str(exc).partition("\n")[0]
+    text = http.describe_error(exc)
     if isinstance(exc, HttpResponseError) and exc.status_code == 403:
         return f"{text} (the role {role} is needed)"
     return f"{type(exc).__name__}: {text}"
