@@ -1,4 +1,4 @@
-"""Microsoft's JavaScript and Go clients, which send tokens over TLS only, read the emulator."""
+"""Microsoft's JavaScript, Go and Java clients send tokens over TLS only, and read the emulator."""
 
 from __future__ import annotations
 
@@ -98,5 +98,27 @@ def test_go(emulator: tuple[str, str], tmp_path: Path) -> None:
     if built.returncode:
         pytest.skip(f"go cannot build the client: {built.stderr.strip()[-500:]}")
     ran = _run([str(tmp_path / "read_back"), emulator[0], SITE], tmp_path, _environment(*emulator))
+    assert not ran.returncode, ran.stderr
+    assert json.loads(ran.stdout) == {"arm": {"NL": [28]}}
+
+
+@pytest.mark.slow
+def test_java(emulator: tuple[str, str], tmp_path: Path) -> None:
+    maven, java = shutil.which("mvn"), shutil.which("java")
+    if maven is None or java is None:
+        pytest.skip("mvn and java are not on PATH")
+    shutil.copytree(CLIENTS / "java", tmp_path, dirs_exist_ok=True)
+    classpath, trust = tmp_path / "classpath.txt", tmp_path / "trust.p12"
+    goal = ["dependency:build-classpath", f"-Dmdep.outputFile={classpath}"]
+    resolved = _run([maven, "-B", "-q", *goal], tmp_path, dict(os.environ))
+    if resolved.returncode:
+        pytest.skip(f"mvn cannot find the client: {resolved.stdout.strip()[-500:]}")
+    store = ["-keystore", str(trust), "-storepass", "password"]
+    certificate = ["-importcert", "-noprompt", "-alias", "emulator", "-file", emulator[1]]
+    imported = _run(["keytool", *certificate, *store], tmp_path, dict(os.environ))
+    assert not imported.returncode, imported.stdout
+    options = [f"-Djavax.net.ssl.trustStore={trust}", "-Djavax.net.ssl.trustStorePassword=password"]
+    command = [java, *options, "-cp", classpath.read_text("utf-8"), "ReadBack.java"]
+    ran = _run([*command, emulator[0], SITE], tmp_path, _environment(*emulator))
     assert not ran.returncode, ran.stderr
     assert json.loads(ran.stdout) == {"arm": {"NL": [28]}}
