@@ -1,8 +1,8 @@
-"""The dead letters that the explorer shows: the first ones of a queue, left where they are.
+"""Dead letters for the explorer: the first messages of the queue, left where they are.
 
 GET /_local/dead_letters
     {"queue": name or null, "deadLetters": [{"time", "reason", "detail"}], "error"?}: one entry for
-    each part of a message that was refused; at most 32 messages, as a queue shows no more.
+    each rejected part of a message; at most 32 messages, as a queue shows no more.
     `queue` is null if the emulator was started without --dead-letters.
 """
 
@@ -46,7 +46,7 @@ def routes(state: MonitorState) -> list[BaseRoute]:
 
 
 def _peek(storage: str, queue: str) -> list[dict[str, Any]]:
-    """Return what was refused, newest first. Raises AzureError."""
+    """Return the rejected parts, newest first. Raises AzureError."""
     with QueueClient.from_connection_string(storage, queue, retry_total=0) as client:
         try:
             messages = client.peek_messages(_MAX_PEEKED)
@@ -60,7 +60,7 @@ def _peek(storage: str, queue: str) -> list[dict[str, Any]]:
 
 
 def _entries(content: str) -> list[dict[str, str]]:
-    """Return reason and detail of each part that was refused."""
+    """Return reason and detail of each rejected part."""
     try:
         dead_letter = msgspec.json.decode(content)
         reason = str(dead_letter["reason"])
