@@ -1,4 +1,4 @@
-"""Azure Resource Manager: `GET /subscriptions/…` of the operations in one table.
+"""Azure Resource Manager: `GET /subscriptions/…`, with its operations in one table.
 
 These are checked in this order, each with its own answer: that there is an api-version (400), the
 token (401), the path (404), the api-version (400), the role (403) and, by the operation, that the
@@ -18,7 +18,7 @@ from starlette.routing import BaseRoute, Route
 from . import arm_lists, arm_metrics
 from .answers import RefusalError, json
 from .journal import ReadRecord
-from .resources import RESOURCE
+from .resources import RESOURCE, type_and_name
 from .roles import READERS, holds
 from .state import MonitorState
 
@@ -33,13 +33,12 @@ AUDIENCES = (
 
 
 class _Operation(NamedTuple):
-    """A path without case, the right that it takes, its api-versions, and what answers it.
+    """A path without case, its api-versions, and the function that answers it.
 
-    The caller needs the right at the part `scope` of the path. The function gets the named parts.
+    The caller needs a role at the part `scope` of the path. The function gets the named parts.
     """
 
     path: str
-    action: str
     versions: tuple[str, ...]
     answer: Callable[[MonitorState, Request, Mapping[str, str]], Any]
 
@@ -47,6 +46,7 @@ class _Operation(NamedTuple):
 _SUBSCRIPTION = "/subscriptions/[^/]+"
 _GROUP = f"{_SUBSCRIPTION}/resourceGroups/(?P<group>[^/]+)"
 _NAMESPACE = rf"{_GROUP}/providers/Microsoft\.ServiceBus/namespaces/(?P<namespace>[^/]+)"
+_TOPIC = f"{_NAMESPACE}/topics/(?P<topic>[^/]+)"
 _INSIGHTS = rf"(?P<scope>{RESOURCE})/providers/Microsoft\.Insights"
 
 _RESOURCES = ("2021-04-01", "2022-09-01", "2023-07-01", "2024-03-01", "2025-04-01")
@@ -55,54 +55,14 @@ _METRICS = ("2018-01-01", "2019-07-01", "2021-05-01", "2023-10-01", "2024-02-01"
 _METRIC_NAMESPACES = ("2017-12-01-preview", "2023-10-01", "2024-02-01")
 
 _OPERATIONS = (
-    _Operation(
-        f"(?P<scope>{_SUBSCRIPTION})/resources",
-        "Microsoft.Resources/subscriptions/resources/read",
-        _RESOURCES,
-        arm_lists.resources,
-    ),
-    _Operation(
-        f"(?P<scope>{_GROUP})/resources",
-        "Microsoft.Resources/subscriptions/resourceGroups/resources/read",
-        _RESOURCES,
-        arm_lists.resources,
-    ),
-    _Operation(
-        f"(?P<scope>{_NAMESPACE})/queues",
-        "Microsoft.ServiceBus/namespaces/queues/read",
-        _SERVICE_BUS,
-        arm_lists.queues,
-    ),
-    _Operation(
-        f"(?P<scope>{_NAMESPACE})/topics",
-        "Microsoft.ServiceBus/namespaces/topics/read",
-        _SERVICE_BUS,
-        arm_lists.topics,
-    ),
-    _Operation(
-        f"(?P<scope>{_NAMESPACE}/topics/(?P<topic>[^/]+))/subscriptions",
-        "Microsoft.ServiceBus/namespaces/topics/subscriptions/read",
-        _SERVICE_BUS,
-        arm_lists.subscriptions,
-    ),
-    _Operation(
-        f"{_INSIGHTS}/(?P<kind>metrics)",
-        "Microsoft.Insights/metrics/read",
-        _METRICS,
-        arm_metrics.read,
-    ),
-    _Operation(
-        f"{_INSIGHTS}/(?P<kind>metricDefinitions)",
-        "Microsoft.Insights/metricDefinitions/read",
-        _METRICS,
-        arm_metrics.read,
-    ),
-    _Operation(
-        f"{_INSIGHTS}/(?P<kind>metricNamespaces)",
-        "Microsoft.Insights/metricNamespaces/read",
-        _METRIC_NAMESPACES,
-        arm_metrics.read,
-    ),
+    _Operation(f"(?P<scope>{_SUBSCRIPTION})/resources", _RESOURCES, arm_lists.resources),
+    _Operation(f"(?P<scope>{_GROUP})/resources", _RESOURCES, arm_lists.resources),
+    _Operation(f"(?P<scope>{_NAMESPACE})/queues", _SERVICE_BUS, arm_lists.queues),
+    _Operation(f"(?P<scope>{_NAMESPACE})/topics", _SERVICE_BUS, arm_lists.topics),
+    _Operation(f"(?P<scope>{_TOPIC})/subscriptions", _SERVICE_BUS, arm_lists.subscriptions),
+    _Operation(f"{_INSIGHTS}/(?P<kind>metrics)", _METRICS, arm_metrics.read),
+    _Operation(f"{_INSIGHTS}/(?P<kind>metricDefinitions)", _METRICS, arm_metrics.read),
+    _Operation(f"{_INSIGHTS}/(?P<kind>metricNamespaces)", _METRIC_NAMESPACES, arm_metrics.read),
 )
 
 
@@ -147,11 +107,13 @@ def _content(state: MonitorState, request: Request) -> Any:
             f" The supported versions are '{','.join(reversed(operation.versions))}'.",
         )
     if not holds(state.assignments, principal, READERS, path["scope"]):
+        # An action is named after a type; what is not of a provider is of Microsoft.Resources.
+        kind, _ = type_and_name(f"/providers/Microsoft.Resources{request.scope['path']}/*")
         raise RefusalError(
             403,
             "AuthorizationFailed",
             f"The client '{principal}' with object id '{principal}' does not have authorization"
-            f" to perform action '{operation.action}' over scope '{path['scope']}' or the scope"
+            f" to perform action '{kind}/read' over scope '{path['scope']}' or the scope"
             " is invalid. If access was recently granted, please refresh your credentials.",
         )
     return operation.answer(state, request, path)

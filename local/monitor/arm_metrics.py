@@ -1,4 +1,4 @@
-"""Reading metrics through Azure Resource Manager, of one resource at a time.
+"""Metrics of one resource, read through Azure Resource Manager.
 
     GET {resourceId}/providers/Microsoft.Insights/metrics?api-version=2024-02-01
         [&metricnames=&metricnamespace=&timespan=&interval=&aggregation=&$filter=&top=&orderby=&rollupby=
@@ -6,7 +6,7 @@
     GET {resourceId}/providers/Microsoft.Insights/metricDefinitions?api-version=[&metricnamespace=]
     GET {resourceId}/providers/Microsoft.Insights/metricNamespaces?api-version=
 
-As in the service, a query without a namespace is of the platform metrics, of which there are none
+As in the service, a query without a namespace asks for platform metrics, of which there are none
 here. The errors of this provider come without the member "error" around them.
 """
 

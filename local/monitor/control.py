@@ -74,7 +74,7 @@ from .answers import RefusalError, bad_input, decoded, json, only, whole_number
 from .faults import Fault
 from .limits import LOGGED_REQUESTS
 from .read_back import MetricValue
-from .resources import is_resource
+from .resources import Region, is_resource
 from .roles import Assignment
 from .sources import Document, ServiceBus
 from .state import MonitorState
@@ -93,7 +93,7 @@ class _Roles(msgspec.Struct, forbid_unknown_fields=True):
 
 class _Resource(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     resource_id: str
-    region: Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9]*$")]
+    region: Region
 
     def __post_init__(self) -> None:
         if not is_resource(self.resource_id):

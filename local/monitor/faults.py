@@ -110,14 +110,14 @@ class _Pending:
 
 
 class Faults:
-    """The pending faults, in the order in which they were posted."""
+    """Keep the pending faults in the order in which they were posted."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
         self._pending: list[_Pending] = []
 
     def add(self, fault: Fault) -> None:
-        """Add one. Its share is drawn from a generator of its own: its seed, or the default."""
+        """Add a fault, whose share is drawn with its own seed or the default one."""
         if len(self._pending) >= MAX_FAULTS:
             raise bad_input(f"{MAX_FAULTS} faults are waiting; delete them first")
         self._pending.append(_Pending(fault, self._seed if fault.seed is None else fault.seed))

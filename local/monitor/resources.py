@@ -6,14 +6,17 @@ import itertools
 import re
 from collections import ChainMap
 from collections.abc import Collection, Mapping
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
+import msgspec
 from cachetools import LRUCache
 
 from .answers import RefusalError
 from .limits import MAX_RESOURCES
 
-__all__ = ["RESOURCE", "Located", "Resources", "in_scope", "is_resource", "type_and_name"]
+__all__ = ["RESOURCE", "Located", "Region", "Resources", "in_scope", "is_resource", "type_and_name"]
+
+Region = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9]*$")]
 
 # Children add pairs of type and name, extension resources /providers/{provider}/{type}/{name}.
 RESOURCE = "/subscriptions/[^/]+/resourceGroups/[^/]+/providers/[^/]+(?:/[^/]+/[^/]+)+"
@@ -98,7 +101,7 @@ class Resources:
             )
 
     def learn(self, resource_id: str, region: str) -> None:
-        """Remember where a resource was first posted to with success."""
+        """Remember the region of the first accepted post of a resource."""
         if self.region(resource_id) is None:
             self._learned[resource_id.lower()] = Located(resource_id, region)
 

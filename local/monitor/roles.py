@@ -1,4 +1,4 @@
-"""Who has which role where."""
+"""Role assignments: who has which role at which scope."""
 
 from __future__ import annotations
 

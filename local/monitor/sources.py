@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 
 from .limits import LIST_PAGE
-from .resources import is_resource, type_and_name
+from .resources import Region, is_resource, type_and_name
 
 __all__ = ["Document", "Entity", "Namespace", "ServiceBus", "Topic"]
 
@@ -65,7 +65,7 @@ class Namespace(_Given):
     """A namespace with its queues and topics."""
 
     resource_id: str
-    location: Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9]*$")] = "westeurope"
+    location: Region = "westeurope"
     queues: tuple[Entity, ...] = ()
     topics: tuple[Topic, ...] = ()
 

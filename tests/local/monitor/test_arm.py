@@ -78,13 +78,6 @@ def test_no_token(client: Client, authorization: str, code: str, message: str) -
     assert response.headers["WWW-Authenticate"] == "Bearer"
 
 
-def test_a_token_that_has_expired(frozen: Client) -> None:
-    token = frozen.fetch_token(resource=ARM_AUDIENCE)
-    frozen.set("PUT", "clock", {"offsetSeconds": 24 * 60 * 60})
-    response = frozen.arm(RESOURCES, token=token)
-    assert error(response) == (401, "ExpiredAuthenticationToken")
-
-
 @pytest.mark.parametrize(
     ("path", "code", "message"),
     [

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 
-from .client import QUEUE_ACCOUNT, TIMEOUT, Client, document, error
+from .client import AUDIENCE, QUEUE_ACCOUNT, TIMEOUT, Client, document, error
 
 
 def test_the_log_tells_what_came_in_and_what_was_answered(frozen: Client) -> None:
@@ -135,7 +135,11 @@ def test_a_document_with_an_audience_needs_a_token(client: Client) -> None:
     put = {"path": "/stats", "body": 1, "audience": "api://stats"}
     client.set("PUT", "documents", put)
     assert get(client, "/stats").status_code == 401
-    assert error(get(client, "/stats", client.token)) == (401, "InvalidAudience")
+    assert get(client, "/stats", client.token).json()["error"] == {
+        "code": "InvalidAudience",
+        "message": "The access token has been obtained for wrong audience or resource"
+        f" '{AUDIENCE}'. It should exactly match 'api://stats'.",
+    }
     assert get(client, "/stats", client.fetch_token(resource="api://stats")).json() == 1
 
 

@@ -152,11 +152,12 @@ def test_a_share_is_drawn_from_a_seed(client: Client) -> None:
     assert set(run(share=1)) == {503}
 
 
-def test_a_fault_may_be_for_one_region_or_resource(client: Client) -> None:
+def test_a_fault_may_be_for_a_region_or_a_scope(client: Client) -> None:
     other = QUEUE_ACCOUNT + "2"
     client.fault(status=503, region="NorthEurope")
     client.fault(status=504, resourceId=QUEUE_ACCOUNT.upper())
     assert statuses(client, 1) == [504]
+    assert statuses(client, 1, resource=f"{QUEUE_ACCOUNT}/queueServices/default") == [504]
     assert statuses(client, 1, resource=other) == [200]
     assert statuses(client, 1, region="northeurope", resource=other) == [503]
     assert client.identity().ok
