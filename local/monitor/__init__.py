@@ -4,7 +4,7 @@
 process. One port serves the identity endpoint of App Service (`identity`), the ingestion endpoint
 (`ingestion`), what of Azure Resource Manager is read (`arm`), metrics among it, the batch query of
 metrics (`batch`) and, under `/_local/`, what only an emulator has: read-back and control
-(`control`), and documents to sample (`json_source`).
+and sources to sample (`control`).
 
 Written from what is known of the service alone: it shares nothing with the relay, so that a
 mistake in one is not hidden by the same mistake in the other.

@@ -1,4 +1,4 @@
-"""Reading metrics through Azure Resource Manager, of one resource at a time.
+"""Metrics of one resource, read through Azure Resource Manager.
 
     GET {resourceId}/providers/Microsoft.Insights/metrics?api-version=2024-02-01
         [&metricnames=&metricnamespace=&timespan=&interval=&aggregation=&$filter=&top=&orderby=&rollupby=
@@ -6,14 +6,14 @@
     GET {resourceId}/providers/Microsoft.Insights/metricDefinitions?api-version=[&metricnamespace=]
     GET {resourceId}/providers/Microsoft.Insights/metricNamespaces?api-version=
 
-As in the service, a query without a namespace is of the platform metrics, of which there are none
+As in the service, a query without a namespace asks for platform metrics, of which there are none
 here. The errors of this provider come without the member "error" around them.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -21,54 +21,41 @@ from starlette.requests import Request
 
 from . import metric_filter, query, timeseries
 from .answers import BadQueryError, RefusalError
-from .arm_operation import Operation, resource_not_found
-from .resources import is_resource, type_and_name
+from .resources import type_and_name
 from .state import MonitorState
 from .store import AGGREGATIONS, Series
 from .time_grain import GRAINS, Span, duration, span, stamp, timespan
 
-__all__ = ["answer", "asked", "operation", "parameters"]
-
-_PROVIDER = "/providers/microsoft.insights/"
-_METRICS_VERSIONS = ("2018-01-01", "2019-07-01", "2021-05-01", "2023-10-01", "2024-02-01")
-_NAMESPACES_VERSIONS = ("2017-12-01-preview", "2023-10-01", "2024-02-01")
+__all__ = ["answer", "asked", "parameters", "read"]
 
 
-def operation(state: MonitorState, path: str) -> Operation | None:
-    """What a path reads of a resource's metrics, if it does."""
-    place = path.lower().rfind(_PROVIDER)
-    resource_id, kind = path[: max(place, 0)], path[place + len(_PROVIDER) :]
-    if not is_resource(resource_id):
-        return None
-    known: dict[str, tuple[str, tuple[str, ...], Callable[..., dict[str, Any]]]] = {
-        "metrics": ("metrics", _METRICS_VERSIONS, _values),
-        "metricdefinitions": ("metricDefinitions", _METRICS_VERSIONS, _definitions),
-        "metricnamespaces": ("metricNamespaces", _NAMESPACES_VERSIONS, _namespaces),
+def read(state: MonitorState, request: Request, path: Mapping[str, str]) -> dict[str, Any]:
+    """Answer for the resource and of the kind that the path names. Raises RefusalError."""
+    resource_id = path["scope"]
+    if state.resources.region(resource_id) is None:
+        raise _resource_not_found(resource_id)
+    kinds = {
+        "metrics": _values,
+        "metricdefinitions": _definitions,
+        "metricnamespaces": _namespaces,
     }
-    if kind.lower() not in known:
-        return None
-    name, versions, read = known[kind.lower()]
-
-    def of_request(request: Request) -> dict[str, Any]:
-        if state.resources.region(resource_id) is None:
-            raise resource_not_found(resource_id)
-        try:
-            return read(state, resource_id, parameters(request))
-        except BadQueryError as exc:
-            raise _bad_query(exc) from exc
-
-    return Operation(f"Microsoft.Insights/{name}/read", resource_id, versions, of_request)
+    try:
+        return kinds[path["kind"].lower()](state, resource_id, parameters(request))
+    except BadQueryError as exc:
+        message = f"{exc}, TraceId: {{{uuid.uuid4()}}}"
+        body = msgspec.json.encode({"code": "BadRequest", "message": message})
+        raise RefusalError(400, "BadRequest", message, body=body) from exc
 
 
 def parameters(request: Request) -> dict[str, str]:
-    """The query parameters, whose names the service takes in any case."""
+    """Return the query parameters, whose names the service takes in any case."""
     return {name.lower(): value for name, value in request.query_params.items()}
 
 
 def asked(
     state: MonitorState, resource_id: str, given: Mapping[str, str], within: Span
 ) -> query.Query:
-    """The query in parameters, by name in lower case. Raises BadQueryError."""
+    """Return the query of parameters with names in lower case. Raises BadQueryError."""
     namespace = _namespace_asked(resource_id, given)
     metrics = query.names(given)
     if not metrics:  # As users of the service saw: then it is the first one of its definitions.
@@ -85,7 +72,7 @@ def asked(
 
 
 def answer(state: MonitorState, resource_id: str, asked: query.Query) -> dict[str, Any]:
-    """The answer to a query of metrics. Raises BadQueryError."""
+    """Answer a query of metrics. Raises BadQueryError."""
     query.check(state.store, [resource_id], asked)
     (metrics,) = timeseries.answer(state.store, [resource_id], asked)
     within = asked.span
@@ -162,7 +149,11 @@ def _namespace_asked(resource_id: str, given: Mapping[str, str]) -> str:
     return given.get("metricnamespace", type_and_name(resource_id)[0])
 
 
-def _bad_query(error: BadQueryError) -> RefusalError:
-    message = f"{error}, TraceId: {{{uuid.uuid4()}}}"
-    body = msgspec.json.encode({"code": "BadRequest", "message": message})
-    return RefusalError(400, "BadRequest", message, body=body)
+def _resource_not_found(resource_id: str) -> RefusalError:
+    _, _, _, _, group, _, below = resource_id.split("/", 6)
+    return RefusalError(
+        404,
+        "ResourceNotFound",
+        f"The Resource '{below}' under resource group '{group}' was not found."
+        " For more details please go to https://aka.ms/ARMResourceNotFoundFix",
+    )

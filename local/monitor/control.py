@@ -7,49 +7,45 @@ GET /_local/metrics?resourceId=&namespace=&metric=
                  "time": "2026-11-23T07:25:00Z", "min", "max", "sum", "count"}]}
 GET /_local/requests?limit=
     The last requests to ingestion, ARM and the batch query of metrics (at most 1,000 each), oldest
-    first, and totals of all that ever were. A connection dropped by a fault has the status null,
-    and is "dropped" in the totals; "query" is as it was sent.
+    first, and totals since the start. A connection dropped by a fault has the status null, and is
+    "dropped" in the totals; "query" is as it was sent.
     {"requests": [{"time", "region", "resourceId", "status", "code", "message", "documents",
                    "series", "bytes", "encodedBytes"}],
      "totals": {"200": 3}, "identityTotals": {"200": 1}, "stored": {"documents", "series"},
      "armRequests": [{"time", "method", "path", "query", "status", "code"}], "armTotals": {},
      "batchRequests": [the same], "batchTotals": {}}
+
+Each PUT replaces what was put before, and answers with what it was given.
+
 PUT /_local/roles
     {"assignments": [{"scope", "principalId"?, "role"?}]}: who has which role where. A scope holds
     all below it, "/" everything; no principalId is everybody. The role is "Monitoring Metrics
     Publisher" (the default), which alone may post metrics, or "Reader", "Monitoring Reader",
     "Contributor" or "Owner", which may read in ARM. At the start: everybody, everywhere, all.
 PUT /_local/resources
-    {"resources": [{"resourceId", "region"}]}: replaces what was registered. A resource that is
-    not is in the region to which it was first posted; with --strict it does not exist.
-PUT, GET /_local/service_bus
+    {"resources": [{"resourceId", "region"}]}. A resource that is not registered is in the region to
+    which it was first posted; with --strict it does not exist.
+PUT /_local/service_bus
     {"namespaces": [{"resourceId", "location"?: "westeurope", "queues": [{"name", "active"?,
-    "deadLetter"?, "scheduled"?, "transfer"?, "transferDeadLetter"?, "status"?: "Active",
-    "sizeInBytes"?}], "topics": [{"name", …, "subscriptions": [{"name", …}]}]}], "pageSize"?}:
-    replaces all namespaces, which exist as resources then, too. Numbers not given are 0. The
-    page size is the most items that a page of any list of ARM may hold.
+    "deadLetter"?, "scheduled"?, "transfer"?, "transferDeadLetter"?}], "topics": [{"name", …,
+    "subscriptions": [{"name", …}]}]}], "pageSize"?: 100}: the namespaces, which exist as resources
+    then, too. Numbers not given are 0. The page size is that of all lists of ARM.
 PUT /_local/documents
-    {"path": "/any/thing", "body": any JSON | "text": "no JSON" | "bytes": N, "status"?: 200,
-    "headers"?: {}, "audience"?, "trickle"?: seconds}: a document, served at
-    GET /_local/documents/any/thing whatever the query. With an audience it takes a token for
-    that, else nothing. "bytes" are of a string that is never closed; "trickle" sends one byte at
-    a time. The body is sent exactly as it was put.
-GET /_local/documents
-    {"documents": [{"path", "requests", "authorized"}]}: how often each was asked for since it was
-    put, and how often with an Authorization header.
+    {"path": "/any/thing", "body": any JSON, "audience"?}: the document of a path, served exactly as
+    it was put at GET /_local/documents/any/thing. With an audience it takes a token for that.
 PUT /_local/refused
     {"metrics": ["Poison"]}: metrics that the store refuses, without case, whatever else is right
     with them; for what only the service would find wrong.
 PUT /_local/clock
     {"offsetSeconds": -90}: the emulator's time relative to the machine's. The window of accepted
     times, the life of tokens and the Date of answers follow it.
+
 POST /_local/faults
     {"status": 503, "body"?, "retryAfter"?: "2" | HTTP date | seconds}, {"drop": "before" |
     "after"} and {"latency": seconds}, the last alone or with one of the others; for the
     {"next": N} requests, for a {"share": 0..1} of all (drawn with "seed", if given) or, without
-    either, for all; "target": "ingestion" | "identity" | "arm" | "batch"; for the "region" or
-    "resourceId" alone; of ARM, which has no regions, for all paths at or below the "resourceId"; of
-    the batch query of metrics for the "region" in its address.
+    either, for all; "target": "ingestion" | "identity" | "arm" | "batch"; for the "region" alone
+    (ingestion, batch), or at and below the "resourceId" alone (ingestion, ARM).
     "before" closes the connection and stores nothing, "after" stores and then closes it.
     Without a body the answer has none, except 408, which has the service's.
 GET, DELETE /_local/faults
@@ -65,8 +61,8 @@ not 127.0.0.1 or localhost. What is wrong with an input is said in a 400:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from typing import Annotated
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Annotated, TypeVar
 
 import msgspec
 from starlette.requests import Request
@@ -76,18 +72,19 @@ from starlette.routing import BaseRoute, Mount, Route
 from . import read_back
 from .answers import RefusalError, bad_input, decoded, json, only, whole_number
 from .faults import Fault
-from .json_source import Document
 from .limits import LOGGED_REQUESTS
 from .read_back import MetricValue
-from .resources import is_resource
+from .resources import Region, is_resource
 from .roles import Assignment
-from .service_bus import Given, ServiceBus
+from .sources import Document, ServiceBus
 from .state import MonitorState
 
 __all__ = ["routes"]
 
 _METHODS = ["GET", "PUT", "POST", "PATCH", "DELETE"]
 _CENTURY = 100 * 366 * 24 * 60 * 60  # Seconds; more would leave the calendar.
+
+_T = TypeVar("_T")
 
 
 class _Roles(msgspec.Struct, forbid_unknown_fields=True):
@@ -96,7 +93,11 @@ class _Roles(msgspec.Struct, forbid_unknown_fields=True):
 
 class _Resource(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     resource_id: str
-    region: Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9]*$")]
+    region: Region
+
+    def __post_init__(self) -> None:
+        if not is_resource(self.resource_id):
+            raise ValueError(f"'{self.resource_id}' does not name a resource")
 
 
 class _Resources(msgspec.Struct, forbid_unknown_fields=True):
@@ -112,129 +113,59 @@ class _Clock(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
 
 
 def routes(state: MonitorState) -> list[BaseRoute]:
-    """The routes under /_local."""
-    control = _Control(state)
+    """Return the routes under /_local."""
+
+    def change(
+        method: str, path: str, kind: type[_T], apply: Callable[[MonitorState, _T], None]
+    ) -> Route:
+        """Return a route that applies what it is given, and answers with it."""
+
+        async def handle(request: Request) -> Response:
+            given = await decoded(request, kind)
+            apply(state, given)
+            return json(given, 201 if method == "POST" else 200)
+
+        return Route(path, handle, methods=[method])
+
+    def call(method: str, path: str, answer: Callable[[MonitorState, Request], Response]) -> Route:
+        async def handle(request: Request) -> Response:
+            return answer(state, request)
+
+        return Route(path, handle, methods=[method])
+
     return [
         Mount(
             "/_local",
             routes=[
-                Route("/metrics", control.metrics, methods=["GET"]),
-                Route("/requests", control.requests, methods=["GET"]),
-                Route("/roles", control.set_roles, methods=["PUT"]),
-                Route("/resources", control.set_resources, methods=["PUT"]),
-                Route("/service_bus", control.service_bus, methods=["GET"]),
-                Route("/service_bus", control.set_service_bus, methods=["PUT"]),
-                Route("/refused", control.set_refused, methods=["PUT"]),
-                Route("/clock", control.set_clock, methods=["PUT"]),
-                Route("/documents", control.put_document, methods=["PUT"]),
-                Route("/documents", control.documents, methods=["GET"]),
-                Route("/documents/{path:path}", control.serve_document, methods=["GET"]),
-                Route("/faults", control.faults, methods=["GET"]),
-                Route("/faults", control.add_fault, methods=["POST"]),
-                Route("/faults", control.clear_faults, methods=["DELETE"]),
-                Route("/state", control.reset, methods=["DELETE"]),
+                call("GET", "/metrics", _metrics),
+                call("GET", "/requests", _requests),
+                change("PUT", "/roles", _Roles, _set_roles),
+                change("PUT", "/resources", _Resources, _set_resources),
+                change("PUT", "/service_bus", ServiceBus, _set_service_bus),
+                change("PUT", "/documents", Document, _set_document),
+                call("GET", "/documents/{path:path}", _document),
+                change("PUT", "/refused", _Refused, _set_refused),
+                change("PUT", "/clock", _Clock, _set_clock),
+                change("POST", "/faults", Fault, _add_fault),
+                call("GET", "/faults", _faults),
+                call("DELETE", "/faults", _clear_faults),
+                call("DELETE", "/state", _reset),
                 Route("/{path:path}", _unknown, methods=_METHODS),
             ],
         )
     ]
 
 
-class _Control:
-    """The handlers, over one state."""
-
-    def __init__(self, state: MonitorState) -> None:
-        self._state = state
-
-    async def metrics(self, request: Request) -> Response:
-        given = only(request, {"resourceId", "namespace", "metric"})
-        portions = read_back.portions(
-            self._state.store, given.get("resourceId"), given.get("namespace"), given.get("metric")
-        )
-        return StreamingResponse(_listed(portions), media_type="application/json; charset=utf-8")
-
-    async def requests(self, request: Request) -> Response:
-        limit = only(request, {"limit"}).get("limit", str(LOGGED_REQUESTS))
-        number = whole_number(limit)
-        if not number:
-            raise bad_input(f"limit: '{limit}' is not a whole number of at least 1")
-        return json(self._state.journal.report(number))
-
-    async def set_roles(self, request: Request) -> Response:
-        roles = await decoded(request, _Roles)
-        for index, assignment in enumerate(roles.assignments):
-            if not assignment.scope.startswith("/"):
-                raise bad_input(f"assignments[{index}].scope: it does not start with /")
-        self._state.assignments = tuple(roles.assignments)
-        return json(roles)
-
-    async def set_resources(self, request: Request) -> Response:
-        given = await decoded(request, _Resources)
-        for index, each in enumerate(given.resources):
-            if not is_resource(each.resource_id):
-                raise bad_input(
-                    f"resources[{index}].resourceId: '{each.resource_id}' does not name a resource"
-                )
-        self._state.resources.register({each.resource_id: each.region for each in given.resources})
-        return json(given)
-
-    async def service_bus(self, request: Request) -> Response:
-        only(request, set())
-        return json(self._state.service_bus.given)
-
-    async def set_service_bus(self, request: Request) -> Response:
-        state = self._state
-        given = await decoded(request, Given)
-        state.service_bus = ServiceBus(state.now_iso(), given)
-        state.resources.declare({each.resource_id: each.location for each in given.namespaces})
-        return json(given)
-
-    async def put_document(self, request: Request) -> Response:
-        self._state.json_documents.put(await decoded(request, Document))
-        return json(await request.body())
-
-    async def documents(self, _request: Request) -> Response:
-        return json({"documents": self._state.json_documents.report()})
-
-    async def serve_document(self, request: Request) -> Response:
-        state = self._state
-        path = "/" + request.path_params["path"]
-        authorization = request.headers.get("authorization")
-        document = state.json_documents.take(path, authorized=authorization is not None)
-        if document is None:
-            raise RefusalError(404, "NotFound", f"There is no document {path}.")
-        if document.audience is not None:
-            state.tokens.principal(authorization, [document.audience], state.now())
-        return document.response()
-
-    async def set_refused(self, request: Request) -> Response:
-        refused = await decoded(request, _Refused)
-        self._state.refused_metrics = frozenset(metric.lower() for metric in refused.metrics)
-        return json(refused)
-
-    async def set_clock(self, request: Request) -> Response:
-        self._state.offset_seconds = (await decoded(request, _Clock)).offset_seconds
-        return json({"offsetSeconds": self._state.offset_seconds, "now": self._state.now_iso()})
-
-    async def faults(self, request: Request) -> Response:
-        only(request, set())
-        return json({"faults": self._state.faults.report()})
-
-    async def add_fault(self, request: Request) -> Response:
-        fault = await decoded(request, Fault)
-        self._state.faults.add(fault)
-        return json(fault, 201)
-
-    async def clear_faults(self, _request: Request) -> Response:
-        self._state.faults.clear()
-        return Response(status_code=204)
-
-    async def reset(self, _request: Request) -> Response:
-        self._state.reset()
-        return Response(status_code=204)
+def _metrics(state: MonitorState, request: Request) -> Response:
+    given = only(request, {"resourceId", "namespace", "metric"})
+    portions = read_back.portions(
+        state.store, given.get("resourceId"), given.get("namespace"), given.get("metric")
+    )
+    return StreamingResponse(_listed(portions), media_type="application/json; charset=utf-8")
 
 
 async def _listed(portions: Iterator[list[MetricValue]]) -> AsyncIterator[bytes]:
-    """`{"values": […]}`, and after each portion other requests have their turn."""
+    """Write `{"values": […]}`; after each portion other requests have their turn."""
     before = b'{"values":['
     for portion in portions:
         if portion:
@@ -242,6 +173,70 @@ async def _listed(portions: Iterator[list[MetricValue]]) -> AsyncIterator[bytes]
             before = b","
         await asyncio.sleep(0)
     yield b"]}" if before == b"," else before + b"]}"
+
+
+def _requests(state: MonitorState, request: Request) -> Response:
+    limit = only(request, {"limit"}).get("limit", str(LOGGED_REQUESTS))
+    number = whole_number(limit)
+    if not number:
+        raise bad_input(f"limit: '{limit}' is not a whole number of at least 1")
+    return json(state.journal.report(number))
+
+
+def _set_roles(state: MonitorState, given: _Roles) -> None:
+    state.assignments = tuple(given.assignments)
+
+
+def _set_resources(state: MonitorState, given: _Resources) -> None:
+    state.resources.register({each.resource_id: each.region for each in given.resources})
+
+
+def _set_service_bus(state: MonitorState, given: ServiceBus) -> None:
+    state.service_bus = given
+    state.resources.declare({each.resource_id: each.location for each in given.namespaces})
+
+
+def _set_document(state: MonitorState, given: Document) -> None:
+    state.json_documents[given.path] = given
+
+
+def _document(state: MonitorState, request: Request) -> Response:
+    path = "/" + request.path_params["path"]
+    document = state.json_documents.get(path)
+    if document is None:
+        raise RefusalError(404, "NotFound", f"There is no document {path}.")
+    if document.audience is not None:
+        state.tokens.principal(
+            request.headers.get("authorization"), [document.audience], state.now()
+        )
+    return json(document.body)
+
+
+def _set_refused(state: MonitorState, given: _Refused) -> None:
+    state.refused_metrics = frozenset(metric.lower() for metric in given.metrics)
+
+
+def _set_clock(state: MonitorState, given: _Clock) -> None:
+    state.offset_seconds = given.offset_seconds
+
+
+def _add_fault(state: MonitorState, given: Fault) -> None:
+    state.faults.add(given)
+
+
+def _faults(state: MonitorState, request: Request) -> Response:
+    only(request, set())
+    return json({"faults": state.faults.report()})
+
+
+def _clear_faults(state: MonitorState, _request: Request) -> Response:
+    state.faults.clear()
+    return Response(status_code=204)
+
+
+def _reset(state: MonitorState, _request: Request) -> Response:
+    state.reset()
+    return Response(status_code=204)
 
 
 async def _unknown(request: Request) -> Response:

@@ -1,8 +1,8 @@
-"""Faults on order: error answers, latency, and connections closed without an answer.
+"""Injected faults: error answers, latency, and connections closed without an answer.
 
-Every fault that applies to a request adds its latency; of those that decide the answer (`status`
-or `drop`) the first one posted does, and the others are left for the requests to come. So two
-faults of `"next": 1` affect two requests, one after the other.
+Every fault that applies to a request adds its latency. Of those that decide the answer (`status`
+or `drop`) the first one posted does; the others are left for later requests. So two faults of
+`"next": 1` affect two requests, one after the other.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from starlette.responses import Response
 
-from .answers import NoAnswer, RefusalError, error_body, json
+from .answers import NoAnswer, bad_input, error_body, json
 from .limits import MAX_FAULTS
 from .resources import in_scope
 
@@ -24,15 +24,14 @@ __all__ = ["Fault", "Faults", "Target", "respond"]
 Target = Literal["ingestion", "identity", "arm", "batch"]
 
 _NO_BODY = {204, 304}
-# The one error body that was seen from the service for a status that the emulator never gives
-# by itself.
+# Status -> body seen from the service, where the emulator never answers so by itself.
 _SEEN_BODIES = {408: error_body("RequestTimeout", "Request failed")}
 
 
 class Fault(
     msgspec.Struct, rename="camel", forbid_unknown_fields=True, omit_defaults=True, frozen=True
 ):
-    """What is to go wrong, and for which requests. Latency in seconds."""
+    """A fault and the requests that it is for; the latency is in seconds."""
 
     status: Annotated[int, msgspec.Meta(ge=200, le=599)] | None = None
     body: Any = msgspec.UNSET
@@ -48,41 +47,39 @@ class Fault(
 
     def __post_init__(self) -> None:
         """Refuse what contradicts itself; the message names the members."""
-        if self.status is None and self.drop is None and not self.latency:
-            raise ValueError("one of status, drop and latency is required")
-        if self.status is not None and self.drop is not None:
-            raise ValueError("status and drop exclude each other")
-        if self.status is None and (self.body is not msgspec.UNSET or self.retry_after is not None):
-            raise ValueError("body and retryAfter need a status")
-        if self.next is not None and self.share is not None:
-            raise ValueError("next and share exclude each other")
-        if self.target == "identity" and (self.region or self.resource_id):
-            raise ValueError("region and resourceId do not apply to the target identity")
-        if self.target == "arm" and self.region:
-            raise ValueError("region does not apply to the target arm")
-        if self.target == "batch" and self.resource_id:
-            raise ValueError("resourceId does not apply to the target batch")
+        with_answer = self.body is not msgspec.UNSET or self.retry_after is not None
+        for broken, message in (
+            (not self.decides and not self.latency, "one of status, drop and latency is required"),
+            (self.status and self.drop, "status and drop exclude each other"),
+            (with_answer and not self.status, "body and retryAfter need a status"),
+            (self.next and self.share is not None, "next and share exclude each other"),
+            (
+                self.region is not None and self.target in {"identity", "arm"},
+                f"region does not apply to the target {self.target}",
+            ),
+            (
+                self.resource_id is not None and self.target in {"identity", "batch"},
+                f"resourceId does not apply to the target {self.target}",
+            ),
+        ):
+            if broken:
+                raise ValueError(message)
 
     @property
     def decides(self) -> bool:
-        """Whether it decides the answer, rather than only delaying it."""
+        """Return whether it decides the answer, rather than only delaying it."""
         return self.status is not None or self.drop is not None
 
     def applies_to(self, target: Target, region: str, resource_id: str) -> bool:
-        """Return whether it is for such a request; region and resource ID without case.
-
-        The path of a request to ARM is its resource ID, and a fault holds for all below its own.
-        """
-        if self.target != target:
-            return False
-        if target == "arm":
-            return self.resource_id is None or in_scope(resource_id, self.resource_id)
-        return (self.region is None or self.region.lower() == region.lower()) and (
-            self.resource_id is None or self.resource_id.lower() == resource_id.lower()
+        """Return whether it is for such a request: in its region, at or below its resource ID."""
+        return (
+            self.target == target
+            and (self.region is None or self.region.lower() == region.lower())
+            and (self.resource_id is None or in_scope(resource_id, self.resource_id))
         )
 
     def response(self) -> Response:
-        """The answer of a fault with a status."""
+        """Return the answer of a fault with a status."""
         status = self.status or 500
         headers = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
         body = _SEEN_BODIES.get(status) if self.body is msgspec.UNSET else self.body
@@ -113,18 +110,16 @@ class _Pending:
 
 
 class Faults:
-    """The pending faults, in the order in which they were posted."""
+    """Keep the pending faults in the order in which they were posted."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
         self._pending: list[_Pending] = []
 
     def add(self, fault: Fault) -> None:
-        """Add one. Its share is drawn from a generator of its own: its seed, or the default."""
+        """Add a fault, whose share is drawn with its own seed or the default one."""
         if len(self._pending) >= MAX_FAULTS:
-            raise RefusalError(
-                400, "BadRequest", f"{MAX_FAULTS} faults are waiting; delete them first"
-            )
+            raise bad_input(f"{MAX_FAULTS} faults are waiting; delete them first")
         self._pending.append(_Pending(fault, self._seed if fault.seed is None else fault.seed))
 
     def clear(self) -> None:

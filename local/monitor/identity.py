@@ -1,4 +1,4 @@
-"""The identity endpoint of App Service and Functions, in both its versions.
+"""Identity endpoint of App Service and Functions, in both its versions.
 
     GET /msi/token?api-version=2019-08-01&resource=<audience>[&client_id=<id>]
     X-IDENTITY-HEADER: <the secret>
@@ -6,10 +6,10 @@
     GET /msi/token?api-version=2017-09-01&resource=<audience>[&clientid=<id>]
     secret: <the secret>
 
-With IDENTITY_ENDPOINT=http://127.0.0.1:PORT/msi/token and IDENTITY_HEADER=<the secret> the real
-`azure.identity.ManagedIdentityCredential` works against it; with MSI_ENDPOINT and MSI_SECRET, so
-told, older libraries such as Go's autorest. The service-principal credentials do
-not: azure-identity refuses an authority that is not https.
+IDENTITY_ENDPOINT=http://127.0.0.1:PORT/msi/token and IDENTITY_HEADER=<the secret> lead the real
+`azure.identity.ManagedIdentityCredential` here; MSI_ENDPOINT and MSI_SECRET lead older libraries
+such as Go's autorest. The service-principal credentials cannot be led here: azure-identity refuses
+an authority that is not https.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _VERSIONS = {"2019-08-01": ("x-identity-header", "client_id"), "2017-09-01": ("s
 
 
 def routes(state: MonitorState) -> list[BaseRoute]:
-    """The routes of the identity endpoint."""
+    """Return the route of the identity endpoint."""
 
     async def token(request: Request) -> Response:
         latency, fault = state.faults.draw("identity")
@@ -46,7 +46,6 @@ def routes(state: MonitorState) -> list[BaseRoute]:
 
 
 def _token(state: MonitorState, request: Request) -> Response:
-    """The token asked for, or the reason why not."""
     query = request.query_params
     version = query.get("api-version", "")
     header, client_id = _VERSIONS.get(version, _VERSIONS["2019-08-01"])
@@ -78,6 +77,5 @@ def _token(state: MonitorState, request: Request) -> Response:
 
 
 def _error(status: int, message: str) -> Response:
-    """The shape in which the endpoint reports errors."""
     content = {"statusCode": status, "message": message, "correlationId": str(uuid.uuid4())}
     return json(content, status)

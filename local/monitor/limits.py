@@ -14,7 +14,6 @@ MAX_BATCH_RESOURCES = 50  # Documentation of metrics:getBatch: resource IDs of o
 
 # Azure Resource Manager.
 LIST_PAGE = 100  # Entities on a page of Service Bus, as its users saw; of resources, assumed.
-MAX_TOP = 1_000  # Service Bus's own error for more.
 
 # The emulator's own, so that its memory stays bounded however long it runs.
 KEPT_MINUTES = 24 * 60  # Older values are forgotten when newer ones come in.
@@ -22,7 +21,6 @@ MAX_VALUES = 1_000_000  # Of one series and minute each; beyond it those of the 
 MAX_SPELLINGS = 100_000  # First spellings of names kept.
 MAX_RESOURCES = 100_000  # Resources whose region was learned from a post.
 MAX_FAULTS = 1_000  # Faults waiting at one time.
-MAX_DOCUMENTS = 1_000  # JSON documents served.
 MAX_QUERY_VALUES = 1_000_000  # Values of an answer to a query, gaps among them.
 MAX_DIMENSION_VALUES = 1_000  # Values of a dimension that the explorer offers.
 PORTION_VALUES = 10_000  # Values read back before other requests have their turn.

@@ -1,46 +1,44 @@
-"""Resource IDs, the scopes they lie in, and the region each resource lives in."""
+"""Resource IDs, the scopes that hold them, and the region of each resource."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+import re
+from collections import ChainMap
+from collections.abc import Collection, Mapping
+from typing import Annotated, NamedTuple
 
+import msgspec
 from cachetools import LRUCache
 
 from .answers import RefusalError
 from .limits import MAX_RESOURCES
 
-__all__ = ["Located", "Resources", "in_scope", "is_resource", "type_and_name"]
+__all__ = ["RESOURCE", "Located", "Region", "Resources", "in_scope", "is_resource", "type_and_name"]
+
+Region = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9]*$")]
+
+# Children add pairs of type and name, extension resources /providers/{provider}/{type}/{name}.
+RESOURCE = "/subscriptions/[^/]+/resourceGroups/[^/]+/providers/[^/]+(?:/[^/]+/[^/]+)+"
+_RESOURCE = re.compile(RESOURCE, re.IGNORECASE)
 
 # Ends of the message of RegionMismatch, both recorded from the service; clients must read either.
 _MISMATCH_ENDS = (" ", ". Ensure you are sending to the correct regional endpoint.")
 
 
 def is_resource(resource_id: str) -> bool:
-    """Whether the ID names a resource, not a subscription or a resource group.
-
-    The published path is /subscriptions/s/resourceGroups/g/providers/p/type/name; children add
-    pairs of type and name, extension resources /providers/p/type/name once more.
-    """
-    first, *parts = resource_id.lower().split("/")
-    return (
-        not first
-        and len(parts) >= 8
-        and len(parts) % 2 == 0
-        and all(parts)
-        and parts[0::2][:3] == ["subscriptions", "resourcegroups", "providers"]
-    )
+    """Return whether the ID names a resource, not a subscription or a resource group."""
+    return _RESOURCE.fullmatch(resource_id) is not None
 
 
 def in_scope(resource_id: str, scope: str) -> bool:
-    """Whether the resource is the scope or lies below it: whole segments, without case."""
+    """Return whether the resource is the scope or below it: whole segments, without case."""
     prefix = scope.lower().rstrip("/") + "/"
     return (resource_id.lower() + "/").startswith(prefix)
 
 
 def type_and_name(resource_id: str) -> tuple[str, str]:
-    """A resource ID's type (Microsoft.Storage/storageAccounts) and name; a child's are joined."""
+    """Return type (Microsoft.Storage/storageAccounts) and name; those of a child are joined."""
     parts = resource_id.split("/")
     providers = max(index for index, part in enumerate(parts) if part.lower() == "providers")
     provider, *pairs = parts[providers + 1 :]
@@ -55,10 +53,10 @@ class Located(NamedTuple):
 
 
 class Resources:
-    """Which region each resource is in.
+    """Know the region of each resource.
 
-    Registered or, failing that, declared by the part that emulates it or, failing that, learned
-    from its first accepted post.
+    A resource has the region that it is registered with; a Service Bus namespace else that in
+    which it is declared; any other that of its first accepted post.
     """
 
     def __init__(self, *, strict: bool) -> None:
@@ -68,6 +66,10 @@ class Resources:
         self._learned: LRUCache[str, Located] = LRUCache(MAX_RESOURCES)
         self._mismatch_ends = itertools.cycle(_MISMATCH_ENDS)
 
+    @property
+    def _all(self) -> ChainMap[str, Located]:
+        return ChainMap(self._registered, self._declared, self._learned)
+
     def register(self, regions: Mapping[str, str]) -> None:
         """Replace what is registered: resource ID -> region."""
         self._registered = _located(regions)
@@ -76,14 +78,13 @@ class Resources:
         """Replace what is declared: resource ID -> region."""
         self._declared = _located(regions)
 
-    def known(self) -> Iterator[Located]:
-        """All resources that are known to exist, each once."""
-        yield from {**self._learned, **self._declared, **self._registered}.values()
+    def known(self) -> Collection[Located]:
+        """Return each resource that is known to exist once."""
+        return self._all.values()
 
     def region(self, resource_id: str) -> str | None:
-        """The region of a resource, None if it is not known."""
-        key = resource_id.lower()
-        found = self._registered.get(key) or self._declared.get(key) or self._learned.get(key)
+        """Return the region of a resource, None if it is not known."""
+        found = self._all.get(resource_id.lower())
         return found and found.region
 
     def check(self, resource_id: str, region: str) -> None:
@@ -100,7 +101,7 @@ class Resources:
             )
 
     def learn(self, resource_id: str, region: str) -> None:
-        """Remember where a resource was first posted to with success."""
+        """Remember the region of the first accepted post of a resource."""
         if self.region(resource_id) is None:
             self._learned[resource_id.lower()] = Located(resource_id, region)
 

@@ -1,9 +1,9 @@
-"""Roles: who holds which of them where."""
+"""Role assignments: who has which role at which scope."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 import msgspec
 
@@ -15,7 +15,7 @@ Role = Literal[
     "Monitoring Metrics Publisher", "Reader", "Monitoring Reader", "Contributor", "Owner"
 ]
 
-# Writing metrics is a data action: not even an Owner may. Reading resources is none.
+# Writing metrics is a data action, which not even an Owner has. Reading resources is none.
 PUBLISHERS: frozenset[Role] = frozenset({"Monitoring Metrics Publisher"})
 READERS: frozenset[Role] = frozenset({"Reader", "Monitoring Reader", "Contributor", "Owner"})
 
@@ -23,9 +23,9 @@ READERS: frozenset[Role] = frozenset({"Reader", "Monitoring Reader", "Contributo
 class Assignment(
     msgspec.Struct, rename="camel", forbid_unknown_fields=True, omit_defaults=True, frozen=True
 ):
-    """A role at a scope, for one principal or (None) for all."""
+    """A role at a scope and below it, for one principal or (None) for all."""
 
-    scope: str
+    scope: Annotated[str, msgspec.Meta(pattern="^/")]
     principal_id: str | None = None
     role: Role = "Monitoring Metrics Publisher"
 
@@ -36,7 +36,7 @@ EVERYBODY = tuple(Assignment("/", role=role) for role in get_args(Role))
 def holds(
     assignments: Iterable[Assignment], principal_id: str, roles: frozenset[Role], scope: str
 ) -> bool:
-    """Whether the principal has one of the roles at the scope or above it."""
+    """Return whether the principal has one of the roles at the scope or above it."""
     return any(
         assignment.role in roles
         and (assignment.principal_id or principal_id).lower() == principal_id.lower()

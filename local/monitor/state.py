@@ -14,11 +14,10 @@ from .answers import NoAnswer, RefusalError, bad_request, refused
 from .documents import Point
 from .faults import Faults, Target, respond
 from .journal import Journal, ReadRecord, Record
-from .json_source import Documents
 from .limits import MAX_BODY_BYTES
 from .resources import Resources
 from .roles import EVERYBODY, PUBLISHERS, Assignment, holds
-from .service_bus import ServiceBus
+from .sources import Document, ServiceBus
 from .store import MetricStore
 from .tokens import Tokens
 
@@ -73,8 +72,8 @@ class MonitorState:
         self.assignments: tuple[Assignment, ...] = EVERYBODY
         self.refused_metrics: frozenset[str] = frozenset()  # In lower case.
         self.resources = Resources(strict=self.options.strict)
-        self.service_bus = ServiceBus(self.now_iso())
-        self.json_documents = Documents()
+        self.service_bus = ServiceBus()
+        self.json_documents: dict[str, Document] = {}  # By path.
         self.faults = Faults(self.options.seed)
         self.journal = Journal()
 

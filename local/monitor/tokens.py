@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 import uuid
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jwt
@@ -13,22 +12,14 @@ import jwt
 from .answers import RefusalError
 from .time_grain import second_stamp
 
-__all__ = [
-    "SYSTEM_ASSIGNED",
-    "TENANT_ID",
-    "Identity",
-    "Token",
-    "Tokens",
-    "user_assigned",
-]
+__all__ = ["SYSTEM_ASSIGNED", "TENANT_ID", "Identity", "Token", "Tokens", "user_assigned"]
 
 TENANT_ID = "7e4a1b52-0c3d-4f6e-9a8b-5d2c1f0e3b47"
 _PRINCIPALS = uuid.UUID("5b0f6c1e-2d4a-4b8c-8e7f-9a1b3c5d7e90")
 _ALGORITHM = "HS256"
-_CHALLENGE = {"WWW-Authenticate": "Bearer"}
 
-# Times are checked here, against the emulator's clock; "not before" is not checked at all, so
-# that setting the clock back does not refuse the tokens that clients hold.
+# The times are compared with the emulator's clock, not by PyJWT. "Not before" is not compared at
+# all, so that a clock set back leaves the tokens valid that clients hold.
 _SIGNATURE_ONLY: Any = {
     "verify_aud": False,
     "verify_exp": False,
@@ -37,8 +28,7 @@ _SIGNATURE_ONLY: Any = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(NamedTuple):
     """A managed identity: its application (client) ID and its principal (object) ID."""
 
     client_id: str
@@ -52,7 +42,7 @@ SYSTEM_ASSIGNED = Identity(
 
 
 def user_assigned(client_id: str) -> Identity:
-    """The identity of a client ID; the same one has the same principal ID at all times."""
+    """Return the identity of a client ID, which always has the same principal ID."""
     return Identity(client_id, str(uuid.uuid5(_PRINCIPALS, client_id.lower())))
 
 
@@ -64,7 +54,7 @@ class Token(NamedTuple):
 
 
 class Tokens:
-    """Issues tokens and reads them back."""
+    """Issue tokens and validate them."""
 
     def __init__(self, life_seconds: int) -> None:
         self._life = life_seconds
@@ -101,25 +91,10 @@ class Tokens:
         Raises RefusalError (401), for another audience with this code. Of ingestion's bodies only
         the code InvalidAudience is known; the rest is Azure Resource Manager's.
         """
-        claims = self._claims(authorization, now)
-        if claims["aud"] not in audiences:
-            allowed = ",".join(f"'{each}'" for each in audiences)
-            among = "match" if len(audiences) == 1 else "match with one of the allowed audiences"
-            raise _unauthorized(
-                code,
-                f"The access token has been obtained for wrong audience or resource"
-                f" '{claims['aud']}'. It should exactly {among} {allowed}.",
-            )
-        return str(claims["oid"])
-
-    def _claims(self, authorization: str | None, now: float) -> dict[str, Any]:
-        """Return the claims of a token that is signed and has not expired."""
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
-            raise _unauthorized(
-                "AuthenticationFailed",
-                "Authentication failed. The 'Authorization' header is missing.",
-            )
+            missing = "Authentication failed. The 'Authorization' header is missing."
+            raise _unauthorized("AuthenticationFailed", missing)
         try:
             claims: dict[str, Any] = jwt.decode(
                 token.strip(), self._key, [_ALGORITHM], options=_SIGNATURE_ONLY
@@ -134,8 +109,16 @@ class Tokens:
                 f"The access token expiry UTC time '{second_stamp(claims['exp'])}'"
                 f" is earlier than current UTC time '{second_stamp(now)}'.",
             )
-        return claims
+        if claims["aud"] not in audiences:
+            allowed = ",".join(f"'{each}'" for each in audiences)
+            among = "match" if len(audiences) == 1 else "match with one of the allowed audiences"
+            raise _unauthorized(
+                code,
+                "The access token has been obtained for wrong audience or resource"
+                f" '{claims['aud']}'. It should exactly {among} {allowed}.",
+            )
+        return str(claims["oid"])
 
 
 def _unauthorized(code: str, message: str) -> RefusalError:
-    return RefusalError(401, code, message, _CHALLENGE)
+    return RefusalError(401, code, message, {"WWW-Authenticate": "Bearer"})

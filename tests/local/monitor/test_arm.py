@@ -19,20 +19,12 @@ from .client import (
 NAMESPACE = f"{GROUP}/providers/Microsoft.ServiceBus/namespaces/orders-bus"
 QUEUES = f"{NAMESPACE}/queues?api-version=2021-11-01"
 RESOURCES = f"{GROUP}/resources?api-version=2021-04-01"
-TENANT = "7e4a1b52-0c3d-4f6e-9a8b-5d2c1f0e3b47"
 
 
 @pytest.fixture(autouse=True)
 def _namespace(client: Client) -> None:
     put = {"resourceId": NAMESPACE, "queues": [{"name": "in"}], "topics": [{"name": "news"}]}
     client.set("PUT", "service_bus", {"namespaces": [put]})
-
-
-def challenge(description: str) -> str:
-    return (
-        f'Bearer authorization_uri="https://login.windows.net/{TENANT}", error="invalid_token",'
-        f' error_description="{description}"'
-    )
 
 
 def oid(token: str) -> str:
@@ -64,7 +56,7 @@ def test_a_token_for_something_else(client: Client) -> None:
     assert response.json() == {
         "error": {"code": "InvalidAuthenticationTokenAudience", "message": message}
     }
-    assert response.headers["WWW-Authenticate"] == challenge(message)
+    assert response.headers["WWW-Authenticate"] == "Bearer"
     assert response.headers["Content-Type"] == "application/json; charset=utf-8"
 
 
@@ -83,14 +75,7 @@ def test_no_token(client: Client, authorization: str, code: str, message: str) -
     response = client.arm(QUEUES, Authorization=authorization)
     assert response.status_code == 401
     assert response.json() == {"error": {"code": code, "message": message}}
-    assert response.headers["WWW-Authenticate"] == challenge(message)
-
-
-def test_a_token_that_has_expired(frozen: Client) -> None:
-    token = frozen.fetch_token(resource=ARM_AUDIENCE)
-    frozen.set("PUT", "clock", {"offsetSeconds": 24 * 60 * 60})
-    response = frozen.arm(RESOURCES, token=token)
-    assert error(response) == (401, "ExpiredAuthenticationToken")
+    assert response.headers["WWW-Authenticate"] == "Bearer"
 
 
 @pytest.mark.parametrize(
@@ -128,13 +113,7 @@ def test_api_versions(client: Client, path: str, code: str, message: str) -> Non
 @pytest.mark.parametrize(
     ("path", "action", "scope"),
     [
-        (f"{NAMESPACE}?", "Microsoft.ServiceBus/namespaces/read", NAMESPACE),
         (f"{NAMESPACE}/queues?", "Microsoft.ServiceBus/namespaces/queues/read", NAMESPACE),
-        (
-            f"{NAMESPACE}/queues/in?",
-            "Microsoft.ServiceBus/namespaces/queues/read",
-            f"{NAMESPACE}/queues/in",
-        ),
         (
             f"{NAMESPACE}/topics/none/subscriptions?",
             "Microsoft.ServiceBus/namespaces/topics/subscriptions/read",
@@ -156,7 +135,7 @@ def test_role_missing(client: Client, path: str, action: str, scope: str) -> Non
     everything = [
         {"scope": "/"},
         {"scope": "/", "principalId": "someone-else", "role": "Reader"},
-        {"scope": f"{NAMESPACE}/queues/other", "role": "Reader"},
+        {"scope": f"{NAMESPACE}/topics/other", "role": "Reader"},
     ]
     client.set("PUT", "roles", {"assignments": everything})
     version = "2021-11-01" if "ServiceBus" in path else "2021-04-01"
@@ -190,7 +169,8 @@ def test_a_reader_reads_below_the_scope_and_may_not_post_metrics(client: Client)
         f"{SUBSCRIPTION}?api-version=2021-04-01",
         f"{GROUP}/providers/Microsoft.ServiceBus/namespaces?api-version=2021-11-01",
         f"{GROUP}/providers/Microsoft.EventHub/namespaces/x/queues?api-version=2021-11-01",
-        f"{NAMESPACE}/queues/in/rules?api-version=2021-11-01",
+        f"{NAMESPACE}?api-version=2021-11-01",
+        f"{NAMESPACE}/queues/in?api-version=2021-11-01",
         f"{NAMESPACE}/queues/?api-version=2021-11-01",
         f"{NAMESPACE}//queues?api-version=2021-11-01",
         f"{GROUP}/resources/?api-version=2021-04-01",
@@ -224,18 +204,9 @@ class TestFaults:
 
     def test_for_a_path_and_all_below_it(self, client: Client) -> None:
         client.fault(target="arm", status=503, resourceId=f"{NAMESPACE.upper()}/TOPICS")
-        version = "api-version=2021-11-01"
-        statuses = {
-            path: client.arm(f"{NAMESPACE}/{path}?{version}").status_code
-            for path in (
-                "topics",
-                "topics/news",
-                "topics/news/subscriptions",
-                "queues",
-                "queues/in",
-            )
-        }
-        assert list(statuses.values()) == [503, 503, 503, 200, 200]
+        paths = ("topics", "topics/news/subscriptions", "queues")
+        answers = [client.arm(f"{NAMESPACE}/{path}?api-version=2021-11-01") for path in paths]
+        assert [answer.status_code for answer in answers] == [503, 503, 200]
 
 
 def test_the_log(frozen: Client) -> None:
@@ -248,25 +219,14 @@ def test_the_log(frozen: Client) -> None:
     report = frozen.requests()
     assert report["armTotals"] == {"404": 1, "500": 1, "200": 1}
     assert report["totals"] == {}
-    time = "2026-11-23T07:25:30.000Z"
     path = f"{SUBSCRIPTION}/resources"
     assert report["armRequests"] == [
-        {
-            "time": time,
-            "method": "GET",
-            "path": f"{GROUP}/resources",
-            "query": query,
-            "status": 404,
-            "code": "ResourceGroupNotFound",
-        },
-        {"time": time, "method": "GET", "path": path, "query": "", "status": 500, "code": "Fault"},
-        {
-            "time": time,
-            "method": "GET",
-            "path": path,
-            "query": "api-version=2021-04-01",
-            "status": 200,
-            "code": "",
-        },
+        {"time": "2026-11-23T07:25:30.000Z", "method": "GET", **members}
+        for members in (
+            {"path": f"{GROUP}/resources", "query": query, "status": 404}
+            | {"code": "ResourceGroupNotFound"},
+            {"path": path, "query": "", "status": 500, "code": "Fault"},
+            {"path": path, "query": "api-version=2021-04-01", "status": 200, "code": ""},
+        )
     ]
     assert len(frozen.requests(limit=2)["armRequests"]) == 2

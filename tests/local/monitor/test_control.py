@@ -7,8 +7,9 @@ import json
 from typing import Any
 
 import pytest
+import requests
 
-from .client import QUEUE_ACCOUNT, Client, document, error
+from .client import AUDIENCE, QUEUE_ACCOUNT, TIMEOUT, Client, document, error
 
 
 def test_the_log_tells_what_came_in_and_what_was_answered(frozen: Client) -> None:
@@ -60,8 +61,7 @@ def test_the_log_is_bounded_and_the_totals_are_not(client: Client) -> None:
 def test_the_clock_moves_the_window(frozen: Client) -> None:
     body = document(time="2026-11-23T08:00:00Z")
     assert frozen.post(body).status_code == 400
-    response = frozen.local("PUT", "clock", {"offsetSeconds": 1800.5})
-    assert response.json() == {"offsetSeconds": 1800.5, "now": "2026-11-23T07:55:30.500Z"}
+    frozen.set("PUT", "clock", {"offsetSeconds": 1800.5})
     assert frozen.post(document(time="2026-11-23T07:59:30Z")).ok
     assert frozen.requests()["requests"][-1]["time"] == "2026-11-23T07:55:30.500Z"
 
@@ -105,6 +105,44 @@ def test_resetting_forgets_everything_but_tokens(client: Client) -> None:
     assert client.post(document(), region="northeurope", token=token).ok
 
 
+def get(client: Client, path: str, token: str | None = None) -> requests.Response:
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    return client.http.get(f"{client.url}/_local/documents{path}", headers=headers, timeout=TIMEOUT)
+
+
+@pytest.mark.parametrize("body", ['{"depth": 3, "depth": 4}', "null", "[1.50, 1e400]", "{}"])
+def test_a_document_is_served_as_it_was_put(client: Client, body: str) -> None:
+    content = f'{{"path": "/a/b c", "body": {body}}}'.encode()
+    url = f"{client.url}/_local/documents"
+    assert client.http.put(url, data=content, timeout=TIMEOUT).ok
+    response = get(client, "/a/b%20c?q=1")
+    assert (response.status_code, response.text) == (200, body)
+    assert response.headers["Content-Type"] == "application/json; charset=utf-8"
+
+
+def test_a_document_can_be_replaced_and_is_forgotten_at_a_reset(client: Client) -> None:
+    for body in (1, 2):
+        put = {"path": "/stats", "body": body}
+        assert client.local("PUT", "documents", put).json() == put
+    assert get(client, "/stats").json() == 2
+    client.set("DELETE", "state")
+    response = get(client, "/stats")
+    assert response.status_code == 404
+    assert response.json()["error"]["message"] == "There is no document /stats."
+
+
+def test_a_document_with_an_audience_needs_a_token(client: Client) -> None:
+    put = {"path": "/stats", "body": 1, "audience": "api://stats"}
+    client.set("PUT", "documents", put)
+    assert get(client, "/stats").status_code == 401
+    assert get(client, "/stats", client.token).json()["error"] == {
+        "code": "InvalidAudience",
+        "message": "The access token has been obtained for wrong audience or resource"
+        f" '{AUDIENCE}'. It should exactly match 'api://stats'.",
+    }
+    assert get(client, "/stats", client.fetch_token(resource="api://stats")).json() == 1
+
+
 BAD = [
     ("PUT", "roles", {}, "Object missing required field `assignments`"),
     (
@@ -117,13 +155,13 @@ BAD = [
         "PUT",
         "roles",
         {"assignments": [{"scope": "/"}, {"scope": "subscriptions/s"}]},
-        "assignments[1].scope: it does not start with /",
+        "Expected `str` matching regex '^/' - at `$.assignments[1].scope`",
     ),
     (
         "PUT",
         "resources",
         {"resources": [{"resourceId": "/subscriptions/s", "region": "westeurope"}]},
-        "resources[0].resourceId: '/subscriptions/s' does not name a resource",
+        "'/subscriptions/s' does not name a resource - at `$.resources[0]`",
     ),
     (
         "PUT",
@@ -137,6 +175,20 @@ BAD = [
         {"offsetSeconds": 1e12},
         "Expected `float` <= 3162240000.0 - at `$.offsetSeconds`",
     ),
+    (
+        "PUT",
+        "service_bus",
+        {"namespaces": [{"resourceId": QUEUE_ACCOUNT}]},
+        f"'{QUEUE_ACCOUNT}' does not name a Service Bus namespace - at `$.namespaces[0]`",
+    ),
+    ("PUT", "service_bus", {"pageSize": 101}, "Expected `int` <= 100 - at `$.pageSize`"),
+    (
+        "PUT",
+        "documents",
+        {"path": "s", "body": 1},
+        "Expected `str` matching regex '^/' - at `$.path`",
+    ),
+    ("PUT", "documents", {"path": "/s"}, "Object missing required field `body`"),
     ("GET", "requests?limit=0", None, "limit: '0' is not a whole number of at least 1"),
     ("GET", "metrics?resourceID=x", None, "resourceID: there is no such parameter"),
 ]

@@ -152,11 +152,12 @@ def test_a_share_is_drawn_from_a_seed(client: Client) -> None:
     assert set(run(share=1)) == {503}
 
 
-def test_a_fault_may_be_for_one_region_or_resource(client: Client) -> None:
+def test_a_fault_may_be_for_a_region_or_a_scope(client: Client) -> None:
     other = QUEUE_ACCOUNT + "2"
     client.fault(status=503, region="NorthEurope")
     client.fault(status=504, resourceId=QUEUE_ACCOUNT.upper())
     assert statuses(client, 1) == [504]
+    assert statuses(client, 1, resource=f"{QUEUE_ACCOUNT}/queueServices/default") == [504]
     assert statuses(client, 1, resource=other) == [200]
     assert statuses(client, 1, region="northeurope", resource=other) == [503]
     assert client.identity().ok
@@ -173,26 +174,20 @@ def test_the_identity_endpoint_has_faults_of_its_own(client: Client) -> None:
     assert client.requests()["identityTotals"]["dropped"] == 1
 
 
-BAD = {
+ACCOUNT, WEST = {"resourceId": QUEUE_ACCOUNT}, {"region": "westeurope"}
+BAD: dict[str, dict[str, Any]] = {
     "one of status, drop and latency is required": {},
     "status and drop exclude each other": {"status": 500, "drop": "before"},
     "body and retryAfter need a status": {"drop": "before", "retryAfter": "2"},
     "next and share exclude each other": {"status": 500, "next": 1, "share": 0.5},
-    "region and resourceId do not apply to the target identity": {
+    "region does not apply to the target identity": {"status": 500, "target": "identity", **WEST},
+    "region does not apply to the target arm": {"status": 500, "target": "arm", **WEST},
+    "resourceId does not apply to the target identity": {
         "status": 500,
         "target": "identity",
-        "region": "westeurope",
+        **ACCOUNT,
     },
-    "region does not apply to the target arm": {
-        "status": 500,
-        "target": "arm",
-        "region": "westeurope",
-    },
-    "resourceId does not apply to the target batch": {
-        "status": 500,
-        "target": "batch",
-        "resourceId": QUEUE_ACCOUNT,
-    },
+    "resourceId does not apply to the target batch": {"status": 500, "target": "batch", **ACCOUNT},
     "Object contains unknown field `retry-after`": {"status": 429, "retry-after": "2"},
 }
 
