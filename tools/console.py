@@ -15,7 +15,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-__all__ = ["Command", "err", "find_program", "out", "program", "progress"]
+__all__ = ["Command", "err", "find_program", "out", "printable", "program", "progress"]
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(highlight=False, soft_wrap=True, stderr=True)
@@ -46,6 +46,11 @@ def find_program(called: str | None = None) -> str:
     if file.name == "__main__.py":
         return f"{_typed(Path(sys.executable))} -m tools"
     return _typed(file)
+
+
+def printable(text: str) -> str:
+    """Return a text as one line without control characters."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 
 def progress() -> Progress:
