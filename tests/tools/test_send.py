@@ -11,7 +11,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from local.azurite import Azurite
 from local.stack import ROOT, Backend, run_app
 from shared.model import Rollup, Series, Target, minute_of
 from shared.text import utc_text
+from tests.tools.fault_proxy import Answer, Request, fault_proxy
 from tests.unit.rollups import NOW, REGION, RESOURCE
 from tools.__main__ import main
 from tools.send.reading import write
@@ -424,9 +424,9 @@ def test_the_temporary_folder_is_used_if_the_current_one_is_gone(
 
 
 @pytest.fixture
-def process(send: Send) -> Iterator[subprocess.Popen[str]]:
-    """`send -` as a process that reads from a pipe."""
-    command = [sys.executable, "-m", "tools", "send", "-"]
+def process(send: Send, request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[str]]:
+    """`send -` as a process that reads from a pipe; a test may add options."""
+    command = [sys.executable, "-m", "tools", "send", "-", *getattr(request, "param", ())]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     pipe = subprocess.PIPE
     with subprocess.Popen(command, text=True, env=env, stdin=pipe, stdout=pipe, stderr=pipe) as one:
@@ -456,56 +456,32 @@ def test_ctrl_c_keeps_the_rest(
     assert numbers(messages(ingress) + kept) == list(range(10_100))
 
 
-class Silent(BaseHTTPRequestHandler):
-    """A queue service that answers GET only."""
-
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("x-ms-approximate-messages-count", "0")
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def do_POST(self) -> None:
-        silent = self.server
-        assert isinstance(silent, SilentService)
-        silent.is_asked.set()
-        silent.is_over.wait()
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Print nothing."""
-
-
-class SilentService(ThreadingHTTPServer):
-    """Its requests wait until `is_over`."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Silent)
-        self.is_asked = threading.Event()
-        self.is_over = threading.Event()
-
-
 @pytest.fixture
-def silent(send: Send, monkeypatch: pytest.MonkeyPatch) -> Iterator[SilentService]:
-    with SilentService() as service:
-        thread = threading.Thread(target=service.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        endpoint = f"http://127.0.0.1:{service.server_port}/account"
-        string = f"AccountName=account;AccountKey={KEY};QueueEndpoint={endpoint}"
-        monkeypatch.setenv("MetricsStorage", string)
-        yield service
-        service.is_over.set()
-        service.shutdown()
-        thread.join()
+def silent(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """Make the queue service answer no message; the event is set when one has arrived."""
+    has_arrived, is_over = threading.Event(), threading.Event()
+
+    def handle(request: Request) -> Answer | None:
+        if request.kind != "enqueue":
+            return request.forward()
+        has_arrived.set()
+        is_over.wait()
+        return None
+
+    with fault_proxy(backend.azurite.connection_string, handle) as connection_string:
+        monkeypatch.setenv("MetricsStorage", connection_string)
+        yield has_arrived
+        is_over.set()
 
 
 def test_a_second_ctrl_c_waits_for_nothing(
-    silent: SilentService, process: subprocess.Popen[str]
+    send: Send, silent: threading.Event, process: subprocess.Popen[str]
 ) -> None:
     assert process.stdin
     assert process.stderr
     process.stdin.write(series(10_000))
     process.stdin.flush()
-    assert silent.is_asked.wait(PATIENCE)
+    assert silent.wait(PATIENCE)
     process.send_signal(signal.SIGINT)
     process.stderr.readline()
     process.send_signal(signal.SIGINT)
@@ -514,6 +490,15 @@ def test_a_second_ctrl_c_waits_for_nothing(
     # A message may be there twice, if it was just being written.
     kept = [json.loads(one) for one in unsent().splitlines()]
     assert set(numbers(kept)) == set(range(10_000))
+
+
+def test_ctrl_c_before_anything_is_sent(send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(_: QueueClient) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tools.send.command.check_queue", interrupt)
+    done = send("-", given=line(1))
+    assert (done.exit_code, done.stdout, done.stderr) == (130, "", "Stopped.\n")
 
 
 # --- Watching -------------------------------------------------------------------------------------
@@ -546,3 +531,18 @@ def test_watch_ends_at_its_timeout(backend: Backend, queue: str, send: Send) -> 
     backend.storage.create_queue(f"{queue}-poison").send_message("old")
     done = send("-", "--watch", "--timeout", "0.1", given=line(1))
     assert (done.exit_code, done.stderr) == (1, "Still in the queue: 1 message.\n")
+
+
+@pytest.mark.parametrize("process", [["--watch"]], indirect=True)
+def test_watch_can_be_stopped(
+    process: subprocess.Popen[str], ingress: QueueClient, eventually: Eventually
+) -> None:
+    assert process.stdin
+    process.stdin.write(line(1))
+    process.stdin.close()
+    process.stdin = None
+    eventually(lambda: ingress.get_queue_properties().approximate_message_count, bool)
+    process.send_signal(signal.SIGTERM)
+    said, errors = process.communicate()
+    assert (process.returncode, said) == (143, "Sent 1 point in 1 message.\n")
+    assert errors.startswith("Stopping; ")
