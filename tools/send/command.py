@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import click
 import msgspec
 
-from shared.errors import ValidationError
+from shared.errors import RelayError, ValidationError
 from shared.messages.schema import Points
 from shared.messages.validation import Defaults
 from tools.app_settings import read_app_settings
@@ -28,7 +28,7 @@ __all__ = ["send"]
 
 _EPILOG = """\b
 Exit codes:
-  0    all points were sent; with --watch: and published
+  0    all points were sent and, with --watch, published
   1    points are invalid, were not sent or, with --watch, were not published
   2    an option or argument is wrong
   130  stopped by Ctrl-C (143: by SIGTERM)
@@ -90,7 +90,11 @@ def _dimensions(
     help="Namespace of points that name none.  [default: METRICS_NAMESPACE of the relay]",
 )
 @click.option("--dry-run", is_flag=True, help="Check the points and send nothing.")
-@click.option("--watch", is_flag=True, help="Wait until the ingress queue is empty.")
+@click.option(
+    "--watch",
+    is_flag=True,
+    help="Wait until the ingress queue is empty, and count new dead letters.",
+)
 @click.option(
     "--timeout",
     type=click.FloatRange(0, min_open=True),
@@ -158,13 +162,15 @@ def send(
                 result.watch = watcher.wait(timeout, stop, show)
         except KeyboardInterrupt:
             click.echo("Stopped at once; the rest was not read.", err=True)
+        except RelayError as exc:
+            result.error = str(exc)
         finally:
             sender.send(reader.take_messages())
             sender.close()
     click.echo(msgspec.json.encode(result) if as_json else result.text(dry_run=dry_run))
     for line in result.problems(program()):
         click.echo(line, err=True)
-    sys.exit(stop.exit_code if stop.asked() else not result.is_good)
+    sys.exit(stop.exit_code if stop.asked() else int(not result.is_good))
 
 
 def _entries(file: BinaryIO | None, **point: Any) -> Iterator[Entry]:

@@ -21,7 +21,7 @@ class Watched(msgspec.Struct, rename="camel"):
 
 
 class Result(msgspec.Struct, rename="camel", kw_only=True):
-    """What became of the points; --json prints it as it is."""
+    """What happened to the points; --json prints it as it is."""
 
     valid_points: int = 0
     invalid_points: int = 0  # Parts that are not points, too.
@@ -51,7 +51,7 @@ class Result(msgspec.Struct, rename="camel", kw_only=True):
         """Yield what is wrong, and what to do. `program` is how the user calls this program."""
         if self.invalid_points:
             yield f"{plural(self.invalid_points, 'invalid point')}."
-        elif not self.valid_points and not self.messages_not_sent:
+        elif not (self.valid_points or self.messages_not_sent or self.error):
             yield "There are no points."
         if self.error:
             yield f"Error: {self.error}"
@@ -67,7 +67,7 @@ class Result(msgspec.Struct, rename="camel", kw_only=True):
             yield f"Still in the queue: {plural(watch.waiting, 'message')}."
         if watch.dead_letters:
             yield (
-                f"{plural(watch.dead_letters, 'new dead letter')}; for the reasons: "
+                f"{plural(watch.dead_letters, 'new dead letter')}. To see the reasons, run: "
                 f"{program} dead-letter list"
             )
         if watch.poison:

@@ -28,9 +28,6 @@ __all__ = ["MetricClient", "NotSentError"]
 LOG = logging.getLogger("metric_relay_client")
 
 NO_EXPIRY = -1  # Time to live of a message; the default is seven days.
-# Seconds to connect, and to wait for an answer, of the clients that `connect` makes.
-CONNECT_TIMEOUT = 5
-READ_TIMEOUT = 20
 
 
 class NotSentError(Exception):
@@ -95,11 +92,11 @@ class MetricClient:
         connection string. With a URL, `credential` is any credential of azure-identity; by default
         DefaultAzureCredential(). `options` are those of the constructor.
         """
-        # The client sends again itself, so the SDK need not wait long for a queue that is away.
+        # Seconds. The client itself retries, so that the SDK need not.
         settings: dict[str, Any] = {
             "retry_total": 0,
-            "connection_timeout": CONNECT_TIMEOUT,
-            "read_timeout": READ_TIMEOUT,
+            "connection_timeout": 5,
+            "read_timeout": 20,
         }
         if not account.startswith(("https://", "http://")):
             return cls(QueueClient.from_connection_string(account, queue, **settings), **options)
