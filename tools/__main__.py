@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import click
@@ -23,10 +24,14 @@ class _Commands(Command, click.Group):
             return super().invoke(ctx)
         except RelayError as exc:
             raise click.ClickException(str(exc)) from exc
+        except KeyboardInterrupt:
+            click.echo("Stopped.", err=True)
+            sys.exit(130)
 
 
 @click.group(
     cls=_Commands,
+    commands=[dead_letter, doctor, send],
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="""\b
 Examples:
@@ -37,11 +42,6 @@ Examples:
 )
 def main() -> None:
     """Send metrics, check a relay, and work on its dead letters."""
-
-
-main.add_command(dead_letter)
-main.add_command(doctor)
-main.add_command(send)
 
 
 def run() -> None:

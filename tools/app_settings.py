@@ -46,21 +46,22 @@ def _read(file: Path) -> dict[str, str]:
     try:
         content = json.loads(file.read_text(encoding="utf-8-sig"))
         if isinstance(content, list):
-            return {one["name"]: _shown(file, one["name"], one["value"]) for one in content}
-        if content.get("IsEncrypted"):
+            values = {one["name"]: one["value"] for one in content}
+        elif content.get("IsEncrypted"):
             raise ConfigurationError(f"{file} is encrypted; run `func settings decrypt`")
-        return {name: str(value) for name, value in content["Values"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
+        else:
+            values = {name: str(value) for name, value in content["Values"].items()}
+    except OSError as exc:
+        raise ConfigurationError(f"{file} cannot be read: {exc.strerror}") from exc
+    except (ValueError, KeyError, TypeError, AttributeError) as exc:
         raise ConfigurationError(
-            f"{file} cannot be read as app settings: {type(exc).__name__}: {exc}"
+            f"{file} does not hold app settings: expected a local.settings.json, or the output of "
+            "`az functionapp config appsettings list`"
         ) from exc
-
-
-def _shown(file: Path, name: str, value: str | None) -> str:
-    """Return a value that az printed. Raises ConfigurationError for one that it hid."""
-    if value is None:
-        raise ConfigurationError(
-            f"{file} has no value for {name}: use the output of `az functionapp config "
-            "appsettings list`; `set` hides the values"
-        )
-    return value
+    for name, value in values.items():
+        if value is None:
+            raise ConfigurationError(
+                f"{file} has no value for {name}: use the output of `az functionapp config "
+                "appsettings list`; `set` hides the values"
+            )
+    return values

@@ -15,7 +15,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-__all__ = ["Command", "err", "find_program", "out", "program", "progress"]
+__all__ = ["Command", "err", "find_program", "out", "printable", "program", "progress"]
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(highlight=False, soft_wrap=True, stderr=True)
@@ -42,10 +42,19 @@ def find_program(called: str | None = None) -> str:
 
     `called` is the file that runs; by default that of this process.
     """
-    file = Path(called or sys.argv[0])
+    file, words = Path(called or sys.argv[0]).absolute(), ""
     if file.name == "__main__.py":
-        return f"{_typed(Path(sys.executable))} -m tools"
-    return _typed(file)
+        file, words = Path(sys.executable), " -m tools"
+    found = shutil.which(file.name)
+    if found is not None and Path(found).absolute() == file:
+        return f"{file.name}{words}"  # It is on PATH.
+    shown = os.path.relpath(file) if file.is_relative_to(Path.cwd()) else str(file)
+    return f"{shlex.quote(shown)}{words}"
+
+
+def printable(text: str) -> str:
+    """Return a text as one line without control characters."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 
 def progress() -> Progress:
@@ -59,12 +68,3 @@ def progress() -> Progress:
         transient=True,
         disable=not err.is_terminal,
     )
-
-
-def _typed(file: Path) -> str:
-    """Return the name of a file that is on PATH, or else its path from the current folder."""
-    file = file.absolute()
-    found = shutil.which(file.name)
-    if found is not None and Path(found).absolute() == file:
-        return file.name
-    return shlex.quote(os.path.relpath(file) if file.is_relative_to(Path.cwd()) else str(file))

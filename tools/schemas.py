@@ -7,7 +7,6 @@ import re
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import msgspec
 from msgspec import Meta
 
@@ -15,7 +14,7 @@ from shared.messages.schema import Document, Name, PointIn, Points, SeriesIn
 from shared.model import MAX_DIMENSIONS
 from shared.sources import KINDS, load_kind
 
-__all__ = ["SCHEMAS", "main", "message_schema", "sources_schema", "write"]
+__all__ = ["SCHEMAS", "message_schema", "sources_schema", "write"]
 
 # A point has exactly one of these groups of members; the types cannot say that.
 _FORMS = (["value"], ["values"], ["min", "max", "sum", "count"])
@@ -24,7 +23,6 @@ _FORMS = (["value"], ["values"], ["min", "max", "sum", "count"])
 _PARAMETER = re.compile(r"_(?:Point|SeriesIn)_|\[(?:Point|SeriesIn)\]")
 
 DOCS = Path(__file__).parent.parent / "docs"
-
 
 _Dimensions = Annotated[
     dict[Name, Name],
@@ -97,11 +95,5 @@ def write(folder: Path = DOCS) -> None:
         (folder / name).write_text(text + "\n", encoding="utf-8")
 
 
-@click.command(epilog="Example: python -m tools.schemas")
-def main() -> None:
-    """Write the JSON Schemas in docs/ from the types of the parsers."""
-    write()
-
-
 if __name__ == "__main__":
-    main(prog_name="python -m tools.schemas")
+    write()

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
@@ -55,7 +56,7 @@ class Recorder:
 
     @property
     def points(self) -> list[dict[str, Any]]:
-        return [point for text in self.texts for one in json.loads(text) for point in one["points"]]
+        return [point for text in self.texts for point in json.loads(text)["points"]]
 
 
 @contextmanager
@@ -98,19 +99,17 @@ def test_a_message_holds_value_sets_by_series_and_minute() -> None:
     latency = {"metric": "Latency", "time": time, "min": 1.0, "max": 18.5, "sum": 45.5, "count": 5}
     before = {"metric": "Latency", "time": f"{earlier:%Y-%m-%dT%H:%M:%SZ}", "value": 5.0}
     orders = {"metric": "Orders", "time": time, "value": 7.0}
-    assert json.loads(text) == [
-        {
-            "resourceId": RESOURCE,
-            "region": REGION,
-            "points": [{**orders, "dimensions": {"Country": "NL"}}, latency, before],
-        },
-        {
-            "resourceId": f"{RESOURCE}2",
-            "region": "eastus",
-            "namespace": "Shop",
-            "points": [{**orders, "value": 8.0}],
-        },
-    ]
+    elsewhere = {"resourceId": f"{RESOURCE}2", "region": "eastus", "namespace": "Shop"}
+    assert json.loads(text) == {
+        "resourceId": RESOURCE,
+        "region": REGION,
+        "points": [
+            {**orders, "dimensions": {"Country": "NL"}},
+            latency,
+            before,
+            {**orders, **elsewhere, "value": 8.0},
+        ],
+    }
 
 
 @pytest.mark.parametrize("policy", [None, TextBase64EncodePolicy()], ids=["text", "base64"])
@@ -183,35 +182,26 @@ def test_the_limits_are_those_of_the_relay() -> None:
 
 
 def test_messages_are_filled_up_to_their_limit_in_order() -> None:
-    addresses = [limits.Address(f"/é{number % 3}", None, None) for number in range(50)]
+    address = limits.Address("/é", None, None)
     sets = [
-        (limits.Key(0, address, "x" * number, ()), limits.ValueSet(1, 1, 1, 1, 0))
-        for number, address in enumerate(addresses)
+        (limits.Key(0, address, "é" * number, ()), limits.ValueSet(1, 1, 1, 1, 0))
+        for number in range(50)
     ]
-    (whole, count), *others = limits.write_messages(sets, 10_000)
+    (whole, count), *others = limits.write_messages(address, sets, 10_000)
     assert (count, others) == (50, [])
-    slack = len("[]") + 3  # A comma that each document does not need.
-    assert len([*limits.write_messages(sets, len(whole.encode()) + slack)]) == 1
-    for limit in (len(whole.encode()) - 1, 1000, 200, 1):
-        messages = list(limits.write_messages(sets, limit))
-        assert sum(count for _, count in messages) == 50
-        assert all(len(text.encode()) <= limit or count == 1 for text, count in messages)
-        assert len(messages) < 50 or limit == 1
-        names = [
-            [point["metric"] for one in json.loads(text) for point in one["points"]]
-            for text, _ in messages
-        ]
-        assert [sorted(group, key=len) for group in names] == [
-            ["x" * number for number in range(*span)] for span in _spans(messages)
-        ]
-
-
-def _spans(messages: list[tuple[str, int]]) -> Iterator[tuple[int, int]]:
-    """The numbers of the value sets that each message should hold."""
-    begin = 0
-    for _, count in messages:
-        yield begin, begin + count
-        begin += count
+    length = len(whole.encode())
+    assert len([*limits.write_messages(address, sets, length)]) == 1
+    for limit in (length - 1, 1000, 200, 1):
+        messages = list(limits.write_messages(address, sets, limit))
+        assert 1 < len(messages) <= 50
+        found = [json.loads(text)["points"] for text, _ in messages]
+        assert [len(group) for group in found] == [count for _, count in messages]
+        assert [len(point["metric"]) for group in found for point in group] == list(range(50))
+        for (text, count), (following, _) in pairwise(messages):
+            assert len(text.encode()) <= limit or count == 1
+            point = json.loads(following)["points"][0]
+            added = json.dumps(point, separators=(",", ":"), ensure_ascii=False)
+            assert len(f"{text},{added}".encode()) > limit
 
 
 WRONG: dict[str, dict[str, Any]] = {
@@ -354,15 +344,16 @@ def test_values_that_do_not_add_up_are_dropped_and_counted() -> None:
         assert [point["value"] for point in queue.points] == [1e308]
 
 
-def test_close_drops_what_it_cannot_send() -> None:
+def test_what_close_cannot_send_is_tried_again() -> None:
     with recorded() as (client, queue):
         queue.error, queue.takes = AzureError("away"), 0
         client.send("Orders", values=[1, 2])
         with pytest.raises(NotSentError, match="2 values not sent"):
             client.close()
-        assert client.dropped == 2
-        client.close()
         assert queue.texts == []
+        queue.error = None
+        client.close()
+        assert [point["sum"] for point in queue.points] == [3]
 
 
 def test_the_thread_logs_and_tries_again(
@@ -377,7 +368,7 @@ def test_the_thread_logs_and_tries_again(
     levels = dict(zip(caplog.messages, [one.levelno for one in caplog.records], strict=True))
     assert levels == {
         "1 value not sent: AzureError: away; retrying in 0.01 s": logging.WARNING,
-        "The buffer is full: 1 values dropped so far": logging.ERROR,
+        "Values dropped so far because the buffer is full: 1": logging.ERROR,
     }
 
 
@@ -408,9 +399,7 @@ def run(connection: str, queue: str, program: str, path: Path = CLIENT) -> tuple
 
 def sent(client: QueueClient) -> list[int]:
     found = [json.loads(message.content) for message in client.receive_messages()]
-    return sorted(
-        int(point["dimensions"]["N"]) for body in found for one in body for point in one["points"]
-    )
+    return sorted(int(point["dimensions"]["N"]) for one in found for point in one["points"])
 
 
 ENDINGS = {
@@ -430,7 +419,7 @@ if os.fork() == 0:
 os.wait()
 """,
         0,
-        "this MetricClient was made before a fork; make one per process",
+        "this MetricClient was created before a fork; create one in each process",
     ),
 }
 
@@ -449,7 +438,7 @@ def test_what_is_lost_at_the_end_is_logged(backend: Backend, queue: str) -> None
     status, output = run(backend.azurite.connection_string, queue, "")  # There is no such queue.
     assert status == 0
     assert output.startswith("10 values not sent: ResourceNotFoundError: ")
-    assert output.endswith("; the program ends, so they are dropped\n")
+    assert output.endswith("; dropping them, because the program ends\n")
 
 
 # --- The package ----------------------------------------------------------------------------------

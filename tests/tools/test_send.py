@@ -11,7 +11,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +27,10 @@ from local.azurite import Azurite
 from local.stack import ROOT, Backend, run_app
 from shared.model import Rollup, Series, Target, minute_of
 from shared.text import utc_text
+from tests.tools.fault_proxy import Answer, Request, fault_proxy
 from tests.unit.rollups import NOW, REGION, RESOURCE
 from tools.__main__ import main
-from tools.send.reading import Batch
+from tools.send.reading import write
 
 Send = Callable[..., Result]
 Eventually = Callable[[Callable[[], Any], Callable[[Any], bool]], Any]
@@ -115,23 +115,10 @@ def test_a_point_is_enqueued(send: Send, ingress: QueueClient) -> None:
     assert point == {"metric": "QueueDepth", "dimensions": dimensions, "value": 7}
 
 
-@pytest.mark.parametrize("options", ["--values 1,2.5,-1", "--min -1 --max 2.5 --sum 2.5 --count 3"])
-def test_a_value_set_is_given_in_two_ways(options: str, send: Send, ingress: QueueClient) -> None:
-    done = send("--metric", "x", *options.split())
-    assert done.exit_code == 0
-    assert done.stderr == (
-        "1 point without a resource ID: the relay uses its METRICS_RESOURCE_ID.\n"
-    )
-    (point,) = points(messages(ingress))
-    del point["time"]
-    assert point == {"metric": "x", "min": -1, "max": 2.5, "sum": 2.5, "count": 3}
-
-
 WRONG_POINTS = {
-    "--metric x": "points[0]: no value is given; give exactly one of value, values,",
     "--metric x --value nan": "points[0].value: not a finite double",
     "--metric x --value 1 --time 2020-01-01T00:00:00Z": "points[0].time: 2020-01-01T00:00:00Z is ",
-    "--metric x --value 1 --resource-id /subscriptions/1": "resourceId: '/subscriptions/1' is a",
+    "--metric x --value 1 --dimension A=": "points[0].dimensions.A: 0 characters, at least 1",
 }
 
 
@@ -146,16 +133,14 @@ def test_a_wrong_point_is_not_sent(options: str, send: Send, ingress: QueueClien
 
 
 USAGE = {
-    "--watch": "give --metric NAME for one point, or FILE (- for standard input)",
-    "--value 1": "--metric NAME is missing",
+    "--watch": "give FILE (- for standard input), or --metric and --value for one point",
+    "--value 1": "give FILE (- for standard input), or --metric and --value for one point",
     "- --metric x": "FILE has points of its own",
+    "- --dimension A=1": "FILE has points of its own",
     "--metric x --value 1 --dimension A": "'A': expected NAME=VALUE",
     "--metric x --value 1 --dimension A=1 --dimension A=2": "'A' is given twice",
-    "--metric x --values 1;2": "'1;2': expected numbers with commas between them",
     "nothing.jsonl": "No such file or directory",
-    "--metric x --value 1 --timeout 2": "--timeout needs --watch",
-    "--metric x --value 1 --watch --dry-run": "--watch does not go with --dry-run",
-    "- --resource-id /subscriptions/1": "resourceId: '/subscriptions/1' is a",
+    "--metric x --value 1 --resource-id /subscriptions/1": "resourceId: '/subscriptions/1' is a",
     "- --region west-europe": "region: 'west-europe' is not a region",
     f"- --namespace {'n' * 257}": "length <= 256",
 }
@@ -238,6 +223,11 @@ WRONG_FILES = {
         ["points.jsonl[0]: points[0].value: not a finite double"],
         1,
     ),
+    "two documents in a line": (
+        [f"{line(0)} {INVALID}", line(1)],
+        ["points.jsonl:1: points[0].metric: Expected `str`, got `int`"],
+        2,
+    ),
     "escapes for a terminal": (["\x1b[2J"], ["points.jsonl:1: body: '\\x1b[2J' is neither"], 0),
 }
 
@@ -266,9 +256,9 @@ def test_what_was_not_sent_can_be_corrected_and_sent(send: Send, ingress: QueueC
     done = send("-", given=f"{series(1)}{INVALID}\n{{\n")
     assert done.stdout == "Sent 1 point in 1 message.\n"
     assert unsent() == '{"points":[{"metric": 3, "value": 1}]}\n{\n'
-    (file,) = Path().glob("unsent-*")
+    (file,) = Path.cwd().glob("unsent-*")
     assert done.stderr.splitlines()[-1] == (
-        f"What was not sent is in {file}. Correct the invalid points there, then send it with the "
+        f"What was not sent is in {file}. Correct the invalid points, then send the file with the "
         f"same options: metric-relay send {file}"
     )
 
@@ -292,7 +282,7 @@ def test_one_document_may_be_longer_than_a_message(send: Send, ingress: QueueCli
 
 def test_the_result_as_json(send: Send) -> None:
     result = json.loads(send("-", "--json", given=f"{line(1)}\n{INVALID}").stdout)
-    assert result.pop("unsentFile").startswith("unsent-")
+    assert [Path(result.pop("unsentFile"))] == list(Path.cwd().glob("unsent-*"))
     assert result == {
         "validPoints": 1,
         "invalidPoints": 1,
@@ -325,12 +315,10 @@ def test_the_window_is_that_of_the_settings(send: Send) -> None:
 
 def test_a_time_is_late_in_its_minute_but_not_in_the_future() -> None:
     """A point must not expire because its time was cut to the minute."""
-    batch = Batch()
     rollup = Rollup(Target(REGION, RESOURCE))
     for minutes in (21, 1, 0, -2):
         rollup.add(NOW - timedelta(minutes=minutes), Series.of("Shop", "Orders", ()), 1.0)
-    batch.add(rollup)
-    (message,) = batch.write(NOW)
+    (message,) = write([[rollup]], NOW)
     minute = minute_of(NOW)
     assert [point["time"] for point in points([json.loads(message)])] == [
         utc_text(minute - timedelta(minutes=21) + timedelta(seconds=59)),
@@ -338,7 +326,6 @@ def test_a_time_is_late_in_its_minute_but_not_in_the_future() -> None:
         utc_text(minute),
         utc_text(minute + timedelta(minutes=2)),
     ]
-    assert list(batch.write(NOW)) == []
 
 
 # --- Queues ---------------------------------------------------------------------------------------
@@ -437,9 +424,9 @@ def test_the_temporary_folder_is_used_if_the_current_one_is_gone(
 
 
 @pytest.fixture
-def process(send: Send) -> Iterator[subprocess.Popen[str]]:
-    """`send -` as a process that reads from a pipe."""
-    command = [sys.executable, "-m", "tools", "send", "-"]
+def process(send: Send, request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[str]]:
+    """`send -` as a process that reads from a pipe; a test may add options."""
+    command = [sys.executable, "-m", "tools", "send", "-", *getattr(request, "param", ())]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     pipe = subprocess.PIPE
     with subprocess.Popen(command, text=True, env=env, stdin=pipe, stdout=pipe, stderr=pipe) as one:
@@ -469,56 +456,32 @@ def test_ctrl_c_keeps_the_rest(
     assert numbers(messages(ingress) + kept) == list(range(10_100))
 
 
-class Silent(BaseHTTPRequestHandler):
-    """A queue service that answers GET only."""
-
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("x-ms-approximate-messages-count", "0")
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def do_POST(self) -> None:
-        silent = self.server
-        assert isinstance(silent, SilentService)
-        silent.is_asked.set()
-        silent.is_over.wait()
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Print nothing."""
-
-
-class SilentService(ThreadingHTTPServer):
-    """Its requests wait until `is_over`."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Silent)
-        self.is_asked = threading.Event()
-        self.is_over = threading.Event()
-
-
 @pytest.fixture
-def silent(send: Send, monkeypatch: pytest.MonkeyPatch) -> Iterator[SilentService]:
-    with SilentService() as service:
-        thread = threading.Thread(target=service.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        endpoint = f"http://127.0.0.1:{service.server_port}/account"
-        string = f"AccountName=account;AccountKey={KEY};QueueEndpoint={endpoint}"
-        monkeypatch.setenv("MetricsStorage", string)
-        yield service
-        service.is_over.set()
-        service.shutdown()
-        thread.join()
+def silent(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """Make the queue service answer no message; the event is set when one has arrived."""
+    has_arrived, is_over = threading.Event(), threading.Event()
+
+    def handle(request: Request) -> Answer | None:
+        if request.kind != "enqueue":
+            return request.forward()
+        has_arrived.set()
+        is_over.wait()
+        return None
+
+    with fault_proxy(backend.azurite.connection_string, handle) as connection_string:
+        monkeypatch.setenv("MetricsStorage", connection_string)
+        yield has_arrived
+        is_over.set()
 
 
 def test_a_second_ctrl_c_waits_for_nothing(
-    silent: SilentService, process: subprocess.Popen[str]
+    send: Send, silent: threading.Event, process: subprocess.Popen[str]
 ) -> None:
     assert process.stdin
     assert process.stderr
     process.stdin.write(series(10_000))
     process.stdin.flush()
-    assert silent.is_asked.wait(PATIENCE)
+    assert silent.wait(PATIENCE)
     process.send_signal(signal.SIGINT)
     process.stderr.readline()
     process.send_signal(signal.SIGINT)
@@ -527,6 +490,15 @@ def test_a_second_ctrl_c_waits_for_nothing(
     # A message may be there twice, if it was just being written.
     kept = [json.loads(one) for one in unsent().splitlines()]
     assert set(numbers(kept)) == set(range(10_000))
+
+
+def test_ctrl_c_before_anything_is_sent(send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(_: QueueClient) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tools.send.command.check_queue", interrupt)
+    done = send("-", given=line(1))
+    assert (done.exit_code, done.stdout, done.stderr) == (130, "", "Stopped.\n")
 
 
 # --- Watching -------------------------------------------------------------------------------------
@@ -551,7 +523,7 @@ def test_watch_waits_until_all_is_published(
         assert done.exit_code == 1
         assert json.loads(done.stdout)["watch"] == {"waiting": 0, "deadLetters": 1, "poison": 0}
         assert done.stderr == (
-            "1 new dead letter; for the reasons: metric-relay dead-letter list\n"
+            "1 new dead letter. To see the reasons, run: metric-relay dead-letter list\n"
         )
 
 
@@ -559,3 +531,18 @@ def test_watch_ends_at_its_timeout(backend: Backend, queue: str, send: Send) -> 
     backend.storage.create_queue(f"{queue}-poison").send_message("old")
     done = send("-", "--watch", "--timeout", "0.1", given=line(1))
     assert (done.exit_code, done.stderr) == (1, "Still in the queue: 1 message.\n")
+
+
+@pytest.mark.parametrize("process", [["--watch"]], indirect=True)
+def test_watch_can_be_stopped(
+    process: subprocess.Popen[str], ingress: QueueClient, eventually: Eventually
+) -> None:
+    assert process.stdin
+    process.stdin.write(line(1))
+    process.stdin.close()
+    process.stdin = None
+    eventually(lambda: ingress.get_queue_properties().approximate_message_count, bool)
+    process.send_signal(signal.SIGTERM)
+    said, errors = process.communicate()
+    assert (process.returncode, said) == (143, "Sent 1 point in 1 message.\n")
+    assert errors.startswith("Stopping; ")

@@ -9,6 +9,7 @@ from dataclasses import replace
 from azure.core.exceptions import AzureError
 
 from shared.errors import RelayError
+from tools.console import printable
 from tools.doctor.app import check_app
 from tools.doctor.context import Context
 from tools.doctor.findings import Finding, SkippedError, failed, skipped
@@ -21,7 +22,6 @@ from tools.doctor.resource import check_region, check_resource
 from tools.doctor.settings import check_settings, check_triggers
 from tools.doctor.sources import check_sources
 from tools.doctor.storage import check_roles, check_storage, describe
-from tools.wording import printable
 
 __all__ = ["CHECKS", "Check", "redact", "run_checks"]
 

@@ -3,39 +3,34 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import click
+import msgspec
 
+from shared.errors import RelayError, ValidationError
+from shared.messages.schema import Points
 from shared.messages.validation import Defaults
-from shared.model import Rejection
 from tools.app_settings import read_app_settings
 from tools.console import Command, program, progress
 from tools.ingress import check_queue, find_queues, queue_options
-from tools.send.options import point_options, read_defaults, read_point
-from tools.send.reading import Batch, Entry, Reader, read_entries, time_window
-from tools.send.report import Report
-from tools.send.sending import Sender, UnsentFile
-from tools.send.watching import Watched, Watcher
+from tools.send.reading import Entry, PointReader, read_entries, time_window
+from tools.send.result import Result
+from tools.send.sending import Sender
+from tools.send.watching import Watcher
 from tools.stopping import stoppable
-from tools.wording import printable
 
 __all__ = ["send"]
 
-_TIMEOUT = 300.0  # Seconds, of --watch.
-_EACH = 1000  # Entries between two steps of the progress bar.
-
 _EPILOG = """\b
 Exit codes:
-  0    all points were sent; with --watch: and none was dead-lettered
+  0    all points were sent and, with --watch, published
   1    points are invalid, were not sent or, with --watch, were not published
-  2    the command was used in a wrong way
+  2    an option or argument is wrong
   130  stopped by Ctrl-C (143: by SIGTERM)
 
 \b
@@ -48,163 +43,158 @@ Examples:
 """
 
 
+def _dimensions(
+    _: click.Context, param: click.Parameter, given: Iterable[str]
+) -> dict[str, str] | None:
+    pairs: dict[str, str] = {}
+    for one in given:
+        name, equals, value = one.partition("=")
+        if not equals:
+            raise click.BadParameter(f"{one!r}: expected NAME=VALUE", param=param)
+        if name in pairs:
+            raise click.BadParameter(f"{name!r} is given twice", param=param)
+        pairs[name] = value
+    return pairs or None
+
+
 @click.command(cls=Command, epilog=_EPILOG)
 @click.argument("file", required=False, type=click.File("rb"))
-@point_options
+@click.option("--metric", metavar="NAME", help="Send one point of this metric.")
+@click.option("--value", type=float, metavar="NUMBER", help="Value of the point.")
+@click.option(
+    "--dimension",
+    "dimensions",
+    multiple=True,
+    metavar="NAME=VALUE",
+    callback=_dimensions,
+    help="Dimension of the point; up to ten.",
+)
+@click.option(
+    "--time",
+    metavar="TIME",
+    help="Time of the point in ISO 8601; UTC without an offset.  [default: now]",
+)
+@click.option(
+    "--resource-id",
+    metavar="ID",
+    help="Resource of points that name none.  [default: METRICS_RESOURCE_ID of the relay]",
+)
+@click.option(
+    "--region",
+    metavar="NAME",
+    help="Region of points that name none.  [default: the relay looks it up]",
+)
+@click.option(
+    "--namespace",
+    metavar="NAME",
+    help="Namespace of points that name none.  [default: METRICS_NAMESPACE of the relay]",
+)
 @click.option("--dry-run", is_flag=True, help="Check the points and send nothing.")
-@click.option("--watch", is_flag=True, help="Wait until the ingress queue is empty.")
+@click.option(
+    "--watch",
+    is_flag=True,
+    help="Wait until the ingress queue is empty, and count new dead letters.",
+)
 @click.option(
     "--timeout",
     type=click.FloatRange(0, min_open=True),
+    default=300.0,
+    show_default=True,
     metavar="SECONDS",
-    help="Limit of --watch.  [default: 300]",
+    help="How long --watch waits.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as a JSON object.")
 @queue_options
-def send(  # noqa: PLR0917 (click passes them by name)
+def send(
+    *,
     file: BinaryIO | None,
+    metric: str | None,
+    value: float | None,
+    dimensions: dict[str, str] | None,
+    time: str | None,
+    resource_id: str | None,
+    region: str | None,
+    namespace: str | None,
     dry_run: bool,
     watch: bool,
-    timeout: float | None,
+    timeout: float,
     as_json: bool,
     settings_file: Path | None,
     connection: str,
     account: str | None,
     queue: str | None,
-    **point: Any,
 ) -> None:
     """Enqueue points for the relay to publish.
 
-    Either one point, given by --metric and the options after it, or the messages of FILE (- for
-    standard input): one on each line, or one JSON document or array. Points are checked as the
-    function checks them and rolled up by series and minute. Valid points are sent even if others
-    are invalid; what was not sent is written to a file unsent-….jsonl.
+    Either one point, given by --metric and --value, or the messages of FILE (- for standard
+    input): one on each line, or one JSON document or array. Points are checked as the function
+    checks them and rolled up by series and minute. Valid points are sent even if others are
+    invalid; what was not sent is written to a file unsent-….jsonl.
     """
-    entries, defaults = _given(file, point)
-    if timeout is not None and not watch:
-        raise click.UsageError("--timeout needs --watch")
-    if dry_run and watch:
-        raise click.UsageError("--watch does not go with --dry-run, which sends nothing")
+    entries = _entries(file, metric=metric, value=value, dimensions=dimensions, time=time)
+    defaults = _defaults(resource_id, region, namespace)
     window = time_window(read_app_settings(settings_file))
-    queues = None if dry_run else find_queues(settings_file, connection, account, queue)
-    unsent = UnsentFile(enabled=file is not None and not dry_run)
-
-    def reject(where: str, rejection: Rejection) -> None:
-        unsent.write(rejection.content)
-        text = f"{where}: {rejection.detail}" if where else rejection.detail
-        click.echo(printable(text), err=True)
-
-    reader = Reader(defaults, window, reject)
-    with _interruptible("Stopped; nothing was sent."):
-        client = None if queues is None else queues.open(queues.ingress)
-        if client is not None:
-            check_queue(client)
-        watcher = Watcher(queues) if queues is not None and watch else None
-    # A person at a terminal who presses Ctrl-C does not type the rest of the points.
-    times = 0 if file is not None and file.isatty() else 1
-    said = "Stopping; what is not sent yet goes into a file. Press Ctrl-C again to stop at once."
-    at_once = False
-    with stoppable(said, times) as stop:
+    client = watcher = None
+    if not dry_run:
+        queues = find_queues(settings_file, connection, account, queue)
+        client = queues.open(queues.ingress)
+        check_queue(client)
+        watcher = Watcher(queues) if watch else None
+    result = Result()
+    text = "Stopping; what is not sent yet goes into a file. Press Ctrl-C again to stop at once."
+    with stoppable(text) as stop, progress() as bar:
+        show = partial(bar.update, bar.add_task("Points", total=None))
+        keep_unsent = file is not None and not dry_run
+        sender = Sender(client, result, stop, keep_unsent=keep_unsent)
+        reader = PointReader(defaults, window, result, sender.keep)
         try:
-            with Sender(client, unsent, stop) as sender:
-                _transfer(entries, reader, sender)
+            for entry in entries:
+                if sender.has_ended:
+                    sender.send([entry.body])  # Unchecked: it goes into the file.
+                    continue
+                reader.read(entry)
+                if reader.is_full:
+                    sender.send(reader.take_messages())
+                    show(completed=result.valid_points)
+            sender.send(reader.take_messages())
+            if watcher and result.messages_sent and not stop.asked():
+                show(description="Messages in the queue")
+                result.watch = watcher.wait(timeout, stop, show)
         except KeyboardInterrupt:
-            at_once = True
             click.echo("Stopped at once; the rest was not read.", err=True)
+        except RelayError as exc:
+            result.error = str(exc)
         finally:
-            unsent.close()
-    watched = None
-    if watcher is not None and sender.sent and not stop.asked():
-        with _interruptible("Stopped waiting; what was sent stays sent."):
-            watched = _watch(watcher, timeout or _TIMEOUT)
-    report = Report(
-        dry_run=dry_run,
-        points=reader.points,
-        invalid=reader.invalid,
-        without_resource=reader.without_resource,
-        sent=sender.sent,
-        not_sent=sender.not_sent,
-        unsent_file=unsent.path,
-        error=sender.error,
-        watched=watched,
-    )
-    click.echo(report.to_json() if as_json else report.text())
-    for line in report.problems(program()):
+            sender.send(reader.take_messages())
+            sender.close()
+    click.echo(msgspec.json.encode(result) if as_json else result.text(dry_run=dry_run))
+    for line in result.problems(program()):
         click.echo(line, err=True)
-    code = stop.exit_code if stop.asked() else int(not report.is_good)
-    if at_once:  # Requests without an answer would hold the process.
-        sys.stdout.flush()
-        os._exit(code)
-    sys.exit(code)
+    sys.exit(stop.exit_code if stop.asked() else int(not result.is_good))
 
 
-def _given(file: BinaryIO | None, options: dict[str, Any]) -> tuple[Iterator[Entry], Defaults]:
-    """Return what is to be sent, and the defaults for it. Raises UsageError."""
-    message = read_point(options)
+def _entries(file: BinaryIO | None, **point: Any) -> Iterator[Entry]:
+    """Return what is to be sent. Raises UsageError."""
     if file is None:
-        if message is None:
+        if point["metric"] is None or point["value"] is None:
             raise click.UsageError(
-                "give --metric NAME for one point, or FILE (- for standard input)"
+                "give FILE (- for standard input), or --metric and --value for one point"
             )
         # As JSON, so that it is checked like a file.
-        return iter([Entry("", json.dumps(message).encode())]), Defaults("", "")
-    if message is not None:
-        raise click.UsageError("FILE has points of its own: leave out --metric and its values")
-    return _progressing(file), read_defaults(options)
+        return iter([Entry("", json.dumps({"points": [point]}).encode())])
+    if any(given is not None for given in point.values()):
+        raise click.UsageError("FILE has points of its own; leave out --metric and its options")
+    return read_entries(file, getattr(file, "name", "<stdin>"))
 
 
-def _progressing(file: BinaryIO) -> Iterator[Entry]:
-    """Yield the entries of a file, with a progress bar if its size is known."""
-    name = getattr(file, "name", "<stdin>")
-    size = Path(name).stat().st_size if Path(name).is_file() else None
-    with progress() as bar:
-        task = bar.add_task("Reading, in KB", total=size and size // 1000)
-        for number, entry in enumerate(read_entries(file, name)):
-            if size is not None and number % _EACH == 0:
-                bar.update(task, completed=file.tell() // 1000)
-            yield entry
+def _defaults(resource_id: str | None, region: str | None, namespace: str | None) -> Defaults:
+    """Return the address of points that name none. Raises UsageError.
 
-
-def _transfer(entries: Iterable[Entry], reader: Reader, sender: Sender) -> None:
-    """Read and send until sending ends; what follows then is kept unread."""
-    batch = Batch()
+    What is empty is left to the relay.
+    """
+    given = {"resourceId": resource_id, "region": region, "namespace": namespace, "points": [0]}
     try:
-        for entry in entries:
-            if sender.has_ended:
-                _flush(batch, sender)
-                sender.keep(entry.body)
-                continue
-            reader.read(entry, batch)
-            if batch.is_full:
-                _flush(batch, sender)
-    finally:
-        _flush(batch, sender)
-
-
-def _flush(batch: Batch, sender: Sender) -> None:
-    messages = list(batch.write(datetime.now(UTC)))
-    started = 0
-    try:
-        for message in messages:
-            sender.send(message)
-            started += 1
-    except KeyboardInterrupt:
-        for message in messages[started:]:
-            sender.keep(message)
-        raise
-
-
-def _watch(watcher: Watcher, timeout: float) -> Watched:
-    with progress() as bar:
-        task = bar.add_task("Messages in the queue", total=None)
-        return watcher.wait(timeout, lambda waiting: bar.update(task, completed=waiting))
-
-
-@contextmanager
-def _interruptible(text: str) -> Iterator[None]:
-    """Print the text and exit at Ctrl-C."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        click.echo(text, err=True)
-        sys.exit(130)
+        named = msgspec.convert(given, Points[int])
+        return Defaults("", "").override(named, named.namespace)
+    except (msgspec.ValidationError, ValidationError) as exc:
+        raise click.UsageError(str(exc)) from exc

@@ -1,29 +1,36 @@
-"""Files of messages -> roll-ups of valid points, and what is invalid with its place in the file."""
+"""Files of messages -> checked messages of value sets, and what is invalid with its place."""
 
 from __future__ import annotations
 
+import codecs
+import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import BinaryIO, NamedTuple
 
-from shared.errors import ConfigurationError, RelayError, ValidationError
-from shared.messages.body import MAX_BODY_BYTES, decode_body, is_json, split_documents
+import click
+
+from shared.errors import RelayError, ValidationError
+from shared.messages.body import MAX_BODY_BYTES, is_json, split_documents
 from shared.messages.parser import MessageParser
 from shared.messages.validation import Defaults
 from shared.messages.writer import write_messages
-from shared.model import Rejection, Rollup, Target, TimeWindow, merge
-from shared.settings import DEFAULTS
+from shared.model import Rollup, Target, TimeWindow, merge
+from shared.settings import Settings
+from shared.text import clean
+from tools.send.result import Result
 
-__all__ = ["Batch", "Entry", "Reader", "one_line", "read_entries", "time_window"]
+__all__ = ["Entry", "PointReader", "read_entries", "time_window", "write"]
 
 # Points that are rolled up before their messages are written. More make fuller messages if many
 # resources take turns; memory grows with them.
 MAX_BATCH_POINTS = 10_000
 
-_UTF8_BOM = b"\xef\xbb\xbf"
-_UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
+_UTF16_BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _ALMOST_A_MINUTE = timedelta(seconds=59)
+# A place in a text, as `split_documents` names it.
+_LINE = re.compile(r"line (\d+)(?:, column \d+)?:")
 
 
 class Entry(NamedTuple):
@@ -41,7 +48,7 @@ def read_entries(file: BinaryIO, name: str) -> Iterator[Entry]:
     """
     is_first = True
     for number, line in enumerate(file, 1):
-        text = line.removeprefix(_UTF8_BOM) if number == 1 else line
+        text = line.removeprefix(codecs.BOM_UTF8)
         if number == 1 and (text.startswith(_UTF16_BOMS) or b"\0" in text):
             raise RelayError(f"{name} is UTF-16; send UTF-8")
         if not text.strip():
@@ -56,102 +63,77 @@ def read_entries(file: BinaryIO, name: str) -> Iterator[Entry]:
 def _read_whole(content: bytes, name: str, skipped: int) -> Iterator[Entry]:
     """Yield the documents of a JSON text, or the lines of a text that is not JSON."""
     try:
-        for where, document in split_documents(decode_body(content, sys.maxsize)):
-            if where.startswith("line "):
-                number = int(where.removeprefix("line ").rstrip(":"))
-                yield Entry(f"{name}:{number + skipped}", document)
-            else:
-                yield Entry(f"{name}{where}", document)
+        for where, document in split_documents(content.strip()):
+            place = _LINE.sub(lambda found: f":{int(found[1]) + skipped}", where)
+            yield Entry(name + place, document)
     except ValidationError:  # The parser says what is wrong.
         yield Entry(name, content)
 
 
-class Batch:
-    """Roll-ups on their way into messages."""
-
-    def __init__(self) -> None:
-        self.points = 0
-        self._rollups: dict[Target, list[Rollup]] = {}
-
-    def add(self, rollup: Rollup) -> None:
-        """Add a roll-up."""
-        self.points += rollup.points
-        self._rollups.setdefault(rollup.target, []).append(rollup)
-
-    @property
-    def is_full(self) -> bool:
-        """Whether it is time to write the messages."""
-        return self.points >= MAX_BATCH_POINTS
-
-    def write(self, now: datetime) -> Iterator[bytes]:
-        """Yield the messages, and forget what is in them. `now` is UTC."""
-        merged = [merge(group) for group in self._rollups.values()]
-        self.points, self._rollups = 0, {}
-        yield from write_messages([_late(rollup, now) for rollup in merged], MAX_BODY_BYTES)
-
-
-def _late(rollup: Rollup, now: datetime) -> Rollup:
-    """Return a roll-up whose times are late in their minutes, but not in the future.
-
-    The store keeps minutes; a point at the end of the time window must not leave it because its
-    time was cut to the minute.
-    """
-    return Rollup(
-        rollup.target,
-        {
-            minute + _ALMOST_A_MINUTE if minute + _ALMOST_A_MINUTE <= now else minute: group
-            for minute, group in rollup.minutes.items()
-        },
-    )
-
-
-class Reader:
-    """Checks entries as the function does."""
+class PointReader:
+    """Checks entries as the function does, and rolls up their valid points."""
 
     def __init__(
         self,
         defaults: Defaults,
         window: TimeWindow,
-        reject: Callable[[str, Rejection], object],
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        result: Result,
+        keep: Callable[[bytes], object],
     ) -> None:
-        """`reject` is called with the location of each rejection."""
+        """`keep` is called with what is invalid."""
         self._parser = MessageParser(defaults, window, max_bytes=sys.maxsize)
-        self._reject = reject
-        self._now = now
-        self.points = 0  # Valid ones.
-        self.invalid = 0  # Points, or parts that are not points.
-        self.without_resource = 0
+        self._result = result
+        self._keep = keep
+        self._rollups: dict[Target, list[Rollup]] = {}
+        self._points = 0  # In the roll-ups.
 
-    def read(self, entry: Entry, batch: Batch) -> None:
-        """Add the valid points of an entry to a batch."""
-        now = self._now()
+    @property
+    def is_full(self) -> bool:
+        """Whether it is time to write the messages."""
+        return self._points >= MAX_BATCH_POINTS
+
+    def read(self, entry: Entry) -> None:
+        """Add the valid points of an entry; keep and print what is invalid."""
+        now = datetime.now(UTC)
         parsed = self._parser.parse(entry.body, enqueued=now, now=now)
-        for rollup in parsed.rollups:
-            batch.add(rollup)
-            self.points += rollup.points
-            if not rollup.target.resource_id:
-                self.without_resource += rollup.points
         for rejection in parsed.rejections:
-            self.invalid += rejection.points
-            self._reject(entry.where, rejection)
+            self._keep(rejection.content)
+            self._result.invalid_points += rejection.points
+            where = f"{entry.where}: " if entry.where else ""
+            click.echo(clean(f"{where}{rejection.detail}"), err=True)
+        for rollup in parsed.rollups:
+            self._rollups.setdefault(rollup.target, []).append(rollup)
+            self._points += rollup.points
+            self._result.valid_points += rollup.points
+
+    def take_messages(self) -> list[bytes]:
+        """Return the messages of the points that were added since the last call."""
+        messages = list(write(self._rollups.values(), datetime.now(UTC)))
+        self._rollups, self._points = {}, 0
+        return messages
 
 
-def one_line(content: bytes) -> bytes:
-    """Return JSON in one line; what is not JSON stays as it is."""
-    return b" ".join(content.splitlines()) if is_json(content) else content.rstrip(b"\r\n")
+def write(groups: Iterable[Iterable[Rollup]], now: datetime) -> Iterator[bytes]:
+    """Yield messages of roll-ups, a group for each target. `now` is UTC.
+
+    The store keeps minutes. Times are late in their minutes, but not in the future: a point at the
+    end of the time window must not leave it because its time was cut to the minute.
+    """
+    rollups = []
+    for merged in map(merge, groups):
+        minutes = {}
+        for minute, group in merged.minutes.items():
+            late = minute + _ALMOST_A_MINUTE
+            minutes[late if late <= now else minute] = group
+        rollups.append(Rollup(merged.target, minutes))
+    return write_messages(rollups, MAX_BODY_BYTES)
 
 
 def time_window(settings: Mapping[str, str]) -> TimeWindow:
-    """Return the time window of the relay as far as the settings are known here.
+    """Return the time window of the relay, as far as it is in these settings.
 
     Raises ConfigurationError.
     """
-
-    def minutes(name: str) -> timedelta:
-        text = settings.get(name, "").strip() or DEFAULTS[name]
-        if not text.isdecimal():
-            raise ConfigurationError(f"{name} is {text!r}: expected a whole number of minutes")
-        return timedelta(minutes=int(text))
-
-    return TimeWindow(minutes("METRICS_PAST_MINUTES"), minutes("METRICS_FUTURE_MINUTES"))
+    names = {"METRICS_PAST_MINUTES", "METRICS_FUTURE_MINUTES"} & settings.keys()
+    required = {"METRICS_QUEUE": "metrics", "MetricsStorage": "UseDevelopmentStorage=true"}
+    return Settings.from_env(required | {name: settings[name] for name in names}).time_window

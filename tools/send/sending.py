@@ -1,136 +1,90 @@
-"""Messages -> a queue, several at a time; what was not sent -> a file."""
+"""Messages -> a queue; what was not sent -> a file."""
 
 from __future__ import annotations
 
-import os
 import tempfile
-import threading
-from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
-from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO, Self
+from collections import deque
+from collections.abc import Iterable
+from typing import IO, TYPE_CHECKING
 
 from shared.clients.storage import NO_EXPIRY, message_text
 from shared.errors import RelayError
 from tools.ingress import describe_error
-from tools.send.reading import one_line
+from tools.send.result import Result
 from tools.stopping import Stop
 
 if TYPE_CHECKING:  # Slow to import.
     from azure.storage.queue import QueueClient
 
-__all__ = ["Sender", "UnsentFile"]
-
-# Requests at a time.
-MAX_REQUESTS = 8
-
-
-class UnsentFile:
-    """A file of what was not sent, one message a line; it is created for the first of them."""
-
-    def __init__(self, *, enabled: bool = True) -> None:
-        self.path: Path | None = None
-        self._file: BinaryIO | None = None
-        self._enabled = enabled
-
-    def write(self, content: bytes) -> None:
-        """Add a message. Raises RelayError if there is no folder to write to."""
-        if not self._enabled:
-            return
-        if self._file is None:
-            self._file = self._create()
-        self._file.write(one_line(content) + b"\n")
-
-    def close(self) -> None:
-        """Write what is buffered."""
-        if self._file is not None:
-            self._file.close()
-
-    def _create(self) -> BinaryIO:
-        """Create it in the current folder, or else in the temporary one."""
-        name = f"unsent-{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}.jsonl"
-        error = ""
-        for path in (Path(name), Path(tempfile.gettempdir(), name)):
-            try:
-                # Readable by its owner only: others can look into the temporary folder.
-                file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-            except OSError as exc:
-                error = str(exc)
-            else:
-                self.path = path
-                return os.fdopen(file, "wb")
-        raise RelayError(f"what was not sent cannot be written to a file: {error}")
+__all__ = ["Sender"]
 
 
 class Sender:
-    """Puts messages into a queue until one fails or it is stopped; the rest goes into a file."""
+    """Puts messages into a queue until one fails or the user stops it; the rest goes into a file.
 
-    def __init__(self, queue: QueueClient | None, unsent: UnsentFile, stop: Stop) -> None:
-        """Without a queue, messages are only counted."""
-        self.sent = 0  # Messages.
-        self.not_sent = 0
-        self.error = ""  # Why it ended.
-        self._queue = queue
-        self._file = unsent
-        self._stop = stop
-        self._threads = ThreadPoolExecutor(MAX_REQUESTS)
-        self._slots = threading.BoundedSemaphore(MAX_REQUESTS)
-        self._lock = threading.Lock()
-        self._under_way: dict[int, bytes] = {}
-        self._started = 0
+    A message waits in the sender until it is in the queue or in the file, so that an interrupted
+    call loses nothing.
+    """
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    def __init__(
+        self, queue: QueueClient | None, result: Result, stop: Stop, *, keep_unsent: bool
     ) -> None:
-        """Wait for the requests under way, and keep the messages of those that failed.
-
-        Ctrl-C ends the wait; then the messages without an answer are kept too.
-        """
-        try:
-            stop = isinstance(exc, KeyboardInterrupt)
-            self._threads.shutdown(wait=not stop, cancel_futures=stop)
-        finally:
-            with self._lock:
-                for message in self._under_way.values():
-                    self.keep(message)
-
-    def send(self, message: bytes) -> None:
-        """Put a message into the queue, or into the file if sending has ended."""
-        if self._queue is None:
-            self.sent += 1
-            return
-        self._slots.acquire()  # Wait first: the request that is waited for may fail.
-        if self.has_ended:
-            self._slots.release()
-            self.keep(message)
-        else:
-            self._started += 1
-            self._under_way[self._started] = message
-            self._threads.submit(self._put, self._queue, self._started, message)
+        """Without a queue, nothing is sent; without `keep_unsent`, there is no file."""
+        self._queue = queue
+        self._result = result
+        self._stop = stop
+        self._keep_unsent = keep_unsent
+        self._waiting: deque[bytes] = deque()
+        self._file: IO[bytes] | None = None
 
     @property
     def has_ended(self) -> bool:
         """Whether nothing is sent any more."""
-        return bool(self.error) or self._stop.asked()
+        return bool(self._result.error) or self._stop.asked()
 
-    def keep(self, message: bytes) -> None:
-        """Put a message into the file."""
-        self.not_sent += 1
-        self._file.write(message)
+    def send(self, messages: Iterable[bytes]) -> None:
+        """Put messages, and those of an interrupted call, into the queue or the file."""
+        self._waiting.extend(messages)
+        while self._waiting:
+            message = self._waiting[0]
+            if self._queue is None or self.has_ended or not self._put(self._queue, message):
+                self.keep(message)
+                self._result.messages_not_sent += 1
+            self._waiting.popleft()
 
-    def _put(self, queue: QueueClient, number: int, message: bytes) -> None:
+    def keep(self, content: bytes) -> None:
+        """Write a line into the file. Raises RelayError if there is no folder for it."""
+        if not self._keep_unsent:
+            return
+        if self._file is None:
+            self._file = _create_file()
+            self._result.unsent_file = self._file.name
+        self._file.write(b" ".join(content.splitlines()) + b"\n")
+
+    def close(self) -> None:
+        """Keep what waits, and write what is buffered."""
+        self.send([])
+        if self._file is not None:
+            self._file.close()
+
+    def _put(self, queue: QueueClient, message: bytes) -> bool:
         try:
             queue.send_message(message_text(message), time_to_live=NO_EXPIRY)
-        except Exception as exc:  # noqa: BLE001 (reported at the end)
-            with self._lock:
-                self.error = self.error or describe_error(exc, queue)
-        else:
-            with self._lock:
-                self.sent += 1
-                del self._under_way[number]
-        finally:
-            self._slots.release()
+        except Exception as exc:  # noqa: BLE001 (whatever it is, the rest goes into the file)
+            self._result.error = describe_error(exc, queue)
+            return False
+        self._result.messages_sent += 1
+        return True
+
+
+def _create_file() -> IO[bytes]:
+    """Create a file in the current folder, or else in the temporary one, for its owner only."""
+    error = ""
+    for folder in (".", tempfile.gettempdir()):
+        try:
+            return tempfile.NamedTemporaryFile(
+                prefix="unsent-", suffix=".jsonl", dir=folder, delete=False
+            )
+        except OSError as exc:
+            error = str(exc)
+    raise RelayError(f"what was not sent cannot be written to a file: {error}")

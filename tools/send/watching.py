@@ -1,66 +1,52 @@
-"""`send --watch`: wait until the ingress queue is empty, and look for new dead letters."""
+"""`send --watch`: wait until the ingress queue is empty, and count new dead letters."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shared.errors import RelayError
 from tools.ingress import Queues, describe_error
+from tools.send.result import Watched
+from tools.stopping import Stop
 
 if TYPE_CHECKING:  # Slow to import.
     from azure.storage.queue import QueueClient
 
-__all__ = ["Watched", "Watcher"]
+__all__ = ["Watcher"]
 
-_PERIOD = 1.0  # Seconds between two looks.
-
-
-@dataclass(frozen=True, slots=True)
-class Watched:
-    """What the queues hold at the end, in messages."""
-
-    waiting: int  # In the ingress queue.
-    dead_letters: int  # New ones, of any producer.
-    poison: int  # The same.
-
-    @property
-    def is_good(self) -> bool:
-        """Whether everything was published."""
-        return not (self.waiting or self.dead_letters or self.poison)
+_PERIOD = 1.0  # Seconds between two requests.
 
 
 class Watcher:
-    """Knows how many dead letters there were before anything was sent."""
+    """Watches the queues of a relay from before anything is sent."""
 
     def __init__(self, queues: Queues) -> None:
-        """Count what is there. Raises RelayError."""
+        """Count the messages of the dead-letter and the poison queue. Raises RelayError."""
         self._ingress = queues.open(queues.ingress)
         self._others = [queues.open(queues.dead_letter), queues.open(f"{queues.ingress}-poison")]
-        self._before = [_depth(queue) for queue in self._others]
+        self._before = [_count(queue) for queue in self._others]
 
-    def wait(self, timeout: float, progress: Callable[[int], object]) -> Watched:
-        """Wait until the ingress queue is empty, `timeout` seconds at most. Raises RelayError.
+    def wait(self, timeout: float, stop: Stop, show: Callable[..., object]) -> Watched:
+        """Wait until the ingress queue is empty, `timeout` seconds pass or the user stops it.
 
-        `progress` is called with the number of messages in it.
+        `show` is called with completed=N for N messages in the queue. Raises RelayError.
         """
         end = time.monotonic() + timeout
-        while waiting := _depth(self._ingress):
-            progress(waiting)
-            left = end - time.monotonic()
-            if left <= 0:
+        while waiting := _count(self._ingress):
+            show(completed=waiting)
+            if time.monotonic() >= end or stop.asked():
                 break
-            time.sleep(min(_PERIOD, left))
-        new = [
-            max(0, _depth(queue) - before)
+            time.sleep(_PERIOD)
+        dead_letters, poison = (
+            max(0, _count(queue) - before)
             for queue, before in zip(self._others, self._before, strict=True)
-        ]
-        return Watched(waiting, *new)
+        )
+        return Watched(waiting, dead_letters, poison)
 
 
-def _depth(queue: QueueClient) -> int:
+def _count(queue: QueueClient) -> int:
     """Return the messages in a queue, invisible ones too; 0 if there is no such queue."""
     from azure.core.exceptions import AzureError, ResourceNotFoundError
 

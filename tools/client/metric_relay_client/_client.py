@@ -9,7 +9,6 @@ import threading
 import time as clocks
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from types import TracebackType
 from typing import Any, Self
 
 from azure.storage.queue import QueueClient
@@ -29,9 +28,6 @@ __all__ = ["MetricClient", "NotSentError"]
 LOG = logging.getLogger("metric_relay_client")
 
 NO_EXPIRY = -1  # Time to live of a message; the default is seven days.
-# Seconds to connect, and to wait for an answer, of the clients that `connect` makes.
-CONNECT_TIMEOUT = 5
-READ_TIMEOUT = 20
 
 
 class NotSentError(Exception):
@@ -44,6 +40,9 @@ class MetricClient:
     Values of one series and minute are added up to their minimum, maximum, sum and count, which is
     what Azure Monitor keeps. So a busy program sends few messages, and the buffer grows with the
     number of series, not of values.
+
+    `dropped` is how many values were dropped because the buffer was full, or because they would
+    make a sum infinite or a count more than an int32.
     """
 
     def __init__(
@@ -74,7 +73,7 @@ class MetricClient:
         self._max_buffered = max_buffered
         self._now = now
         self._buffer: dict[Key, ValueSet] = {}
-        self._dropped = 0
+        self.dropped = 0
         self._lock = threading.Lock()  # Of what is above.
         self._sending = threading.Lock()
         self._is_closed = False
@@ -93,11 +92,11 @@ class MetricClient:
         connection string. With a URL, `credential` is any credential of azure-identity; by default
         DefaultAzureCredential(). `options` are those of the constructor.
         """
-        # The client sends again itself, so the SDK need not wait long for a queue that is away.
+        # Seconds. The client itself retries, so that the SDK need not.
         settings: dict[str, Any] = {
             "retry_total": 0,
-            "connection_timeout": CONNECT_TIMEOUT,
-            "read_timeout": READ_TIMEOUT,
+            "connection_timeout": 5,
+            "read_timeout": 20,
         }
         if not account.startswith(("https://", "http://")):
             return cls(QueueClient.from_connection_string(account, queue, **settings), **options)
@@ -106,14 +105,6 @@ class MetricClient:
 
             credential = DefaultAzureCredential()
         return cls(QueueClient(account, queue, credential=credential, **settings), **options)
-
-    @property
-    def dropped(self) -> int:
-        """How many values were dropped: the buffer was full, or `close` could not send them.
-
-        A value is dropped too if it would make a sum infinite or a count more than an int32.
-        """
-        return self._dropped
 
     def send(
         self,
@@ -138,15 +129,12 @@ class MetricClient:
         the relay would reject, RuntimeError after `close` and in a forked process.
         """
         self._check()
-        seconds = self._now() if time is None else _seconds(time)
+        if time is None:
+            seconds = self._now()
+        else:
+            seconds = (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
         given = make_value_set(value, values, (min, max, sum, count), seconds)
-        address = self._address
-        if not (resource_id is None and region is None and namespace is None):
-            address = Address(
-                resource_id or address.resource_id,
-                region or address.region,
-                namespace or address.namespace,
-            )
+        address = Address(resource_id, region, namespace)
         key = Key(int(seconds // 60), address, metric, tuple((dimensions or {}).items()))
         if key not in self._buffer:
             check_address(address)
@@ -164,11 +152,11 @@ class MetricClient:
                 sets, self._buffer = list(self._buffer.items()), {}
             sent = 0
             try:
-                for text, size in write_messages(sets):
+                for text, size in write_messages(self._address, sets):
                     self._queue.send_message(text, time_to_live=NO_EXPIRY)
                     sent += size
             except Exception as exc:
-                count = _count(one for _, one in sets[sent:])
+                count = sum(one.count for _, one in sets[sent:])
                 error = str(exc).partition("\n")[0]
                 raise NotSentError(
                     f"{count:,} {'value' if count == 1 else 'values'} not sent: "
@@ -180,32 +168,22 @@ class MetricClient:
                         self._add(key, one)
 
     def close(self) -> None:
-        """Send what is buffered and take no more. A second call does nothing.
+        """Send what is buffered and take no more.
 
-        Raises NotSentError: what was not sent is dropped.
+        Raises NotSentError; what was not sent is tried again by another call, and at the end of the
+        program.
         """
         self._check()
         with self._lock:
             self._is_closed = True
         self._wake.set()
-        try:
-            self.flush()
-        except NotSentError:
-            with self._lock:
-                self._dropped += _count(self._buffer.values())
-                self._buffer = {}
-            raise
-        finally:
-            # Not if Ctrl-C ended the flush: then it is sent when the program ends.
-            if not self._buffer:
-                atexit.unregister(self._close_at_exit)
+        self.flush()
+        atexit.unregister(self._close_at_exit)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _add(self, key: Key, given: ValueSet) -> None:
@@ -216,19 +194,19 @@ class MetricClient:
         elif is_added := len(self._buffer) < self._max_buffered:
             self._buffer[key] = given
         if not is_added:
-            self._dropped += given.count
+            self.dropped += given.count
 
     def _run(self) -> None:
         """Send every few seconds until the client is closed."""
-        told = 0
+        logged = 0
         while not self._wake.wait(self._flush_seconds):
             try:
                 self.flush()
             except NotSentError as exc:
                 LOG.warning("%s; retrying in %g s", exc, self._flush_seconds)
-            if self._dropped > told:
-                LOG.error("The buffer is full: %d values dropped so far", self._dropped)
-                told = self._dropped
+            if self.dropped > logged:
+                LOG.error("Values dropped so far because the buffer is full: %d", self.dropped)
+                logged = self.dropped
 
     def _close_at_exit(self) -> None:
         if os.getpid() != self._process:  # The parent sends what was buffered before the fork.
@@ -236,17 +214,10 @@ class MetricClient:
         try:
             self.close()
         except NotSentError as exc:
-            LOG.error("%s; the program ends, so they are dropped", exc)  # noqa: TRY400
+            LOG.error("%s; dropping them, because the program ends", exc)  # noqa: TRY400
 
     def _check(self) -> None:
         if os.getpid() != self._process:
-            raise RuntimeError("this MetricClient was made before a fork; make one per process")
-
-
-def _seconds(time: datetime) -> float:
-    """Return a time in seconds since 1970."""
-    return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
-
-
-def _count(sets: Iterable[ValueSet]) -> int:
-    return sum(one.count for one in sets)
+            raise RuntimeError(
+                "this MetricClient was created before a fork; create one in each process"
+            )

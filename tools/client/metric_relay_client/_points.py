@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 __all__ = [
-    "MAX_MESSAGE_BYTES",
     "Address",
     "Key",
     "ValueSet",
@@ -40,11 +39,16 @@ _REGION = re.compile(r"[A-Za-z0-9 ]{2,40}")
 
 
 class Address(NamedTuple):
-    """Where points go; the relay fills in what is None."""
+    """Where points go. A message fills in what a point leaves out, the relay what both do."""
 
     resource_id: str | None
     region: str | None
     namespace: str | None
+
+    def members(self) -> dict[str, str]:
+        """Return the members of a message or a point."""
+        names = zip(("resourceId", "region", "namespace"), self, strict=True)
+        return {name: text for name, text in names if text is not None}
 
 
 class Key(NamedTuple):
@@ -90,21 +94,19 @@ def make_value_set(
     if (value is not None) + (values is not None) + (parts != (None,) * 4) != 1:
         raise ValueError("give exactly one of value, values, or min with max, sum and count")
     if value is not None:
-        number = _finite("value", value)
-        return ValueSet(number, number, number, 1, time)
-    if values is not None:
+        parts = (value, value, value, 1)
+    elif values is not None:
         numbers = [_finite("values", number) for number in values]
         if not numbers:
             raise ValueError("values is empty")
-        return ValueSet(
-            min(numbers), max(numbers), _finite("sum", sum(numbers)), len(numbers), time
-        )
+        parts = (min(numbers), max(numbers), sum(numbers), len(numbers))
     least, most, total, count = parts
     if least is None or most is None or total is None or count is None:
         raise ValueError("min, max, sum and count go together")
     if not 1 <= count <= MAX_COUNT or count != int(count):
         raise ValueError(f"count is {count}: expected a whole number from 1 to {MAX_COUNT}")
-    least, most, total = _finite("min", least), _finite("max", most), _finite("sum", total)
+    name = "min" if value is None else "value"
+    least, most, total = _finite(name, least), _finite("max", most), _finite("sum", total)
     slack = 1e-6 * max(abs(least), abs(most))  # As the relay allows, for sums of rounded values.
     if least > most or not least - slack <= total / count <= most + slack:
         raise ValueError(f"min {least}, max {most}, sum {total} and count {count} disagree")
@@ -130,7 +132,7 @@ def check_series(metric: str, dimensions: Iterable[tuple[str, str]]) -> None:
     _check_name("metric", metric)
     names = set()
     for name, value in dimensions:
-        _check_name("a dimension's name", name)
+        _check_name("dimension name", name)
         _check_name(f"dimension {name}", value)
         if name.casefold() in names:
             raise ValueError(f"dimension {name} is given twice; names compare without case")
@@ -140,44 +142,31 @@ def check_series(metric: str, dimensions: Iterable[tuple[str, str]]) -> None:
 
 
 def write_messages(
-    sets: Iterable[tuple[Key, ValueSet]], limit: int = MAX_MESSAGE_BYTES
+    address: Address, sets: Iterable[tuple[Key, ValueSet]], limit: int = MAX_MESSAGE_BYTES
 ) -> Iterator[tuple[str, int]]:
     """Yield messages of at most `limit` bytes, each with the number of value sets in it.
 
-    The order is kept. A value set that is longer gets a message of its own.
+    `address` is that of the messages; a point has only the members that its own address sets. The
+    order is kept. A value set that is longer than `limit` gets a message of its own.
     """
-    documents: dict[Address, list[str]] = {}
-    count = 0
-    size = 2  # Brackets of the array.
+    begin = _json({**address.members(), "points": []}).removesuffix("]}")
+    available = limit - len(f"{begin}]}}".encode())
+    points: list[str] = []
+    size = -1  # One comma less than points.
     for key, value_set in sets:
         point = _write_point(key, value_set)
-        head = len(_write_document(key.address, []).encode()) + 1
         added = len(point.encode()) + 1
-        if count and size + added + (key.address not in documents) * head > limit:
-            yield _write_array(documents), count
-            documents, count, size = {}, 0, 2
-        if key.address not in documents:
-            documents[key.address] = []
-            size += head
-        documents[key.address].append(point)
-        count += 1
+        if points and size + added > available:
+            yield f"{begin}{','.join(points)}]}}", len(points)
+            points, size = [], -1
+        points.append(point)
         size += added
-    if count:
-        yield _write_array(documents), count
-
-
-def _write_array(documents: Mapping[Address, list[str]]) -> str:
-    return f"[{','.join(_write_document(*document) for document in documents.items())}]"
-
-
-def _write_document(address: Address, points: list[str]) -> str:
-    members = zip(("resourceId", "region", "namespace"), address, strict=True)
-    head = "".join(f"{_json(name)}:{_json(text)}," for name, text in members if text is not None)
-    return f'{{{head}"points":[{",".join(points)}]}}'
+    if points:
+        yield f"{begin}{','.join(points)}]}}", len(points)
 
 
 def _write_point(key: Key, values: ValueSet) -> str:
-    point: dict[str, Any] = {"metric": key.metric}
+    point: dict[str, Any] = {"metric": key.metric, **key.address.members()}
     point["time"] = f"{datetime.fromtimestamp(int(values.time), UTC):%Y-%m-%dT%H:%M:%SZ}"
     if key.dimensions:
         point["dimensions"] = dict(key.dimensions)
