@@ -1,4 +1,4 @@
-// Alerts: long or old queues, rejected or deferred points, errors of samples, and an app that does not run.
+// Alerts on long or old queues, rejected or deferred points, errors of samples, and an app that does not run.
 import { Thresholds } from 'types.bicep'
 
 @description('Required. Location of the log alerts.')
@@ -44,7 +44,7 @@ module queues 'alerts/metrics.bicep' = [
       alerts: [
         {
           name: 'depth'
-          description: 'A queue is long: more messages arrive than are consumed.'
+          description: 'A queue is long: messages arrive faster than they are consumed.'
           severity: 3
           metric: 'QueueDepth'
           aggregation: 'Maximum'
@@ -100,7 +100,7 @@ module relay 'alerts/metrics.bicep' = {
       }
       {
         name: 'latency'
-        description: 'Metrics are published late: the ingress queue grows faster than it is drained, or a region does not answer.'
+        description: 'Points are published late: they arrive faster than the app drains them, or a region does not answer.'
         severity: 3
         metric: 'PublishLatency'
         aggregation: 'Maximum'

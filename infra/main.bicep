@@ -80,7 +80,7 @@ param storageSku 'Standard_GRS' | 'Standard_GZRS' | 'Standard_LRS' | 'Standard_Z
 @maxValue(730)
 param logRetentionInDays int = 30
 
-@description('Optional. Whether the app has a virtual network, and only private endpoints in it reach the storage account. Producers then need access to that network. The provider Microsoft.App must be registered in the subscription.')
+@description('Optional. Whether the app runs in a virtual network, and only private endpoints in it reach the storage account. Producers then need access to that network. The provider Microsoft.App must be registered in the subscription.')
 param privateNetwork bool = false
 
 @description('Optional. Address space of that network: /24 or larger.')

@@ -44,7 +44,7 @@ def test_every_kind_of_source_has_a_page_and_is_listed() -> None:
         assert f"| [`{kind}`]({kind}.md) |" in listed
         page = (ROOT / "docs" / "sources" / f"{kind}.md").read_text(encoding="utf-8")
         assert page.startswith(f"# Source: {kind}\n")
-        assert "**An alert to begin with:**" in page
+        assert "**Recommended alert" in page
 
 
 def test_the_version_is_the_newest_of_the_changelog() -> None:

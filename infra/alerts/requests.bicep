@@ -1,5 +1,5 @@
 // Alerts on the app's invocations in its log. A metric alert does not fire while its metric has no
-// value, as when the app is stopped or may not publish.
+// value, for example because the app is stopped or lacks its role.
 import { Silence } from '../types.bicep'
 
 @description('Required. Location of the alerts.')
@@ -32,7 +32,7 @@ resource silent 'Microsoft.Insights/scheduledQueryRules@2022-06-15' = {
   kind: 'LogAlert'
   properties: {
     displayName: '${name}-silent'
-    description: 'The relay is silent: its timer has not ticked well for too long (${silentAfter}). It is stopped, cannot start, or its settings are wrong.'
+    description: 'The timer function has not succeeded for ${silentAfter}: the app is stopped, cannot start, or has wrong settings.'
     severity: 1
     enabled: true
     scopes: [workspaceId]
@@ -67,7 +67,7 @@ resource failing 'Microsoft.Insights/scheduledQueryRules@2022-06-15' = {
   kind: 'LogAlert'
   properties: {
     displayName: '${name}-failing'
-    description: 'Messages cannot be published, for half an hour now: a role, a resource or a region is missing. They wait in the queue; the log of the app names what is missing.'
+    description: 'Messages have failed for half an hour: a role, a resource or a region is missing. They wait in the queue. The log of the app has the cause.'
     severity: 2
     enabled: true
     scopes: [workspaceId]

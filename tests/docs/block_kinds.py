@@ -1,6 +1,6 @@
-"""Kinds of code blocks, told by language and content, and what the tests do with them.
+"""Kinds of code blocks by language and content, and how the tests check them.
 
-| block | what is done |
+| block | check |
 |---|---|
 | `sh` | run in one shell for each page, in order |
 | `sh` with only `make …` | `make --dry-run`; the targets have tests of their own |
@@ -57,7 +57,7 @@ class BlockKind(StrEnum):
     TOML = "toml"
     PROGRAM = "program"
     DIAGRAM = "diagram"
-    NOT_CHECKED = "excused"
+    NOT_CHECKED = "not checked"
     UNKNOWN = "unknown"
 
     @property
@@ -79,7 +79,7 @@ NOT_CHECKED: Mapping[tuple[str, str], str] = {
     ): "Telegraf is not installed; tests/local/monitor uses its variables",
     (
         "docs/enqueue.md",
-        "using System.Text.Json;",
+        "using System;",
     ): "no package registry of the tests has a C# compiler",
     (
         "docs/doctor.md",
@@ -118,9 +118,9 @@ def kind_of(block: Block) -> BlockKind:
         return BlockKind.FILE
     if block.page == PROGRAMS_PAGE and block.language in PROGRAM_LANGUAGES:
         return BlockKind.PROGRAM
-    treatment = _BY_LANGUAGE.get(block.language, BlockKind.UNKNOWN)
-    if treatment is not BlockKind.SHELL:
-        return treatment
+    kind = _BY_LANGUAGE.get(block.language, BlockKind.UNKNOWN)
+    if kind is not BlockKind.SHELL:
+        return kind
     if _AZURE_COMMAND.search(block.text):
         return BlockKind.AZURE
     lines = commands_of(block.text)
@@ -154,7 +154,7 @@ def commands_of(text: str) -> list[list[str]]:
     for line in text.replace("\\\n", " ").splitlines():
         try:
             words = shlex.split(line, comments=True)
-        except ValueError:  # Part of something that spans lines.
+        except ValueError:  # Part of a command that spans lines.
             continue
         if words:
             found.append(words)

@@ -15,7 +15,7 @@ from local.stack import INGRESS, ROOT, Backend, run_app
 
 from .sandbox import Sandbox, copy_project
 
-# So that what fails there says more than that it failed.
+# So that a failed assertion there shows its values.
 pytest.register_assert_rewrite(f"{__package__}.expectations", f"{__package__}.messages")
 
 
@@ -31,13 +31,13 @@ def azure() -> Iterator[Backend]:
         ) as storage:
             backend = Backend(azurite, storage, url)
             settings = {
-                # Host and app take this section before MetricsStorage, which is set as well.
+                # Host and app prefer this section to MetricsStorage, which is set as well.
                 "AzureWebJobsMetricsStorage__queueServiceUri": azurite.queue_endpoint,
                 "AzureWebJobsMetricsStorage__credential": "managedidentity",
                 "METRICS_SAMPLE_SCHEDULE": "0 0 0 1 1 *",
                 "REQUESTS_CA_BUNDLE": certificate,
             }
-            storage.create_queue(f"{INGRESS}-dead-letter")  # As a deployment makes it.
+            storage.create_queue(f"{INGRESS}-dead-letter")  # As a deployment does.
             with run_app(backend, settings, queue=INGRESS):
                 yield backend
 

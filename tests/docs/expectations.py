@@ -1,4 +1,4 @@
-"""What is in the store, and what was printed, once the blocks of a page have run."""
+"""Assertions on the store and the output after the blocks of a page have run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _readme(backend: Backend, printed: list[str]) -> None:
 
 
 def _enqueue(backend: Backend, printed: list[str]) -> None:
-    """curl sent a point; test_languages.py looks at the programs."""
+    """curl sent a point; test_languages.py tests the programs."""
     assert _stored(backend) == {"Orders": (7, 1)}
     assert backend.dead_letters() == []
 
@@ -45,7 +45,7 @@ def _emulator(backend: Backend, printed: list[str]) -> None:
     assert series["data"][0]["total"] == 28
     assert client == "{'country': 'NL'} [28.0]\n28.0\n"
     assert '"retryAfter":5' in fail
-    assert backend.metrics() == []  # The last command takes all away.
+    assert backend.metrics() == []  # The last command resets the emulator.
 
 
 EXPECTED: Mapping[str, Callable[[Backend, list[str]], None]] = {

@@ -58,7 +58,7 @@ def _check_sources(entries: list[Any]) -> None:
 
 
 def _check_findings(findings: list[dict[str, Any]]) -> None:
-    """Of checks of the doctor, with the members that it prints."""
+    """Check the names and members of findings of the doctor."""
     for one in findings:
         assert one["check"] in CHECKS
         found = Finding(one["check"], Status(one["status"]), one["message"], tuple(one["fix"]))

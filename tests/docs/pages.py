@@ -24,13 +24,13 @@ PAGES = tuple(
 )
 
 _MARKDOWN = MarkdownIt("commonmark").enable("table")
-# What GitHub leaves out of the address of a heading.
+# Characters that GitHub removes from the anchor of a heading.
 _PUNCTUATION = re.compile(r"[^\w\- ]")
 
 
 @dataclass(frozen=True)
 class Block:
-    """One fenced or indented piece of code."""
+    """A fenced or indented code block."""
 
     page: str  # Path from the root of the project.
     line: int  # Of its first line, from 1.
@@ -39,12 +39,12 @@ class Block:
 
     @property
     def name(self) -> str:
-        """Where to look for it."""
+        """Page and line, for messages."""
         return f"{self.page}:{self.line}"
 
     @property
     def key(self) -> tuple[str, str]:
-        """What tells it from others and outlives an edit above it: page, how it begins."""
+        """Page and first characters, which stay the same when the page changes above it."""
         return self.page, self.text.partition("\n")[0][:60].strip()
 
 
@@ -60,7 +60,7 @@ class Page:
 
 @cache
 def read(path: str) -> Page:
-    """Take a page apart."""
+    """Parse a page."""
     tokens = _MARKDOWN.parse((ROOT / path).read_text(encoding="utf-8"))
     blocks = tuple(
         Block(path, _line(token) + 1, token.info.split(" ")[0], token.content)
@@ -75,7 +75,7 @@ def _line(token: Token) -> int:
 
 
 def _anchors(tokens: list[Token]) -> Iterator[str]:
-    """The address of each heading, as GitHub makes it."""
+    """Yield the anchor of each heading, as GitHub makes it."""
     seen: Counter[str] = Counter()
     for opening, content in itertools.pairwise(tokens):
         if opening.type != "heading_open":
@@ -97,5 +97,5 @@ def _links(tokens: list[Token]) -> Iterator[tuple[int, str]]:
 
 
 def folder(page: str) -> Path:
-    """What the links of a page start from."""
+    """Return the folder that the links of a page are relative to."""
     return (ROOT / page).parent

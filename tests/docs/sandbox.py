@@ -50,7 +50,7 @@ class Sandbox:
 
     @property
     def environ(self) -> dict[str, str]:
-        """Environment of a block: that of a shell which is set up as the pages say."""
+        """The environment of a block: that of a shell that is set up as the pages say."""
         azurite = self.backend.azurite
         certificate = str(azurite.certificate)
         shell = {name: text for name, text in os.environ.items() if not name.startswith(OURS)}
@@ -74,7 +74,7 @@ class Sandbox:
             "EMULATOR": self.backend.monitor_url,
             "QUEUES": azurite.queue_endpoint,
             "NO_COLOR": "1",
-            # As if the client was installed.
+            # As if the client were installed.
             "PYTHONPATH": str(self.checkout / "tools" / "client"),
         }
 

@@ -1,4 +1,4 @@
-"""A shell that blocks are typed into, one after the other, as a reader would."""
+"""A shell that runs blocks one after the other, as a reader would."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class ShellError(AssertionError):
 
 
 class Shell:
-    """One bash; what a block sets, the next one finds. The first command that fails ends it."""
+    """One bash process: variables stay set, and the first command that fails ends it."""
 
     def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
         self._scripts = tempfile.TemporaryDirectory()
@@ -44,17 +44,17 @@ class Shell:
         self._scripts.cleanup()
 
     def run(self, text: str) -> str:
-        """What the block prints. Raises ShellError."""
+        """Run a block and return its output. Raises ShellError."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         script = Path(self._scripts.name) / "block.sh"
         script.write_text(text, encoding="utf-8")
-        # Standard input is not the script's: a command that reads it must not eat the blocks.
+        # A command that reads standard input must not read the blocks that follow.
         self._process.stdin.write(f". {script} </dev/null; printf '%s\\n' '{_END}'\n")
         self._process.stdin.flush()
         printed = ""
         for line in self._process.stdout:
-            if line.endswith(f"{_END}\n"):  # After what ends without a line end, too.
+            if line.endswith(f"{_END}\n"):  # Also after output without a newline.
                 return printed + line.removesuffix(f"{_END}\n")
             printed += line
         raise ShellError(f"ended with {self._process.wait()} after printing:\n{printed}")

@@ -1,6 +1,6 @@
 """Every program of docs/enqueue.md compiles, runs, and its point arrives in the store.
 
-C# is not run: its compiler is in no package registry that the tests use.
+C# is not run, because no package registry that the tests use has its compiler.
 """
 
 from __future__ import annotations

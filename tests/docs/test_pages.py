@@ -78,7 +78,7 @@ def test_a_page_does_what_it_says(path: str, sandbox: Sandbox, eventually: Ask) 
                         continue
                     printed[block] = _run(block, sandbox, shell)
                 except (AssertionError, subprocess.SubprocessError) as exc:
-                    pytest.fail(f"{block.name}: {_words(exc)}", pytrace=False)
+                    pytest.fail(f"{block.name}: {_describe(exc)}", pytrace=False)
     queue = sandbox.backend.storage.get_queue_client(INGRESS)
     waiting = eventually(
         lambda: queue.get_queue_properties().approximate_message_count, lambda count: not count
@@ -91,7 +91,7 @@ def test_a_page_does_what_it_says(path: str, sandbox: Sandbox, eventually: Ask) 
         assert sandbox.backend.dead_letters() == []
 
 
-def _words(exc: BaseException) -> str:
+def _describe(exc: BaseException) -> str:
     if isinstance(exc, subprocess.CalledProcessError):
         return f"ended with {exc.returncode} after printing:\n{exc.stdout}"
     return str(exc)
@@ -157,17 +157,17 @@ def checked(*kinds: BlockKind) -> pytest.MarkDecorator:
 
 
 @checked(BlockKind.JSON)
-def test_json_is_what_it_should_be(block: Block) -> None:
+def test_json_is_valid(block: Block) -> None:
     check_json(filled(block.text))
 
 
 @checked(BlockKind.TOML)
-def test_toml_is_toml(block: Block) -> None:
+def test_toml_is_valid(block: Block) -> None:
     tomllib.loads(block.text)
 
 
 @checked(BlockKind.AZURE)
-def test_what_needs_azure_is_good_shell(block: Block) -> None:
+def test_commands_for_azure_are_valid_shell(block: Block) -> None:
     subprocess.run(["bash", "-n"], input=block.text, text=True, check=True)  # noqa: S607
     text = filled(block.text)
     for given in re.findall(r"='([{\[].*?)'(?:\s|$)", text, re.DOTALL):
@@ -201,12 +201,12 @@ KINDS: Mapping[str, tuple[Block, BlockKind]] = {
 
 
 @pytest.mark.parametrize("case", KINDS)
-def test_a_block_is_told_by_what_it_is(case: str) -> None:
-    block, treatment = KINDS[case]
-    assert kind_of(block) is treatment
+def test_the_kind_of_a_block(case: str) -> None:
+    block, kind = KINDS[case]
+    assert kind_of(block) is kind
 
 
-def test_a_block_that_fails_is_noticed(sandbox: Sandbox) -> None:
+def test_a_block_that_fails_is_reported(sandbox: Sandbox) -> None:
     with Shell(sandbox.checkout, sandbox.environ) as shell:
         assert shell.run("one=1\n") == ""
         assert shell.run('printf "$one"\ncat') == "1"
@@ -214,7 +214,7 @@ def test_a_block_that_fails_is_noticed(sandbox: Sandbox) -> None:
             shell.run("echo before\nfalse\necho after\n")
 
 
-def test_a_program_that_fails_is_noticed(sandbox: Sandbox) -> None:
+def test_a_program_that_fails_is_reported(sandbox: Sandbox) -> None:
     with Shell(sandbox.checkout, sandbox.environ) as shell:
         for block in (block_of("python", "import nothing"), block_of("javascript", "nothing()")):
             with pytest.raises(subprocess.CalledProcessError):
@@ -245,6 +245,6 @@ BAD = {
 
 
 @pytest.mark.parametrize("text", BAD.values(), ids=BAD)
-def test_bad_json_is_noticed(text: str) -> None:
+def test_invalid_json_is_reported(text: str) -> None:
     with pytest.raises((AssertionError, ValueError, jsonschema.ValidationError)):
         check_json(text)

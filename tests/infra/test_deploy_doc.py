@@ -19,7 +19,7 @@ def section(title: str) -> str:
 
 
 def test_parameters_that_are_explained_exist() -> None:
-    named = re.findall(r"^\| `(\w+)` \|", section("2. Say what it may do"), re.MULTILINE)
+    named = re.findall(r"^\| `(\w+)` \|", section("2. Set the parameters"), re.MULTILINE)
     assert len(named) > 5
     elsewhere = {"thresholds", "actionGroupIds", "deployAlerts", "privateNetwork"}
     elsewhere |= {"sampleOwnQueues", "instanceMemoryMB", "extraSettings"}
@@ -61,7 +61,7 @@ def test_a_role_has_time_before_it_is_needed() -> None:
 
 
 def test_what_a_deployment_into_another_group_takes_is_said() -> None:
-    assert "`Microsoft.Resources/deployments/*`" in section("1. Before")
+    assert "`Microsoft.Resources/deployments/*`" in section("1. Prerequisites")
 
 
 def test_the_provider_of_the_subnet_is_registered() -> None:
@@ -69,7 +69,7 @@ def test_the_provider_of_the_subnet_is_registered() -> None:
     (delegation,) = network["properties"]["subnets"][0]["properties"]["delegations"]
     provider = delegation["properties"]["serviceName"].partition("/")[0]
     command = f"\naz provider register --namespace {provider} --wait\n"
-    assert command in section("In a network of its own")
+    assert command in section("Private network")
     assert provider in MAIN.of("param")["privateNetwork"].description
 
 
@@ -93,7 +93,7 @@ def test_every_alert_is_in_the_table_and_has_an_answer() -> None:
 
 def test_the_sums_are_right() -> None:
     for part in ("Idle", "A million points"):
-        table = section("What it costs").split(f"**{part}")[1].split("| **together**")
+        table = section("Cost").split(f"**{part}")[1].split("| **together**")
         prices = re.findall(r"\| ([0-9.]+) \|$", table[0], re.MULTILINE)
         total = re.match(r" \| \| \*\*([0-9.]+)\*\* \|", table[1])
         assert total is not None
