@@ -49,7 +49,7 @@ def test_what_was_exported_can_be_replayed(shell: Shell, tmp_path: Path) -> None
     shell.run("purge", "--all", "--yes", "--export", str(file))
     assert [json.loads(line) for line in file.read_text().splitlines()] == shown
     replayed = shell.run("replay", "--file", str(file), "--yes", code=1).stdout
-    assert "Replayed 2 dead letters: 2 points in 2 messages." in replayed
+    assert "Replayed 2 dead letters, 2 points." in replayed
     assert "Not replayed: 1 dead letter: content too long for a dead letter" in replayed
     assert len(shell.enqueued()) == 2
 
@@ -90,5 +90,6 @@ def test_an_error_says_what_was_deleted_until_then(shell: Shell) -> None:
     with fault_proxy(shell.connection_string, handle) as way:
         result = shell.run("purge", "--all", "--yes", code=1, env={"MetricsStorage": way})
     assert result.stdout == "Deleted 0 dead letters, 0 points.\n"
-    assert f"Error: {shell.dead_letters.queue_name}: AuthorizationFailure: No" in result.stderr
+    assert f"Error: {shell.dead_letters.queue_name}: " in result.stderr
+    assert "AuthorizationFailure" in result.stderr
     assert len(shell.left()) == 1
