@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import textwrap
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
@@ -20,7 +19,7 @@ import msgspec
 from shared.errors import RelayError
 from shared.text import clean, plural, utc_text
 from tools.console import Command, err, out, program, progress
-from tools.dead_letter.options import EXIT_CODES, Selection, common_options, counted, interruptible
+from tools.dead_letter.options import Selection, common_options, counted, interruptible
 from tools.dead_letter.queue import QueueReader, count_messages, run_at_once
 from tools.dead_letter.records import UNREADABLE, DeadLetter
 from tools.dead_letter.replay import replay
@@ -30,8 +29,8 @@ __all__ = ["dead_letter"]
 
 # Details of a reason that `list` prints; `list --json` prints all.
 MAX_DETAILS = 5
-# Characters of a content that `show` prints; `show --json` prints all.
-MAX_SHOWN = 2000
+# Characters of a dead letter that `show` prints; `show --json` prints all.
+MAX_SHOWN = 4000
 # JSON may hold these as they are; a terminal may obey them.
 _CONTROLS = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 # What differs between details of one cause: which point, when, by how much.
@@ -41,19 +40,28 @@ _PARTICULAR = re.compile(
 )
 
 
-@click.group("dead-letter")
+@click.group(
+    "dead-letter",
+    epilog="""\b
+Exit codes:
+  0    the command did what you asked
+  1    an error, or `replay` left something in the queue that you selected
+  2    wrong options
+  130  stopped by Ctrl-C (143: by SIGTERM)
+""",
+)
 def dead_letter() -> None:
     """List, show, replay and purge dead letters.
 
-    A dead letter is what the relay rejected of a message for one reason. To read more than 32 of
-    them they are received, which hides them for a moment.
+    A dead letter is what the relay rejected of a message for one reason. A command receives
+    dead letters to read more than 32 of them, which hides them for a moment.
     """
 
 
 dead_letter.add_command(replay)
 
 
-@dead_letter.command("list", epilog=EXIT_CODES)
+@dead_letter.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with all details.")
 @common_options
 def list_dead_letters(*, queues: Queues, selection: Selection, as_json: bool) -> None:
@@ -80,31 +88,35 @@ def list_dead_letters(*, queues: Queues, selection: Selection, as_json: bool) ->
                 click.echo(f"  to put them back: {program()} dead-letter replay --poison")
 
 
-@dead_letter.command("show", epilog=EXIT_CODES)
+@dead_letter.command("show")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Print N dead letters at most.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
 @common_options
 def show_dead_letters(
     *, queues: Queues, selection: Selection, limit: int | None, as_json: bool
 ) -> None:
-    """Print dead letters with what was rejected."""
+    """Print dead letters as JSON.
+
+    Long ones are cut, unless you give --json.
+    """
     shown = 0
     with QueueReader(queues.open(queues.dead_letter)) as reader, interruptible() as stop:
-        if as_json:
-            click.echo("[", nl=False)
+        before = "["
         try:
             for page in selection.select(reader.look(), stop):
-                for one in page[: None if limit is None else limit - shown]:
-                    shown += 1
+                for one in page[: limit and limit - shown]:
+                    text = _json_text(one)
                     if as_json:
-                        click.echo(("," if shown > 1 else "") + f"\n{_json_text(one)}", nl=False)
+                        click.echo(f"{before}\n{text}", nl=False)
                     else:
-                        click.echo(_readable(one))
+                        click.echo(text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…")
+                    before = ","
+                    shown += 1
                 if shown == limit:
                     break
-        finally:  # After an error too, it is one JSON array.
-            if as_json:
-                click.echo("\n]")
+        finally:
+            if as_json:  # After an error too, it is one JSON array.
+                click.echo("\n]" if shown else "[]")
         if not shown:
             err.print("No dead letter is selected.")
 
@@ -112,12 +124,11 @@ def show_dead_letters(
 @dead_letter.command(
     "purge",
     cls=Command,
-    epilog=f"""\b
+    epilog="""\b
 Examples:
-  {{program}} dead-letter purge --older-than 30d --export old.jsonl
-  {{program}} dead-letter purge --all
-
-{EXIT_CODES}""",
+  {program} dead-letter purge --older-than 30d --export old.jsonl
+  {program} dead-letter purge --all
+""",
 )
 @click.option("--all", "everything", is_flag=True, help="Delete all dead letters.")
 @click.option(
@@ -131,9 +142,10 @@ Examples:
 def purge(
     *, queues: Queues, selection: Selection, everything: bool, export: Path | None, yes: bool
 ) -> None:
-    """Delete dead letters for good: those that the filters select, or all.
+    """Delete dead letters for good.
 
-    Messages that are not dead letters are deleted only with `--reason unreadable`.
+    Give filters that select them, or --all. Messages that are not dead letters are deleted only
+    with `--reason unreadable`.
     """
     if everything != selection.is_empty:
         raise click.UsageError("give filters, or --all for all dead letters")
@@ -218,31 +230,6 @@ def _print_counts(counts: dict[str, Any]) -> None:
         if (kept := reason["notReplayable"]) and reason["reason"] != UNREADABLE:
             text = f"{plural(kept, 'dead letter')} cannot be replayed: content was cut"
             out.print(f"{'':>13}{text}", style="yellow", markup=False)
-
-
-def _readable(one: DeadLetter) -> str:
-    """Return a dead letter as text for a terminal."""
-    time = utc_text(one.dead_lettered_time.replace(microsecond=0))
-    lines = [f"{clean(one.reason)}  {time}  id {one.id}"]
-    if one.message_id:
-        lines.append(f"  rejected message: {clean(one.message_id)}")
-    if one.problem:
-        lines.append(f"  cannot be replayed: {one.problem}")
-    for entry in one.refused:
-        lines += [f"  {clean(entry.detail)}", _indented(entry.content)]
-    return "\n".join(lines) + "\n"
-
-
-def _indented(content: bytes) -> str:
-    """Return a content for a terminal, indented and cut."""
-    try:
-        text = msgspec.json.format(content, indent=2).decode()
-    except (ValueError, RecursionError):
-        text = content.decode(errors="replace")
-    # clean() strips the indentation of a line.
-    lines = [line[: len(line) - len(line.lstrip(" "))] + clean(line) for line in text.splitlines()]
-    text = "\n".join(lines)
-    return textwrap.indent(text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…", "    ")
 
 
 def _json_text(one: DeadLetter) -> str:

@@ -24,12 +24,8 @@ from tools.dead_letter.records import UNREADABLE, DeadLetter
 from tools.ingress import find_queues, queue_options
 from tools.stopping import Stop, stoppable
 
-__all__ = ["EXIT_CODES", "Selection", "common_options", "counted", "interruptible"]
+__all__ = ["Selection", "common_options", "counted", "interruptible"]
 
-EXIT_CODES = (
-    "Exit codes: 0 done; 1 an error, or a dead letter cannot be replayed; 2 wrong usage; "
-    "130 stopped by Ctrl-C; 143 stopped by SIGTERM."
-)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 

@@ -21,7 +21,7 @@ from shared.model import Reason
 from shared.text import plural
 from tools.console import Command, out, progress
 from tools.dead_letter.contents import queue_texts
-from tools.dead_letter.options import EXIT_CODES, Selection, common_options, counted, interruptible
+from tools.dead_letter.options import Selection, common_options, counted, interruptible
 from tools.dead_letter.queue import QueueReader, count_messages, run_at_once, storage_errors
 from tools.dead_letter.records import DeadLetter, parse, read_file, unreadable
 from tools.ingress import Queues
@@ -35,14 +35,13 @@ __all__ = ["replay"]
 @click.command(
     "replay",
     cls=Command,
-    epilog=f"""\b
+    epilog="""\b
 Examples:
-  {{program}} dead-letter replay --reason forbidden_scope --dry-run
-  {{program}} dead-letter replay --reason expired --restamp --limit 1
-  {{program}} dead-letter replay --file edited.json
-  {{program}} dead-letter replay --poison
-
-{EXIT_CODES}""",
+  {program} dead-letter replay --reason forbidden_scope --dry-run
+  {program} dead-letter replay --reason expired --restamp --limit 1
+  {program} dead-letter replay --file edited.json
+  {program} dead-letter replay --poison
+""",
 )
 @click.option("--restamp", is_flag=True, help="Give every point the time of the replay.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Replay N dead letters at most.")
@@ -66,9 +65,10 @@ def replay(
     dry_run: bool,
     yes: bool,
 ) -> None:
-    """Enqueue dead letters into the ingress queue again, then delete them.
+    """Put dead letters back into the ingress queue.
 
-    A point without a time gets that at which its message was enqueued. What the relay rejects
+    Each is deleted once everything in it is enqueued. A point without a time gets that at which its
+    message was enqueued. What the relay rejects
     again becomes a new dead letter. If the command is killed, nothing is lost, and the next run may
     enqueue a few dead letters a second time.
     """

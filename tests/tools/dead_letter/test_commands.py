@@ -75,10 +75,8 @@ def test_filters(shell: Shell) -> None:
         "hello",
     )
     assert shell.counts() == {"invalid": 1, "expired": 2, "unreadable": 1}
-    assert shell.counts("--reason", "expired", "--reason", "invalid") == {
-        "invalid": 1,
-        "expired": 2,
-    }
+    both = ("--reason", "expired", "--reason", "invalid")
+    assert shell.counts(*both) == {"invalid": 1, "expired": 2}
     assert shell.counts("--older-than", "2h") == {"invalid": 1}
     assert shell.counts("--newer-than", "120m", "--reason", "expired") == {"expired": 2}
     assert shell.counts("--detail", "OLD") == {"invalid": 1}
@@ -92,16 +90,16 @@ def test_filters(shell: Shell) -> None:
 def test_show_prints_text_that_does_nothing_to_a_terminal(shell: Shell) -> None:
     shell.put(
         *dead_letter_texts(points("a\x9b")),
-        *dead_letter_texts("oops \x1b[31m\nred" + "x" * 3000, detail="why\x1b"),
+        *dead_letter_texts("oops \x1b[31m\nred" + "x" * 5000, detail="why\x1b"),
         "hello \x9b",
     )
     printed = shell.run("show").stdout
     assert not re.search("[\x1b\x9b]", printed)
-    assert '          "metric": "a ",' in printed
-    assert "    oops  [31m\n    red" in printed
+    assert '"metric": "a\\u009b",' in printed
+    assert '"body": "oops \\u001b[31m\\nredxxx' in printed
     assert "xxx…\n" in printed
-    assert "  cannot be replayed: not a dead letter\n" in printed
-    assert len(shell.run("show", "--limit", "1").stdout.split("invalid  ")) == 2
+    assert '"reason": "unreadable"' in printed
+    assert json.loads(shell.run("show", "--limit", "1").stdout)["reason"] == "invalid"
 
 
 def test_show_prints_one_json_array(shell: Shell) -> None:
@@ -116,20 +114,16 @@ def test_show_prints_one_json_array(shell: Shell) -> None:
 
 
 def test_an_empty_queue_is_not_an_error(shell: Shell) -> None:
-    assert (
-        shell.run("list").stdout == f"{shell.dead_letters.queue_name}: 0 dead letters, 0 points\n"
-    )
+    name = shell.dead_letters.queue_name
+    assert shell.run("list").stdout == f"{name}: 0 dead letters, 0 points\n"
     assert "No dead letter is selected." in shell.run("show").stderr
     assert shell.run(*COMMANDS["purge"]).stdout == "Deleted 0 dead letters, 0 points.\n"
     assert "Replayed 0 dead letters" in shell.run(*COMMANDS["replay"]).stdout
 
 
-@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
-def test_the_ingress_queue_is_not_taken_for_a_dead_letter_queue(
-    shell: Shell, command: list[str]
-) -> None:
+def test_the_ingress_queue_is_not_taken_for_a_dead_letter_queue(shell: Shell) -> None:
     for name in (shell.queue, f"{shell.queue}-poison"):
-        result = shell.run(*command, code=1, env={"METRICS_DEAD_LETTER_QUEUE": name})
+        result = shell.run("list", code=1, env={"METRICS_DEAD_LETTER_QUEUE": name})
         assert f"Error: METRICS_DEAD_LETTER_QUEUE is '{name}': expected another" in result.stderr
 
 
@@ -175,7 +169,7 @@ def test_a_reader_that_closes_the_pipe_leaves_everything_visible(shell: Shell) -
         command, env={**env, **shell.env}, cwd=ROOT, stdout=pipe, stderr=pipe
     ) as showing:
         assert showing.stdout
-        assert showing.stdout.readline().startswith(b"invalid")
+        assert showing.stdout.readline().startswith(b"{")
         showing.stdout.close()
         assert showing.wait(60) == 1
     assert len(list(shell.dead_letters.receive_messages(messages_per_page=32))) == 40
