@@ -40,21 +40,16 @@ def count_points(content: bytes) -> int:
 
 
 def queue_texts(content: bytes, enqueued: datetime, restamp: datetime | None) -> list[str]:
-    """Return the messages to enqueue for a content: one, unless their times make it too long.
+    """Return the messages to enqueue for a content: one for each document.
 
-    A point without a time gets that of `enqueued`, as if it had not been rejected. With `restamp`
-    every point gets that time. What is not a message of points is not changed. Raises ValueError
-    if a queue cannot hold it, or if a part of it is not JSON.
+    A document is split if its times make it too long for a queue. A point without a time gets that
+    of `enqueued`, as if it had not been rejected. With `restamp` every point gets that time. What
+    is not a message of points is not changed. Raises ValueError if a queue cannot hold it, or if a
+    part of it is not JSON.
     """
-    bodies = [content]
-    if documents := _documents(content):
-        time = Raw(_ENCODER.encode(utc_text(restamp or enqueued)))
-        parts = (
-            part for document in documents for part in _stamp(document, time, restamp is not None)
-        )
-        runs = pack(parts, MAX_BODY_BYTES - 2)  # Without the brackets of an array.
-        encoded = [_ENCODER.encode(run if len(run) > 1 else run[0]) for run in runs]
-        bodies = list(map(restore_escapes, encoded))
+    time = Raw(_ENCODER.encode(utc_text(restamp or enqueued)))
+    documents = (_stamp(one, time, restamp is not None) for one in _documents(content))
+    bodies = [restore_escapes(part) for parts in documents for part in parts] or [content]
     try:
         texts = [message_text(body) for body in bodies]
     except UnicodeDecodeError as exc:
@@ -113,5 +108,5 @@ def _stamp(document: _Members, time: Raw, overwrite: bool) -> list[bytes]:
     except (KeyError, ValueError, RecursionError):
         return [_ENCODER.encode(document)]
     frame = queued_size(_ENCODER.encode({**document, "points": []}))
-    runs = pack(map(stamped, points), MAX_BODY_BYTES - 2 - frame)
+    runs = pack(map(stamped, points), MAX_BODY_BYTES - frame)
     return [_ENCODER.encode({**document, "points": run}) for run in list(runs) or [[]]]

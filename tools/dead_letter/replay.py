@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -25,9 +23,6 @@ from tools.dead_letter.options import Selection, common_options, counted, interr
 from tools.dead_letter.queue import QueueReader, count_messages, run_at_once, storage_errors
 from tools.dead_letter.records import DeadLetter, parse, read_file, unreadable
 from tools.ingress import Queues
-
-if TYPE_CHECKING:  # Slow to import.
-    from azure.storage.queue import QueueClient
 
 __all__ = ["replay"]
 
@@ -76,91 +71,68 @@ def replay(
         raise click.UsageError("--poison takes no filters, --restamp or --file")
     ingress = queues.open(queues.ingress)
     count_messages(ingress)  # A wrong name is better known before anything happens.
-    replaying = _Replay(ingress, selection, limit, restamp, poison, dry_run)
+    points: list[int] = []  # Of each that was replayed.
+    problems: Counter[str] = Counter()
 
-    def confirm(count: str, source: str | Path) -> None:
-        if yes or dry_run:
-            return
-        at_most = f"at most {limit} of " if limit else ""
-        which = "the" if selection.is_empty else "the selected of"
-        where = f"{queues.ingress} at {ingress.primary_hostname}"
-        how = ", every point with the time of now" if restamp else ""
-        text = f"Replay {at_most}{which} {count} of {source} into {where}{how}?"
-        click.confirm(text, abort=True, err=True)
+    def enqueue_and_delete(plan: tuple[DeadLetter, list[str]]) -> None:
+        one, texts = plan
+        if not dry_run:
+            with storage_errors(ingress):
+                for text in texts:
+                    ingress.send_message(text, time_to_live=NO_EXPIRY)
+            if reader:
+                reader.delete(one)
+        points.append(one.points)
 
-    if file:
-        found = read_file(file)
-        confirm(plural(len(found), "dead letter"), file)
-        replaying.run([[one] for one in found])  # In their order, one after the other.
-    else:
-        name = f"{queues.ingress}-poison" if poison else queues.dead_letter
-        with QueueReader(queues.open(name), unreadable if poison else parse) as reader:
-            confirm(plural(reader.count, "message"), name)
-            replaying.run(reader.look() if dry_run else reader.receive(), reader.delete)
-    if replaying.problems:
-        sys.exit(1)
+    with ExitStack() as stack:
+        reader = None
+        if file:
+            found = read_file(file)
+            pages = iter([[one] for one in found])  # In their order, one after the other.
+            source = f"{plural(len(found), 'dead letter')} of {file}"
+        else:
+            name = f"{queues.ingress}-poison" if poison else queues.dead_letter
+            client = queues.open(name)
+            reader = stack.enter_context(QueueReader(client, unreadable if poison else parse))
+            pages = reader.look() if dry_run else reader.receive()
+            source = f"{plural(reader.count, 'message')} of {name}"
+        if not (yes or dry_run):
+            at_most = f"at most {limit} of " if limit else ""
+            which = "the" if selection.is_empty else "the selected of"
+            where = f"{queues.ingress} at {ingress.primary_hostname}"
+            how = ", every point with the time of now" if restamp else ""
+            text = f"Replay {at_most}{which} {source} into {where}{how}?"
+            click.confirm(text, abort=True, err=True)
+        stack.callback(_print_result, points, problems, dry_run=dry_run, poison=poison)
+        stop = stack.enter_context(interruptible())
+        bar = stack.enter_context(progress())
+        task = bar.add_task("Replaying", total=None)
+        for page in selection.select(pages, stop):
+            plans = _plans(page, problems, poison=poison, restamp=restamp)
+            run_at_once(enqueue_and_delete, plans[: limit and limit - len(points)])
+            bar.update(task, completed=len(points))
+            if len(points) == limit:
+                break
+    sys.exit(1 if problems else 0)
 
 
-@dataclass(slots=True)
-class _Replay:
-    """Enqueues dead letters, and counts them."""
-
-    ingress: QueueClient
-    selection: Selection
-    limit: int | None
-    restamp: bool
-    poison: bool
-    dry_run: bool
-    points: list[int] = field(default_factory=list)  # Of each that was replayed.
-    problems: Counter[str] = field(default_factory=Counter)
-
-    def run(
-        self,
-        pages: Iterable[list[DeadLetter]],
-        delete: Callable[[DeadLetter], None] = lambda _: None,
-    ) -> None:
-        """Enqueue what is selected, and delete each dead letter then. Raises RelayError."""
-
-        def enqueue_and_delete(plan: tuple[DeadLetter, list[str]]) -> None:
-            one, texts = plan
-            if not self.dry_run:
-                with storage_errors(self.ingress):
-                    for text in texts:
-                        self.ingress.send_message(text, time_to_live=NO_EXPIRY)
-                delete(one)
-            self.points.append(one.points)
-
+def _plans(
+    page: list[DeadLetter], problems: Counter[str], *, poison: bool, restamp: bool
+) -> list[tuple[DeadLetter, list[str]]]:
+    """Return dead letters with the messages to enqueue, and count why others must stay."""
+    plans = []
+    for one in page:
         try:
-            with interruptible() as stop, progress() as bar:
-                task = bar.add_task("Replaying", total=None)
-                for page in self.selection.select(pages, stop):
-                    plans = [(one, texts) for one in page if (texts := self._check(one))]
-                    left = self.limit and self.limit - len(self.points)
-                    run_at_once(enqueue_and_delete, plans[:left])
-                    bar.update(task, completed=len(self.points))
-                    if len(self.points) == self.limit:
-                        break
-        finally:
-            noun = "poison message" if self.poison else "dead letter"
-            verb = "Would replay" if self.dry_run else "Replayed"
-            click.echo(f"{verb} {counted(self.points, noun)}.")
-            for problem, count in self.problems.most_common():
-                text = f"Not replayed: {plural(count, noun)}: {problem}"
-                out.print(text, style="yellow", markup=False)
-
-    def _check(self, one: DeadLetter) -> list[str]:
-        """Return the messages to enqueue; none, and a problem more, if it must stay."""
-        if self.poison:
-            return [entry.content.decode() for entry in one.refused]
-        try:
-            return _messages(one, self.restamp)
+            plans.append((one, _messages(one, poison=poison, restamp=restamp)))
         except ValueError as exc:
-            self.problems[str(exc)] += 1
-            return []
+            problems[str(exc)] += 1
+    return plans
 
 
-def _messages(one: DeadLetter, restamp: bool) -> list[str]:
+def _messages(one: DeadLetter, *, poison: bool, restamp: bool) -> list[str]:
     """Return what to enqueue for a dead letter. Raises ValueError if it must stay."""
+    if poison:
+        return [entry.content.decode() for entry in one.refused]
     if one.problem:
         raise ValueError(one.problem)
     if one.reason == Reason.EXPIRED and not restamp:
@@ -168,3 +140,13 @@ def _messages(one: DeadLetter, restamp: bool) -> list[str]:
     enqueued = one.enqueued_time or one.dead_lettered_time
     now = datetime.now(UTC) if restamp else None
     return [text for entry in one.refused for text in queue_texts(entry.content, enqueued, now)]
+
+
+def _print_result(
+    points: list[int], problems: Counter[str], *, dry_run: bool, poison: bool
+) -> None:
+    noun = "poison message" if poison else "dead letter"
+    click.echo(f"{'Would replay' if dry_run else 'Replayed'} {counted(points, noun)}.")
+    for problem, count in problems.most_common():
+        text = f"Not replayed: {plural(count, noun)}: {problem}"
+        out.print(text, style="yellow", markup=False)
