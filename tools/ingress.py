@@ -126,7 +126,7 @@ def describe_error(
         # Without a signature that the URL may have.
         account = str(queue.url).partition("?")[0].rpartition("/")[0]
         return f"there is no queue {queue.queue_name!r} at {account}"
-    text = re.sub(r"\?\S+", "?…", http.describe_error(exc))  # So has a URL in a text.
+    text = re.sub(r"\?\S+", "?…", http.describe_error(exc))  # A URL in it may have one, too.
     if getattr(exc, "error_code", None) == "AuthorizationPermissionMismatch":
         return f"{queue.queue_name}: {text} (the role {role} is needed)"
     return f"{queue.queue_name}: {type(exc).__name__}: {text}"

@@ -146,7 +146,7 @@ class QueueReader:
     def _print_unseen(self) -> None:
         if (unseen := self.count - len(self._seen)) > 0:
             err.print(
-                f"{plural(unseen, 'more message')} by the queue's approximate count: another "
-                "command hides them, or one that was killed; visible again within minutes.",
+                f"By its approximate count the queue has {plural(unseen, 'more message')}: another "
+                "command, perhaps one that was killed, hides them for some minutes.",
                 style="yellow",
             )

@@ -70,7 +70,7 @@ def replay(
     if poison and (file or restamp or not selection.is_empty):
         raise click.UsageError("--poison takes no filters, --restamp or --file")
     ingress = queues.open(queues.ingress)
-    count_messages(ingress)  # A wrong name is better known before anything happens.
+    count_messages(ingress)  # A wrong name is an error before anything happens.
     points: list[int] = []  # Of each that was replayed.
     problems: Counter[str] = Counter()
 

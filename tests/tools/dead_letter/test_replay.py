@@ -13,7 +13,6 @@ from shared.clients.storage import message_text
 from shared.model import Origin, Reason, Rejection
 from shared.pipeline.dead_letters import write_dead_letters
 from tests.manual_host import manual_host
-from tests.tools.fault_proxy import Answer, Request, fault_proxy
 
 from .shell import Shell, dead_letter_texts, points
 
@@ -121,22 +120,6 @@ def test_a_wrong_ingress_queue_is_an_error_and_nothing_happens(shell: Shell) -> 
     result = shell.run("replay", "--yes", code=1, env=wrong)
     assert "Error: there is no queue 'metriks' at http://127.0.0.1:" in result.stderr
     assert len(shell.left()) == 1
-
-
-def test_an_error_says_what_was_replayed_until_then(shell: Shell) -> None:
-    shell.put(*dead_letter_texts(points("a")))
-
-    def handle(request: Request) -> Answer:
-        refused = b"<Error><Code>AuthorizationFailure</Code><Message>No.</Message></Error>"
-        headers = {"Content-Type": "application/xml"}
-        return (403, headers, refused) if request.kind == "enqueue" else request.forward()
-
-    with fault_proxy(shell.connection_string, handle) as way:
-        result = shell.run("replay", "--yes", code=1, env={"MetricsStorage": way})
-    assert result.stdout == "Replayed 0 dead letters, 0 points.\n"
-    assert f"Error: {shell.queue}: " in result.stderr
-    assert "AuthorizationFailure" in result.stderr
-    assert len(shell.left()) == 1  # And visible.
 
 
 # --- From a file ---------------------------------------------------------------------------------
