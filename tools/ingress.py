@@ -1,7 +1,8 @@
-"""The ingress queue that a command works on, as its options name it."""
+"""The queues that a command works on, as its options name them, and errors of storage."""
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,8 +13,10 @@ from urllib.parse import urlsplit
 import click
 
 from shared.clients import http
+from shared.clients.connections import validate_account_url
 from shared.clients.storage import Connection, may_be_secret, open_queue_service, resolve_connection
 from shared.errors import ConfigurationError, RelayError
+from shared.text import masked
 from tools.app_settings import read_app_settings, settings_option
 
 if TYPE_CHECKING:  # Slow to import: loaded when the first connection is opened.
@@ -24,6 +27,7 @@ __all__ = ["Queues", "check_queue", "describe_error", "find_queues", "queue_opti
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+_CONNECT_TIMEOUT = 5  # Seconds.
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +39,13 @@ class Queues:
     dead_letter: str
 
     def open(self, name: str) -> QueueClient:
-        """Return a client for one of the queues. Raises ConfigurationError."""
-        return open_queue_service(self.connection).get_queue_client(name)
+        """Return a client for one of the queues.
+
+        Raises ConfigurationError, or RelayError if nothing listens at its port on this machine.
+        """
+        queue = open_queue_service(self.connection).get_queue_client(name)
+        _check_loopback(queue.url)
+        return queue
 
 
 def queue_options(command: Command) -> Command:
@@ -73,34 +82,37 @@ def find_queues(
 ) -> Queues:
     """Return the queues that options and app settings name. Raises ConfigurationError."""
     settings = read_app_settings(settings_file)
-    name = queue or settings.get("METRICS_QUEUE") or "metrics"
-    given = None if queue else settings.get("METRICS_DEAD_LETTER_QUEUE")
-    # A token is sent over HTTPS only, which leaves out the URL of an emulator.
-    if account and not account.startswith("https://"):
-        shown = "what may be a secret" if may_be_secret(account) else repr(account)
-        raise ConfigurationError(
-            f"--account is {shown}: expected https://NAME.queue.core.windows.net; use --connection "
-            "for a connection string"
-        )
     if account:
-        where = Connection("--account", queue_service_uri=account)
+        try:
+            where = Connection("--account", queue_service_uri=validate_account_url(account))
+        except ValueError as exc:
+            raise ConfigurationError(
+                f"--account is {masked(account)}: expected https://NAME.queue.core.windows.net; "
+                "use --connection for a connection string"
+            ) from exc
     elif may_be_secret(connection):
         where = resolve_connection({"--connection": connection}, "--connection")
     else:
         where = resolve_connection(settings, connection)
-    return Queues(where, name, given or f"{name}-dead-letter")
+    name = queue or settings.get("METRICS_QUEUE") or "metrics"
+    configured = None if queue else settings.get("METRICS_DEAD_LETTER_QUEUE")
+    if configured in {name, f"{name}-poison"}:
+        raise ConfigurationError(
+            f"METRICS_DEAD_LETTER_QUEUE is {configured!r}: expected another queue than "
+            f"{name} and {name}-poison"
+        )
+    return Queues(where, name, configured or f"{name}-dead-letter")
 
 
 def check_queue(queue: QueueClient) -> None:
     """Raise RelayError if a queue does not exist or cannot be reached."""
-    from azure.core.exceptions import AzureError, HttpResponseError
+    from azure.core.exceptions import AzureError
 
-    _check_loopback(queue.url)
     try:
         queue.get_queue_properties()
     except AzureError as exc:
         # The role that allows sending does not allow this.
-        if not (isinstance(exc, HttpResponseError) and exc.status_code == 403):
+        if getattr(exc, "status_code", None) != 403:
             raise RelayError(describe_error(exc, queue)) from exc
 
 
@@ -108,28 +120,27 @@ def describe_error(
     exc: Exception, queue: QueueClient, role: str = "Storage Queue Data Message Sender"
 ) -> str:
     """Return one line about a failed request. `role` is the role that allows the request."""
-    from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+    from azure.core.exceptions import ResourceNotFoundError
 
     if isinstance(exc, ResourceNotFoundError):
         # Without a signature that the URL may have.
         account = str(queue.url).partition("?")[0].rpartition("/")[0]
         return f"there is no queue {queue.queue_name!r} at {account}"
-    text = http.describe_error(exc)
-    if isinstance(exc, HttpResponseError) and exc.status_code == 403:
-        return f"{text} (the role {role} is needed)"
-    return f"{type(exc).__name__}: {text}"
+    text = re.sub(r"\?\S+", "?…", http.describe_error(exc))  # A URL in it may have one, too.
+    if getattr(exc, "error_code", None) == "AuthorizationPermissionMismatch":
+        return f"{queue.queue_name}: {text} (the role {role} is needed)"
+    return f"{queue.queue_name}: {type(exc).__name__}: {text}"
 
 
 def _check_loopback(url: str) -> None:
-    """Raise RelayError if nothing listens at a URL on this machine; the SDK would retry first."""
+    """Raise RelayError if nothing listens at a port of this machine; the SDK would retry first."""
     parts = urlsplit(url)
-    if parts.hostname not in _LOOPBACK:
+    if parts.hostname not in _LOOPBACK or parts.port is None:
         return
-    address = (parts.hostname, parts.port or 80)
     try:
-        socket.create_connection(address, timeout=10).close()
+        socket.create_connection((parts.hostname, parts.port), _CONNECT_TIMEOUT).close()
     except OSError as exc:
         raise RelayError(
-            f"nothing listens at {address[0]}:{address[1]} ({exc.strerror or exc}); "
+            f"nothing listens at {parts.hostname}:{parts.port} ({exc.strerror or exc}); "
             "is Azurite or `make run` running?"
         ) from exc

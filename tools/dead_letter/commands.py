@@ -1,161 +1,235 @@
-"""The commands `dead-letter list` and `show`; `replay` and `purge` have their own modules."""
+"""The commands `dead-letter list`, `show` and `purge`; `replay` has its own module."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
-import textwrap
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from contextlib import ExitStack, suppress
+from datetime import datetime
+from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
 
+from shared.errors import RelayError
 from shared.text import clean, plural, utc_text
-from tools.console import err, out
-from tools.dead_letter.options import (
-    EXIT_CODES,
-    Selection,
-    dead_letter_queue_options,
-    interruptible,
-    selection_options,
-)
-from tools.dead_letter.purge import purge
-from tools.dead_letter.queue import QueueReader, StorageError, reading
-from tools.dead_letter.records import DeadLetter, parse
+from tools.console import Command, err, out, program, progress
+from tools.dead_letter.options import Selection, common_options, counted, interruptible
+from tools.dead_letter.queue import QueueReader, count_messages, run_at_once
+from tools.dead_letter.records import UNREADABLE, DeadLetter
 from tools.dead_letter.replay import replay
-from tools.dead_letter.summary import Summary
 from tools.ingress import Queues
-from tools.stopping import Stop
 
 __all__ = ["dead_letter"]
 
-# Characters of a content that `show` prints; `show --json` prints all.
-MAX_SHOWN = 2000
+# Details of a reason that `list` prints; `list --json` prints all.
+MAX_DETAILS = 5
+# Characters of a dead letter that `show` prints; `show --json` prints all.
+MAX_SHOWN = 4000
 # JSON may hold these as they are; a terminal may obey them.
 _CONTROLS = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+# What differs between details of one cause: which point, when, by how much.
+_PARTICULAR = re.compile(
+    r"(?<=\[)\d+(?=\])|(?<=^line )\d+(?=:)|\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)?"
+    r"|(?<![\w.])\d+(?= s (?:old|ahead))"
+)
 
 
-@click.group("dead-letter")
+@click.group(
+    "dead-letter",
+    epilog="""\b
+Exit codes:
+  0    the command did what you asked
+  1    an error, or `replay` left something in the queue that you selected
+  2    wrong options
+  130  stopped by Ctrl-C (143: by SIGTERM)
+""",
+)
 def dead_letter() -> None:
     """List, show, replay and purge dead letters.
 
-    A dead letter is what the relay rejected of a message for one reason. To read more than 32 of
-    them they are received, which hides them for a moment.
+    A dead letter is what the relay rejected of a message for one reason. A command receives
+    dead letters to read more than 32 of them, which hides them for a moment.
     """
 
 
-dead_letter.add_command(purge)
 dead_letter.add_command(replay)
 
 
-@dead_letter.command("list", epilog=EXIT_CODES)
-@selection_options
+@dead_letter.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with all details.")
-@dead_letter_queue_options
-@click.pass_context
-def list_dead_letters(
-    context: click.Context, /, *, queues: Queues, as_json: bool, **filters: Any
-) -> None:
+@common_options
+def list_dead_letters(*, queues: Queues, selection: Selection, as_json: bool) -> None:
     """Count dead letters by reason and by detail."""
-    summary = Summary()
-    with reading(queues.open(queues.dead_letter)) as reader, interruptible() as stop:
-        for one in _read(reader, Selection(**filters), stop):
-            summary.add(one)
-        poison = _count_poison(queues)
+    poison, poison_queue = 0, f"{queues.ingress}-poison"
+    with QueueReader(queues.open(queues.dead_letter)) as reader, interruptible() as stop:
+        reasons = _count(chain.from_iterable(selection.select(reader.look(), stop)))
+        with suppress(RelayError):  # There may be no such queue.
+            poison = count_messages(queues.open(poison_queue))
+        counts = {
+            "queue": queues.dead_letter,
+            "deadLetters": sum(reason["deadLetters"] for reason in reasons),
+            "points": sum(reason["points"] for reason in reasons),
+            "reasons": reasons,
+            "poisonMessages": poison,
+            "complete": not stop.asked(),
+        }
         if as_json:
-            counts = {
-                "queue": queues.dead_letter,
-                "deadLetters": summary.dead_letters,
-                "points": summary.points,
-                "reasons": summary.as_json(),
-                "poisonMessages": poison,
-                "complete": not stop.asked(),
-            }
             click.echo(json.dumps(counts, indent=2))
-            return
-        so_far = " so far" if stop.asked() else ""
-        out.print(f"{queues.dead_letter}: {summary}{so_far}", markup=False)
-        summary.print()
-        if poison:
-            group = context.parent.command_path if context.parent else "dead-letter"
-            out.print(f"\n{queues.ingress}-poison: {plural(poison, 'message')}", markup=False)
-            out.print(f"  to put them back: {group} replay --poison", markup=False)
+        else:
+            _print_counts(counts)
+            if poison:
+                click.echo(f"\n{poison_queue}: {plural(poison, 'message')}")
+                click.echo(f"  to put them back: {program()} dead-letter replay --poison")
 
 
-@dead_letter.command("show", epilog=EXIT_CODES)
-@selection_options
+@dead_letter.command("show")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Print N dead letters at most.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
-@dead_letter_queue_options
-def show_dead_letters(*, queues: Queues, limit: int | None, as_json: bool, **filters: Any) -> None:
-    """Print dead letters with what was rejected."""
+@common_options
+def show_dead_letters(
+    *, queues: Queues, selection: Selection, limit: int | None, as_json: bool
+) -> None:
+    """Print dead letters as JSON.
+
+    Long ones are cut, unless you give --json.
+    """
     shown = 0
-    with reading(queues.open(queues.dead_letter)) as reader, interruptible() as stop:
-        if as_json:
-            click.echo("[", nl=False)
+    with QueueReader(queues.open(queues.dead_letter)) as reader, interruptible() as stop:
+        before = "["
         try:
-            for shown, one in enumerate(_read(reader, Selection(**filters), stop), 1):
-                if as_json:
-                    click.echo(("," if shown > 1 else "") + f"\n{_json_text(one)}", nl=False)
-                else:
-                    click.echo(_readable(one))
+            for page in selection.select(reader.look(), stop):
+                for one in page[: limit and limit - shown]:
+                    text = _json_text(one)
+                    if as_json:
+                        click.echo(f"{before}\n{text}", nl=False)
+                    else:
+                        click.echo(text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…")
+                    before = ","
+                    shown += 1
                 if shown == limit:
                     break
-        finally:  # After an error too, it is one JSON array.
-            if as_json:
-                click.echo("\n]")
+        finally:
+            if as_json:  # After an error too, it is one JSON array.
+                click.echo("\n]" if shown else "[]")
         if not shown:
             err.print("No dead letter is selected.")
 
 
-def _read(reader: QueueReader, selection: Selection, stop: Stop) -> Iterator[DeadLetter]:
-    """Yield the selected dead letters. Raises StorageError."""
-    now = datetime.now(UTC)
-    for message in reader.look():
-        if stop.asked():
-            return
-        one = parse(message)
-        if selection.matches(one, now):
-            yield one
-    reader.print_unseen()
+@dead_letter.command(
+    "purge",
+    cls=Command,
+    epilog="""\b
+Examples:
+  {program} dead-letter purge --older-than 30d --export old.jsonl
+  {program} dead-letter purge --all
+""",
+)
+@click.option("--all", "everything", is_flag=True, help="Delete all dead letters.")
+@click.option(
+    "--export",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write them to a new file first, one per line; `replay --file` reads it.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@common_options
+def purge(
+    *, queues: Queues, selection: Selection, everything: bool, export: Path | None, yes: bool
+) -> None:
+    """Delete dead letters for good.
+
+    Give filters that select them, or --all. Messages that are not dead letters are deleted only
+    with `--reason unreadable`.
+    """
+    if everything != selection.is_empty:
+        raise click.UsageError("give filters, or --all for all dead letters")
+    deleted: list[int] = []  # Points of each.
+    unreadable = 0
+    client = queues.open(queues.dead_letter)
+    with QueueReader(client) as reader, ExitStack() as stack:
+        if not yes:
+            which = "all" if everything else "the selected of"
+            count = plural(reader.count, "message")
+            where = f"{queues.dead_letter} at {client.primary_hostname}"
+            click.confirm(f"Delete {which} {count} of {where} for good?", abort=True, err=True)
+        try:
+            file = stack.enter_context(export.open("xb")) if export else None
+        except OSError as exc:
+            raise click.BadParameter(f"{export}: {exc.strerror}", param_hint="--export") from exc
+
+        def delete(one: DeadLetter) -> None:
+            reader.delete(one)
+            deleted.append(one.points)
+
+        try:
+            with interruptible() as stop, progress() as bar:
+                task = bar.add_task("Deleting", total=None)
+                for page in selection.select(reader.receive(), stop):
+                    chosen = page
+                    if UNREADABLE not in selection.reason:
+                        chosen = [one for one in page if one.reason != UNREADABLE]
+                        unreadable += len(page) - len(chosen)
+                    if file:  # On the disk before they are deleted.
+                        file.writelines(one.as_json() + b"\n" for one in chosen)
+                        file.flush()
+                        os.fsync(file.fileno())
+                    run_at_once(delete, chosen)
+                    bar.update(task, completed=len(deleted))
+        finally:
+            click.echo(f"Deleted {counted(deleted)}.")
+    if unreadable:
+        text = f"Kept {plural(unreadable, 'message')} that cannot be read as dead letters"
+        err.print(f"{text}; `--reason unreadable` deletes them.")
 
 
-def _count_poison(queues: Queues) -> int:
-    """Return the length of the poison queue; 0 if there is none or it cannot be read."""
-    try:
-        with reading(queues.open(f"{queues.ingress}-poison")) as reader:
-            return reader.count
-    except StorageError:
-        return 0
+def _count(dead_letters: Iterable[DeadLetter]) -> list[dict[str, Any]]:
+    """Return counts by reason, those with most points first."""
+    times: defaultdict[str, list[datetime]] = defaultdict(list)  # By reason, as all of these.
+    points: defaultdict[str, Counter[str]] = defaultdict(Counter)  # Of each detail.
+    problems: Counter[str] = Counter()
+    for one in dead_letters:
+        times[one.reason].append(one.dead_lettered_time.replace(microsecond=0))
+        problems[one.reason] += bool(one.problem)
+        for entry in one.refused:
+            points[one.reason][_PARTICULAR.sub("…", clean(entry.detail))] += entry.points
+    return [
+        {
+            "reason": reason,
+            "deadLetters": len(times[reason]),
+            "points": details.total(),
+            "oldest": utc_text(min(times[reason])),
+            "newest": utc_text(max(times[reason])),
+            "notReplayable": problems[reason],
+            "details": [{"detail": name, "points": count} for name, count in details.most_common()],
+        }
+        for reason, details in sorted(points.items(), key=lambda one: (-one[1].total(), one[0]))
+    ]
 
 
-def _readable(one: DeadLetter) -> str:
-    """Return a dead letter as text for a terminal."""
-    time = utc_text(one.time.replace(microsecond=0))
-    lines = [f"{clean(one.reason)}  {time}  id {one.message.id}"]
-    if one.message_id:
-        lines.append(f"  rejected message: {clean(one.message_id)}")
-    if one.problem:
-        lines.append(f"  cannot be replayed: {one.problem}")
-    if not one.entries:
-        lines += [f"  {clean(one.detail)}", _content(one.message.text.encode())]
-    for entry in one.entries:
-        lines += [f"  {clean(entry.detail)}", _content(entry.content)]
-    return "\n".join(lines) + "\n"
-
-
-def _content(content: bytes) -> str:
-    """Return a content, indented, cleaned and cut."""
-    try:
-        text = msgspec.json.format(content, indent=2).decode()
-    except (ValueError, RecursionError):
-        text = content.decode(errors="replace")
-    # clean() strips the indentation of a line.
-    lines = [line[: len(line) - len(line.lstrip(" "))] + clean(line) for line in text.splitlines()]
-    text = "\n".join(lines)
-    return textwrap.indent(text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…", "    ")
+def _print_counts(counts: dict[str, Any]) -> None:
+    """Print the reasons with their most frequent details."""
+    number, points = plural(counts["deadLetters"], "dead letter"), plural(counts["points"], "point")
+    so_far = "" if counts["complete"] else " so far"
+    click.echo(f"{counts['queue']}: {number}, {points}{so_far}")
+    for reason in counts["reasons"]:
+        number = plural(reason["deadLetters"], "dead letter")
+        text = f"{plural(reason['points'], 'point')} in {number}"
+        if reason["reason"] == UNREADABLE:
+            text = f"{plural(reason['deadLetters'], 'message')}, not dead letters"
+        click.echo(f"\n{clean(reason['reason'])}  {text}, {reason['oldest']} to {reason['newest']}")
+        for detail in reason["details"][:MAX_DETAILS]:
+            click.echo(f"{detail['points']:>11,}  {detail['detail']}")
+        if (more := len(reason["details"]) - MAX_DETAILS) > 0:
+            click.echo(f"{'':>13}and {plural(more, 'other detail')}")
+        if (kept := reason["notReplayable"]) and reason["reason"] != UNREADABLE:
+            text = f"{plural(kept, 'dead letter')} cannot be replayed: content was cut"
+            out.print(f"{'':>13}{text}", style="yellow", markup=False)
 
 
 def _json_text(one: DeadLetter) -> str:

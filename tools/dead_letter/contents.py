@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
 
@@ -16,15 +15,18 @@ from shared.messages.body import MAX_BODY_BYTES, decode_body, split_documents
 from shared.messages.json_decoding import restore_escapes
 from shared.messages.writer import pack, queued_size
 from shared.text import utc_text
-from tools.dead_letter.records import MAX_CONTENT_BYTES
 
-__all__ = ["count_points", "queue_texts"]
+__all__ = ["MAX_CONTENT_BYTES", "count_points", "queue_texts"]
 
 _Members = dict[str, Raw]
+
+# Bytes of a content, decompressed; a message is 65,536 at most.
+MAX_CONTENT_BYTES = 1_000_000
 
 _ENCODER = msgspec.json.Encoder()
 _MEMBERS = msgspec.json.Decoder(_Members)
 _LIST = msgspec.json.Decoder(list[Raw])
+_POINTS = msgspec.json.Decoder(list[_Members])
 # XML 1.0, in which a message is sent, cannot hold these; in JSON they are escaped.
 _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
@@ -38,20 +40,16 @@ def count_points(content: bytes) -> int:
 
 
 def queue_texts(content: bytes, enqueued: datetime, restamp: datetime | None) -> list[str]:
-    """Return the messages to enqueue for a content: one, unless their times make it too long.
+    """Return the messages to enqueue for a content: one for each document.
 
-    A point without a time gets that of `enqueued`, as if it had not been rejected. With `restamp`
-    every point gets that time. What is not a message of points is not changed. Raises ValueError
-    if a queue cannot hold it, or if a part of it is not JSON.
+    A document is split if its times make it too long for a queue. A point without a time gets that
+    of `enqueued`, as if it had not been rejected. With `restamp` every point gets that time. What
+    is not a message of points is not changed. Raises ValueError if a queue cannot hold it, or if a
+    part of it is not JSON.
     """
-    bodies = [content]
-    if documents := _documents(content):
-        time = Raw(_ENCODER.encode(utc_text(restamp or enqueued)))
-        stamped = [_stamp(document, time, restamp is not None) for document in documents]
-        parts = (part for document in stamped for part in _split(document))
-        runs = pack(parts, MAX_BODY_BYTES - 2)  # Without the brackets of an array.
-        encoded = [_ENCODER.encode(run if len(run) > 1 else run[0]) for run in runs]
-        bodies = list(map(restore_escapes, encoded))
+    time = Raw(_ENCODER.encode(utc_text(restamp or enqueued)))
+    documents = (_stamp(one, time, restamp is not None) for one in _documents(content))
+    bodies = [restore_escapes(part) for parts in documents for part in parts] or [content]
     try:
         texts = [message_text(body) for body in bodies]
     except UnicodeDecodeError as exc:
@@ -93,29 +91,22 @@ def _size(document: _Members) -> int:
         return 1
 
 
-def _stamp(document: _Members, time: Raw, overwrite: bool) -> _Members:
-    """Return a document with times; if a part is not as expected, it is not changed."""
+def _stamp(document: _Members, time: Raw, overwrite: bool) -> list[bytes]:
+    """Return a document with times, in parts that each fit into a message.
+
+    If the document is not as expected, it is not changed.
+    """
+
+    def stamped(members: _Members) -> bytes:
+        has_time = bytes(members.get("time", b"null")) != b"null"
+        return _ENCODER.encode(members if has_time and not overwrite else {**members, "time": time})
+
     if "data" in document:
-        return _with_time(document, time, overwrite)
+        return [stamped(document)]
     try:
-        points = [_MEMBERS.decode(point) for point in _LIST.decode(document["points"])]
+        points = _POINTS.decode(document["points"])
     except (KeyError, ValueError, RecursionError):
-        return document
-    stamped = [_with_time(point, time, overwrite) for point in points]
-    return {**document, "points": Raw(_ENCODER.encode(stamped))}
-
-
-def _with_time(members: _Members, time: Raw, overwrite: bool) -> _Members:
-    has_time = bytes(members.get("time", b"null")) != b"null"
-    return members if has_time and not overwrite else {**members, "time": time}
-
-
-def _split(document: _Members) -> Iterator[bytes]:
-    """Yield a document, or parts of its points that each fit into a message."""
-    encoded = _ENCODER.encode(document)
-    if queued_size(encoded) < MAX_BODY_BYTES - 2 or "points" not in document:
-        yield encoded
-        return
+        return [_ENCODER.encode(document)]
     frame = queued_size(_ENCODER.encode({**document, "points": []}))
-    for run in pack(map(bytes, _LIST.decode(document["points"])), MAX_BODY_BYTES - 2 - frame):
-        yield _ENCODER.encode({**document, "points": run})
+    runs = pack(map(stamped, points), MAX_BODY_BYTES - frame)
+    return [_ENCODER.encode({**document, "points": run}) for run in list(runs) or [[]]]

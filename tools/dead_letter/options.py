@@ -1,40 +1,31 @@
-"""Options that the commands share: filters, and the queues they work on."""
+"""What the commands share: filters, the queues they work on, and how they stop."""
 
 from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime, timedelta
 from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from types import FrameType
+from typing import Any
 
 import click
 
 from shared.model import Reason
-from tools.app_settings import read_app_settings
+from shared.text import plural
+from tools.console import err
 from tools.dead_letter.records import UNREADABLE, DeadLetter
-from tools.ingress import Queues, find_queues, queue_options
+from tools.ingress import find_queues, queue_options
 from tools.stopping import Stop, stoppable
 
-__all__ = [
-    "EXIT_CODES",
-    "Selection",
-    "dead_letter_queue_options",
-    "interruptible",
-    "selection_options",
-]
+__all__ = ["Selection", "common_options", "counted", "interruptible"]
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-
-EXIT_CODES = (
-    "Exit codes: 0 done; 1 an error, or something selected is left; 2 wrong usage; 130 interrupted."
-)
-INTERRUPTED = 130
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -55,15 +46,23 @@ class Selection:
 
     def matches(self, one: DeadLetter, now: datetime) -> bool:
         """Return whether a dead letter is selected."""
-        age = now - one.time
-        details = (one.detail, *(entry.detail for entry in one.entries))
+        age = now - one.dead_lettered_time
+        details = (one.detail, *(entry.detail for entry in one.refused))
         return (
             (not self.reason or one.reason in self.reason)
-            and (not self.id or one.message.id in self.id or one.message_id in self.id)
+            and (not self.id or one.id in self.id or one.message_id in self.id)
             and (self.older_than is None or age >= self.older_than)
             and (self.newer_than is None or age <= self.newer_than)
             and any(self.detail.lower() in detail.lower() for detail in details)
         )
+
+    def select(self, pages: Iterable[list[DeadLetter]], stop: Stop) -> Iterator[list[DeadLetter]]:
+        """Yield what is selected of each page, until the user asks to stop."""
+        now = datetime.now(UTC)
+        for page in pages:
+            if stop.asked():
+                return
+            yield [one for one in page if self.matches(one, now)]
 
 
 def _duration(_: click.Context, __: click.Parameter, text: str | None) -> timedelta | None:
@@ -75,83 +74,71 @@ def _duration(_: click.Context, __: click.Parameter, text: str | None) -> timede
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
-def selection_options(command: Command) -> Command:
-    """Add the filters to a command; they are the arguments of a Selection."""
-    for option in (
-        click.option(
-            "--newer-than",
-            callback=_duration,
-            metavar="AGE",
-            help="Dead-lettered at most this long ago: 30m, 2h, 7d.",
-        ),
-        click.option(
-            "--older-than",
-            callback=_duration,
-            metavar="AGE",
-            help="Dead-lettered at least this long ago.",
-        ),
-        click.option(
-            "--id",
-            multiple=True,
-            metavar="ID",
-            help="ID of a dead letter, or of the rejected message; repeatable.",
-        ),
-        click.option("--detail", default="", metavar="TEXT", help="Text in the detail."),
-        click.option(
-            "--reason",
-            type=click.Choice([*map(str, Reason), UNREADABLE]),
-            multiple=True,
-            help="Reason; repeatable. `unreadable` selects messages that are not dead letters.",
-        ),
-    ):
-        command = option(command)
-    return command
+_AGE: dict[str, Any] = {"callback": _duration, "metavar": "AGE"}
+_FILTERS = (
+    click.option(
+        "--reason",
+        type=click.Choice([*map(str, Reason), UNREADABLE]),
+        multiple=True,
+        help="Reason; repeatable. `unreadable` selects messages that are not dead letters.",
+    ),
+    click.option("--detail", default="", metavar="TEXT", help="Text in the detail."),
+    click.option(
+        "--id",
+        multiple=True,
+        metavar="ID",
+        help="ID of a dead letter, or of the rejected message; repeatable.",
+    ),
+    click.option("--older-than", help="Dead-lettered at least this long ago: 30m, 2h, 7d.", **_AGE),
+    click.option("--newer-than", help="Dead-lettered at most this long ago.", **_AGE),
+)
 
 
-def dead_letter_queue_options(command: Command) -> Command:
-    """Add the options that name the queues; the command gets `queues`."""
+def common_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add filters and queues to a command, which gets a `selection` and `queues`."""
 
     @wraps(command)
-    def with_queues(
+    def run(
         *,
         settings_file: Path | None,
         connection: str,
         account: str | None,
         queue: str | None,
-        dead_letter_queue: str | None,
         **others: Any,
     ) -> None:
-        found = find_queues(settings_file, connection, account, queue)
-        name = dead_letter_queue or found.dead_letter
-        configured = read_app_settings(settings_file).get("METRICS_QUEUE") or "metrics"
-        for ingress in (found.ingress, configured):
-            if name in {ingress, f"{ingress}-poison"}:
-                raise click.UsageError(
-                    f"{name} is not a dead-letter queue: it belongs to the ingress queue {ingress}"
-                )
+        selection = Selection(**{one.name: others.pop(one.name) for one in fields(Selection)})
+        before = signal.signal(signal.SIGINT, _end_at_once)
         try:
-            command(queues=Queues(found.connection, found.ingress, name), **others)
-        except KeyboardInterrupt:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(INTERRUPTED)  # Threads may wait for storage, and Python for them.
+            queues = find_queues(settings_file, connection, account, queue)
+            command(queues=queues, selection=selection, **others)
+        finally:
+            signal.signal(signal.SIGINT, before)
 
-    return queue_options(  # type: ignore[return-value]
-        click.option(
-            "--dead-letter-queue",
-            metavar="NAME",
-            help="Else METRICS_DEAD_LETTER_QUEUE, else `<queue>-dead-letter`.",
-        )(with_queues)
-    )
+    options = queue_options(run)
+    for option in reversed(_FILTERS):
+        options = option(options)
+    return options
+
+
+def counted(points: list[int], noun: str = "dead letter") -> str:
+    """Return the number of dead letters and points; `points` are those of each dead letter."""
+    return f"{plural(len(points), noun)}, {plural(sum(points), 'point')}"
 
 
 @contextmanager
 def interruptible() -> Iterator[Stop]:
-    """Count Ctrl-C and SIGTERM within the block, and exit with 130 after it if there were any.
+    """Count Ctrl-C and SIGTERM within the block, and exit after it if there were any.
 
     The second one ends the process at once.
     """
-    with stoppable("Stopping after the requests under way; once more: at once.") as stop:
+    text = "Stopping after the requests under way. Press Ctrl-C again to stop at once."
+    with stoppable(text) as stop:
         yield stop
     if stop.asked():
-        sys.exit(INTERRUPTED)
+        sys.exit(stop.exit_code)
+
+
+def _end_at_once(number: int, _: FrameType | None) -> None:
+    """End the process: threads may wait for storage, and Python would wait for them."""
+    err.show_cursor()
+    os._exit(128 + number)

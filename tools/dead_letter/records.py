@@ -1,167 +1,128 @@
 """Messages of a dead-letter queue -> dead letters; see shared.pipeline.dead_letters.
 
-`show --json` and `purge --export` write a dead letter with the `id` of its message in the queue.
-A message that is not a dead letter has the reason `unreadable`, and `text` instead of `refused`.
+`show --json` and `purge --export` write a dead letter with the `id` of its message in the queue. A
+message that is not a dead letter is read as one with the reason `unreadable`.
 """
 
 from __future__ import annotations
 
-import base64
 import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from shared.errors import RelayError
 from shared.text import clean
-from tools.dead_letter.queue import Message
+from tools.dead_letter.contents import MAX_CONTENT_BYTES, count_points
 
-__all__ = ["MAX_CONTENT_BYTES", "UNREADABLE", "DeadLetter", "Entry", "parse", "read_file"]
+__all__ = ["UNREADABLE", "DeadLetter", "Entry", "parse", "read_file", "unreadable"]
 
 UNREADABLE = "unreadable"
-# Bytes of a content, decompressed; a message is 65,536 at most.
-MAX_CONTENT_BYTES = 1_000_000
 
-_MEMBERS = msgspec.json.Decoder(dict[str, Raw])
-_EPOCH = datetime.fromtimestamp(0, UTC)
+_Time = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One thing that was rejected."""
+class Entry(msgspec.Struct, rename="camel", omit_defaults=True):
+    """One thing that was rejected, in one of the three forms of a content."""
 
     detail: str
-    content: bytes  # A message with only what was rejected, or the body if it is not JSON.
-    is_cut: bool
-    raw: bytes  # The JSON of the entry.
+    message: Raw | UnsetType = UNSET  # A message with only what was rejected.
+    body: str | UnsetType = UNSET  # If it is not JSON.
+    body_base64: bytes | UnsetType = UNSET  # If it is not text, or cut.
+    body_gzip_base64: bytes | UnsetType = UNSET  # Until it is read: `message`, compressed.
+    body_bytes: int | None = None  # Before it was cut; None if it is whole.
+    body_sha256: str | None = None
+
+    def __post_init__(self) -> None:
+        """Decompress a message. Raises ValueError, to which msgspec adds the path."""
+        forms = (self.message, self.body, self.body_base64, self.body_gzip_base64)
+        if forms.count(UNSET) != len(forms) - 1:
+            raise ValueError("expected one of message, body, bodyBase64, bodyGzipBase64")
+        if self.body_gzip_base64 is not UNSET:
+            self.message = Raw(_decompress(self.body_gzip_base64))
+            self.body_gzip_base64 = UNSET
+
+    @property
+    def content(self) -> bytes:
+        """What was rejected, as it was enqueued; only its beginning if it was cut."""
+        if self.message is not UNSET:
+            return bytes(self.message)
+        return self.body.encode() if self.body is not UNSET else bytes(self.body_base64 or b"")
+
+    @property
+    def points(self) -> int:
+        """How many points or series it has; 1 if that cannot be told."""
+        return count_points(self.content)
 
 
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
+class DeadLetter(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=True):
     """What was rejected of a message for one reason; or a message that is not a dead letter."""
 
-    message: Message  # In the dead-letter queue.
+    id: str = ""  # Of its message in the dead-letter queue.
     reason: str
     detail: str  # Or why it is not a dead letter.
-    time: datetime  # When it was dead-lettered (UTC).
-    enqueued: datetime | None = None  # When the rejected message was (UTC).
+    dead_lettered_time: _Time
     message_id: str | None = None  # Of the rejected message.
-    entries: tuple[Entry, ...] = ()  # At least one, if it is a dead letter.
-    members: Mapping[str, Raw] = field(default_factory=dict)  # Those but `refused`.
+    enqueued_time: _Time | None = None  # Of the rejected message.
+    refused: Annotated[list[Entry], msgspec.Meta(min_length=1)]
 
     @property
     def problem(self) -> str:
         """Why it cannot be replayed; empty if it can."""
-        if not self.entries:
+        if self.reason == UNREADABLE:
             return "not a dead letter"
-        if any(entry.is_cut for entry in self.entries):
+        if any(entry.body_bytes is not None for entry in self.refused):
             return "content too long for a dead letter, so only its beginning was kept"
         return ""
 
+    @property
+    def points(self) -> int:
+        """How many points or series were rejected."""
+        return sum(entry.points for entry in self.refused)
+
     def as_json(self) -> bytes:
-        """Return it in one line, with compressed messages decompressed."""
-        members: dict[str, Any] = {"id": self.message.id}
-        if self.entries:
-            members |= self.members
-            members["refused"] = [Raw(_decompressed(entry)) for entry in self.entries]
-        else:
-            members |= {"reason": UNREADABLE, "detail": self.detail, "text": self.message.text}
+        """Return it in one line."""
         # A producer may have written a message in several lines.
-        return msgspec.json.format(msgspec.json.encode(members), indent=-1)
+        return msgspec.json.format(msgspec.json.encode(self), indent=-1)
 
 
-class _DeadLetter(msgspec.Struct, rename="camel"):
-    reason: str
-    detail: str
-    dead_lettered_time: datetime
-    refused: list[Raw]
-    message_id: str | None = None
-    enqueued_time: datetime | None = None
+_DEAD_LETTER = msgspec.json.Decoder(DeadLetter)
+_DEAD_LETTERS = msgspec.json.Decoder(list[DeadLetter])
 
 
-class _Entry(msgspec.Struct, rename="camel"):
-    detail: str
-    message: Raw | UnsetType = UNSET
-    body: str | UnsetType = UNSET
-    body_base64: str | UnsetType = UNSET
-    body_gzip_base64: str | UnsetType = UNSET
-    body_bytes: int | None = None
-
-
-class _Exported(msgspec.Struct):
-    id: str = ""
-    text: str | None = None
-
-
-def parse(message: Message) -> DeadLetter:
-    """Return the dead letter of a message. Never raises for what the message holds."""
+def parse(message_id: str, text: str, time: datetime) -> DeadLetter:
+    """Return the dead letter of a message, put into the queue at `time`; never raise."""
     try:
-        return _parse(message.text.encode(), message)
-    except (ValueError, RecursionError) as exc:  # msgspec, base64 and UTF-8 raise ValueErrors.
-        return DeadLetter(message, UNREADABLE, clean(str(exc)), message.inserted)
+        found = _DEAD_LETTER.decode(text)
+    except (ValueError, RecursionError) as exc:  # msgspec and UTF-8 raise ValueErrors.
+        return unreadable(message_id, text, time, clean(str(exc)))
+    found.id = message_id
+    return found
+
+
+def unreadable(message_id: str, text: str, time: datetime, detail: str = "") -> DeadLetter:
+    """Return a message that is not a dead letter, with why it is not."""
+    entry = Entry(detail, body=text)
+    return DeadLetter(
+        id=message_id, reason=UNREADABLE, detail=detail, dead_lettered_time=time, refused=[entry]
+    )
 
 
 def read_file(path: Path) -> list[DeadLetter]:
     """Return the dead letters of a file: a JSON array, or one per line.
 
-    Raises RelayError for the first that is not one: nothing is guessed of what was edited.
+    Raises RelayError if one of them is not valid: nothing is guessed of what was edited.
     """
-    where = str(path)
     try:
         data = path.read_bytes()
         if data.lstrip().startswith(b"["):
-            documents = msgspec.json.decode(data, type=list[Raw])
-        else:
-            documents = [Raw(line) for line in data.splitlines() if line.strip()]
-        found = []
-        for number, document in enumerate(documents, 1):
-            where = f"{path}, dead letter {number}"
-            exported = msgspec.json.decode(document, type=_Exported)
-            message = Message(exported.id, exported.text or "", _EPOCH)
-            is_dead_letter = exported.text is None
-            found.append(_parse(bytes(document), message) if is_dead_letter else parse(message))
+            return _DEAD_LETTERS.decode(data)
+        return _DEAD_LETTER.decode_lines(data)
     except (OSError, ValueError, RecursionError) as exc:
-        raise RelayError(f"{where}: {clean(str(exc))}") from exc
-    return found
-
-
-def _parse(data: bytes, message: Message) -> DeadLetter:
-    """Raises ValueError, RecursionError."""
-    given = msgspec.json.decode(data, type=_DeadLetter)
-    if not given.refused:
-        raise ValueError("`refused` is empty")
-    members = _MEMBERS.decode(data)
-    return DeadLetter(
-        message=message,
-        reason=given.reason,
-        detail=given.detail,
-        time=_utc(given.dead_lettered_time),
-        enqueued=None if given.enqueued_time is None else _utc(given.enqueued_time),
-        message_id=given.message_id,
-        entries=tuple(_parse_entry(bytes(raw)) for raw in given.refused),
-        members={name: raw for name, raw in members.items() if name not in ("id", "refused")},
-    )
-
-
-def _parse_entry(raw: bytes) -> Entry:
-    given = msgspec.json.decode(raw, type=_Entry)
-    forms = (given.message, given.body, given.body_base64, given.body_gzip_base64)
-    if sum(form is not UNSET for form in forms) != 1:
-        raise ValueError("expected one of message, body, bodyBase64, bodyGzipBase64 in `refused`")
-    if given.message is not UNSET:
-        content = bytes(given.message)
-    elif given.body is not UNSET:
-        content = given.body.encode()
-    elif given.body_base64 is not UNSET:
-        content = base64.b64decode(given.body_base64, validate=True)
-    else:
-        content = _decompress(base64.b64decode(str(given.body_gzip_base64), validate=True))
-    return Entry(given.detail, content, given.body_bytes is not None, raw)
+        raise RelayError(f"{path}: {clean(str(exc))}") from exc
 
 
 def _decompress(data: bytes) -> bytes:
@@ -175,15 +136,3 @@ def _decompress(data: bytes) -> bytes:
         raise ValueError(f"bodyGzipBase64: incomplete, or more than {MAX_CONTENT_BYTES:,} bytes")
     msgspec.json.decode(content)  # Nothing but JSON is compressed.
     return content
-
-
-def _decompressed(entry: Entry) -> bytes:
-    """Return the JSON of an entry with its message readable."""
-    members = _MEMBERS.decode(entry.raw)
-    if members.pop("bodyGzipBase64", None) is None:
-        return entry.raw
-    return msgspec.json.encode({**members, "message": Raw(entry.content)})
-
-
-def _utc(time: datetime) -> datetime:
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)

@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,67 +18,26 @@ from shared.clients.storage import NO_EXPIRY
 from shared.model import Reason
 from shared.text import plural
 from tools.console import Command, out, progress
-from tools.dead_letter.contents import count_points, queue_texts
-from tools.dead_letter.options import (
-    EXIT_CODES,
-    Selection,
-    dead_letter_queue_options,
-    interruptible,
-    selection_options,
-)
-from tools.dead_letter.queue import Message, QueueReader, check_connection, reading, storage_errors
-from tools.dead_letter.records import DeadLetter, parse, read_file
+from tools.dead_letter.contents import queue_texts
+from tools.dead_letter.options import Selection, common_options, counted, interruptible
+from tools.dead_letter.queue import QueueReader, count_messages, run_at_once, storage_errors
+from tools.dead_letter.records import DeadLetter, parse, read_file, unreadable
 from tools.ingress import Queues
 
-if TYPE_CHECKING:  # Slow to import.
-    from azure.storage.queue import QueueClient
-
-__all__ = ["Plan", "make_plan", "replay"]
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a replay does with a message: it enqueues texts, or nothing because of a problem."""
-
-    texts: Sequence[str] = ()
-    points: int = 0
-    problem: str = ""
-    source: Message | None = None  # To be deleted afterwards.
-
-
-def make_plan(one: DeadLetter, now: datetime, *, restamp: bool) -> Plan:
-    """Return what a replay at `now` (UTC) does with a dead letter."""
-    problem = one.problem
-    if one.reason == Reason.EXPIRED and not restamp:
-        problem = problem or "expired, and would be rejected again without --restamp"
-    if problem:
-        return Plan(problem=problem)
-    enqueued = one.enqueued or one.time
-    try:
-        texts = [
-            text
-            for entry in one.entries
-            for text in queue_texts(entry.content, enqueued, now if restamp else None)
-        ]
-    except ValueError as exc:
-        return Plan(problem=str(exc))
-    points = sum(count_points(entry.content) for entry in one.entries)
-    return Plan(texts, points, source=one.message)
+__all__ = ["replay"]
 
 
 @click.command(
     "replay",
     cls=Command,
-    epilog=f"""\b
+    epilog="""\b
 Examples:
-  {{program}} dead-letter replay --reason forbidden_scope --dry-run
-  {{program}} dead-letter replay --reason expired --restamp --limit 1
-  {{program}} dead-letter replay --file edited.json
-  {{program}} dead-letter replay --poison
-
-{EXIT_CODES}""",
+  {program} dead-letter replay --reason forbidden_scope --dry-run
+  {program} dead-letter replay --reason expired --restamp --limit 1
+  {program} dead-letter replay --file edited.json
+  {program} dead-letter replay --poison
+""",
 )
-@selection_options
 @click.option("--restamp", is_flag=True, help="Give every point the time of the replay.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Replay N dead letters at most.")
 @click.option(
@@ -92,131 +48,105 @@ Examples:
 @click.option("--poison", is_flag=True, help="Replay the messages of `<queue>-poison`, unchanged.")
 @click.option("--dry-run", is_flag=True, help="Print what would be replayed; change nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@dead_letter_queue_options
+@common_options
 def replay(
     *,
     queues: Queues,
+    selection: Selection,
     restamp: bool,
     limit: int | None,
     file: Path | None,
     poison: bool,
     dry_run: bool,
     yes: bool,
-    **filters: Any,
 ) -> None:
-    """Enqueue dead letters into the ingress queue again, then delete them.
+    """Put dead letters back into the ingress queue.
 
-    A point without a time gets that at which its message was enqueued. What the relay rejects
+    Each is deleted once everything in it is enqueued. A point without a time gets that at which its
+    message was enqueued. What the relay rejects
     again becomes a new dead letter. If the command is killed, nothing is lost, and the next run may
     enqueue a few dead letters a second time.
     """
-    selection, started = Selection(**filters), datetime.now(UTC)
     if poison and (file or restamp or not selection.is_empty):
         raise click.UsageError("--poison takes no filters, --restamp or --file")
     ingress = queues.open(queues.ingress)
-    check_connection(ingress.url)
-    with storage_errors(queues.ingress):
-        ingress.get_queue_properties()  # A wrong name is better known before anything happens.
-    noun = "poison message" if poison else "dead letter"
-    replaying = Replay(None if dry_run else ingress, limit, noun)
+    count_messages(ingress)  # A wrong name is an error before anything happens.
+    points: list[int] = []  # Of each that was replayed.
+    problems: Counter[str] = Counter()
 
-    def plans_of(found: Iterable[DeadLetter]) -> list[Plan]:
-        now = datetime.now(UTC)
-        chosen = [one for one in found if selection.matches(one, started)]
-        return [make_plan(one, now, restamp=restamp) for one in chosen]
-
-    def plans_of_messages(messages: list[Message]) -> list[Plan]:
-        if poison:
-            return [Plan([one.text], count_points(one.text.encode()), "", one) for one in messages]
-        return plans_of(map(parse, messages))
-
-    def confirm(what: str) -> None:
-        if not (yes or dry_run):
-            how = ", every point with the time of now" if restamp else ""
-            where = f"{queues.ingress} at {ingress.primary_hostname}"
-            click.confirm(f"Replay {what} into {where}{how}?", abort=True, err=True)
-
-    if file:
-        plans = plans_of(read_file(file))
-        confirm(f"{plural(len(plans), 'dead letter')} of {file}")
-        replaying.run([plan] for plan in plans)
-    else:
-        name = f"{queues.ingress}-poison" if poison else queues.dead_letter
-        with reading(queues.open(name)) as reader:
-            which = "the" if selection.is_empty else "the selected of"
-            at_most = f"at most {limit} of " if limit else ""
-            confirm(f"{at_most}{which} {plural(reader.count, 'message')} of {name}")
-            batches = ([one] for one in reader.look()) if dry_run else reader.receive()
-            replaying.run(map(plans_of_messages, batches), reader)
-    if replaying.problems:
-        sys.exit(1)
-
-
-class Replay:
-    """Enqueues messages, and counts what it did."""
-
-    def __init__(self, ingress: QueueClient | None, limit: int | None, noun: str) -> None:
-        """Without `ingress` it only counts. `noun` is what one message is."""
-        self._ingress = ingress
-        self._left = limit
-        self._noun = noun
-        self._replayed = self._points = self._messages = 0
-        self.problems: Counter[str] = Counter()
-
-    def run(self, batches: Iterable[list[Plan]], reader: QueueReader | None = None) -> None:
-        """Enqueue plans, and delete their messages from the queue of a reader.
-
-        Raises StorageError.
-        """
-        with interruptible() as stop, self._printing(), progress() as bar:
-            task = bar.add_task("Replaying", total=reader.count if reader else None)
-
-            def enqueue_and_delete(plan: Plan) -> Plan:
-                if stop.asked():
-                    return Plan()
-                self._enqueue(plan)
-                if self._ingress and reader and plan.source:
-                    reader.delete(plan.source)
-                return plan
-
-            for batch in batches:
-                run = reader.run if reader else map  # A file in its order, one after the other.
-                for plan in run(enqueue_and_delete, self._accept(batch)):
-                    self._count(plan)
-                bar.advance(task, len(batch))
-                if stop.asked() or self._left == 0:
-                    return
+    def enqueue_and_delete(plan: tuple[DeadLetter, list[str]]) -> None:
+        one, texts = plan
+        if not dry_run:
+            with storage_errors(ingress):
+                for text in texts:
+                    ingress.send_message(text, time_to_live=NO_EXPIRY)
             if reader:
-                reader.print_unseen()
+                reader.delete(one)
+        points.append(one.points)
 
-    def _accept(self, plans: list[Plan]) -> list[Plan]:
-        """Return those that can be replayed, as many as the limit allows."""
-        self.problems.update(plan.problem for plan in plans if plan.problem)
-        accepted = [plan for plan in plans if not plan.problem][: self._left]
-        if self._left is not None:
-            self._left -= len(accepted)
-        return accepted
+    with ExitStack() as stack:
+        reader = None
+        if file:
+            found = read_file(file)
+            pages = iter([[one] for one in found])  # In their order, one after the other.
+            source = f"{plural(len(found), 'dead letter')} of {file}"
+        else:
+            name = f"{queues.ingress}-poison" if poison else queues.dead_letter
+            client = queues.open(name)
+            reader = stack.enter_context(QueueReader(client, unreadable if poison else parse))
+            pages = reader.look() if dry_run else reader.receive()
+            source = f"{plural(reader.count, 'message')} of {name}"
+        if not (yes or dry_run):
+            at_most = f"at most {limit} of " if limit else ""
+            which = "the" if selection.is_empty else "the selected of"
+            where = f"{queues.ingress} at {ingress.primary_hostname}"
+            how = ", every point with the time of now" if restamp else ""
+            text = f"Replay {at_most}{which} {source} into {where}{how}?"
+            click.confirm(text, abort=True, err=True)
+        stack.callback(_print_result, points, problems, dry_run=dry_run, poison=poison)
+        stop = stack.enter_context(interruptible())
+        bar = stack.enter_context(progress())
+        task = bar.add_task("Replaying", total=None)
+        for page in selection.select(pages, stop):
+            plans = _plans(page, problems, poison=poison, restamp=restamp)
+            run_at_once(enqueue_and_delete, plans[: limit and limit - len(points)])
+            bar.update(task, completed=len(points))
+            if len(points) == limit:
+                break
+    sys.exit(1 if problems else 0)
 
-    def _enqueue(self, plan: Plan) -> None:
-        if self._ingress:
-            with storage_errors(self._ingress.queue_name):
-                for text in plan.texts:
-                    self._ingress.send_message(text, time_to_live=NO_EXPIRY)
 
-    def _count(self, plan: Plan) -> None:
-        self._replayed += bool(plan.texts)
-        self._points += plan.points
-        self._messages += len(plan.texts)
-
-    @contextmanager
-    def _printing(self) -> Iterator[None]:
-        """Print what was done until the end of the block, after an error too."""
+def _plans(
+    page: list[DeadLetter], problems: Counter[str], *, poison: bool, restamp: bool
+) -> list[tuple[DeadLetter, list[str]]]:
+    """Return dead letters with the messages to enqueue, and count why others must stay."""
+    plans = []
+    for one in page:
         try:
-            yield
-        finally:
-            verb = "Replayed" if self._ingress else "Would replay"
-            points, messages = plural(self._points, "point"), plural(self._messages, "message")
-            out.print(f"{verb} {plural(self._replayed, self._noun)}: {points} in {messages}.")
-            for problem, count in self.problems.most_common():
-                text = f"Not replayed: {plural(count, self._noun)}: {problem}"
-                out.print(text, style="yellow", markup=False)
+            plans.append((one, _messages(one, poison=poison, restamp=restamp)))
+        except ValueError as exc:
+            problems[str(exc)] += 1
+    return plans
+
+
+def _messages(one: DeadLetter, *, poison: bool, restamp: bool) -> list[str]:
+    """Return what to enqueue for a dead letter. Raises ValueError if it must stay."""
+    if poison:
+        return [entry.content.decode() for entry in one.refused]
+    if one.problem:
+        raise ValueError(one.problem)
+    if one.reason == Reason.EXPIRED and not restamp:
+        raise ValueError("expired, and would be rejected again without --restamp")
+    enqueued = one.enqueued_time or one.dead_lettered_time
+    now = datetime.now(UTC) if restamp else None
+    return [text for entry in one.refused for text in queue_texts(entry.content, enqueued, now)]
+
+
+def _print_result(
+    points: list[int], problems: Counter[str], *, dry_run: bool, poison: bool
+) -> None:
+    noun = "poison message" if poison else "dead letter"
+    click.echo(f"{'Would replay' if dry_run else 'Replayed'} {counted(points, noun)}.")
+    for problem, count in problems.most_common():
+        text = f"Not replayed: {plural(count, noun)}: {problem}"
+        out.print(text, style="yellow", markup=False)

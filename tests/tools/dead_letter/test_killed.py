@@ -35,7 +35,6 @@ SLOW = [
     ("delete", 9, False),
     ("receive", 1, True),
     ("receive", 2, False),
-    ("receive", 3, True),
     ("enqueue", 1, False),
     ("enqueue", 1, True),
     ("enqueue", 33, True),
@@ -117,5 +116,4 @@ def test_a_second_ctrl_c_ends_at_once(shell: Shell) -> None:
 
     code, printed = replay(shell, handle)
     assert code == 130, printed
-    assert "32 messages will be visible again within 1 s." in printed
     assert "Traceback" not in printed
