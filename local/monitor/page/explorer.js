@@ -53,28 +53,29 @@ addEventListener("popstate", () => {
   refresh();
 });
 
-function show(tab, focus = false, chosenNow = false) {
+function show(tab) {
   selection.tab = tab;
   for (const each of tabs) {
     const chosen = each === tab;
-    const button = byId(`tab-${each}`);
-    button.setAttribute("aria-selected", String(chosen));
-    button.tabIndex = chosen ? 0 : -1;
+    byId(`tab-${each}`).setAttribute("aria-selected", String(chosen));
+    byId(`tab-${each}`).tabIndex = chosen ? 0 : -1;
     byId(`${each}-view`).hidden = !chosen;
-    if (chosen && focus) button.focus();
   }
-  keep(selection, chosenNow);
 }
 
-for (const tab of tabs) {
-  byId(`tab-${tab}`).addEventListener("click", () => show(tab, false, true));
-  byId(`tab-${tab}`).addEventListener("keydown", ({ key }) => {
-    const step = { ArrowLeft: tabs.length - 1, ArrowRight: 1 }[key];
-    if (step) show(tabs[(tabs.indexOf(tab) + step) % tabs.length], true, true);
-    if (key === "Home") show(tabs[0], true, true);
-    if (key === "End") show(tabs.at(-1), true, true);
-  });
+function chooseTab(tab) {
+  show(tab);
+  byId(`tab-${tab}`).focus();
+  keep(selection, true);
 }
+
+tabs.forEach((tab, place) => {
+  byId(`tab-${tab}`).addEventListener("click", () => chooseTab(tab));
+  byId(`tab-${tab}`).addEventListener("keydown", ({ key }) => {
+    const next = { ArrowLeft: place - 1, ArrowRight: place + 1, Home: 0, End: -1 }[key];
+    if (next !== undefined) chooseTab(tabs.at(next % tabs.length));
+  });
+});
 
 async function refresh() {
   clearTimeout(timer);
@@ -210,7 +211,7 @@ async function drawResult({ resource, metric }, mine) {
   const more = found.more ? `The ${found.shown.length} series with the highest`
     + ` ${aggregation.toLowerCase()} are shown; filter to see others. ` : "";
   put(byId("note"), `${more}One value per ${grain(found.interval)}, times in ${zone()}. `
-    + `${selection.resource} in ${resource.region}`);
+    + `Region: ${resource.region}.\n${selection.resource}`);
   const { resource: id, namespace, split } = selection;
   draw(found, title, JSON.stringify([id, namespace, selection.metric, split]),
        { split, values: dimensions[split] ?? [] });
