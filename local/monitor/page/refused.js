@@ -52,8 +52,8 @@ function row(refusal) {
     "tr", {},
     moment(refusal.time),
     make("td", {}, make("span", { text: code, class: "status" })),
-    make("td", { text: name || "–", title: refusal.resourceId }),
-    make("td", { text: refusal.region || "–" }),
+    make("td", { text: name, title: refusal.resourceId }),
+    make("td", { text: refusal.region ?? "" }),
     make("td", { text: reason(refusal) }),
   );
 }
