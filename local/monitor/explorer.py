@@ -1,23 +1,23 @@
-"""The metrics explorer: a page at `/`, and what it asks for under `/_local/`.
+"""The metrics explorer: a page at `/`, and its requests under `/_local/`.
 
 GET /_local/catalogue
     {"now", "resources": [{"resourceId", "region", "metrics": [{"namespace", "metric",
-    "dimensions": [], "series", "added"}]}]}: what there is to choose from; `added` is when the
-    metric was last published, in epoch seconds.
+    "dimensions": [], "series", "added"}]}]}: what is stored; `series` is a number, and `added` is
+    when the metric was last published, in epoch seconds.
 GET /_local/dimensions?resourceId=&namespace=&metric=
-    {"dimensions": {"City": ["Delft", …]}}: values, at most 1,000 of each dimension.
+    {"dimensions": {"City": ["Delft", …]}}: at most 1,000 values of each dimension.
 GET /_local/query?resourceId=&minutes=&namespace=&metric=[&split=&dimension=&operator=&value=
         &interval=&aggregation=&top=&orderby=]
-    The last minutes, up to and with the running one: values start at multiples of the interval,
-    and the last of them is of a part of it. The answer is Azure Resource Manager's. All names and
-    values are taken as they are, nothing is escaped: `split` names a dimension to split by;
-    `dimension`, `operator` (eq, ne, sw) and `value` together are a condition, which does not split.
-    All four may be repeated: several conditions of one dimension are as `or` of eq and sw, and
-    `and` of ne.
+    The last minutes, including the current one: values start at multiples of the interval, and the
+    last value covers the part of it that has passed. The response has the format of Azure Resource
+    Manager. Names and values are not escaped: `split` names a dimension to split by; `dimension`,
+    `operator` (eq, ne, sw) and `value` together are a condition, which does not split. All four may
+    be repeated: several conditions of one dimension are joined with `or` for eq and sw, and with
+    `and` for ne.
 GET /_local/query?resourceId=&minutes=&metricnames=&…
-    The same with the parameters of Azure Resource Manager's query, but its timespan.
+    The same with the parameters of Azure Resource Manager's query, except its timespan.
 GET /_local/refusals
-    {"refusals": […]}: the last 1,000 requests to ingestion that were not accepted, newest first.
+    {"refusals": […]}: the last 1,000 requests that the ingestion endpoint refused, newest first.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from .time_grain import Span, last_minutes
 __all__ = ["routes"]
 
 _PAGE = Path(__file__).parent / "page"
-# The page gets everything from this server, whatever it may be led to; nothing leaves the machine.
+# The page loads from and sends to this server only: nothing leaves the machine.
 _HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
@@ -52,7 +52,7 @@ _HEADERS = {
 
 
 def routes(state: MonitorState) -> list[BaseRoute]:
-    """The page, its files, and its questions."""
+    """Return the routes of the page, its files and its requests."""
     explorer = _Explorer(state)
     files = [path for path in sorted(_PAGE.rglob("*")) if path.is_file()]
     return [
@@ -76,7 +76,7 @@ def _serve(path: Path) -> Any:
 
 
 class _Explorer:
-    """The handlers, over one state."""
+    """The handlers of the requests, for one state."""
 
     def __init__(self, state: MonitorState) -> None:
         self._state = state
@@ -145,16 +145,16 @@ class _Explorer:
 
 
 def _plain(request: Request, given: dict[str, str], within: Span) -> query.Query:
-    """The query whose names and values are parameters of their own."""
+    """Return the query whose names and values are parameters of their own."""
     split = [name for name in request.query_params.getlist("split") if name]
     parts = [request.query_params.getlist(name) for name in ("dimension", "operator", "value")]
     if len({len(each) for each in parts}) > 1:
-        raise bad_input("dimension, operator and value: there have to be as many of each")
+        raise bad_input("dimension, operator and value must be given the same number of times")
     terms = [metric_filter.Term(*part) for part in zip(*parts, strict=True)]
     for term in terms:
         if term.operator not in metric_filter.OPERATORS:
             raise bad_input(
-                f"operator: '{term.operator}' is none of {', '.join(metric_filter.OPERATORS)}"
+                f"operator: '{term.operator}' is not one of {', '.join(metric_filter.OPERATORS)}"
             )
     splitting = {name.lower() for name in split}
     rollup = {term.dimension.lower() for term in terms} - splitting

@@ -1,10 +1,10 @@
 // The chart, its legend and the table beneath it, of the same series.
 
-import { align, byId, clock, labels, make, number, put, utc, zone } from "./dom.js";
+import { align, byId, clock, labels, make, number, put, tickLabel, utc, zone } from "./dom.js";
 
 const HEIGHT = 320;
-const POINT_SPACE = 12; // Pixels from point to point from which on each is marked.
-const hidden = new Set(); // Names of series that were switched off in the legend.
+const POINT_SPACE = 12; // Pixels from point to point from which each is marked.
+const hidden = new Set(); // Names of series that the legend switched off.
 const owners = Array(10).fill(null); // Names, each at the number of its colour.
 const order = []; // Names as they are listed: the greatest first, newcomers after them.
 let ownersOf = null; // The dimension of those names.
@@ -48,33 +48,33 @@ function coloursOf(names, values) {
 }
 
 function drawPlot() {
-  const { times, shown, title } = drawn;
+  const { times, shown, title, view, minutes } = drawn;
   const frame = byId("chart");
-  const key = JSON.stringify([title, shown.map(({ name }) => name), colour("--text")]);
+  const key = JSON.stringify([view, minutes, title, shown.map(({ name }) => name), colour("--text")]);
   const data = [times, ...shown.map(({ values }) => values)];
   frame.setAttribute("aria-label", `${title}; the values are in the table below`);
   if (plot?.key === key) {
-    if (byId("unzoom").hidden) plot.setData(data);
-    else {
-      const { min, max } = plot.scales.x;
-      plot.setData(data, false);
-      plot.setScale("x", { min, max });
-    }
+    const { min, max } = plot.scales.x;
+    plot.setData(data);
+    if (!byId("unzoom").hidden) plot.setScale("x", { min, max });
     return;
   }
   plot?.destroy();
   byId("unzoom").hidden = true;
-  const axis = { stroke: colour("--quiet"), ticks: { stroke: colour("--line") } };
+  const line = { show: true, stroke: colour("--line"), width: 1, size: 7 };
+  const axis = { stroke: colour("--quiet"), ticks: line };
   const grid = { stroke: colour("--grid"), width: 1 };
   plot = new uPlot({
     width: frame.clientWidth,
     height: HEIGHT,
     legend: { show: false },
-    cursor: { points: { size: 8 }, drag: { x: true, y: false } },
+    cursor: { points: { size: 8 }, drag: { x: true, y: false, dist: 5 } },
     scales: { y: { range: (_, least, most) => limits(least, most) } },
     axes: [
-      { ...axis, grid: { show: false }, values: (_, ticks) => ticks.map(brief), space: 70 },
-      { ...axis, grid, values: (_, ticks) => labels(ticks), size: room },
+      { ...axis, grid: { show: false }, border: line, space: 70,
+        values: (_, ticks) => ticks.map((seconds) => tickLabel(at(seconds))) },
+      { ...axis, grid, ticks: { show: false }, gap: 8, size: room,
+        values: (_, ticks) => labels(ticks) },
     ],
     series: [
       {},
@@ -84,7 +84,6 @@ function drawPlot() {
         stroke: colour(own),
         width: 2,
         points: { size: 6, fill: colour(own), show: true, filter: shownPoints },
-        fill: shown.length === 1 ? `${colour(own)}1f` : undefined,
       })),
     ],
     hooks: {
@@ -95,23 +94,16 @@ function drawPlot() {
   plot.key = key;
 }
 
-/** The time at a tick; its day only where that is another than at the tick before. */
-function brief(seconds, index, ticks) {
-  const text = tick(seconds);
-  const day = text.slice(0, -5);
-  return index > 0 && tick(ticks[index - 1]).startsWith(day) ? text.slice(-5) : text;
-}
-
-/** How wide the labels of an axis are, with its ticks. */
+/** The width of an axis with these labels, in pixels. */
 function room(self, texts, index) {
   const widths = (texts ?? []).map((text) => {
     [self.ctx.font] = self.axes[index].font;
     return self.ctx.measureText(text).width / devicePixelRatio;
   });
-  return Math.ceil(Math.max(40, ...widths)) + 24;
+  return Math.ceil(Math.max(40, ...widths)) + 16;
 }
 
-/** The places of points that have no neighbour, which no line shows; all, where there is room. */
+/** The places of points that no line shows, as they have no neighbour; of all if there is room. */
 function shownPoints(self, series, _show, _gaps) {
   const values = self.data[series];
   const [first, last] = self.series[0].idxs;
@@ -124,7 +116,7 @@ function shownPoints(self, series, _show, _gaps) {
   return places;
 }
 
-/** Space above and below; from zero where that is near, and for a constant. */
+/** The range of the axis: with space above and below; from zero if that is near, or for a constant. */
 function limits(least, most) {
   if (least == null || most == null) return [0, 1];
   if (least === most) return least ? [Math.min(0, least * 1.25), Math.max(0, most * 1.25)] : [0, 1];
@@ -151,7 +143,7 @@ function drawLegend() {
 
 const paint = (element, { colour: own }) => element.style.setProperty("--own", `var(${own})`);
 
-/** The values at a place of the chart; the last ones there are where it is none. */
+/** Shows the values at a place of the chart; without one, the latest value of each series. */
 function point(place) {
   const { times, shown } = drawn;
   put(byId("moment"), place == null ? "Latest values" : `Values at ${tick(times[place])}`);
@@ -173,7 +165,6 @@ function drawTable() {
   const { times, shown } = drawn;
   const table = byId("values-table");
   const columns = ["time", ...shown.map(({ name }) => `of ${name}`)];
-  table.style.setProperty("--columns", columns.length);
   const head = table.tHead.rows[0];
   align(head, columns, () =>
     make("th", { scope: "col" }, make("div", {}, make("i"), make("span"))));
@@ -203,7 +194,7 @@ byId("unzoom").addEventListener("click", () => {
 });
 byId("chart").addEventListener("dblclick", () => { byId("unzoom").hidden = true; });
 
-/** What the table shows as CSV (RFC 4180): times in UTC, oldest first, an empty cell for no value. */
+/** The values as CSV (RFC 4180): times in UTC, oldest first, an empty cell for no value. */
 function csv() {
   const { times, shown } = drawn;
   const cell = (text) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);

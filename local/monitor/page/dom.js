@@ -1,4 +1,4 @@
-// Small helpers: elements, questions to the server, numbers, times.
+// Helpers: elements, requests to the server, numbers, times.
 
 export const byId = (id) => document.getElementById(id);
 
@@ -11,12 +11,12 @@ export function make(tag, { text, ...attributes } = {}, ...children) {
   return element;
 }
 
-/** Sets a text, and touches nothing if it is there already: what a reader selected stays so. */
+/** Sets a text unless it is there already: a selection stays, and a screen reader is silent. */
 export function put(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** Makes the children of an element those of the keys; what is there stays, with its focus. */
+/** Gives an element one child for each key; a child that exists stays, with its focus. */
 export function align(parent, keys, create) {
   const there = new Map([...parent.children].map((child) => [child.dataset.key, child]));
   const wanted = new Set(keys.map((key) => there.get(key) ?? create(key)));
@@ -36,7 +36,7 @@ export function fill(select, pairs, chosen) {
   select.disabled = pairs.length < 1;
 }
 
-/** The JSON of a GET; what the server refuses is thrown with its reason. */
+/** Returns the JSON of a GET; throws Away, or Refusal with the reason. */
 export async function ask(path, parameters = {}) {
   const answer = await fetch(`${path}?${new URLSearchParams(parameters)}`).catch((error) => {
     throw new Away(error.message); // Each browser has a message of its own.
@@ -65,20 +65,28 @@ function written(value, large) {
 export const number = (value) => (value == null ? "–" : written(value, plain));
 const compact = (value) => written(value, Math.abs(value) < 10_000 ? plain : short);
 
-/** Numbers in the shortest way that tells them apart: 12M; 12,345,678; 1.00002. */
+/** Numbers in the shortest form in which no two are the same: 12M; 12,345,678; 1.00002. */
 export function labels(values) {
   const ways = [compact, number, String].map((way) => values.map(way));
   return ways.find((texts) => new Set(texts).size === texts.length) ?? ways.at(-1);
 }
 
-/** 14:05, or with the date where it is another day. */
-export function clock(moment) {
-  const time = moment.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
-  if (moment.toDateString() === new Date().toDateString()) return time;
-  return `${moment.toLocaleDateString("en-GB", { day: "numeric", month: "short" })} ${time}`;
+const time = (moment) =>
+  moment.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
+const day = (moment) => moment.toLocaleDateString("en-GB", { day: "numeric", month: "short" });
+
+/** 14:05, or 23 Nov 14:05 if that is not today. */
+export const clock = (moment) =>
+  moment.toDateString() === new Date().toDateString()
+    ? time(moment) : `${day(moment)} ${time(moment)}`;
+
+/** The label of a tick of the time axis: 14:05; 24 Nov at midnight; nothing within a minute. */
+export function tickLabel(moment) {
+  if (moment % 60_000) return "";
+  return time(moment) === "00:00" ? day(moment) : time(moment);
 }
 
-/** The time zone of those: CET, GMT-5. */
+/** The time zone of the browser: CET, GMT-5. */
 export const zone = () =>
   new Intl.DateTimeFormat("en-GB", { timeZoneName: "short" }).formatToParts()
     .find(({ type }) => type === "timeZoneName").value;

@@ -1,8 +1,8 @@
-// What is said where there is nothing to draw, and what to do next.
+// What the page shows if there are no values, and what to do next.
 
 import { byId, make } from "./dom.js";
 
-/** Shows one of the states below; choose gets the changes of a button, and the control of them. */
+/** Shows one of the states below; a button calls choose with its changes and their control. */
 export function empty({ title, content = [], actions = [] }, choose) {
   byId("result").hidden = true;
   const box = byId("empty");
@@ -22,32 +22,32 @@ export function empty({ title, content = [], actions = [] }, choose) {
 const paragraph = (text) => make("p", { text });
 
 export const nothing = () => ({
-  title: "Nothing is stored yet",
+  title: "No metrics yet",
   content: [
-    paragraph("What is published to this emulator shows up here by itself. With make run, enqueue"
-      + " a message; with a publisher of your own, send its posts here:"),
+    paragraph("Values appear here when a publisher sends them. With make run, enqueue a message;"
+      + " with your own publisher, send requests to:"),
     make("pre", { text: `POST ${location.origin}/westeurope/subscriptions/…/metrics` }),
-    paragraph("docs/emulator.md has a curl command to copy, and the settings of Telegraf."),
+    paragraph("For a curl command and the settings of Telegraf, see docs/emulator.md."),
   ],
 });
 
 export const gone = () => ({
-  title: "There is nothing of this metric",
+  title: "No data for this metric",
   content: [
-    paragraph("Values are kept for 24 hours, in memory unless the emulator was started with --data."
-      + " Names may be misspelled in the address of this page."),
+    paragraph("The emulator keeps values for 24 hours, in memory unless you start it with --data."
+      + " If you typed the address of this page, check the names in it."),
   ],
-  actions: [["Choose what there is", { resource: "", namespace: "", metric: "" }, "resource"]],
+  actions: [["Show the newest metric", { resource: "", namespace: "", metric: "" }, "resource"]],
 });
 
 export function noValues({ dimension, value, minutes, filters }) {
   const filtered = (dimension && value) || filters.length > 0;
   const actions = [];
-  if (filtered) actions.push(["Clear the filter", { dimension: "", value: "", filters: [] }, "dimension"]);
-  if (minutes !== "1440") actions.push(["Show 24 hours", { minutes: "1440" }, "minutes"]);
+  if (filtered) actions.push(["Clear filters", { dimension: "", value: "", filters: [] }, "dimension"]);
+  if (minutes !== "1440") actions.push(["Show the last 24 hours", { minutes: "1440" }, "minutes"]);
   return {
-    title: filtered ? "No values pass the filter in this time" : "No values in this time",
-    content: [paragraph("The metric is known: it had values within the last 24 hours.")],
+    title: `No values${filtered ? " match the filters" : ""} in this time range`,
+    content: [paragraph("This metric had values in the last 24 hours.")],
     actions,
   };
 }

@@ -1,27 +1,25 @@
-// The page: asks every few seconds for what is chosen, and shows it.
+// The page: asks for the selected values every 2 seconds, and shows them.
 
 import { draw } from "./chart.js";
 import { Away, Refusal, align, ask, byId, fill, make, number, plural, put, zone } from "./dom.js";
 import { empty, gone, noValues, nothing } from "./empty.js";
 import { drawDeadLetters, drawRefusals } from "./refused.js";
-import { labelsOf } from "./resources.js";
-import { filterParts, filterText, keep, question, read, series, settle } from "./selection.js";
+import { CHOICES, filterParts, filterText, keep, question, read, series, settle }
+  from "./selection.js";
 
 const EVERY = 2000; // Milliseconds.
-const TYPING = 250; // Until the next key; only then is anything asked.
-const TEXT = { average: "Average", minimum: "Minimum", maximum: "Maximum", total: "Sum",
-               count: "Count" };
+const TYPING = 250; // Milliseconds from the last key to the query.
 const selection = read();
-let turn = 0; // Answers to what is no longer chosen are dropped.
+let turn = 0; // Answers of earlier turns are dropped: the selection changed.
 let timer = null;
-let push = false; // Whether something was chosen, to which Back is to lead.
+let push = false; // Whether the selection is to be an entry of the browser's history.
 
-const GONE = " (nothing stored)";
+const GONE = " (no data)";
 const CHOSEN = ["resource", "namespace", "metric", "aggregation", "split", "dimension", "operator",
                 "minutes"];
-// What a choice leaves to be chosen anew.
+// What a choice resets.
 const BELOW = { resource: ["namespace", "metric"], namespace: ["metric"], dimension: ["value"] };
-const OPERATORS = { eq: "is", ne: "is not", sw: "begins with" };
+const tabs = CHOICES.tab;
 
 for (const name of CHOSEN) {
   byId(name).addEventListener("change", ({ target }) => {
@@ -55,30 +53,29 @@ addEventListener("popstate", () => {
   refresh();
 });
 
-const tabs = ["chart", "refused", "dead"];
-
-function show(tab, focus = false, chosenNow = false) {
+function show(tab) {
   selection.tab = tab;
   for (const each of tabs) {
     const chosen = each === tab;
-    const button = byId(`tab-${each}`);
-    button.setAttribute("aria-selected", String(chosen));
-    button.tabIndex = chosen ? 0 : -1;
+    byId(`tab-${each}`).setAttribute("aria-selected", String(chosen));
+    byId(`tab-${each}`).tabIndex = chosen ? 0 : -1;
     byId(`${each}-view`).hidden = !chosen;
-    if (chosen && focus) button.focus();
   }
-  keep(selection, chosenNow);
 }
 
-for (const tab of tabs) {
-  byId(`tab-${tab}`).addEventListener("click", () => show(tab, false, true));
-  byId(`tab-${tab}`).addEventListener("keydown", ({ key }) => {
-    const step = { ArrowLeft: tabs.length - 1, ArrowRight: 1 }[key];
-    if (step) show(tabs[(tabs.indexOf(tab) + step) % tabs.length], true, true);
-    if (key === "Home") show(tabs[0], true, true);
-    if (key === "End") show(tabs.at(-1), true, true);
-  });
+function chooseTab(tab) {
+  show(tab);
+  byId(`tab-${tab}`).focus();
+  keep(selection, true);
 }
+
+tabs.forEach((tab, place) => {
+  byId(`tab-${tab}`).addEventListener("click", () => chooseTab(tab));
+  byId(`tab-${tab}`).addEventListener("keydown", ({ key }) => {
+    const next = { ArrowLeft: place - 1, ArrowRight: place + 1, Home: 0, End: -1 }[key];
+    if (next !== undefined) chooseTab(tabs.at(next % tabs.length));
+  });
+});
 
 async function refresh() {
   clearTimeout(timer);
@@ -104,13 +101,13 @@ async function refresh() {
 
 function trouble(error) {
   const box = byId("trouble");
-  if (error instanceof Refusal) box.textContent = `The emulator refused the query: ${error.message}`;
+  if (error instanceof Refusal) put(box, `The emulator refused the query: ${error.message}`);
   else if (error instanceof Away) {
-    box.textContent = "The emulator does not answer. Started again, it prints the address of its"
-      + ` page. With python -m local.monitor --port ${location.port} it is this one, which then`
-      + " goes on by itself.";
+    put(box, "The emulator does not respond. Start it again on the same port, with make run"
+      + ` PORT=${location.port} or python -m local.monitor --port ${location.port}: this page then`
+      + " continues.");
   } else if (error) {
-    box.textContent = `The page has a fault: ${error}`;
+    put(box, `Unexpected error in this page: ${error}`);
     console.error(error);
   }
   box.hidden = !error;
@@ -118,9 +115,8 @@ function trouble(error) {
 
 function drawControls({ resources }, { resource, metrics, metric, namespaces }) {
   const ids = resources.map(({ resourceId }) => resourceId);
-  if (!resource && selection.resource) ids.push(selection.resource);
   const pairs = labelsOf(ids).map((text, index) => [ids[index], text]);
-  if (!resource && selection.resource) pairs.at(-1)[1] += GONE;
+  withGone(pairs, selection.resource, resource);
   fill(byId("resource"), pairs, selection.resource);
   byId("resource").title = selection.resource;
   const names = namespaces.map((name) => [name, name]);
@@ -144,9 +140,35 @@ function drawControls({ resources }, { resource, metrics, metric, namespaces }) 
     + plural(resources.length, "resource"));
 }
 
+/** Labels of resource IDs: "shop-api · Microsoft.Web/sites"; with the resource group if two of them
+ * are the same, and with the subscription if two still are. */
+function labelsOf(ids) {
+  let labels = ids.map(label);
+  for (const part of ["resourceGroups", "subscriptions"]) {
+    const twice = labels.map((each) => labels.indexOf(each) !== labels.lastIndexOf(each));
+    labels = labels.map((each, index) =>
+      twice[index] ? `${each} · ${after(ids[index], part)}` : each);
+  }
+  return labels;
+}
+
+function label(id) {
+  const parts = id.split("/");
+  const [provider, ...pairs] = parts.slice(parts.lastIndexOf("providers") + 1);
+  const names = pairs.filter((_, index) => index % 2 === 1).join("/");
+  const types = pairs.filter((_, index) => index % 2 === 0).join("/");
+  return `${names} · ${provider}/${types}`;
+}
+
+function after(id, part) {
+  const parts = id.split("/");
+  const place = parts.findIndex((each) => each.toLowerCase() === part.toLowerCase());
+  return place < 0 ? "none" : parts[place + 1];
+}
+
 function filterItem(text) {
-  const parts = filterParts(text) ?? [text, "eq", "?"];
-  const words = `${parts[0]} ${OPERATORS[parts[1]]} ${parts[2]}`;
+  const [dimension, operator, value] = filterParts(text);
+  const words = `${dimension} ${optionText("operator", operator)} ${value}`;
   const button = make("button", { type: "button", text: `${words} ✕`,
                                   "aria-label": `Remove the filter ${words}` });
   button.addEventListener("click", () => {
@@ -154,6 +176,9 @@ function filterItem(text) {
   });
   return make("li", {}, button);
 }
+
+const optionText = (name, value) =>
+  [...byId(name).options].find((option) => option.value === value).text;
 
 function withGone(pairs, chosen, there) {
   if (chosen && !there) pairs.push([chosen, chosen + GONE]);
@@ -179,12 +204,14 @@ async function drawResult({ resource, metric }, mine) {
   }
   byId("empty").hidden = true;
   byId("result").hidden = false;
-  const title = `${TEXT[selection.aggregation]} of ${selection.metric}`
+  const aggregation = optionText("aggregation", selection.aggregation);
+  const title = `${aggregation} of ${selection.metric}`
     + (selection.split ? ` by ${selection.split}` : "");
   put(byId("heading"), title);
-  const first = found.more ? ` The ${found.shown.length} greatest are shown: filter for others.` : "";
-  put(byId("note"), `${selection.resource} in ${resource.region}, one value each `
-    + `${grain(found.interval)}, times in ${zone()}.${first}`);
+  const more = found.more ? `The ${found.shown.length} series with the highest`
+    + ` ${aggregation.toLowerCase()} are shown; filter to see others. ` : "";
+  put(byId("note"), `${more}One value per ${grain(found.interval)}, times in ${zone()}. `
+    + `Region: ${resource.region}.\n${selection.resource}`);
   const { resource: id, namespace, split } = selection;
   draw(found, title, JSON.stringify([id, namespace, selection.metric, split]),
        { split, values: dimensions[split] ?? [] });
@@ -196,7 +223,7 @@ const grain = (interval) =>
 function choose(changes, control) {
   push = true;
   Object.assign(selection, changes);
-  byId(control).focus(); // The button goes.
+  byId(control).focus(); // The button disappears.
   refresh();
 }
 

@@ -1,4 +1,4 @@
-// The tabs beside the chart: what the ingestion endpoint refused, and dead letters, with reasons.
+// The tabs beside the chart: refused requests and dead letters, with reasons.
 
 import { byId, clock, make, number, plural, utc, zone } from "./dom.js";
 
@@ -7,14 +7,16 @@ const shown = {};
 
 export function drawRefusals(refusals) {
   const caption = `${plural(refusals.length, "refused request")}, newest first`;
-  drawTable("refused", refusals, caption, [TIME, "Answer", "Resource", "Region", "Reason"], row);
+  drawTable("refused", refusals, caption, [TIME, "Response", "Resource", "Region", "Reason"], row);
 }
 
 export function drawDeadLetters({ queue, deadLetters, error }) {
+  byId("dead-title").textContent = error ? "Dead letters are not available" : "No dead letters";
   byId("dead-hint").textContent = error ?? (queue
-    ? `What the relay cannot publish goes to the queue ${queue}, with the reason.`
-    : "This emulator was not told of a dead-letter queue; make run tells it.");
-  const caption = `First messages of the queue ${queue}, newest first`;
+    ? `Metric Relay puts what it cannot publish into the queue ${queue}, with the reason.`
+    : "This emulator has no dead-letter queue. Start it with make run, or with --dead-letters.");
+  const caption = `${plural(deadLetters.length, "rejection")} in the first messages of the queue`
+    + ` ${queue} (at most 32), newest first`;
   drawTable("dead", deadLetters, caption, [TIME, "Reason", "Detail"], ({ time, reason, detail }) =>
     make("tr", {}, moment(time), make("td", {}, make("span", { text: reason, class: "status" })),
          make("td", { text: detail })));
@@ -44,21 +46,21 @@ function moment(text) {
 }
 
 function row(refusal) {
-  const code = [refusal.status ?? "no answer", refusal.code].filter(Boolean).join(" ");
+  const code = [refusal.status ?? "No response", refusal.code].filter(Boolean).join(" ");
   const name = refusal.resourceId.split("/").slice(-1)[0];
   return make(
     "tr", {},
     moment(refusal.time),
     make("td", {}, make("span", { text: code, class: "status" })),
-    make("td", { text: name || "–", title: refusal.resourceId }),
-    make("td", { text: refusal.region || "–" }),
+    make("td", { text: name, title: refusal.resourceId }),
+    make("td", { text: refusal.region ?? "" }),
     make("td", { text: reason(refusal) }),
   );
 }
 
 function reason({ message, code }) {
-  if (code.startsWith("Dropped")) return "A fault closed the connection without an answer.";
-  if (code === "Fault" && message) return `A fault that was ordered, with the body ${message}`;
-  if (code === "Fault") return "A fault that was ordered, without a body.";
-  return message.trim() || "The answer had no body.";
+  if (code.startsWith("Dropped")) return "An injected fault closed the connection without an answer.";
+  if (code === "Fault" && message) return `Injected fault with the body ${message}`;
+  if (code === "Fault") return "Injected fault without a body.";
+  return message.trim() || "The response has no body.";
 }

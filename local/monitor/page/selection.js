@@ -1,11 +1,11 @@
-// What is chosen: kept in the URL, and made to fit what there is.
+// The selection: kept in the URL, and matched to what is stored.
 
 const DEFAULTS = {
   resource: "", namespace: "", metric: "", aggregation: "average", split: "",
   dimension: "", operator: "eq", value: "", minutes: "60", tab: "chart",
 };
 const OWN = "MetricRelay"; // The namespace of the relay's metrics on itself.
-const CHOICES = {
+export const CHOICES = {
   aggregation: ["average", "minimum", "maximum", "total", "count"],
   operator: ["eq", "ne", "sw"],
   minutes: ["15", "30", "60", "180", "720", "1440"],
@@ -14,7 +14,7 @@ const CHOICES = {
 
 export function read() {
   const given = new URLSearchParams(location.search);
-  const selection = { ...DEFAULTS, filters: given.getAll("filter") };
+  const selection = { ...DEFAULTS, filters: given.getAll("filter").filter(filterParts) };
   for (const name of Object.keys(DEFAULTS)) {
     const value = given.get(name);
     if (value !== null && (!CHOICES[name] || CHOICES[name].includes(value))) {
@@ -24,7 +24,7 @@ export function read() {
   return selection;
 }
 
-/** Puts the selection into the address; with `push` the browser's Back leads to the one before. */
+/** Puts the selection into the address; with `push`, the browser's Back returns to the last one. */
 export function keep(selection, push = false) {
   const query = new URLSearchParams();
   for (const name of Object.keys(DEFAULTS)) {
@@ -41,13 +41,13 @@ export function keep(selection, push = false) {
 export const filterText = (dimension, operator, value) =>
   JSON.stringify([dimension, operator, value]);
 
-/** The parts of such a text; null for one that was written by hand and is wrong. */
+/** The parts of such a text; null if it is not valid. */
 export function filterParts(text) {
   try {
     const parts = JSON.parse(text);
-    const right = parts.length === 3 && parts.every((part) => typeof part === "string")
+    const valid = parts.length === 3 && parts.every((part) => typeof part === "string")
       && CHOICES.operator.includes(parts[1]);
-    return right ? parts : null;
+    return valid ? parts : null;
   } catch {
     return null;
   }
@@ -61,12 +61,12 @@ const newest = (metrics) => metrics.reduce((found, each) => {
   return better ? each : found;
 }, null);
 
-let guessed = ""; // The relay's own metric that was shown for lack of another.
+let guessed = ""; // The relay's own metric that is shown because there is no other.
 
-/** The resource, the metrics of its namespace, and the metric that are chosen, where they exist.
+/** Returns the chosen resource, the metrics of its namespace, and the metric, as far as they exist.
  *
- * What is not chosen yet becomes what a producer published last; what was chosen and is gone
- * stays chosen.
+ * An open choice becomes what a producer published last. A choice that no longer exists stays, but
+ * dimensions that the metric does not have are dropped: the query would be refused.
  */
 export function settle(selection, catalogue) {
   const { resources } = catalogue;
@@ -89,10 +89,9 @@ export function settle(selection, catalogue) {
   if (metric) {
     selection.namespace = metric.namespace;
     selection.metric = metric.metric;
-    for (const name of ["split", "dimension"]) {
-      const known = metric.dimensions.find((each) => same(each, selection[name]));
-      selection[name] = known ?? "";
-    }
+    const known = (name) => metric.dimensions.find((each) => same(each, name));
+    for (const name of ["split", "dimension"]) selection[name] = known(selection[name]) ?? "";
+    selection.filters = selection.filters.filter((text) => known(filterParts(text)[0]));
   }
   if (open && metric?.namespace === OWN) {
     guessed = JSON.stringify([selection.resource, selection.namespace, selection.metric]);
@@ -100,19 +99,19 @@ export function settle(selection, catalogue) {
   return { resource, metrics, metric, namespaces: [...new Set(all.map((each) => each.namespace))] };
 }
 
-const SERIES = 10; // Of a split; the colours that can be told apart.
-// Minutes of one value, by the minutes that are shown.
+const SERIES = 10; // Of a split; as many colours are easy to distinguish.
+// Minutes of one value, by the minutes of the time range.
 const GRAINS = { 15: 1, 30: 1, 60: 1, 180: 1, 720: 5, 1440: 15 };
 
 /** The parameters of the query; one series more than is shown, to know whether there are more.
  *
- * Values begin at multiples of their grain: as many are asked for as lie within what is shown, and
- * with them the running one. So the first is never of a time that is forgotten minute by minute.
+ * Values begin at multiples of their grain. The query asks for those that begin within the time
+ * range, with the running one: the emulator still has all minutes of the first.
  */
 export function question(selection) {
   const { resource, namespace, metric, aggregation, split, dimension, operator, value } = selection;
   const grain = GRAINS[selection.minutes];
-  const filters = selection.filters.map(filterParts).filter(Boolean);
+  const filters = selection.filters.map(filterParts);
   if (dimension && value) filters.push([dimension, operator, value]);
   const parts = filters.flatMap(([name, how, text]) =>
     [["dimension", name], ["operator", how], ["value", text]]);
@@ -129,7 +128,7 @@ export function question(selection) {
   ];
 }
 
-/** An answer to it: times, series of values with their names, and whether there are more. */
+/** Reads the answer: times, series of values with their names, and whether there are more. */
 export function series(answer, selection) {
   const found = answer.value[0].timeseries;
   const times = (found[0]?.data ?? []).map((each) => Date.parse(each.timeStamp) / 1000);
@@ -137,5 +136,6 @@ export function series(answer, selection) {
     name: each.metadatavalues.map(({ value }) => value).join(", ") || selection.metric,
     values: each.data.map((one) => one[selection.aggregation] ?? null),
   }));
-  return { times, shown, more: found.length > SERIES, interval: answer.interval };
+  const { interval } = answer;
+  return { times, shown, more: found.length > SERIES, interval, minutes: selection.minutes };
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 import pytest
 from playwright.sync_api import expect
@@ -126,7 +127,9 @@ def test_of_many_series_the_greatest_are_shown(page: Page, client: Client) -> No
     page.goto(f"{client.url}/?split=QueueName")
     names = page.locator("#legend span")
     expect(names).to_have_text([f"q{n:02}" for n in range(12, 2, -1)])
-    expect(page.locator("#note")).to_contain_text("The 10 greatest are shown")
+    expect(page.locator("#note")).to_contain_text(
+        "The 10 series with the highest average are shown"
+    )
 
 
 def test_the_address_keeps_the_selection(page: Page, client: Client) -> None:
@@ -138,7 +141,7 @@ def test_the_address_keeps_the_selection(page: Page, client: Client) -> None:
     choose(page, "Split by", "QueueName")
     choose(page, "Filter: dimension", "MessageType")
     page.get_by_label("Filter: value").fill("JPEG")
-    choose(page, "Time", "180")
+    choose(page, "Time range", "180")
     expect(page.locator("#heading")).to_have_text("Maximum of QueueDepth by QueueName")
     page.get_by_role("tab", name="Refused").click()
     page.reload()
@@ -147,15 +150,15 @@ def test_the_address_keeps_the_selection(page: Page, client: Client) -> None:
     expect(page.locator("#heading")).to_have_text("Maximum of QueueDepth by QueueName")
     expect(page.locator("#legend li")).to_have_text(["images6"])
     expect(page.get_by_label("Filter: value")).to_have_value("JPEG")
-    expect(page.get_by_label("Time", exact=True)).to_have_value("180")
+    expect(page.get_by_label("Time range")).to_have_value("180")
 
 
 def test_a_metric_that_is_not_there(page: Page, client: Client) -> None:
     publish(client, "images", 3)
     page.goto(f"{client.url}/?metric=QueueDeepth&resource={QUEUE_ACCOUNT}")
-    expect(page.locator("#empty h2")).to_have_text("There is nothing of this metric")
+    expect(page.locator("#empty h2")).to_have_text("No data for this metric")
     expect(page.get_by_label("Metric", exact=True)).to_have_value("QueueDeepth")
-    page.get_by_role("button", name="Choose what there is").click()
+    page.get_by_role("button", name="Show the newest metric").click()
     expect(page.locator("#heading")).to_have_text("Average of QueueDepth")
 
 
@@ -197,3 +200,19 @@ def test_a_name_is_taken_as_it_is(page: Page, client: Client, name: str) -> None
     choose(page, "Filter: dimension", name)
     page.get_by_label("Filter: value").fill(name)
     expect(page.locator("#legend b")).to_have_text(["1"])
+
+
+def test_a_filter_goes_with_its_dimension(page: Page, client: Client) -> None:
+    publish(client, "images", 3)
+    kept = client.post(document(series("images"), metric="Age", dimNames=["QueueName"]))
+    assert kept.ok
+    filters = ['["QueueName", "eq", "images"]', '["MessageType", "eq", "JPEG"]', "[typed]"]
+    page.goto(
+        f"{client.url}/?metric=QueueDepth&{urlencode([('filter', each) for each in filters])}"
+    )
+    chips = page.locator("#filters li")
+    expect(chips).to_have_text(["QueueName is images ✕", "MessageType is JPEG ✕"])
+    choose(page, "Metric", "Age")
+    expect(page.locator("#heading")).to_have_text("Average of Age")
+    expect(chips).to_have_text(["QueueName is images ✕"])
+    expect(page.get_by_role("alert")).to_be_hidden()

@@ -98,20 +98,36 @@ def test_dragging_zooms(frozen_page: Page, frozen: Client) -> None:
         publish_at(frozen, minutes, images=30 + minutes)
     page.goto(f"{frozen.url}/?minutes=15")
     wait_for_lines(page, "s0")
-    whole = page.get_by_role("button", name="Show all of the time")
+    whole = page.get_by_role("button", name="Reset zoom")
     expect(whole).to_be_hidden()
     box = page.locator("#chart .u-over").bounding_box()
     assert box is not None
-    page.mouse.move(box["x"] + box["width"] * 0.4, box["y"] + 50)
-    page.mouse.down()
-    page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + 50)
-    page.mouse.up()
+
+    def drag() -> None:
+        page.mouse.move(box["x"] + box["width"] * 0.4, box["y"] + 50)
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + 50)
+        page.mouse.up()
+
+    drag()
+    page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 50)
     expect(whole).to_be_visible()
     with page.expect_response(re.compile("/_local/query")):
         pass  # The next answer leaves it as it is.
     idle(page)
     expect(whole).to_be_visible()
+    moment = page.locator("#moment")
+    expect(moment).to_have_text("Values at 08:18")
+    frozen.set("PUT", "clock", {"offsetSeconds": 60})
+    newest = document(series("images", "JPEG"), time=at(-1))
+    assert frozen.post(newest, token=frozen.fetch_token()).ok
+    expect(page.locator("#values-table td").first).to_have_text("08:26")
+    expect(moment).to_have_text("Values at 08:18")
     whole.click()
+    expect(whole).to_be_hidden()
+    drag()
+    expect(whole).to_be_visible()
+    choose(page, "Time range", "30")
     expect(whole).to_be_hidden()
 
 
@@ -215,20 +231,23 @@ def test_a_number_is_written_so_that_it_says_something(
     assert rows(frozen_page)[1][1] == text
 
 
+# Notes the labels that are drawn: of the axis of values with their left edge, and of the time axis.
+NOTE_LABELS = """(() => {
+  const draw = CanvasRenderingContext2D.prototype.fillText;
+  window.texts = [];
+  window.times = [];
+  CanvasRenderingContext2D.prototype.fillText = function (text, x, ...rest) {
+    if (this.textAlign === "right") window.texts.push([text, x - this.measureText(text).width]);
+    else window.times.push(text);
+    return draw.call(this, text, x, ...rest);
+  };
+})()"""
+
+
 @pytest.mark.parametrize("value", [0.00012345, 1.00002, 12345678, -98765432, 1.5e20])
 def test_the_axis_has_room_for_its_labels(frozen_page: Page, frozen: Client, value: float) -> None:
     page = frozen_page
-    texts = """() => {
-      const draw = CanvasRenderingContext2D.prototype.fillText;
-      window.texts = [];
-      CanvasRenderingContext2D.prototype.fillText = function (text, x, ...rest) {
-        if (this.textAlign === "right") {
-          window.texts.push([text, x - this.measureText(text).width]);
-        }
-        return draw.call(this, text, x, ...rest);
-      };
-    }"""
-    page.add_init_script(f"({texts})()")
+    page.add_init_script(NOTE_LABELS)
     for minutes in range(10):
         publish_at(frozen, minutes, images=value * (1 + minutes * 1e-6))
     page.goto(f"{frozen.url}/?minutes=15")
@@ -237,6 +256,38 @@ def test_the_axis_has_room_for_its_labels(frozen_page: Page, frozen: Client, val
     drawn = page.evaluate("window.texts")
     assert all(left >= 0 for _, left in drawn)
     assert len({text for text, _ in drawn}) > 2
+
+
+def test_the_time_axis_names_a_new_day_and_no_time_twice(frozen_page: Page, frozen: Client) -> None:
+    page = frozen_page
+    page.add_init_script(NOTE_LABELS)
+    publish_at(frozen, 1, images=1)
+    page.goto(f"{frozen.url}/?minutes=720")
+    page.wait_for_function("() => window.times.includes('23 Nov')")
+    choose(page, "Time range", "15")
+    wait_for_lines(page, "s0")
+    page.evaluate("window.times = []")
+    box = page.locator("#chart .u-over").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 100, box["y"] + 50)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 200, box["y"] + 50)
+    page.mouse.up()
+    expect(page.get_by_role("button", name="Reset zoom")).to_be_visible()
+    page.wait_for_function("() => window.times.includes('')")  # Between two minutes.
+
+
+def test_long_numbers_do_not_overlap(frozen_page: Page, frozen: Client) -> None:
+    page = frozen_page
+    publish_at(frozen, 1, **{f"q{n}": 4_326_882_721.183 for n in range(10)})
+    page.set_viewport_size({"width": 400, "height": 800})
+    page.goto(f"{frozen.url}/?minutes=15&split=QueueName")
+    cells = page.locator("#values-table td")
+    expect(cells).to_have_count(11)
+    assert cells.evaluate_all("all => all.every((one) => one.scrollWidth <= one.clientWidth)")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+    cells.last.scroll_into_view_if_needed()
+    expect(cells.first).to_be_in_viewport(ratio=1)  # The time stays.
 
 
 @pytest.mark.parametrize(("minutes", "grain"), [(180, 1), (720, 5), (1440, 15)])
@@ -255,7 +306,7 @@ def test_half_a_day_and_a_day_have_longer_values(
     # No more than values that are not forgotten yet, however the grains lie.
     assert f"minutes={minutes - grain + 1}&interval=PT{grain}M" in asked.value.url
     each = "minute" if grain == 1 else f"{grain} minutes"
-    expect(page.locator("#note")).to_contain_text(f"one value each {each}, times in CET.")
+    expect(page.locator("#note")).to_contain_text(f"One value per {each}, times in CET.")
     starts = page.locator("#values-table td:first-child").evaluate_all(
         "all => all.map((each) => each.title)"
     )

@@ -38,7 +38,7 @@ def questions(page: Page) -> list[str]:
 def test_new_values_come_by_themselves(frozen_page: Page, frozen: Client) -> None:
     page = frozen_page
     page.goto(frozen.url)
-    expect(page.locator("#empty h2")).to_have_text("Nothing is stored yet")
+    expect(page.locator("#empty h2")).to_have_text("No metrics yet")
     publish_at(frozen, 1, images=4)
     last = page.locator("#legend b")
     expect(last).to_have_text("4")
@@ -139,7 +139,7 @@ def test_typing_asks_once(page: Page, client: Client) -> None:
     with page.expect_response(QUERY):
         page.clock.run_for(1)
     page.clock.resume()
-    expect(page.locator("#empty h2")).to_have_text("No values pass the filter in this time")
+    expect(page.locator("#empty h2")).to_have_text("No values match the filters in this time range")
     assert len(asked) == 1
     assert "nothing" in asked[0]
     with page.expect_response(QUERY):
@@ -149,14 +149,14 @@ def test_typing_asks_once(page: Page, client: Client) -> None:
 def test_no_values_in_this_time(page: Page, client: Client) -> None:
     publish(client, "images", 3, minutes=25)
     page.goto(f"{client.url}/?minutes=15")
-    expect(page.locator("#empty h2")).to_have_text("No values in this time")
-    page.get_by_role("button", name="Show 24 hours").click()
+    expect(page.locator("#empty h2")).to_have_text("No values in this time range")
+    page.get_by_role("button", name="Show the last 24 hours").click()
     expect(page.locator("#legend b")).to_have_text("3")
-    expect(page.get_by_label("Time", exact=True)).to_be_focused()
+    expect(page.get_by_label("Time range")).to_be_focused()
     choose(page, "Filter: dimension", "QueueName")
     page.get_by_label("Filter: value").fill("nothing")
-    expect(page.locator("#empty h2")).to_have_text("No values pass the filter in this time")
-    page.get_by_role("button", name="Clear the filter").click()
+    expect(page.locator("#empty h2")).to_have_text("No values match the filters in this time range")
+    page.get_by_role("button", name="Clear filters").click()
     expect(page.locator("#legend b")).to_have_text("3")
     expect(page.get_by_label("Filter: dimension")).to_be_focused()
 
@@ -164,11 +164,11 @@ def test_no_values_in_this_time(page: Page, client: Client) -> None:
 def test_what_was_tried_is_not_offered_again(page: Page, client: Client) -> None:
     publish(client, "images", 3)
     page.goto(f"{client.url}/?minutes=15&dimension=QueueName&value=nothing")
-    expect(page.locator("#empty button")).to_have_text(["Clear the filter", "Show 24 hours"])
-    page.get_by_role("button", name="Show 24 hours").click()
-    expect(page.locator("#empty button")).to_have_text(["Clear the filter"])
-    choose(page, "Time", "60")
-    expect(page.locator("#empty button")).to_have_text(["Clear the filter", "Show 24 hours"])
+    expect(page.locator("#empty button")).to_have_text(["Clear filters", "Show the last 24 hours"])
+    page.get_by_role("button", name="Show the last 24 hours").click()
+    expect(page.locator("#empty button")).to_have_text(["Clear filters"])
+    choose(page, "Time range", "60")
+    expect(page.locator("#empty button")).to_have_text(["Clear filters", "Show the last 24 hours"])
 
 
 # How Chromium, Safari and Firefox say it.
@@ -191,8 +191,8 @@ def test_an_emulator_that_is_away_and_comes_back(
             page.route(CATALOGUE, lambda route: route.abort())
         port = client.url.rpartition(":")[2]
         expect(page.get_by_role("alert")).to_have_text(
-            "The emulator does not answer. Started again, it prints the address of its page. With"
-            f" python -m local.monitor --port {port} it is this one, which then goes on by itself."
+            "The emulator does not respond. Start it again on the same port, with make run"
+            f" PORT={port} or python -m local.monitor --port {port}: this page then continues."
         )
         expect(page.locator("#legend b")).to_have_text("3")
         page.unroute_all()
@@ -200,7 +200,7 @@ def test_an_emulator_that_is_away_and_comes_back(
         expect(page.get_by_role("alert")).to_be_hidden()
 
 
-def test_an_answer_that_is_no_json_is_no_fault_of_the_page(
+def test_an_answer_that_is_not_json_is_reported_as_its_status(
     browser: Browser, client: Client
 ) -> None:
     with watched_page(browser, client.url, expected="status of 500") as page:

@@ -118,9 +118,9 @@ def test_the_parameters_of_azure_resource_manager_go_on_working(cities: Client) 
     [
         (
             [("dimension", "City")],
-            "dimension, operator and value: there have to be as many",
+            "dimension, operator and value must be given the same number of times",
         ),
-        (where(("City", "gt", "a")), "operator: 'gt' is none of eq, ne, sw"),
+        (where(("City", "gt", "a")), "operator: 'gt' is not one of eq, ne, sw"),
         ([("split", "Town")], "Metric: QueueDepth does not support requested dimension"),
         ([("minutes", "9" * 5000)], "minutes: '999"),
         ([("minutes", "1441")], "minutes: '1441' is not a whole number from 1 to 1440"),
