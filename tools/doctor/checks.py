@@ -11,6 +11,7 @@ from azure.core.exceptions import AzureError
 
 from shared.clients.http import describe_error
 from shared.errors import RelayError
+from shared.text import clean
 from tools.doctor.context import Context
 from tools.doctor.findings import Finding, SkippedError, failed, skipped
 from tools.doctor.host_json import check_host_json
@@ -32,6 +33,10 @@ _SECRETS = re.compile(
     r"|(?P<name>\bsig=|\bBearer )[^\s;&'\"]+"
     r"|\beyJ[\w-]{5,}\.[\w-]{5,}\.[\w-]*",
     re.IGNORECASE,
+)
+# What urllib3 puts around a cause.
+_POOL_ERROR = re.compile(
+    r"""(?:\w+Error: )?HTTPS?ConnectionPool\(.+?\(Caused by \w+\(["'](.+?)["']\)\)"""
 )
 _SECRET_NAMES = re.compile(r"SECRET|PASSWORD|KEY|TOKEN|IDENTITY_HEADER", re.IGNORECASE)
 # Shorter values could be part of any word.
@@ -66,8 +71,8 @@ def run_checks(context: Context, started: Callable[[str], None] = lambda _: None
         started(name)
         for finding in _run(check, context):
             # One line that cannot control a terminal: servers and producers wrote parts of it.
-            message = " ".join(redact(finding.message, context.environ).split())
-            message = printable(message)
+            message = clean(redact(finding.message, context.environ))
+            message = _POOL_ERROR.sub(r"\1", " ".join(message.split()))
             lines = dict.fromkeys(finding.fix)  # A comment may be that of several commands.
             fix = tuple(printable(redact(line, context.environ)) for line in lines)
             findings.append(replace(finding, check=name, message=message, fix=fix))

@@ -17,9 +17,6 @@ from tools.doctor.fixes import Fixes, Home, Template
 
 __all__ = ["doctor"]
 
-# The app settings of a `make run`.
-_RUN_SETTINGS = Path(".local", "run.settings.json")
-
 
 def _validate(_context: click.Context, _option: click.Parameter, text: str | None) -> str | None:
     try:
@@ -141,7 +138,7 @@ def _fixes(context: click.Context, file: Path | None, environ: Mapping[str, str]
     home = Home.FILE if in_file else Home.SHELL
     if file and file.read_text("utf-8-sig").lstrip().startswith("["):
         home = Home.APP
-    elif file and file.absolute().parts[-2:] == _RUN_SETTINGS.parts:
+    elif file and file.absolute().parts[-2:] == (".local", "run.settings.json"):
         home = Home.RUN
     return Fixes(
         home=home,

@@ -59,17 +59,18 @@ class Context:
     progress: Callable[[str], None] = lambda _: None  # What is being waited for.
 
     sources: list[Source] = field(default_factory=list)
-    # Facts; one that no check has found is missing.
+    # Facts.
     settings: Settings = field(init=False)
     identity: Principal = field(init=False)  # That publishes.
     audience: str = field(init=False)  # Which the endpoint accepts.
-    account: Account = field(init=False)  # If its queues may be read.
-    resource_id: str = field(init=False)
+    storage_account: Account = field(init=False)  # If its queues may be read.
+    resource: str = field(init=False)  # Its ID.
     region: str = field(init=False)
     endpoint: str = field(init=False)  # The template, if the endpoint of the region answers.
     published_value: datetime = field(init=False)  # Its time, if it was accepted.
 
     def __getattr__(self, name: str) -> NoReturn:
+        """Raise SkippedError for a fact that no check has found."""
         if name not in Context.__annotations__:
             raise AttributeError(name)
         raise SkippedError(f"This check needs the {name.replace('_', ' ')}")

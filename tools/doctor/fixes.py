@@ -10,22 +10,9 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import NamedTuple
 
-__all__ = [
-    "NETWORK",
-    "TIME_SYNC",
-    "Fixes",
-    "Home",
-    "Principal",
-    "Template",
-    "quoted",
-    "storage_id",
-]
+__all__ = ["NETWORK", "Fixes", "Home", "Principal", "Template", "quoted", "storage_id"]
 
 NETWORK = "# docs/proxies.md explains proxies, certificates and firewalls."
-TIME_SYNC = (
-    "# Set the clock. Linux with systemd (on Windows: w32tm /resync):",
-    "sudo timedatectl set-ntp true",
-)
 
 
 class Template(str):
@@ -110,10 +97,6 @@ class Fixes:
     def _home_of(self, name: str) -> Home:
         return Home.SHELL if name in self.shell_settings else self.home
 
-    def in_shell(self, name: str) -> bool:
-        """Return whether this shell sets a setting."""
-        return self._home_of(name) is Home.SHELL
-
     def allow(self, scopes: str, resource_id: str) -> list[str]:
         """Add a resource to METRICS_ALLOWED_SCOPES."""
         add = self.set("METRICS_ALLOWED_SCOPES", f"{scopes.strip().rstrip(',')},{resource_id}")
@@ -157,8 +140,6 @@ class Fixes:
 
     def start_azurite(self, port: int | None) -> list[str]:
         """Start the storage emulator."""
-        if self.home is Home.RUN:
-            return ["# make run starts Azurite, too:", "make run"]
         start = f"npx azurite --skipApiVersionCheck --queuePort {port or 10001}"
         return ["# Start Azurite in another terminal:", start]
 

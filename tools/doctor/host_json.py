@@ -106,50 +106,39 @@ def _check_options(context: Context, options: Mapping[str, _Option]) -> Iterator
         if option.setting:
             fix = context.fixes.unset(option.setting)
         yield warning(f"The host ignores {option.name} of extensions.queues{hint}", *fix)
-    count = _parse_whole(values["maxDequeueCount"])
-    visibility = parse_time_span(values["visibilityTimeout"])
-    wrong: dict[str, str] = {}
-    if values["messageEncoding"].lower() != "none":
-        wrong["messageEncoding"] = (
-            "the host moves messages in plain text to the poison queue without running the function"
-        )
-    if (_parse_whole(values["batchSize"]) or 0) not in range(1, _MAX_BATCH_SIZE + 1):
-        wrong["batchSize"] = f"expected a whole number from 1 to {_MAX_BATCH_SIZE}"
-    if count is None:
-        wrong["maxDequeueCount"] = "expected a whole number"
-    if visibility is None:
-        wrong["visibilityTimeout"] = "expected hh:mm:ss; the host reads other forms as days"
+    settings = context.settings
+    wrong = _find_wrong(values, settings.time_window.past + settings.time_window.future)
     for name, text in wrong.items():
         yield failed(f"{name} is {values[name]}: {text}", *_restore(context, options, name))
-    if count is not None and visibility is not None:
-        yield from _check_retries(context, options, count, visibility)
-
-
-def _check_retries(
-    context: Context, options: Mapping[str, _Option], count: int, visibility: timedelta
-) -> Iterator[Finding]:
-    settings = context.settings
-    length = settings.time_window.past + settings.time_window.future
-    if count * visibility <= length:
-        fix: list[str] = []
-        if str(count) != _OURS["maxDequeueCount"]:
-            fix += _restore(context, options, "maxDequeueCount")
-        if visibility != parse_time_span(_OURS["visibilityTimeout"]):
-            fix += _restore(context, options, "visibilityTimeout")
-        yield failed(
-            f"maxDequeueCount {count} × visibilityTimeout {visibility} is {count * visibility}: "
-            "points that are retried reach the poison queue before their time window of "
-            f"{length} has passed",
-            *fix,
-        )
-    elif visibility != settings.retry_delay:
+    visibility, delay = parse_time_span(values["visibilityTimeout"]), settings.retry_delay
+    if not wrong and visibility != delay:
         shown = str(visibility).rjust(8, "0")
         yield warning(
-            f"visibilityTimeout is {shown} in host.json, but the app hides the messages that it "
-            f"defers for {settings.retry_delay}",
-            "# Use the app setting, which both obey:",
+            f"visibilityTimeout is {shown}, but the app hides the messages that it defers {delay}",
+            "# Use the app setting, which host and app obey:",
             *context.fixes.set(f"{_PREFIX}visibilityTimeout", shown),
         )
+
+
+def _find_wrong(values: Mapping[str, str], window: timedelta) -> dict[str, str]:
+    """Return what is wrong, by option; retries must last longer than a time window."""
+    wrong: dict[str, str] = {}
+    if values["messageEncoding"].lower() != "none":
+        wrong["messageEncoding"] = "the host moves messages in plain text to the poison queue"
+    if (_parse_whole(values["batchSize"]) or 0) not in range(1, _MAX_BATCH_SIZE + 1):
+        wrong["batchSize"] = f"expected a whole number from 1 to {_MAX_BATCH_SIZE}"
+    count = _parse_whole(values["maxDequeueCount"])
+    visibility = parse_time_span(values["visibilityTimeout"])
+    if count is None:
+        wrong["maxDequeueCount"] = "expected a whole number"
+    if not visibility:
+        wrong["visibilityTimeout"] = "expected hh:mm:ss; the host reads other forms as days"
+    elif count is not None and count * visibility <= window:
+        name = "maxDequeueCount"
+        if count >= int(_OURS[name]):
+            name = "visibilityTimeout"
+        wrong[name] = f"retries end after {count * visibility}, before the time window of {window}"
+    return wrong
 
 
 def _parse_whole(text: str) -> int | None:

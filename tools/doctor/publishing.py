@@ -16,9 +16,9 @@ from shared.publisher.client import AzureMonitorStore
 from shared.publisher.responses import Action, Response, classify
 from tools.doctor.context import Context
 from tools.doctor.findings import Finding, failed, ok, skipped, warning
-from tools.doctor.fixes import NETWORK, TIME_SYNC, Principal, Template, quoted
+from tools.doctor.fixes import NETWORK, Template, quoted
 
-__all__ = ["check_endpoint", "check_publish", "check_visible", "read_metric"]
+__all__ = ["READ_DEADLINE", "check_endpoint", "check_publish", "check_visible", "read_metric"]
 
 NAMESPACE, METRIC = "MetricRelayProbe", "Probe"
 # Seconds: to connect, and to answer.
@@ -28,11 +28,12 @@ _METRICS_API_VERSION = "2018-01-01"
 # Seconds. Source: "Custom metrics": a new metric appears after up to three minutes.
 _VISIBLE_WITHIN = 180
 _POLL_INTERVAL = 10
-_READ_DEADLINE = 30.0
-_REGIONS = (
-    "https://learn.microsoft.com/azure/azure-monitor/metrics/"
-    "metrics-custom-overview#supported-regions"
+READ_DEADLINE = 30.0
+_TIME_SYNC = (
+    "# Set the clock. Linux with systemd (on Windows: w32tm /resync):",
+    "sudo timedatectl set-ntp true",
 )
+_REGIONS = "https://learn.microsoft.com/azure/azure-monitor/metrics/metrics-custom-overview"
 
 
 def check_endpoint(context: Context) -> list[Finding]:
@@ -55,28 +56,26 @@ def check_publish(context: Context) -> list[Finding]:
     """With --probe, publish one value."""
     if not context.probe:
         return [skipped("--probe publishes one value")]
-    identity = context.identity
     store = AzureMonitorStore(
         endpoint=context.endpoint,
         max_body_bytes=context.settings.max_body_bytes,
         tokens=context.clients.tokens(context.audience),
         session=context.clients.session,
     )
-    resource_id, now = context.resource_id, context.now()
-    target = Target(context.region, resource_id)
+    target, now = Target(context.region, context.resource), context.now()
     rollup = Rollup(target)
     rollup.add(now, Series(NAMESPACE, METRIC), 1.0)
     (body,) = store.encode(rollup.aggregate())
     response = store.post(target, body.data)
     if classify(response).action is Action.PUBLISHED:
         context.published_value = now
-    return [_explain(response, resource_id, identity, context)]
+    return [_explain(response, context)]
 
 
 def check_visible(context: Context) -> list[Finding]:
     """Read the published value back, as long as the store may take to show it."""
     minute = context.published_value.replace(second=0, microsecond=0)
-    resource_id = context.resource_id
+    resource_id = context.resource
     end, name = minute + timedelta(minutes=1), (NAMESPACE, METRIC)
     error = ""
     for waited in range(0, _VISIBLE_WITHIN + 1, _POLL_INTERVAL):
@@ -119,7 +118,7 @@ def read_metric(
     text = "&".join(f"{key}={quote(value)}" for key, value in query.items())
     path = f"{resource_id}/providers/Microsoft.Insights/metrics?{text}"
     document: Any = context.arm.get(
-        f"{context.settings.arm_endpoint}{path}", Deadline(_READ_DEADLINE)
+        f"{context.settings.arm_endpoint}{path}", Deadline(READ_DEADLINE)
     )
     try:
         return [
@@ -133,11 +132,10 @@ def read_metric(
         raise SourceError(f"the metrics API returned an unexpected answer: {exc!r}") from exc
 
 
-def _explain(
-    response: Response, resource_id: str, identity: Principal, context: Context
-) -> Finding:
+def _explain(response: Response, context: Context) -> Finding:
     """Return the finding for the response to the published value."""
-    fixes, found = context.fixes, classify(response)
+    fixes, resource_id, identity = context.fixes, context.resource, context.identity
+    found = classify(response)
     if found.action is Action.PUBLISHED:
         return ok(f"Azure Monitor accepted a value of {NAMESPACE}/{METRIC} for {resource_id}")
     if found.action is Action.RETRY:
@@ -149,7 +147,7 @@ def _explain(
         return failed(f"{response}: {text} ({_REGIONS})", *fix)
     if found.action is Action.DROP_EXPIRED:
         text = "the clocks of this machine and of Azure Monitor differ"
-        return failed(f"{response}: {text}", *TIME_SYNC)
+        return failed(f"{response}: {text}", *_TIME_SYNC)
     if response.status == 403:
         role = "Monitoring Metrics Publisher"
         text = f"{role} is missing, or was assigned minutes ago; Owner does not include it"
@@ -158,7 +156,5 @@ def _explain(
         text = f"the token is of tenant {identity.tenant}; that of the resource may differ"
         show = f"az account show --subscription {quoted(resource_id.split('/')[2])}"
         return failed(f"{response}: {text}", f"{show} --query tenantId --output tsv")
-    return failed(
-        f"{response}: Azure Monitor rejects the value",
-        f"az resource show --ids {quoted(resource_id)} --query location",
-    )
+    show = f"az resource show --ids {quoted(resource_id)} --query location"
+    return failed(f"{response}: Azure Monitor rejects the value", show)

@@ -24,7 +24,6 @@ _MAX_PEEKED = 32
 _MAX_SHOWN = 10  # Queues.
 # An idle queue is polled every two seconds, and a message is settled within some seconds.
 _LONG_WAIT = timedelta(minutes=2)
-_MAX_DETAIL = 300  # Characters.
 
 
 def check_ingress(context: Context) -> list[Finding]:
@@ -58,15 +57,10 @@ def check_poison(context: Context) -> list[Finding]:
     _, count = _open(context, name)
     if not count:
         return [ok(f"{name} has no messages")]
-    return [
-        failed(
-            f"{name} has about {plural(count, 'message')} that crashed the function or never "
-            "reached it; the log of the app has the cause",
-            *context.fixes.read_log(),
-            "# Once the cause is gone:",
-            context.fixes.tool("dead-letter", "replay", "--poison"),
-        )
-    ]
+    text = f"{name} has about {plural(count, 'message')} that crashed the function or never reached"
+    fix = [*context.fixes.read_log(), "# Once the cause is gone:"]
+    fix += [context.fixes.tool("dead-letter", "replay", "--poison")]
+    return [failed(f"{text} it; the log of the app has the cause", *fix)]
 
 
 def check_dead_letters(context: Context) -> list[Finding]:
@@ -81,14 +75,14 @@ def check_dead_letters(context: Context) -> list[Finding]:
     shown = ", ".join(f"{number} {reason}" for reason, number in reasons)
     text = f"{name} has {plural(count, 'message')}; the first {len(letters)}: {shown}"
     if letters:
-        text += f"; detail of the first: {letters[0].detail[:_MAX_DETAIL]}"
+        text += f"; detail of the first: {letters[0].detail}"
     see = "# docs/dead-letters.md explains the reasons."
     return [warning(text, context.fixes.tool("dead-letter", "list"), see)]
 
 
 def _open(context: Context, name: str) -> tuple[QueueClient, int | None]:
     """Return a client and the approximate number of messages, None if there is no queue."""
-    queue = context.account.service.get_queue_client(name)
+    queue = context.storage_account.service.get_queue_client(name)
     try:
         return queue, queue.get_queue_properties().approximate_message_count or 0
     except ResourceNotFoundError:
@@ -97,7 +91,7 @@ def _open(context: Context, name: str) -> tuple[QueueClient, int | None]:
 
 def _missing(context: Context, name: str) -> Finding:
     """Name the queues that exist: more often the name is wrong than the queue is missing."""
-    account, fixes = context.account, context.fixes
+    account, fixes = context.storage_account, context.fixes
     names = [
         one for one in queue_names(account.service) if not one.endswith(("-poison", "-dead-letter"))
     ]
@@ -107,11 +101,10 @@ def _missing(context: Context, name: str) -> Finding:
         text += f"; its queues: {', '.join(names[:_MAX_SHOWN])}{more}"
     if alike := get_close_matches(name, names, n=1, cutoff=0.7):
         return failed(f"{text}; did you mean {alike[0]}?", *fixes.set("METRICS_QUEUE", alike[0]))
-    fix = ["# Name another queue in METRICS_QUEUE, or create this one:"]
+    choose = "# Name another queue in METRICS_QUEUE, or create this one:"
     options = f"--account-name {quoted(account.name)} --auth-mode "
     options += "key" if account.by_key else "login"
     if account.name == AZURITE:
+        choose = f"# Name another queue in METRICS_QUEUE, or export {CONNECTION} and create this:"
         options = f'--connection-string "${CONNECTION}"'
-        if not fixes.in_shell(CONNECTION):
-            fix.append(f"# ({CONNECTION} is in {fixes.file}; export it first.)")
-    return failed(text, *fix, f"az storage queue create --name {name} {options}")
+    return failed(text, choose, f"az storage queue create --name {name} {options}")

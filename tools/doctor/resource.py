@@ -18,14 +18,13 @@ from tools.doctor.context import Context
 from tools.doctor.findings import Finding, failed, ok, skipped, warning
 from tools.doctor.fixes import Template, quoted
 from tools.doctor.host_json import FUNCTIONS
-from tools.doctor.publishing import read_metric
+from tools.doctor.publishing import READ_DEADLINE, read_metric
 
 __all__ = ["check_app", "check_region", "check_resource"]
 
 LIST_RESOURCES = 'az resource list --query "[].id" --output tsv'
 # Sources: "Web Apps - Get", "Web Apps - List Functions".
 _API_VERSION = "2024-04-01"
-_DEADLINE = 30.0  # Seconds.
 # A metric shows after up to three minutes; sources may be sampled every hour.
 _LATE, _SEARCHED = timedelta(minutes=15), timedelta(hours=2)
 
@@ -45,13 +44,13 @@ def check_resource(context: Context) -> list[Finding]:
         text = f"{resource_id} is not in METRICS_ALLOWED_SCOPES: the app dead-letters its points"
         fix = context.fixes.allow(context.environ["METRICS_ALLOWED_SCOPES"], resource_id)
         return [failed(f"{text} as forbidden_scope", *fix)]
-    context.resource_id = resource_id
+    context.resource = resource_id
     return [ok(resource_id)]
 
 
 def check_region(context: Context) -> list[Finding]:
     """Compare the region in Azure Resource Manager with the one that the operator names."""
-    settings, parent = context.settings, parent_of(context.resource_id)
+    settings, parent = context.settings, parent_of(context.resource)
     name, named = "--region", context.named_region
     if named is None:
         name = "METRICS_REGION"
@@ -86,7 +85,7 @@ def _look_up(context: Context) -> str:
     """Look the region up as the app does. Raises RegionError."""
     settings = replace(context.settings, region=None)
     regions = build_regions(settings, context.clients, Timing())
-    return asyncio.run(regions.resolve(Target("", context.resource_id))).region
+    return asyncio.run(regions.resolve(Target("", context.resource))).region
 
 
 def check_app(context: Context) -> list[Finding]:
@@ -95,13 +94,11 @@ def check_app(context: Context) -> list[Finding]:
     if site is None:
         return [skipped("--app, --group and --subscription name the app in Azure")]
     identity, base = context.identity, f"{context.settings.arm_endpoint}{site}"
-    query = f"?api-version={_API_VERSION}"
+    query, deadline = f"?api-version={_API_VERSION}", Deadline(READ_DEADLINE)
     try:
-        app: Any = context.arm.get(f"{base}{query}", Deadline(_DEADLINE))
-        listed = context.arm.arm_items(
-            f"{base}/functions{query}", list[dict[str, Any]], Deadline(_DEADLINE)
-        )
-        functions = list(listed)
+        app: Any = context.arm.get(f"{base}{query}", deadline)
+        url = f"{base}/functions{query}"
+        functions = list(context.arm.arm_items(url, list[dict[str, Any]], deadline))
     except SourceError as exc:
         fix = context.fixes.grant("Reader", identity, site) if " 403 " in str(exc) else []
         return [failed(str(exc), *fix)]
@@ -142,7 +139,6 @@ def _check_last_sample(context: Context, site: str) -> Finding:
     last = max((time for time, _ in values), default=None)
     if last is None:
         return warning(f"Azure Monitor shows no sample of the last {_SEARCHED}", *fix)
+    late = now - datetime.fromisoformat(last) > _LATE
     text = f"The app last sampled at {last}"
-    if now - datetime.fromisoformat(last) > _LATE:
-        return warning(text, *fix)
-    return ok(text)
+    return warning(text, *fix) if late else ok(text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -53,16 +54,15 @@ def check_settings(context: Context) -> list[Finding]:
     environ, fixes = context.environ, context.fixes
     identity = environ.get("IDENTITY_ENDPOINT", "")
     if not any(name.startswith(("METRICS_", CONNECTION)) for name in environ):
-        return [
-            failed(
-                f"--settings, {LOCAL_SETTINGS} and the environment have no settings of the relay",
-                "# For an app on this machine:",
-                f"cp local.settings.sample.json {LOCAL_SETTINGS}",
-                "# For an app in Azure:",
-                f"az functionapp config appsettings list {fixes.app_options} > app.json",
-                fixes.tool("doctor", "--settings", "app.json", "--credential", "azure_cli"),
-            )
+        text = f"--settings, {LOCAL_SETTINGS} and the environment have no settings of the relay"
+        fix = [
+            "# For an app on this machine:",
+            f"cp local.settings.sample.json {LOCAL_SETTINGS}",
+            "# For an app in Azure:",
+            f"az functionapp config appsettings list {fixes.app_options} > app.json",
+            fixes.tool("doctor", "--settings", "app.json", "--credential", "azure_cli"),
         ]
+        return [failed(text, *fix)]
     if fixes.home is Home.RUN and identity and not _listens(identity):
         text = f"The make run that wrote {fixes.file} has ended: nothing listens at {identity}"
         return [failed(text, "# In another terminal:", "make run")]
@@ -70,7 +70,7 @@ def check_settings(context: Context) -> list[Finding]:
     findings: list[Finding] = []
     for name, text in errors.items():
         similar = misspelt.pop(name, None)
-        fix = _fix(context, name) if similar is None else similar.fix
+        fix = _fix(context, name) if similar is None else [*similar.fix]
         findings.append(failed(text, *fix))
     findings += misspelt.values()
     if not errors:
@@ -109,11 +109,10 @@ def _check_triggers(context: Context) -> list[Finding]:
 def _listens(url: str) -> bool:
     """Return whether a server listens at the host and port of a URL."""
     parts = urlsplit(url)
-    try:
-        socket.create_connection((parts.hostname or "", parts.port or 80), 2).close()
-    except OSError:
-        return False
-    return True
+    address = (parts.hostname or "", parts.port or 80)
+    with suppress(OSError), socket.create_connection(address, timeout=2):
+        return True
+    return False
 
 
 def _errors(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -24,17 +24,15 @@ _MAX_SHOWN = 3  # Errors.
 # What storage, or Azure Resource Manager, says if a role is missing.
 _NO_ROLE = re.compile(r"using this permission|\b403\b|AuthorizationFailed")
 
-_Entry = dict[str, Any]
-
 
 def check_sources(context: Context) -> list[Finding]:
     """Sample each source once."""
     settings = context.settings
     if not context.sources:
-        return [skipped("METRICS_SOURCES has no sources")]
+        return [skipped("METRICS_SOURCES has no valid source")]
     listed = enumerate(msgspec.json.decode(settings.sources.lstrip("\ufeff")))
     # A source without a name has its position.
-    entries: dict[str, _Entry] = {
+    entries: dict[str, dict[str, Any]] = {
         entry.get("name") or f"METRICS_SOURCES[{index}]": entry
         for index, entry in listed
         if isinstance(entry, dict)
@@ -42,10 +40,10 @@ def check_sources(context: Context) -> list[Finding]:
     return [_sample(context, source, entries[source.name]) for source in context.sources]
 
 
-def _sample(context: Context, source: Source, entry: _Entry) -> Finding:
+def _sample(context: Context, source: Source, entry: dict[str, Any]) -> Finding:
     what, connection = f"{source.name} ({entry['kind']})", entry.get("connection")
-    if connection == CONNECTION and not context.has("account"):
-        return skipped(f"{what} needs the account")
+    if connection == CONNECTION and not context.has("storage_account"):
+        return skipped(f"{what} needs the storage account")
     needs_identity = not connection and (entry["kind"] != "rest" or "audience" in entry)
     if needs_identity and not context.has("identity"):
         return skipped(f"{what} needs the identity")
@@ -67,7 +65,7 @@ def _sample(context: Context, source: Source, entry: _Entry) -> Finding:
     return ok(f"{what} returns {points} of {', '.join(metrics)}")
 
 
-def _fix(context: Context, entry: _Entry, errors: str) -> list[str]:
+def _fix(context: Context, entry: dict[str, Any], errors: str) -> list[str]:
     kind, fixes, no_role = entry["kind"], context.fixes, _NO_ROLE.search(errors)
     identity = context.identity if context.has("identity") else Principal()
     if kind == "storage_queue":

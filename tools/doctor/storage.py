@@ -78,7 +78,7 @@ def _check_roles(account: Account, context: Context) -> list[Finding]:
     }
     refused = [what for what, request in requests.items() if _is_refused(request)]
     if not {read, peek} & {*refused}:
-        context.account = account
+        context.storage_account = account
     if not refused:
         return []
     fix = _replace_secret(account, context)

@@ -35,7 +35,7 @@ def test_the_documentation_has_every_check_in_its_order() -> None:
         (RelayError("bad"), "failed", "bad"),
         (storage_error("AccountIsDisabled"), "failed", "No. ErrorCode:AccountIsDisabled"),
         (HttpResponseError("x\ny"), "failed", "x y"),
-        (None, "skipped", "This check needs the account"),
+        (None, "skipped", "This check needs the storage account"),
     ],
 )
 def test_an_error_is_a_finding(
@@ -43,7 +43,7 @@ def test_an_error_is_a_finding(
 ) -> None:
     def check(context: Context) -> list[Finding]:
         if error is None:
-            return [warning(context.account.name)]
+            return [warning(context.storage_account.name)]
         raise error
 
     monkeypatch.setattr(checks, "CHECKS", {"one": check})
@@ -52,13 +52,23 @@ def test_an_error_is_a_finding(
     assert started == ["one"]
 
 
-def test_a_finding_is_one_line_that_does_nothing_to_a_terminal(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\n\x1b]0;owned\x07\x9b2J\u202e", "a ]0;owned 2J"),
+        (
+            "x cannot be reached: ConnectionError: HTTPSConnectionPool(host='x', port=443): Max "
+            "retries exceeded with url: /a (Caused by ProxyError('Unable to connect to proxy'))",
+            "x cannot be reached: Unable to connect to proxy",
+        ),
+    ],
+)
+def test_a_finding_is_one_line_for_people(
+    monkeypatch: pytest.MonkeyPatch, text: str, shown: str
 ) -> None:
-    evil = "\x1b]0;owned\x07\x9b2J\u202e"
-    monkeypatch.setattr(checks, "CHECKS", {"one": lambda _: [warning(f"a\n{evil}", evil)]})
+    monkeypatch.setattr(checks, "CHECKS", {"one": lambda _: [warning(text, text)]})
     (finding,) = run_checks(make_context())
-    assert finding.message == "a \\x1b]0;owned\\x07\\x9b2J\\u202e"
+    assert finding.message == shown
     assert finding.fix[0].isprintable()
 
 

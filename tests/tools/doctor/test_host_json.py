@@ -50,9 +50,13 @@ def test_comments_case_and_numbers_as_text_are_taken(tmp_path: Path) -> None:
         ({"batchSize": True}, "batchSize is True"),
         ({"batchSize": 0}, "batchSize is 0"),
         ({"maxDequeueCount": "many"}, "maxDequeueCount is many"),
-        ({"maxDequeueCount": 0}, "maxDequeueCount 0 × visibilityTimeout"),
-        ({"maxDequeueCount": 5}, "maxDequeueCount 5 × visibilityTimeout 0:00:30 is 0:02:30"),
-        ({"visibilityTimeout": "00:00:00"}, "× visibilityTimeout 0:00:00 is 0:00:00"),
+        ({"maxDequeueCount": 0}, "maxDequeueCount is 0: retries end after 0:00:00"),
+        ({"maxDequeueCount": 5}, "maxDequeueCount is 5: retries end after 0:02:30, before"),
+        (
+            {"visibilityTimeout": "00:00:01"},
+            "00:00:01: retries end after 0:01:30",
+        ),
+        ({"visibilityTimeout": "00:00:00"}, "visibilityTimeout is 00:00:00: expected"),
         ({"visibilityTimeout": "24:00:00"}, "the host reads other forms as days"),
         ({"visibilityTimeout": "30"}, "visibilityTimeout is 30: expected hh:mm:ss"),
     ],
@@ -70,7 +74,7 @@ def test_a_wrong_value_fails_and_its_fix_names_ours(
     ("values", "text"),
     [
         ({"batchSizes": 8}, "The host ignores batchSizes of extensions.queues; did you mean b"),
-        ({"visibilityTimeout": "00:01:00"}, "visibilityTimeout is 00:01:00 in host.json"),
+        ({"visibilityTimeout": "00:01:00"}, "visibilityTimeout is 00:01:00, but the app hides"),
     ],
 )
 def test_an_odd_value_is_a_warning(tmp_path: Path, values: dict[str, Any], text: str) -> None:
@@ -83,7 +87,7 @@ def test_the_values_of_this_project_are_those_of_its_file(tmp_path: Path) -> Non
     messages = [message for _, message in results(check_host_json, context)]
     assert [message.partition(" ")[0] for message in messages] == [
         "messageEncoding",
-        "maxDequeueCount",
+        "visibilityTimeout",
     ]
     assert {name: str(value) for name, value in OURS["extensions"]["queues"].items()} == _OURS
 
@@ -118,13 +122,13 @@ def test_the_fixes_of_no_visibility_timeout_do_not_undo_each_other(tmp_path: Pat
 def test_an_app_setting_that_replaces_a_value_is_removed(tmp_path: Path) -> None:
     setting = f"{PREFIX}maxDequeueCount"
     context = context_of(tmp_path, with_queues(), changes={setting: "5"})
-    assert fix_of(check_host_json, context, "maxDequeueCount 5") == [f"unset {setting}"]
+    assert fix_of(check_host_json, context, "maxDequeueCount is 5") == [f"unset {setting}"]
 
 
 def test_an_app_in_azure_gets_an_app_setting(tmp_path: Path) -> None:
     fixes = Fixes(home=Home.APP, app="relay", group="g")
     context = context_of(tmp_path, with_queues(maxDequeueCount=5), fixes=fixes)
-    assert fix_of(check_host_json, context, "maxDequeueCount 5")[-1] == (
+    assert fix_of(check_host_json, context, "maxDequeueCount is 5")[-1] == (
         "az functionapp config appsettings set --name relay --resource-group g "
         f"--settings {PREFIX}maxDequeueCount=90"
     )

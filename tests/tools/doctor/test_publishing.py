@@ -44,7 +44,7 @@ def probing(*answers: float | str, resource_id: str = SITE, **facts: Any) -> Con
     """A context that may publish, and what the metrics API answers."""
     context = ready(
         probe=True,
-        resource_id=resource_id,
+        resource=resource_id,
         region="westeurope",
         endpoint="https://{region}.monitoring.azure.com",
         audience="https://monitoring.azure.com/",

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from tools.doctor.context import Context
-from tools.doctor.fixes import Fixes, Home
 from tools.doctor.queues import check_dead_letters, check_ingress, check_poison
 
 from .contexts import NOW, FakeQueues, account_of, fix_of, message, one, ready, results, skip_of
@@ -16,7 +15,7 @@ from .contexts import NOW, FakeQueues, account_of, fix_of, message, one, ready, 
 
 def context_of(queues: dict[str, list[Any]], hidden: int = 0, **facts: Any) -> Context:
     account = account_of(FakeQueues(queues, hidden))
-    return ready(account=account, **facts)
+    return ready(storage_account=account, **facts)
 
 
 @pytest.mark.parametrize(
@@ -52,28 +51,22 @@ def test_a_misspelt_queue_gets_the_name_of_the_existing_one() -> None:
 
 
 def test_the_existing_queues_are_named() -> None:
-    context = context_of({"orders": [], "zebra": []})
-    fix = fix_of(check_ingress, context, "its queues: orders, zebra", "failed")
-    assert fix[0] == "# Name another queue in METRICS_QUEUE, or create this one:"
-    context.fixes = Fixes(home=Home.FILE)
-    assert (
-        fix_of(check_ingress, context, "queues")[1]
-        == "# (MetricsStorage is in local.settings.json; export it first.)"
-    )
-    context.account = account_of(FakeQueues({}), "orders", key=False)
-    assert fix_of(check_ingress, context, "orders has no queue")[-1] == (
-        "az storage queue create --name metrics --account-name orders --auth-mode login"
-    )
+    queues = FakeQueues({"orders": [], "zebra": []})
+    context = ready(storage_account=account_of(queues, "shop", key=False))
+    assert fix_of(check_ingress, context, "its queues: orders, zebra", "failed") == [
+        "# Name another queue in METRICS_QUEUE, or create this one:",
+        "az storage queue create --name metrics --account-name shop --auth-mode login",
+    ]
 
 
 def test_queues_that_may_not_be_listed_are_not_named() -> None:
-    context = ready(account=account_of(FakeQueues({"x": []}, refused={"list_queues"})))
+    context = ready(storage_account=account_of(FakeQueues({"x": []}, refused={"list_queues"})))
     assert "queues:" not in one(check_ingress, context).message
 
 
 def test_without_the_roles_queues_are_skipped() -> None:
     for check in (check_ingress, check_poison, check_dead_letters):
-        assert skip_of(check, ready()) == "This check needs the account"
+        assert skip_of(check, ready()) == "This check needs the storage account"
 
 
 @pytest.mark.parametrize(

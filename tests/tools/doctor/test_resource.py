@@ -23,7 +23,7 @@ def test_the_resource_is_that_of_the_option_or_the_setting() -> None:
     assert results(check_resource, context) == [("ok", SITE)]
     context.named_resource_id = OTHER
     assert results(check_resource, context) == [("ok", OTHER)]
-    assert context.resource_id == OTHER
+    assert context.resource == OTHER
 
 
 def test_without_a_resource_only_a_probe_fails() -> None:
@@ -45,7 +45,7 @@ def test_a_resource_outside_the_allowed_scopes_fails() -> None:
     assert fix_of(check_resource, context, "dead-letters its points as forbidden_scope")[-1] == (
         f"export METRICS_ALLOWED_SCOPES={GROUP},{OTHER}"
     )
-    assert not context.has("resource_id")
+    assert not context.has("resource")
 
 
 def look_up(monkeypatch: pytest.MonkeyPatch, answer: str | RegionError) -> None:
@@ -59,10 +59,10 @@ def look_up(monkeypatch: pytest.MonkeyPatch, answer: str | RegionError) -> None:
 
 def test_the_regions_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     look_up(monkeypatch, "westeurope")
-    context = ready(resource_id=SITE)
+    context = ready(resource=SITE)
     assert results(check_region, context)[0][0] == "ok"
     assert context.region == "westeurope"
-    context = ready({"METRICS_REGION": "eastus"}, resource_id=SITE)
+    context = ready({"METRICS_REGION": "eastus"}, resource=SITE)
     fix = fix_of(check_region, context, "is in westeurope, but METRICS_REGION is eastus", "failed")
     assert fix == ["export METRICS_REGION=westeurope"]
     assert not context.has("region")
@@ -72,7 +72,7 @@ def test_the_regions_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_setting_is_not_the_region_of_another_resource(monkeypatch: pytest.MonkeyPatch) -> None:
     look_up(monkeypatch, "eastus")
-    context = ready(resource_id=OTHER)
+    context = ready(resource=OTHER)
     assert one(check_region, context).message == "The resource is in eastus"
 
 
@@ -93,9 +93,9 @@ def test_a_region_that_is_not_found_fails_unless_it_is_named(
     monkeypatch: pytest.MonkeyPatch, error: str, fix: str
 ) -> None:
     look_up(monkeypatch, RegionError(error))
-    context = ready({"METRICS_REGION": None}, resource_id=SITE)
+    context = ready({"METRICS_REGION": None}, resource=SITE)
     assert fix in fix_of(check_region, context, error, "failed")
-    context = ready(resource_id=SITE)
+    context = ready(resource=SITE)
     assert fix in fix_of(
         check_region, context, "is westeurope, which cannot be compared", "warning"
     )

@@ -45,7 +45,7 @@ def _no_storage(monkeypatch: pytest.MonkeyPatch) -> None:
 def context_of(entry: dict[str, Any], *parts: Any, **changes: str) -> Context:
     context = ready({"METRICS_SOURCES": json.dumps([entry]), **changes})
     context.sources = [FakeSource(list(parts))]
-    context.account = account_of(FakeQueues({}))
+    context.storage_account = account_of(FakeQueues({}))
     return context
 
 
@@ -126,10 +126,10 @@ def test_a_source_outside_the_allowed_scopes_fails() -> None:
 
 def test_what_a_source_needs_comes_first() -> None:
     context = context_of(QUEUES, 1.0)
-    del context.account
-    assert skip_of(check_sources, context).endswith("needs the account")
+    del context.storage_account
+    assert skip_of(check_sources, context).endswith("needs the storage account")
     context = context_of(BUS, 1.0)
     del context.identity
     assert skip_of(check_sources, context).endswith("needs the identity")
     context.sources = []
-    assert skip_of(check_sources, context) == "METRICS_SOURCES has no sources"
+    assert skip_of(check_sources, context) == "METRICS_SOURCES has no valid source"
