@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ __all__ = [
     "FakeQueues",
     "account_of",
     "fix_of",
+    "grant",
     "make_context",
     "message",
     "one",
@@ -102,6 +104,12 @@ def skip_of(check: Check, context: Context) -> str:
         return str(exc)
     assert finding.status is Status.SKIPPED
     return finding.message
+
+
+def grant(role: str, scope: str) -> str:
+    """The command that assigns a role to the identity of a context."""
+    assign = f"az role assignment create --role {shlex.quote(role)} --scope {scope}"
+    return f"{assign} --assignee-object-id object-1 --assignee-principal-type ServicePrincipal"
 
 
 def storage_error(code: str, text: str = "No.") -> HttpResponseError:

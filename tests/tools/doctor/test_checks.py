@@ -52,15 +52,17 @@ def test_an_error_is_a_finding(
     assert started == ["one"]
 
 
+POOL = (
+    "HTTPSConnectionPool(host='x', port=443): Max retries exceeded with url: /a (Caused by "
+    "ProxyError('Unable to connect to proxy'))"
+)
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
         ("a\n\x1b]0;owned\x07\x9b2J\u202e", "a ]0;owned 2J"),
-        (
-            "x cannot be reached: ConnectionError: HTTPSConnectionPool(host='x', port=443): Max "
-            "retries exceeded with url: /a (Caused by ProxyError('Unable to connect to proxy'))",
-            "x cannot be reached: Unable to connect to proxy",
-        ),
+        (f"x: ConnectionError: {POOL}", "x: Unable to connect to proxy"),
     ],
 )
 def test_a_finding_is_one_line_for_people(

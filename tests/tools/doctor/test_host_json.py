@@ -52,10 +52,7 @@ def test_comments_case_and_numbers_as_text_are_taken(tmp_path: Path) -> None:
         ({"maxDequeueCount": "many"}, "maxDequeueCount is many"),
         ({"maxDequeueCount": 0}, "maxDequeueCount is 0: retries end after 0:00:00"),
         ({"maxDequeueCount": 5}, "maxDequeueCount is 5: retries end after 0:02:30, before"),
-        (
-            {"visibilityTimeout": "00:00:01"},
-            "00:00:01: retries end after 0:01:30",
-        ),
+        ({"visibilityTimeout": "00:00:01"}, "00:00:01: retries end after 0:01:30"),
         ({"visibilityTimeout": "00:00:00"}, "visibilityTimeout is 00:00:00: expected"),
         ({"visibilityTimeout": "24:00:00"}, "the host reads other forms as days"),
         ({"visibilityTimeout": "30"}, "visibilityTimeout is 30: expected hh:mm:ss"),
@@ -112,11 +109,6 @@ def test_a_time_span_is_read_as_by_net_or_not_at_all(text: str, span: timedelta 
     assert parse_time_span(text) in (span, None)
     if re.fullmatch(r"([01]\d|2[0-3])(:[0-5]\d){2}", text):
         assert parse_time_span(text) is not None
-
-
-def test_the_fixes_of_no_visibility_timeout_do_not_undo_each_other(tmp_path: Path) -> None:
-    (finding,) = check_host_json(context_of(tmp_path, with_queues(visibilityTimeout="00:00:00")))
-    assert finding.fix == ("# In host.json, set extensions.queues.visibilityTimeout to 00:00:30.",)
 
 
 def test_an_app_setting_that_replaces_a_value_is_removed(tmp_path: Path) -> None:

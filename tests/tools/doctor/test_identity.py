@@ -19,6 +19,11 @@ from tools.doctor.identity import check_identity, read_principal
 
 from .contexts import fix_of, ready, results
 
+SERVICE = {
+    "METRICS_CREDENTIAL": "environment",
+    "AZURE_CLIENT_ID": "c",
+    "AZURE_CLIENT_SECRET": "s",
+}
 HERE = {"IDENTITY_ENDPOINT": "http://127.0.0.1:1/msi/token"}
 
 
@@ -78,18 +83,9 @@ def test_the_bearer_is_named() -> None:
         (HERE, "Unable to load the proper Managed Identity", 'export AZURE_CLIENT_ID="$CLIENT_ID"'),
         (HERE, "Connection refused", "unset IDENTITY_ENDPOINT"),
         ({"METRICS_CREDENTIAL": "azure_cli"}, "not found", "az login"),
+        (SERVICE, "incomplete", 'export AZURE_TENANT_ID="$TENANT_ID"'),
         (
-            {"METRICS_CREDENTIAL": "environment", "AZURE_TENANT_ID": "t", "AZURE_CLIENT_ID": "c"},
-            "incomplete",
-            'export AZURE_CLIENT_SECRET="$CLIENT_SECRET"',
-        ),
-        (
-            {
-                "METRICS_CREDENTIAL": "environment",
-                "AZURE_TENANT_ID": "t",
-                "AZURE_CLIENT_ID": "c",
-                "AZURE_CLIENT_SECRET": "s",
-            },
+            {**SERVICE, "AZURE_TENANT_ID": "t"},
             "AADSTS7000222: expired",
             'export AZURE_CLIENT_SECRET="$CLIENT_SECRET"',
         ),

@@ -15,7 +15,7 @@ from tools.doctor import sources
 from tools.doctor.context import Context
 from tools.doctor.sources import check_sources
 
-from .contexts import GROUP, SITE, FakeQueues, account_of, fix_of, ready, results, skip_of
+from .contexts import GROUP, SITE, FakeQueues, account_of, fix_of, grant, ready, results, skip_of
 
 QUEUES = {"kind": "storage_queue", "connection": "MetricsStorage", "queues": ["a"]}
 BUS = {"kind": "service_bus", "resourceId": f"{GROUP}/providers/Microsoft.ServiceBus/namespaces/n"}
@@ -50,17 +50,12 @@ def context_of(entry: dict[str, Any], *parts: Any, **changes: str) -> Context:
 
 
 def test_a_sample_is_described() -> None:
-    assert results(check_sources, context_of(QUEUES, 1.0)) == [
-        ("ok", "METRICS_SOURCES[0] (storage_queue) returns 1 point of Depth")
-    ]
-
-
-def test_a_source_may_have_a_name() -> None:
+    text = "(storage_queue) returns 1 point of Depth"
+    context = context_of(QUEUES, 1.0)
+    assert results(check_sources, context) == [("ok", f"METRICS_SOURCES[0] {text}")]
     context = context_of({**QUEUES, "name": "orders"}, 1.0)
     context.sources[0].name = "orders"
-    assert results(check_sources, context) == [
-        ("ok", "orders (storage_queue) returns 1 point of Depth")
-    ]
+    assert results(check_sources, context) == [("ok", f"orders {text}")]
 
 
 @pytest.mark.parametrize(
@@ -82,20 +77,16 @@ def test_a_source_may_have_a_name() -> None:
             QUEUES,
             [SourceError("This request is not authorized … using this permission.")],
             "using this permission",
-            (
-                "az role assignment create --role 'Storage Queue Data Reader' --scope "
-                '"$(az storage account show --name devstoreaccount1 --query id -o tsv)" '
-                "--assignee-object-id object-1 --assignee-principal-type ServicePrincipal"
+            grant(
+                "Storage Queue Data Reader",
+                '"$(az storage account show --name devstoreaccount1 --query id -o tsv)"',
             ),
         ),
         (
             BUS,
             [SourceError("https://arm: 403 AuthorizationFailed")],
             "403",
-            (
-                f"az role assignment create --role Reader --scope {BUS['resourceId']} "
-                "--assignee-object-id object-1 --assignee-principal-type ServicePrincipal"
-            ),
+            grant("Reader", BUS["resourceId"]),
         ),
         (
             BUS,
