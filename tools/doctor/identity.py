@@ -51,7 +51,7 @@ def _check_audience(context: Context) -> list[Finding]:
         fix = context.fixes.set(name, expected)
         if expected == DEFAULTS[name]:
             fix = context.fixes.unset(name)
-        text = f"{name} is {audience!r}: {host} accepts tokens for {expected!r}, with the slash"
+        text = f"{name} is {audience!r}: {host} accepts tokens for {expected!r}"
         return [failed(text, *fix)]
     context.audience = audience
     if expected is None:

@@ -70,8 +70,12 @@ def check_settings(context: Context) -> list[Finding]:
     findings: list[Finding] = []
     for name, text in errors.items():
         similar = misspelt.pop(name, None)
-        fix = _fix(context, name) if similar is None else [*similar.fix]
-        findings.append(failed(text, *fix))
+        if environ.get(name, "").startswith("@Microsoft.KeyVault("):
+            replace_it = f"# In {fixes.file}, replace the reference by the value."
+            findings.append(warning(f"Only the platform reads the key vault of {name}", replace_it))
+        else:
+            fix = _fix(context, name) if similar is None else [*similar.fix]
+            findings.append(failed(text, *fix))
     findings += misspelt.values()
     if not errors:
         settings = Settings.from_env(environ)
@@ -137,10 +141,7 @@ def _errors(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 def _fix(context: Context, name: str) -> list[str]:
     """Return the fix of a wrong setting."""
-    fixes, value = context.fixes, context.environ.get(name, "")
-    if value.startswith("@Microsoft.KeyVault("):
-        lines = ["# Only the platform reads a key vault. To use its value in this shell alone:"]
-        return [*lines, f'export {name}="$SECRET"']
+    fixes = context.fixes
     if name == CONNECTION and fixes.home is Home.APP:
         account = context.environ.get("AzureWebJobsStorage__accountName")
         return use_identity(account or Template("$STORAGE"), context)

@@ -13,8 +13,9 @@ from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoun
 from azure.storage.queue import QueueServiceClient
 
 from shared.clients import storage
-from shared.clients.credentials import make_credential
+from shared.clients.credentials import make_credential, request_token
 from shared.clients.http import describe_error
+from shared.errors import TokenError
 from tools.doctor.context import AZURITE, CONNECTION, Account, Context, is_loopback
 from tools.doctor.findings import Finding, failed, ok
 from tools.doctor.fixes import NETWORK, Home, Template, quoted, storage_id
@@ -44,11 +45,11 @@ def check_storage(context: Context) -> list[Finding]:
     principal = None  # A key or a signature.
     try:
         if hasattr(service.credential, "get_token"):
-            principal = read_principal(service.credential.get_token(storage.STORAGE_SCOPE).token)
-    except (AzureError, ValueError) as exc:
-        text = describe_error(exc)
-        fix = fix_token(context, text, kind or "managed_identity", f"{CONNECTION}__clientId")
-        return [failed(f"{connection.name} gets no token: {text}", *fix)]
+            token = request_token(service.credential, storage.STORAGE_SCOPE)
+            principal = read_principal(token.token)
+    except TokenError as exc:
+        fix = fix_token(context, str(exc), kind or "managed_identity", f"{CONNECTION}__clientId")
+        return [failed(f"{connection.name} gets no token: {exc}", *fix)]
     by_key = "accountkey=" in (connection.connection_string or "").lower()
     account = Account(service, account_name(service), by_key, principal)
     try:
