@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import shlex
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from azure.core.exceptions import AzureError
 
+from shared.clients.http import describe_error
 from shared.errors import RelayError
+from shared.text import clean
 from tools.console import printable
-from tools.doctor.app import check_app
 from tools.doctor.context import Context
 from tools.doctor.findings import Finding, SkippedError, failed, skipped
-from tools.doctor.fixes import quoted
 from tools.doctor.host_json import check_host_json
-from tools.doctor.identity import check_audience, check_identity
-from tools.doctor.publishing import check_clock, check_endpoint, check_publish, check_visible
+from tools.doctor.identity import check_identity
+from tools.doctor.publishing import check_endpoint, check_publish, check_visible
 from tools.doctor.queues import check_dead_letters, check_ingress, check_poison
-from tools.doctor.resource import check_region, check_resource
-from tools.doctor.settings import check_settings, check_triggers
+from tools.doctor.resource import check_app, check_region, check_resource
+from tools.doctor.settings import check_settings
 from tools.doctor.sources import check_sources
-from tools.doctor.storage import check_roles, check_storage, describe
+from tools.doctor.storage import check_storage
 
 __all__ = ["CHECKS", "Check", "redact", "run_checks"]
 
@@ -37,23 +38,19 @@ _SECRETS = re.compile(
 _POOL_ERROR = re.compile(
     r"""(?:\w+Error: )?HTTPS?ConnectionPool\(.+?\(Caused by \w+\(["'](.+?)["']\)\)"""
 )
-_CONNECTION = re.compile(r"HTTPS?Connection\([^)]*\): ")
 _SECRET_NAMES = re.compile(r"SECRET|PASSWORD|KEY|TOKEN|IDENTITY_HEADER", re.IGNORECASE)
 # Shorter values could be part of any word.
 _MIN_SECRET_LENGTH = 8
 
-Check = Callable[[Context], Iterable[Finding]]
+Check = Callable[[Context], list[Finding]]
 """Checks one thing, and adds to the context what later checks need. Raises SkippedError."""
 
 # What a check needs is above it.
 CHECKS: Mapping[str, Check] = {
     "settings": check_settings,
-    "triggers": check_triggers,
     "host.json": check_host_json,
     "identity": check_identity,
-    "audience": check_audience,
     "storage": check_storage,
-    "storage roles": check_roles,
     "ingress queue": check_ingress,
     "poison queue": check_poison,
     "dead letters": check_dead_letters,
@@ -62,7 +59,6 @@ CHECKS: Mapping[str, Check] = {
     "resource": check_resource,
     "region": check_region,
     "endpoint": check_endpoint,
-    "clock": check_clock,
     "publish": check_publish,
     "visible": check_visible,
 }
@@ -75,22 +71,21 @@ def run_checks(context: Context, started: Callable[[str], None] = lambda _: None
         started(name)
         for finding in _run(check, context):
             # One line that cannot control a terminal: servers and producers wrote parts of it.
-            message = " ".join(redact(finding.message, context.environ).split())
-            message = printable(_CONNECTION.sub("", _POOL_ERROR.sub(r"\1", message)))
-            fix = tuple(printable(redact(line, context.environ)) for line in finding.fix)
+            message = clean(redact(finding.message, context.environ))
+            message = _POOL_ERROR.sub(r"\1", " ".join(message.split()))
+            lines = dict.fromkeys(finding.fix)  # A comment may be that of several commands.
+            fix = tuple(printable(redact(line, context.environ)) for line in lines)
             findings.append(replace(finding, check=name, message=message, fix=fix))
     return findings
 
 
-def _run(check: Check, context: Context) -> Iterator[Finding]:
+def _run(check: Check, context: Context) -> list[Finding]:
     try:
-        yield from check(context)
+        return check(context)
     except SkippedError as exc:
-        yield skipped(str(exc))
-    except AzureError as exc:  # Of storage, after it had answered.
-        yield failed(describe(exc))
-    except RelayError as exc:
-        yield failed(str(exc))
+        return [skipped(str(exc))]
+    except (AzureError, RelayError) as exc:
+        return [failed(describe_error(exc))]
 
 
 def redact(text: str, environ: Mapping[str, str]) -> str:
@@ -98,8 +93,6 @@ def redact(text: str, environ: Mapping[str, str]) -> str:
     text = _SECRETS.sub(lambda found: f"{found['name'] or ''}…", text)
     for name, value in environ.items():
         if len(value) >= _MIN_SECRET_LENGTH and _SECRET_NAMES.search(name):
-            # As it is, and as it may be written in a command.
-            word = quoted(value)
-            for form in (value, word.removeprefix("$")[1:-1]):
-                text = text.replace(form, "…") if len(form) >= _MIN_SECRET_LENGTH else text
+            # As it is, and as a command has it.
+            text = text.replace(value, "…").replace(shlex.quote(value).strip("'"), "…")
     return text

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
-from click.core import ParameterSource
 
 from shared.clients.credentials import CREDENTIALS
 from shared.resource_ids import validate_region
 from tools.app_settings import LOCAL_SETTINGS, read_app_settings, settings_option
-from tools.console import Command, err, out, progress
+from tools.console import Command, err, out, program, progress
 from tools.doctor.fixes import Fixes, Home, Template
 
 __all__ = ["doctor"]
 
-# The app settings of a `make run`.
-_RUN_SETTINGS = Path(".local", "run.settings.json")
-# Not repeated when a fix calls the doctor again.
-_NOT_REPEATED = ("credential", "output_format")
+
+def _validate(_context: click.Context, _option: click.Parameter, text: str | None) -> str | None:
+    try:
+        return None if text is None else validate_region(text)
+    except ValueError as exc:
+        raise click.BadParameter(str(exc)) from exc
 
 
 @click.command(
@@ -39,26 +39,18 @@ An app in Azure, checked from a laptop as the user who is signed in:
 """,
 )
 @settings_option
-@click.option(
-    "--project",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    default=Path(),
-    help="Folder with host.json; else this one.",
-)
 @click.option("--resource-id", metavar="ID", help="Publish to it; else METRICS_RESOURCE_ID.")
-@click.option("--region", metavar="NAME", help="Its region; else METRICS_REGION, else looked up.")
+@click.option(
+    "--region",
+    metavar="NAME",
+    callback=_validate,
+    help="Its region; else METRICS_REGION, else looked up.",
+)
 @click.option(
     "--probe",
     is_flag=True,
     help="Publish one value of the namespace MetricRelayProbe, and read it back; takes up to three "
     "minutes.",
-)
-@click.option(
-    "--watch",
-    type=click.FloatRange(min=0),
-    default=0.0,
-    metavar="SECONDS",
-    help="Count the dead letters twice, this long apart.",
 )
 @click.option(
     "--credential",
@@ -86,11 +78,9 @@ def doctor(
     context: click.Context,
     *,
     settings_file: Path | None,
-    project: Path,
     resource_id: str | None,
     region: str | None,
     probe: bool,
-    watch: float,
     credential: str | None,
     app: str | None,
     group: str | None,
@@ -103,28 +93,20 @@ def doctor(
     """
     # The SDKs are slow to import.
     from tools.doctor.checks import CHECKS, run_checks
-    from tools.doctor.context import Context, Options
-    from tools.doctor.findings import Status
-    from tools.doctor.formats import FORMATS, show
+    from tools.doctor.context import Context
+    from tools.doctor.findings import FORMATS, Status, show
 
     environ = read_app_settings(settings_file)
     own = environ.get("METRICS_RESOURCE_ID", "").split("/")
-    subscription = subscription or (own[2] if app and len(own) > 2 else None)
-    names = (subscription, group, app)
-    options = Options(
-        project=project,
-        resource_id=resource_id,
-        region=_validated(region),
-        credential=credential,
-        probe=probe,
-        watch=watch,
-        site="/subscriptions/{}/resourceGroups/{}/providers/Microsoft.Web/sites/{}".format(*names)
-        if all(names)
-        else None,
-    )
+    subscription = subscription or (own[2] if len(own) > 2 else None)
+    site = None
+    if subscription and group and app:
+        site = f"/subscriptions/{subscription}/resourceGroups/{group}"
+        site += f"/providers/Microsoft.Web/sites/{app}"
     fixes = _fixes(context, settings_file, environ)
-    # azure-identity reads the environment, as in the host, which makes it of the settings.
-    with _exported(environ), progress() as bar:
+    # azure-identity reads the environment, which the Functions host makes of the settings.
+    os.environ.update(environ)
+    with progress() as bar:
         task = bar.add_task("", total=len(CHECKS))
 
         def report(text: str) -> None:
@@ -133,7 +115,15 @@ def doctor(
                 err.print(text)
 
         checked = Context(
-            environ=environ, fixes=fixes, options=options, sleep=time.sleep, progress=report
+            environ=environ,
+            fixes=fixes,
+            named_resource_id=resource_id,
+            named_region=region,
+            credential=credential,
+            probe=probe,
+            site=site,
+            sleep=time.sleep,
+            progress=report,
         )
         findings = run_checks(checked, lambda name: bar.update(task, description=name, advance=1))
     if output_format == "text":
@@ -144,56 +134,21 @@ def doctor(
 
 
 def _fixes(context: click.Context, file: Path | None, environ: Mapping[str, str]) -> Fixes:
-    given = context.params
     in_file = read_app_settings(file, {}) if file or LOCAL_SETTINGS.exists() else {}
     home = Home.FILE if in_file else Home.SHELL
-    listed = file is not None and file.read_text("utf-8-sig").lstrip().startswith("[")
-    if listed or (not in_file and "WEBSITE_SITE_NAME" in environ):
+    if file and file.read_text("utf-8-sig").lstrip().startswith("["):
         home = Home.APP
-    elif file and file.absolute().parts[-2:] == _RUN_SETTINGS.parts:
+    elif file and file.absolute().parts[-2:] == (".local", "run.settings.json"):
         home = Home.RUN
     return Fixes(
         home=home,
         file=str(file or LOCAL_SETTINGS),
         # A file of --settings comes before the shell, local.settings.json after it.
-        shell_settings=frozenset()
-        if home is Home.APP and not file
-        else frozenset(os.environ) - (in_file.keys() if file else set()),
-        app=given["app"] or environ.get("WEBSITE_SITE_NAME") or Template("$APP"),
-        group=given["group"] or environ.get("WEBSITE_RESOURCE_GROUP") or Template("$GROUP"),
-        substituted=given["credential"] is not None,
+        shell_settings=frozenset(os.environ) - (in_file.keys() if file else set()),
+        app=context.params["app"] or Template("$APP"),
+        group=context.params["group"] or Template("$GROUP"),
+        substituted=context.params["credential"] is not None,
         client_id=environ.get("AZURE_CLIENT_ID") or environ.get("MetricsStorage__clientId"),
-        program=context.find_root().info_name or "metric-relay",
+        program=program(context),
         settings_options=("--settings", str(file)) if file else (),
-        doctor_options=tuple(_repeated(context)),
     )
-
-
-def _repeated(context: click.Context) -> Iterator[str]:
-    """Yield the options of this call that a fix repeats."""
-    for option in context.command.params:
-        name = option.name or ""
-        given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
-        if given and name not in _NOT_REPEATED:
-            yield option.opts[0]
-            if context.params[name] is not True:
-                yield str(context.params[name])
-
-
-def _validated(region: str | None) -> str | None:
-    try:
-        return None if region is None else validate_region(region)
-    except ValueError as exc:
-        raise click.BadParameter(str(exc), param_hint="--region") from exc
-
-
-@contextmanager
-def _exported(environ: Mapping[str, str]) -> Iterator[None]:
-    """Make the settings the environment within the block."""
-    before = dict(os.environ)
-    os.environ.update(environ)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)

@@ -8,19 +8,11 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import NamedTuple
 
-from tools.doctor.claims import Claims
+__all__ = ["NETWORK", "Fixes", "Home", "Principal", "Template", "quoted", "storage_id"]
 
-__all__ = ["CERTIFICATE", "TIME_SYNC", "Fixes", "Home", "Template", "quoted"]
-
-TIME_SYNC = (
-    "# Set the clock. Linux with systemd (on Windows: w32tm /resync):",
-    "sudo timedatectl set-ntp true",
-)
-CERTIFICATE = (
-    "# Does a proxy inspect TLS? Name the file of its certificate:",
-    'export REQUESTS_CA_BUNDLE="$CA_FILE"',
-)
+NETWORK = "# docs/proxies.md explains proxies, certificates and firewalls."
 
 
 class Template(str):
@@ -33,19 +25,24 @@ class Template(str):
 
 
 def quoted(text: str) -> str:
-    """Return one word of a shell command, on one line."""
+    """Return one word of a shell command, on one line.
+
+    A value with line breaks or control characters is left to the reader, as a variable.
+    """
     if isinstance(text, Template):
         return f'"{text}"'
-    if text.isprintable():
-        return shlex.quote(text)
-    # As it is, it would be several lines, or control the terminal.
-    data = text.encode("utf-8", "surrogateescape")
-    return "$'" + "".join(map(_ansi_c, data)) + "'"
+    return shlex.quote(text) if text.isprintable() else '"$VALUE"'
 
 
-def _ansi_c(byte: int) -> str:
-    plain = 0x20 <= byte < 0x7F and chr(byte) not in "\\'"
-    return chr(byte) if plain else f"\\x{byte:02x}"
+class Principal(NamedTuple):
+    """An identity, by the claims of its token; empty if the token does not say."""
+
+    object_id: str = ""
+    tenant: str = ""
+    is_user: bool = False
+
+    def __str__(self) -> str:
+        return f"object ID {self.object_id or 'not known'}, tenant {self.tenant or 'not known'}"
 
 
 class Home(Enum):
@@ -53,8 +50,8 @@ class Home(Enum):
 
     APP = auto()  # A function app in Azure.
     FILE = auto()
-    RUN = auto()  # `make run`, which has its own and takes others of its shell.
-    SHELL = auto()  # The environment.
+    RUN = auto()  # The shell of `make run`, which adds its own to them.
+    SHELL = auto()  # The environment of this shell.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,50 +67,45 @@ class Fixes:
     substituted: bool = False
     client_id: str | None = None  # Of the app's user-assigned identity.
     program: str = "metric-relay"
-    settings_options: tuple[str, ...] = ()  # Options of this call that name the settings,
-    doctor_options: tuple[str, ...] = ()  # and all but --credential and --format.
+    settings_options: tuple[str, ...] = ()  # Options of this call that name the settings.
 
     def set(self, name: str, value: str) -> list[str]:
         """Set an app setting."""
-        if self.in_shell(name):
-            return [f"export {quoted(name)}={quoted(value)}"]
-        if self.home is Home.APP:
-            pair = f"{name}={value}"
-            word = quoted(Template(pair) if isinstance(value, Template) else pair)
+        home, pair = self._home_of(name), f"{quoted(name)}={quoted(value)}"
+        if home is Home.APP:
+            whole = f"{name}={value}"
+            word = quoted(Template(whole) if isinstance(value, Template) else whole)
             return [f"az functionapp config appsettings set {self.app_options} --settings {word}"]
-        pair = f"{quoted(name)}={quoted(value)}"
-        if self.home is Home.RUN:
-            return ["# Stop make run (Ctrl-C), and start it again with:", f"{pair} make run"]
-        if value.startswith("$(") and isinstance(value, Template):
+        if home is Home.FILE and isinstance(value, Template) and value.startswith("$("):
             return [f"# In {self.file}, set {name} to what this prints:", value[2:-1]]
-        return [f"# In {self.file}, set {pair}"]
+        return self._edit(home, f"# In {self.file}, set {pair}", f"export {pair}")
 
     def unset(self, name: str) -> list[str]:
         """Remove an app setting, so that its default applies."""
-        word = quoted(name)
-        if self.in_shell(name):
-            return [f"unset {word}"]
-        if self.home is Home.APP:
+        home, word = self._home_of(name), quoted(name)
+        if home is Home.APP:
             delete = f"az functionapp config appsettings delete {self.app_options}"
             return [f"{delete} --setting-names {word}"]
-        if self.home is Home.RUN:
-            again = f"# Stop make run (Ctrl-C), and start it again without {name}:"
-            return [again, f"env -u {word} make run"]
-        return [f"# In {self.file}, remove {word}"]
+        return self._edit(home, f"# In {self.file}, remove {word}", f"unset {word}")
+
+    def _edit(self, home: Home, instruction: str, command: str) -> list[str]:
+        if home is Home.FILE:
+            return [instruction]
+        restart = "# Stop make run (Ctrl-C), and start it again in its shell after:"
+        return [restart, command] if home is Home.RUN else [command]
+
+    def _home_of(self, name: str) -> Home:
+        return Home.SHELL if name in self.shell_settings else self.home
 
     def allow(self, scopes: str, resource_id: str) -> list[str]:
         """Add a resource to METRICS_ALLOWED_SCOPES."""
         add = self.set("METRICS_ALLOWED_SCOPES", f"{scopes.strip().rstrip(',')},{resource_id}")
         return ["# If the relay may publish there:", *add]
 
-    def in_shell(self, name: str) -> bool:
-        """Return whether this shell sets a setting."""
-        return self.home is Home.SHELL or name in self.shell_settings
-
-    def grant(self, role: str, to: Claims | None, scope: str) -> list[str]:
+    def grant(self, role: str, to: Principal, scope: str) -> list[str]:
         """Assign a role at a scope; to the app too, if the identity examined is another one."""
-        kind = "User" if to and to.is_user else "ServicePrincipal"
-        object_id = quoted(to.object_id if to and to.object_id else Template("$OBJECT_ID"))
+        kind = "User" if to.is_user else "ServicePrincipal"
+        object_id = quoted(to.object_id or Template("$OBJECT_ID"))
         assign = f"az role assignment create --role {quoted(role)} --scope {quoted(scope)}"
         lines = [
             f"{assign} --assignee-object-id {object_id} --assignee-principal-type {kind}",
@@ -131,8 +123,7 @@ class Fixes:
 
     def use_own_identity(self) -> list[str]:
         """Run the doctor as the user who is signed in; and the app too, if it runs locally."""
-        again = ("doctor", *self.doctor_options, "--credential", "azure_cli")
-        lines = ["az login", " ".join((self.program, *map(quoted, again)))]
+        lines = ["az login", self.tool("doctor", "--credential", "azure_cli")]
         if self.home is not Home.APP:
             lines += ["# To run the app as the user who is signed in, too:"]
             lines += self.set("METRICS_CREDENTIAL", "azure_cli")
@@ -141,7 +132,7 @@ class Fixes:
     def read_log(self) -> list[str]:
         """See whether the app runs, and what it logs."""
         if self.home is not Home.APP:
-            return ["# Is the app running (make run, or func start)? Its log says what fails."]
+            return ["# Check that the app runs (make run, or func start), and read its log."]
         return [
             f"az functionapp show {self.app_options} --query state",
             f"func azure functionapp logstream {quoted(self.app)}",
@@ -149,8 +140,6 @@ class Fixes:
 
     def start_azurite(self, port: int | None) -> list[str]:
         """Start the storage emulator."""
-        if self.home is Home.RUN:
-            return ["# make run starts Azurite, too:", "make run"]
         start = f"npx azurite --skipApiVersionCheck --queuePort {port or 10001}"
         return ["# Start Azurite in another terminal:", start]
 
@@ -158,3 +147,8 @@ class Fixes:
     def app_options(self) -> str:
         """The options of az that name the function app."""
         return f"--name {quoted(self.app)} --resource-group {quoted(self.group)}"
+
+
+def storage_id(account: str) -> Template:
+    """Return the resource ID of a storage account, as a command that prints it."""
+    return Template(f"$(az storage account show --name {quoted(account)} --query id -o tsv)")

@@ -1,206 +1,156 @@
-"""host.json, and the app settings that replace its values; docs/host.md says what is right."""
+"""The queue options of host.json, and the app settings that replace them; see docs/host.md."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from shared.model import TimeWindow
 from tools.doctor.context import Context
-from tools.doctor.dotnet import PREFIX, Value, parse_time_span, read_host_json
 from tools.doctor.findings import Finding, failed, ok, warning
 from tools.doctor.fixes import Home
 
-__all__ = ["FUNCTIONS", "check_host_json"]
+__all__ = ["FUNCTIONS", "check_host_json", "parse_json", "parse_time_span"]
 
 FUNCTIONS = ("drain_metrics", "sample_sources")
-_QUEUES = "extensions:queues:"
-_Host = Mapping[str, Value]
-# The widest window that the settings allow, if they cannot be read.
-_MAX_WINDOW = TimeWindow(timedelta(minutes=30), timedelta(minutes=5))
-# An invocation retries for 20 s and waits 30 s for the last answer; a tick takes up to 60 s.
-_MIN_FUNCTION_TIMEOUT = timedelta(seconds=90)
-# The first extension bundle whose queue extension knows messageEncoding.
-_MIN_BUNDLE = 3
+# An app setting that begins so replaces an option. Source: "host.json reference".
+_PREFIX = "AzureFunctionsJobHost__extensions__queues__"
+# The options of extensions.queues, with their values in this project.
+_OURS = {
+    "messageEncoding": "none",
+    "batchSize": "32",
+    "newBatchThreshold": "256",
+    "maxPollingInterval": "00:00:02",
+    "visibilityTimeout": "00:00:30",
+    "maxDequeueCount": "90",
+}
+# Defaults of the host that do not work. Source: "host.json reference".
+_DEFAULTS = {"messageEncoding": "base64", "visibilityTimeout": "00:00:00", "maxDequeueCount": "5"}
+_MAX_BATCH_SIZE = 32  # Messages. Source: "Get Messages".
+_COMMENT = re.compile(r'("(?:[^"\\]|\\.)*")|//[^\n]*|/\*.*?\*/', re.DOTALL)
+_TRAILING_COMMA = re.compile(r'("(?:[^"\\]|\\.)*")|,(?=\s*[}\]])', re.DOTALL)
+_TIME_SPAN = re.compile(r"([01]?\d|2[0-3]):([0-5]?\d):([0-5]?\d)", re.ASCII)
 
 
 class _Option(NamedTuple):
-    """A value of extensions.queues: limits, default of the host, value in this project."""
+    """One option."""
 
-    minimum: Any  # An int, or a timedelta.
-    maximum: Any
-    expected: str
-    default: str
-    ours: str
+    name: str  # As it is written.
+    value: Any
+    setting: str | None = None  # The app setting that replaces it.
 
 
-_MAX = 2**31 - 1
-# Sources: "host.json", queues; Put Message of the queue service, for the 7 days.
-_OPTIONS = {
-    "batchSize": _Option(1, 32, "a whole number from 1 to 32", "16", "32"),
-    "newBatchThreshold": _Option(0, _MAX, "a whole number from 0", "8", "256"),
-    "maxPollingInterval": _Option(
-        timedelta(milliseconds=100), timedelta.max, "00:00:00.1 or more", "00:01:00", "00:00:02"
-    ),
-    "visibilityTimeout": _Option(
-        timedelta(), timedelta(days=7), "hh:mm:ss, up to 7.00:00:00", "00:00:00", "00:00:30"
-    ),
-    "maxDequeueCount": _Option(1, _MAX, "a whole number from 1", "5", "90"),
-}
-
-
-def check_host_json(context: Context) -> Iterator[Finding]:
-    """Report values that lose points, delay them, or stop the host."""
-    file = context.options.project / "host.json"
+def check_host_json(context: Context) -> list[Finding]:
+    """Report options that lose points, delay them, or stop the host."""
+    file = context.project / "host.json"
     try:
-        host = read_host_json(file, context.environ)
-    except FileNotFoundError:
-        yield failed(f"{file} does not exist", "# Name the folder of the project with --project.")
-        return
+        options = read_options(file, context.environ)
     except (OSError, ValueError) as exc:
-        yield failed(f"{file} cannot be read: {exc}", f"# Correct {file}.")
-        return
-    findings = [*_host(context, host), *_queues(context, host)]
-    yield from findings or [ok("plain text is taken; retries last longer than the time window")]
+        return [failed(f"{file} cannot be read: {exc}", f"# Correct {file}.")]
+    findings = list(_check_options(context, options))
+    text = "The host accepts plain text, and retries last longer than the time window"
+    return findings or [ok(text)]
 
 
-def _queues(context: Context, host: _Host) -> Iterator[Finding]:
-    encoding = host.get(f"{_QUEUES}messageencoding")
-    if encoding is None or str(encoding.value).lower() != "none":
-        yield failed(
-            f"messageEncoding is {encoding.value if encoding else 'base64'}: the host moves "
-            "messages in plain text to the poison queue without running the function; expected "
-            "none",
-            *_restore(context, host, "messageEncoding", "none"),
-        )
-    for path, found in host.items():
-        known = {name.lower() for name in (*_OPTIONS, "messageEncoding")}
-        if path.startswith(_QUEUES) and path.removeprefix(_QUEUES) not in known:
-            meant = get_close_matches(found.name, _OPTIONS, n=1)
-            hint = f"; did you mean {meant[0]}?" if meant else ""
-            text = f"the host ignores {found.name} of extensions.queues{hint}"
-            yield warning(text, *_remove(context, found))
-    values: dict[str, Any] = {}
-    for name, option in _OPTIONS.items():
-        given = host.get(f"{_QUEUES}{name.lower()}")
-        written = given.value if given else option.default
-        values[name] = _parse(written, option)
-        if values[name] is None:
-            yield failed(
-                f"{name} is {written!r}{_reading(written, option)}: expected {option.expected}; "
-                "otherwise the host runs no function",
-                *_restore(context, host, name, option.ours),
-            )
-    if None not in values.values():
-        yield from _retries(context, host, values)
+def read_options(file: Path, environ: Mapping[str, str]) -> dict[str, _Option]:
+    """Return the options by name in lower case. Raises OSError, or ValueError."""
+    members = parse_json(file.read_text("utf-8-sig"))
+    for path in ("extensions", "queues", None):
+        if not isinstance(members, dict):
+            raise ValueError("expected an object")  # noqa: TRY004 (as for invalid JSON)
+        if path is not None:
+            members = {name.lower(): value for name, value in members.items()}.get(path) or {}
+    options = {
+        name.lower(): _Option(name, value) for name, value in members.items() if value is not None
+    }
+    for setting, text in environ.items():
+        if setting.lower().startswith(_PREFIX.lower()):
+            name = setting[len(_PREFIX) :]
+            options[name.lower()] = _Option(name, text, setting)
+    return options
 
 
-def _retries(context: Context, host: _Host, values: Mapping[str, Any]) -> Iterator[Finding]:
-    visibility, count = values["visibilityTimeout"], values["maxDequeueCount"]
+def parse_json(text: str) -> Any:
+    """Return the value of JSON with comments and trailing commas. Raises ValueError."""
+    for pattern in (_COMMENT, _TRAILING_COMMA):
+        text = pattern.sub(lambda found: found[1] or " ", text)
+    return json.loads(text)
+
+
+def parse_time_span(text: str) -> timedelta | None:
+    """Return the time span of a text hh:mm:ss, None for another form.
+
+    .NET also reads other forms, not as people mean them: `30` and `24:00:00` are days.
+    """
+    match = _TIME_SPAN.fullmatch(text.strip())
+    if match is None:
+        return None
+    hours, minutes, seconds = map(int, match.groups())
+    return timedelta(hours=hours, minutes=minutes, seconds=seconds)
+
+
+def _check_options(context: Context, options: Mapping[str, _Option]) -> Iterator[Finding]:
+    values = _OURS | _DEFAULTS
+    names = {name.lower(): name for name in _OURS}
+    for key, option in options.items():
+        if key in names:
+            values[names[key]] = str(option.value)
+            continue
+        meant = get_close_matches(option.name, _OURS, n=1)
+        hint = f"; did you mean {meant[0]}?" if meant else ""
+        fix = [f"# In host.json, remove {option.name}."]
+        if option.setting:
+            fix = context.fixes.unset(option.setting)
+        yield warning(f"The host ignores {option.name} of extensions.queues{hint}", *fix)
     settings = context.settings
-    window = settings.time_window if settings else _MAX_WINDOW
-    if count * visibility <= window.past + window.future:
-        yield failed(
-            f"maxDequeueCount {count} × visibilityTimeout {visibility} is {count * visibility}: "
-            "points that are retried reach the poison queue before their time window of "
-            f"{window.past + window.future} has passed",
-            *(
-                line
-                for name in ("maxDequeueCount", "visibilityTimeout")
-                if values[name] != _parse((option := _OPTIONS[name]).ours, option)
-                for line in _restore(context, host, name, option.ours)
-            ),
-        )
-    elif settings and visibility != settings.retry_delay:
+    wrong = _find_wrong(values, settings.time_window.past + settings.time_window.future)
+    for name, text in wrong.items():
+        yield failed(f"{name} is {values[name]}: {text}", *_restore(context, options, name))
+    visibility, delay = parse_time_span(values["visibilityTimeout"]), settings.retry_delay
+    if not wrong and visibility != delay:
         shown = str(visibility).rjust(8, "0")
         yield warning(
-            f"visibilityTimeout is {shown} in host.json, but what the app itself puts back stays "
-            f"invisible for {settings.retry_delay}",
-            "# Use the app setting, which both obey:",
-            *context.fixes.set(f"{PREFIX}extensions__queues__visibilityTimeout", shown),
-        )
-    if values["maxPollingInterval"] > timedelta(minutes=1):
-        yield warning(
-            f"maxPollingInterval is {values['maxPollingInterval']}: a message in an idle queue may "
-            "wait as long; expected 00:00:02",
-            *_restore(context, host, "maxPollingInterval", "00:00:02"),
+            f"visibilityTimeout is {shown}, but the app hides the messages that it defers {delay}",
+            "# Use the app setting, which host and app obey:",
+            *context.fixes.set(f"{_PREFIX}visibilityTimeout", shown),
         )
 
 
-def _host(context: Context, host: _Host) -> Iterator[Finding]:
-    version = host.get("version")
-    if version is None or version.value != "2.0":
-        yield failed('version is not "2.0"', '# In host.json, set "version": "2.0".')
-    timeout = host.get("functiontimeout")
-    span = parse_time_span(timeout.value) if timeout else None
-    if timeout and span is None:
-        text = f"functionTimeout is {timeout.value!r}: expected hh:mm:ss, or -1 for no limit"
-        yield failed(text, *_remove(context, timeout))
-    elif timeout and span and timedelta() < span < _MIN_FUNCTION_TIMEOUT:
-        yield failed(
-            f"functionTimeout is {timeout.value}: it ends invocations that wait for an answer, "
-            "whose points are then counted twice; expected at least 00:01:30",
-            *_remove(context, timeout),
-        )
-    elif timeout and span and span >= timedelta(days=1):
-        text = f"functionTimeout is {timeout.value!r}, which .NET reads as {span}"
-        yield warning(text, *_remove(context, timeout))
-    retry = next((host[path] for path in host if path.startswith("retry:")), None)
-    if retry:
-        yield warning(
-            "retry is set: it repeats an invocation within the host, in place of the queue's "
-            "visibilityTimeout and maxDequeueCount",
-            *_remove(context, retry._replace(name="retry")),
-        )
-    bundle = host.get("extensionbundle:version")
-    lowest = re.match(r"[\[(]\s*(\d+)", str(bundle.value)) if bundle else None
-    if lowest is None or int(lowest[1]) < _MIN_BUNDLE:
-        yield failed(
-            f"extensionBundle is {bundle.value if bundle else 'missing'}: without a bundle there "
-            "is no queue trigger, and before version 3 no messageEncoding",
-            '# In host.json, set "extensionBundle": {"id": '
-            '"Microsoft.Azure.Functions.ExtensionBundle", "version": "[4.*, 5.0.0)"}',
-        )
-    listed = [host[path].value for path in host if path.startswith("functions:")]
-    missing = [name for name in FUNCTIONS if name not in listed] if listed else []
-    if missing:
-        text = f"functions does not list {' and '.join(missing)}, so the host does not run it"
-        yield failed(text, '# In host.json, remove "functions".')
+def _find_wrong(values: Mapping[str, str], window: timedelta) -> dict[str, str]:
+    """Return what is wrong, by option; retries must last longer than a time window."""
+    wrong: dict[str, str] = {}
+    if values["messageEncoding"].lower() != "none":
+        wrong["messageEncoding"] = "the host moves messages in plain text to the poison queue"
+    if (_parse_whole(values["batchSize"]) or 0) not in range(1, _MAX_BATCH_SIZE + 1):
+        wrong["batchSize"] = f"expected a whole number from 1 to {_MAX_BATCH_SIZE}"
+    count = _parse_whole(values["maxDequeueCount"])
+    visibility = parse_time_span(values["visibilityTimeout"])
+    if count is None:
+        wrong["maxDequeueCount"] = "expected a whole number"
+    if not visibility:
+        wrong["visibilityTimeout"] = "expected hh:mm:ss; the host reads other forms as days"
+    elif count is not None and count * visibility <= window:
+        name = "maxDequeueCount"
+        if count >= int(_OURS[name]):
+            name = "visibilityTimeout"
+        wrong[name] = f"retries end after {count * visibility}, before the time window of {window}"
+    return wrong
 
 
-def _parse(written: object, option: _Option) -> Any:
-    """Return the value, or None if the host refuses it."""
-    value: Any
-    if isinstance(option.minimum, timedelta):
-        value = parse_time_span(written)
-    else:
-        whole = not isinstance(written, bool) and re.fullmatch(r"\s*[+-]?\d{1,10}\s*", str(written))
-        value = int(str(written)) if whole else None
-    return value if value is not None and option.minimum <= value <= option.maximum else None
+def _parse_whole(text: str) -> int | None:
+    return int(text) if re.fullmatch(r"\d{1,9}", text.strip()) else None
 
 
-def _reading(written: object, option: _Option) -> str:
-    """Say what .NET makes of a time span that has become days."""
-    span = parse_time_span(written) if isinstance(option.minimum, timedelta) else None
-    return f", which .NET reads as {span}" if span and span.days > 0 else ""
-
-
-def _restore(context: Context, host: _Host, name: str, ours: str) -> list[str]:
+def _restore(context: Context, options: Mapping[str, _Option], name: str) -> list[str]:
     """Give an option the value that it has in the host.json of this project."""
-    found = host.get(f"{_QUEUES}{name.lower()}")
-    if found and found.setting:
-        return context.fixes.unset(found.setting)
-    lines = [f"# In host.json, set extensions.queues.{name} to {ours}."]
+    option = options.get(name.lower())
+    if option and option.setting:
+        return context.fixes.unset(option.setting)
+    lines = [f"# In host.json, set extensions.queues.{name} to {_OURS[name]}."]
     if context.fixes.home is Home.APP:
-        setting = f"{PREFIX}extensions__queues__{name}"
-        lines += ["# Or for this app alone:", *context.fixes.set(setting, ours)]
+        lines += ["# Or for this app alone:", *context.fixes.set(_PREFIX + name, _OURS[name])]
     return lines
-
-
-def _remove(context: Context, value: Value) -> list[str]:
-    if value.setting:
-        return context.fixes.unset(value.setting)
-    return [f"# In host.json, remove {value.name}."]

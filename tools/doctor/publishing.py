@@ -1,9 +1,8 @@
-"""The metrics store: whether it answers, takes a value, and shows it."""
+"""The metrics store: whether it answers, accepts a value, and shows it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
@@ -15,20 +14,11 @@ from shared.errors import SourceError
 from shared.model import Rollup, Series, Target
 from shared.publisher.client import AzureMonitorStore
 from shared.publisher.responses import Action, Response, classify
-from shared.text import plural
-from tools.doctor.context import Context, proxy_note, require
+from tools.doctor.context import Context
 from tools.doctor.findings import Finding, failed, ok, skipped, warning
-from tools.doctor.fixes import CERTIFICATE, TIME_SYNC, Template, quoted
+from tools.doctor.fixes import NETWORK, Template, quoted
 
-__all__ = [
-    "METRIC",
-    "NAMESPACE",
-    "check_clock",
-    "check_endpoint",
-    "check_publish",
-    "check_visible",
-    "read_metric",
-]
+__all__ = ["READ_DEADLINE", "check_endpoint", "check_publish", "check_visible", "read_metric"]
 
 NAMESPACE, METRIC = "MetricRelayProbe", "Probe"
 # Seconds: to connect, and to answer.
@@ -36,131 +26,87 @@ _TIMEOUT = (5.0, 10.0)
 # Source: "Metrics - List". The first version that is generally available.
 _METRICS_API_VERSION = "2018-01-01"
 # Seconds. Source: "Custom metrics": a new metric appears after up to three minutes.
-VISIBLE_WITHIN = 180
+_VISIBLE_WITHIN = 180
 _POLL_INTERVAL = 10
-_READ_DEADLINE = 30.0
-# Seconds; a Date has no fraction, and the answer takes some time too.
-_MAX_SKEW = 60.0
-_REGIONS = (
-    "https://learn.microsoft.com/azure/azure-monitor/metrics/"
-    "metrics-custom-overview#supported-regions"
+READ_DEADLINE = 30.0
+_TIME_SYNC = (
+    "# Set the clock. Linux with systemd (on Windows: w32tm /resync):",
+    "sudo timedatectl set-ntp true",
 )
+_REGIONS = "https://learn.microsoft.com/azure/azure-monitor/metrics/metrics-custom-overview"
 
 
-def check_endpoint(context: Context) -> Iterator[Finding]:
+def check_endpoint(context: Context) -> list[Finding]:
     """Connect to the ingestion endpoint of the region, without a token."""
-    settings = require(context.settings, "settings")
-    url = settings.endpoint.replace("{region}", require(context.region, "region"))
+    endpoint, own = context.settings.endpoint, "METRICS_ENDPOINT"
+    url = endpoint.replace("{region}", context.region)
     try:
-        with context.clients.session.get(
+        context.clients.session.get(
             url, auth=NoAuth(), timeout=_TIMEOUT, allow_redirects=False, stream=True
-        ) as response:
-            context.note_date("the metrics store", response.headers.get("Date"))
+        ).close()
     except requests.RequestException as exc:
-        text = f"{url} cannot be reached{proxy_note(url)}: {type(exc).__name__}: {exc}"
-        yield failed(text, *_unreachable(str(exc), context))
-        return
-    context.endpoint_answers = True
-    yield ok(f"{url} answers{proxy_note(url)}")
+        fix = context.fixes.unset(own) if own in context.environ else []
+        fix += [f"# Check that the region has custom metrics: {_REGIONS}", NETWORK]
+        return [failed(f"{url} cannot be reached: {type(exc).__name__}: {exc}", *fix)]
+    context.endpoint = endpoint
+    return [ok(f"{url} answers")]
 
 
-def check_clock(context: Context) -> Iterator[Finding]:
-    """Compare this machine's clock with those of the services that have answered."""
-    settings = require(context.settings, "settings")
-    clocks = list(context.clocks)
-    issued = context.claims.issued if context.claims else None
-    # A token from a cache is old; one from the future shows that this clock is behind.
-    if issued is not None and issued > (now := context.now().timestamp()):
-        clocks.append(("the identity", now - issued))
-    if not clocks:
-        yield skipped("no service has answered with its time")
-        return
-    service, ahead = max(clocks, key=lambda clock: abs(clock[1]))
-    apart = timedelta(seconds=round(abs(ahead)))
-    window = settings.time_window
-    limit = window.future if ahead > 0 else window.past
-    text = f"this machine is {apart} {'ahead of' if ahead > 0 else 'behind'} {service}"
-    if apart > limit:
-        yield failed(f"{text}: the store refuses its values (at most {limit})", *TIME_SYNC)
-    elif apart.total_seconds() > _MAX_SKEW:
-        yield warning(text, *TIME_SYNC)
-    else:
-        yield ok(f"this machine and {service} agree within {apart.seconds or 1} s")
-
-
-def check_publish(context: Context) -> Iterator[Finding]:
+def check_publish(context: Context) -> list[Finding]:
     """With --probe, publish one value."""
-    if not context.options.probe:
-        yield skipped("not tried: --probe publishes one value")
-        return
-    settings = require(context.settings, "settings")
-    resource_id = require(context.resource_id, "resource")
-    require(context.audience_matches, "audience")
-    require(context.endpoint_answers, "endpoint")
-    target = Target(require(context.region, "region"), resource_id)
-    now = context.now()
-    try:
-        before = _count(context, now)
-    except SourceError:  # `visible` reports it.
-        before = 0.0
-    rollup = Rollup(target)
-    rollup.add(now, Series(NAMESPACE, METRIC), 1.0)
+    if not context.probe:
+        return [skipped("--probe publishes one value")]
     store = AzureMonitorStore(
-        endpoint=settings.endpoint,
-        max_body_bytes=settings.max_body_bytes,
-        tokens=context.clients.tokens(settings.audience),
+        endpoint=context.endpoint,
+        max_body_bytes=context.settings.max_body_bytes,
+        tokens=context.clients.tokens(context.audience),
         session=context.clients.session,
     )
+    target, now = Target(context.region, context.resource), context.now()
+    rollup = Rollup(target)
+    rollup.add(now, Series(NAMESPACE, METRIC), 1.0)
     (body,) = store.encode(rollup.aggregate())
-    answer = store.post(target, body.data)
-    if classify(answer).action is Action.PUBLISHED:
-        context.probed = now, before
-    yield _explain(answer, target, context)
+    response = store.post(target, body.data)
+    if classify(response).action is Action.PUBLISHED:
+        context.published_value = now
+    return [_explain(response, context)]
 
 
-def check_visible(context: Context) -> Iterator[Finding]:
+def check_visible(context: Context) -> list[Finding]:
     """Read the published value back, as long as the store may take to show it."""
-    if not context.options.probe:
-        yield skipped("not tried: --probe reads the value back")
-        return
-    resource_id = require(context.resource_id, "resource")
-    time, before = require(context.probed, "publish")
+    minute = context.published_value.replace(second=0, microsecond=0)
+    resource_id = context.resource
+    end, name = minute + timedelta(minutes=1), (NAMESPACE, METRIC)
     error = ""
-    for waited in range(0, VISIBLE_WITHIN + 1, _POLL_INTERVAL):
+    for waited in range(0, _VISIBLE_WITHIN + 1, _POLL_INTERVAL):
         if waited:
-            context.progress(f"visible: waited {waited} of {VISIBLE_WITHIN} s")
+            context.progress(f"visible: waited {waited} of {_VISIBLE_WITHIN} s")
             context.sleep(_POLL_INTERVAL)
         try:
-            if _count(context, time) > before:
-                yield ok(f"{NAMESPACE}/{METRIC} was read back after {waited} s")
-                return
+            if read_metric(context, resource_id, name, minute, end):
+                return [ok(f"Azure Monitor shows {NAMESPACE}/{METRIC} after {waited} s")]
             error = ""
         except SourceError as exc:
             error = f": {exc}"
             # The service answers 400 or 404 until it knows the namespace.
             if not re.search(r": (?:400|404|429|5\d\d)\b", error):
-                fix: list[str] = []
-                if re.search(r": 40[13]\b", error):
-                    fix = context.fixes.grant("Monitoring Reader", context.claims, resource_id)
-                yield warning(f"accepted, but it cannot be read{error}", *fix)
-                return
+                denied = re.search(r": 40[13]\b", error)
+                grant = context.fixes.grant("Monitoring Reader", context.identity, resource_id)
+                text = f"accepted, but the value cannot be read{error}"
+                return [warning(text, *(grant if denied else []))]
     text = f"accepted, but not visible: {resource_id} shows no value of {NAMESPACE}/{METRIC} after "
-    text += f"{plural(VISIBLE_WITHIN // 60, 'minute')}{error}"
+    text += f"{_VISIBLE_WITHIN // 60} minutes{error}"
+    fix = "# Azure Monitor may be late; try again in some minutes."
     if "/microsoft.storage/storageaccounts/" in resource_id.lower():
-        yield failed(
-            f"{text}; for storage accounts, Azure Monitor may drop custom metrics without an error",
-            "# Publish to another resource, such as the function app, with the account as a "
-            "dimension.",
-        )
-    else:
-        yield failed(text, "# Azure Monitor may be late; try again in some minutes.")
+        text += "; Azure Monitor may drop custom metrics of storage accounts without an error"
+        fix = "# Publish to another resource, such as the app, with the account as a dimension."
+    return [failed(text, fix)]
 
 
 def read_metric(
     context: Context, resource_id: str, name: tuple[str, str], start: datetime, end: datetime
 ) -> list[tuple[str, float]]:
     """Return time and count of each minute that has values. Raises SourceError."""
-    settings = require(context.settings, "settings")
     query = {
         "api-version": _METRICS_API_VERSION,
         "metricnamespace": name[0],
@@ -170,8 +116,10 @@ def read_metric(
         "timespan": f"{start:%Y-%m-%dT%H:%M:%SZ}/{end:%Y-%m-%dT%H:%M:%SZ}",
     }
     text = "&".join(f"{key}={quote(value)}" for key, value in query.items())
-    url = f"{settings.arm_endpoint}{resource_id}/providers/Microsoft.Insights/metrics?{text}"
-    document: Any = context.arm.get(url, Deadline(_READ_DEADLINE))
+    path = f"{resource_id}/providers/Microsoft.Insights/metrics?{text}"
+    document: Any = context.arm.get(
+        f"{context.settings.arm_endpoint}{path}", Deadline(READ_DEADLINE)
+    )
     try:
         return [
             (str(point["timeStamp"]), float(point["count"]))
@@ -184,64 +132,29 @@ def read_metric(
         raise SourceError(f"the metrics API returned an unexpected answer: {exc!r}") from exc
 
 
-def _count(context: Context, time: datetime) -> float:
-    """Return the count of probes in the minute of a time. Raises SourceError."""
-    minute = time.replace(second=0, microsecond=0)
-    end = minute + timedelta(minutes=1)
-    resource_id = require(context.resource_id, "resource")
-    values = read_metric(context, resource_id, (NAMESPACE, METRIC), minute, end)
-    return sum(count for _, count in values)
-
-
-def _explain(answer: Response, target: Target, context: Context) -> Finding:
-    """Return the finding for the answer to a published value."""
-    fixes, action = context.fixes, classify(answer)
-    match answer.status:
-        case _ if action.action is Action.PUBLISHED:
-            return ok(f"a value of {NAMESPACE}/{METRIC} was accepted for {target.resource_id}")
-        case 401:
-            tenant = context.claims.tenant if context.claims else ""
-            subscription = quoted(target.resource_id.split("/")[2])
-            return failed(
-                f"{answer}: the token is of tenant {tenant or '?'}; is the resource in it?",
-                f"az account show --subscription {subscription} --query tenantId --output tsv",
-            )
-        case 403:
-            return failed(
-                f"{answer}: Monitoring Metrics Publisher is missing, or was assigned minutes ago; "
-                "Owner is not enough",
-                *fixes.grant("Monitoring Metrics Publisher", context.claims, target.resource_id),
-            )
-        case 404:
-            return failed(
-                f"{answer}: the resource does not exist, or was created moments ago",
-                f"az resource show --ids {quoted(target.resource_id)} --query location",
-            )
-        case _ if action.action is Action.OTHER_REGION:
-            return failed(
-                f"{answer}: the resource is in another region, or its region takes no custom "
-                f"metrics ({_REGIONS})",
-                *fixes.set("METRICS_REGION", action.region or Template("$REGION")),
-            )
-        case _ if action.action is Action.DROP_EXPIRED:
-            return failed(f"{answer}: the clocks of this machine and the store differ", *TIME_SYNC)
-        case _ if action.action is Action.RETRY:
-            return warning(
-                f"{answer}: the store is busy or does not answer; the app retries",
-                "# Try again in a minute; https://azure.status.microsoft shows outages.",
-            )
-        case _:
-            return failed(f"{answer}: the store refuses the value")
-
-
-def _unreachable(text: str, context: Context) -> list[str]:
-    own = context.environ.get("METRICS_ENDPOINT")
-    lines = context.fixes.unset("METRICS_ENDPOINT") if own else []
-    if "resolve" in text:
-        return [*lines, f"# Is it a region with custom metrics? {_REGIONS}"]
-    if "SSL" in text or "certificate" in text:
-        return [
-            *lines,
-            *CERTIFICATE,
-        ]
-    return [*lines, "# A proxy is set by HTTPS_PROXY and NO_PROXY; a firewall must allow port 443."]
+def _explain(response: Response, context: Context) -> Finding:
+    """Return the finding for the response to the published value."""
+    fixes, resource_id, identity = context.fixes, context.resource, context.identity
+    found = classify(response)
+    if found.action is Action.PUBLISHED:
+        return ok(f"Azure Monitor accepted a value of {NAMESPACE}/{METRIC} for {resource_id}")
+    if found.action is Action.RETRY:
+        text = f"{response}: Azure Monitor is busy or does not answer; the app retries"
+        return warning(text, "# Try again in a minute; see https://azure.status.microsoft.")
+    if found.action is Action.OTHER_REGION:
+        text = "the resource is in another region, or its region has no custom metrics"
+        fix = fixes.set("METRICS_REGION", found.region or Template("$REGION"))
+        return failed(f"{response}: {text} ({_REGIONS})", *fix)
+    if found.action is Action.DROP_EXPIRED:
+        text = "the clocks of this machine and of Azure Monitor differ"
+        return failed(f"{response}: {text}", *_TIME_SYNC)
+    if response.status == 403:
+        role = "Monitoring Metrics Publisher"
+        text = f"{role} is missing, or was assigned minutes ago; Owner does not include it"
+        return failed(f"{response}: {text}", *fixes.grant(role, identity, resource_id))
+    if response.status == 401:
+        text = f"the token is of tenant {identity.tenant}; that of the resource may differ"
+        show = f"az account show --subscription {quoted(resource_id.split('/')[2])}"
+        return failed(f"{response}: {text}", f"{show} --query tenantId --output tsv")
+    show = f"az resource show --ids {quoted(resource_id)} --query location"
+    return failed(f"{response}: Azure Monitor rejects the value", show)

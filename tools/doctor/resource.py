@@ -1,118 +1,144 @@
-"""The resource that metrics are published to: whether it may be, and its region."""
+"""What Azure Resource Manager knows: the resource that metrics go to, its region, and the app."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
 
 from shared.app import build_regions
-from shared.errors import RegionError
+from shared.clients.http import Deadline
+from shared.errors import RegionError, SourceError
 from shared.model import Target
-from shared.resource_ids import is_in_scopes, parent_of, validate_region, validate_resource_id
-from tools.doctor.context import Context, require
-from tools.doctor.findings import Finding, SkippedError, failed, ok, skipped, warning
+from shared.publisher.sender import Timing
+from shared.resource_ids import is_in_scopes, parent_of, validate_resource_id
+from shared.telemetry import NAMESPACE
+from tools.doctor.context import Context
+from tools.doctor.findings import Finding, failed, ok, skipped, warning
 from tools.doctor.fixes import Template, quoted
+from tools.doctor.host_json import FUNCTIONS
+from tools.doctor.publishing import READ_DEADLINE, read_metric
 
-__all__ = ["check_region", "check_resource"]
+__all__ = ["check_app", "check_region", "check_resource"]
 
-_NONE = "no resource: name one with --resource-id, or set METRICS_RESOURCE_ID"
+LIST_RESOURCES = 'az resource list --query "[].id" --output tsv'
+# Sources: "Web Apps - Get", "Web Apps - List Functions".
+_API_VERSION = "2024-04-01"
+# A metric shows after up to three minutes; sources may be sampled every hour.
+_LATE, _SEARCHED = timedelta(minutes=15), timedelta(hours=2)
 
 
-def check_resource(context: Context) -> Iterator[Finding]:
+def check_resource(context: Context) -> list[Finding]:
     """Check the resource ID, and that METRICS_ALLOWED_SCOPES contains it."""
-    settings = require(context.settings, "settings")
-    given = context.options.resource_id or settings.resource_id
+    settings = context.settings
+    given = context.named_resource_id or settings.resource_id
     if given is None:
-        none = failed(_NONE, _list_resources("")) if context.options.probe else skipped(_NONE)
-        yield none
-        return
+        text = "Name a resource with --resource-id, or set METRICS_RESOURCE_ID"
+        return [failed(text, LIST_RESOURCES) if context.probe else skipped(text)]
     try:
         resource_id = validate_resource_id(given)
     except ValueError as exc:
-        yield failed(str(exc), _list_resources(given))
-        return
+        return [failed(str(exc), LIST_RESOURCES)]
     if not is_in_scopes(resource_id, settings.allowed_scopes):
-        yield failed(
-            f"{resource_id} is not in METRICS_ALLOWED_SCOPES: its points are dead-lettered as "
-            "forbidden_scope",
-            *context.fixes.allow(context.environ["METRICS_ALLOWED_SCOPES"], resource_id),
-        )
-        return
-    context.resource_id = resource_id
-    yield ok(resource_id)
+        text = f"{resource_id} is not in METRICS_ALLOWED_SCOPES: the app dead-letters its points"
+        fix = context.fixes.allow(context.environ["METRICS_ALLOWED_SCOPES"], resource_id)
+        return [failed(f"{text} as forbidden_scope", *fix)]
+    context.resource = resource_id
+    return [ok(resource_id)]
 
 
-def check_region(context: Context) -> Iterator[Finding]:
+def check_region(context: Context) -> list[Finding]:
     """Compare the region in Azure Resource Manager with the one that the operator names."""
-    require(context.settings, "settings")
-    resource_id = require(context.resource_id, "resource")
-    name, named = _named(context, resource_id)
-    if context.claims is None:
-        context.region = named
-        note = f"; {name} says {named}" if named else ""
-        raise SkippedError(f"not looked up: needs identity{note}")
+    settings, parent = context.settings, parent_of(context.resource)
+    name, named = "--region", context.named_region
+    if named is None:
+        name = "METRICS_REGION"
+        # It is the region of METRICS_RESOURCE_ID alone.
+        if settings.resource_id and parent_of(settings.resource_id) == parent:
+            named = settings.region
+    identity, fixes = context.identity, context.fixes
     try:
-        region = _look_up(context, resource_id)
+        region = _look_up(context)
     except RegionError as exc:
-        fix = _fix(context, str(exc), resource_id)
+        denied = "Reader on it" in str(exc) or " 403" in str(exc)
+        # The app lists the group of the resource.
+        fix = fixes.grant("Reader", identity, parent.group) if denied else []
+        # Comments: pasted without a region, it would replace one.
+        name_it = fixes.set("METRICS_REGION", Template("$REGION"))
+        fix += ["# Or name the region in messages, or for METRICS_RESOURCE_ID:"]
+        fix += [f"# {line.removeprefix('# ')}" for line in name_it]
         if named is None:
-            yield failed(str(exc), *fix)
-        else:
-            context.region = named
-            yield warning(f"{name} says {named}; it cannot be compared: {exc}", *fix)
-        return
-    if named is not None and named != region:
-        fixes = context.fixes
-        fix = ["# Leave --region out."] if name == "--region" else fixes.set(name, region)
-        yield failed(f"the resource is in {region}, {name} says {named}", *fix)
-        return
+            return [failed(str(exc), *fix)]
+        context.region = named
+        return [warning(f"{name} is {named}, which cannot be compared: {exc}", *fix)]
+    if named not in (region, None):
+        fix = ["# Leave --region out."]
+        if name == "METRICS_REGION":
+            fix = fixes.set(name, region)
+        return [failed(f"The resource is in {region}, but {name} is {named}", *fix)]
     context.region = region
-    yield ok(f"{region}, from Azure Resource Manager" + (f" and {name}" if named else ""))
+    return [ok(f"The resource is in {region}")]
 
 
-def _named(context: Context, resource_id: str) -> tuple[str, str | None]:
-    """Return what names the region, and the region; METRICS_REGION is of METRICS_RESOURCE_ID."""
-    if context.options.region:
-        return "--region", validate_region(context.options.region)
-    settings = require(context.settings, "settings")
-    default = settings.resource_id
-    if default and parent_of(default).resource_id == parent_of(resource_id).resource_id:
-        return "METRICS_REGION", settings.region
-    return "METRICS_REGION", None
-
-
-def _look_up(context: Context, resource_id: str) -> str:
+def _look_up(context: Context) -> str:
     """Look the region up as the app does. Raises RegionError."""
-    settings = replace(require(context.settings, "settings"), region=None)
-    regions = build_regions(settings, context.clients, context.timing)
-    return asyncio.run(regions.resolve(Target("", resource_id))).region
+    settings = replace(context.settings, region=None)
+    regions = build_regions(settings, context.clients, Timing())
+    return asyncio.run(regions.resolve(Target("", context.resource))).region
 
 
-def _fix(context: Context, text: str, resource_id: str) -> list[str]:
-    fixes, group = context.fixes, parent_of(resource_id).group  # The group is what is listed.
-    set_region = fixes.set("METRICS_REGION", Template("$REGION"))
-    if "global" in text:
-        return set_region
-    if " 403" in text:
-        fix = fixes.grant("Reader", context.claims, group)
-    elif "ResourceGroupNotFound" in text or "is not among" in text:
-        fix = [f"az resource show --ids {quoted(resource_id)} --query location"]
-        fix += ["# If that shows it:", *fixes.grant("Reader", context.claims, group)]
-    else:
-        own = context.environ.get("METRICS_ARM_ENDPOINT")
-        fix = fixes.unset("METRICS_ARM_ENDPOINT") if own else []
-    # Comments: pasted without a region, it would replace one.
-    name_it = [f"# {line.removeprefix('# ')}" for line in set_region]
-    return [*fix, "# Or name the region in messages, or for METRICS_RESOURCE_ID:", *name_it]
+def check_app(context: Context) -> list[Finding]:
+    """Look at the app that --app, --group and --subscription name."""
+    site = context.site
+    if site is None:
+        return [skipped("--app, --group and --subscription name the app in Azure")]
+    identity, base = context.identity, f"{context.settings.arm_endpoint}{site}"
+    query, deadline = f"?api-version={_API_VERSION}", Deadline(READ_DEADLINE)
+    try:
+        app: Any = context.arm.get(f"{base}{query}", deadline)
+        url = f"{base}/functions{query}"
+        functions = list(context.arm.arm_items(url, list[dict[str, Any]], deadline))
+    except SourceError as exc:
+        fix = context.fixes.grant("Reader", identity, site) if " 403 " in str(exc) else []
+        return [failed(str(exc), *fix)]
+    findings = _check_functions(context, functions)
+    state = (app.get("properties") or {}).get("state") if isinstance(app, dict) else None
+    if state != "Running":
+        start = f"az functionapp start {context.fixes.app_options}"
+        findings.append(failed(f"The state of the app is {state or 'not known'}", start))
+    findings = findings or [ok(f"The app runs, and has {' and '.join(FUNCTIONS)}")]
+    return [*findings, _check_last_sample(context, site)] if context.sources else findings
 
 
-def _list_resources(given: str) -> str:
-    """Return a command that lists the resources of a subscription or group, or all."""
-    parts = given.strip("/").split("/")
-    where = ""
-    if len(parts) >= 2 and parts[0].lower() == "subscriptions":
-        where += f" --subscription {quoted(parts[1])}"
-    if len(parts) >= 4 and parts[2].lower() == "resourcegroups":
-        where += f" --resource-group {quoted(parts[3])}"
-    return f'az resource list{where} --query "[].id" --output tsv'
+def _check_functions(context: Context, functions: list[dict[str, Any]]) -> list[Finding]:
+    """Report functions that are not indexed, or disabled."""
+    disabled = {
+        str(item.get("name")).rpartition("/")[2]: (item.get("properties") or {}).get("isDisabled")
+        for item in functions
+    }
+    findings = []
+    for name in FUNCTIONS:
+        if name not in disabled:
+            text = f"The app has no {name}: it was not published, its code does not load, or a "
+            publish = f"func azure functionapp publish {quoted(context.fixes.app)} --python"
+            findings.append(failed(f"{text}setting of the trigger is missing", publish))
+        elif disabled[name]:
+            fix = context.fixes.unset(f"AzureWebJobs.{name}.Disabled")
+            findings.append(failed(f"{name} is disabled", *fix))
+    return findings
+
+
+def _check_last_sample(context: Context, site: str) -> Finding:
+    """Report when the timer last sampled, from the relay's metrics on itself."""
+    now, fix = context.now(), context.fixes.read_log()
+    try:
+        values = read_metric(context, site, (NAMESPACE, "SampleDuration"), now - _SEARCHED, now)
+    except SourceError as exc:
+        return warning(f"The time of the last sample is not known: {exc}")
+    last = max((time for time, _ in values), default=None)
+    if last is None:
+        return warning(f"Azure Monitor shows no sample of the last {_SEARCHED}", *fix)
+    late = now - datetime.fromisoformat(last) > _LATE
+    text = f"The app last sampled at {last}"
+    return warning(text, *fix) if late else ok(text)

@@ -3,177 +3,163 @@
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from difflib import get_close_matches
+from urllib.parse import urlsplit
 
-from shared.clients.storage import open_queue_service, resolve_connection
+from cronsim import CronSim, CronSimError
+
+from shared.clients.storage import open_queue_service
 from shared.errors import ConfigurationError
 from shared.settings import DEFAULTS, Settings
 from shared.sources import load_sources
 from shared.text import plural
 from tools.app_settings import LOCAL_SETTINGS
-from tools.doctor.context import Context
-from tools.doctor.dotnet import check_schedule
-from tools.doctor.findings import Finding, SkippedError, failed, ok, warning
+from tools.doctor.context import CONNECTION, Context
+from tools.doctor.findings import Finding, failed, ok, warning
 from tools.doctor.fixes import Home, Template
-from tools.doctor.host_json import FUNCTIONS
+from tools.doctor.host_json import FUNCTIONS, parse_time_span
+from tools.doctor.storage import use_identity
 
-__all__ = ["CONNECTION", "KNOWN", "check_settings", "check_triggers"]
+__all__ = ["KNOWN", "check_settings"]
 
-CONNECTION = "MetricsStorage"
 _DEVELOPMENT = "UseDevelopmentStorage=true"
+_SCHEDULE, _EVERY_MINUTE = "METRICS_SAMPLE_SCHEDULE", "0 * * * * *"
 _REQUIRED_OR_NONE = ("QUEUE", "DEAD_LETTER_QUEUE", "SAMPLE_SCHEDULE", "RESOURCE_ID", "REGION")
 # A test compares these with what the code reads.
 KNOWN = {*DEFAULTS, *(f"METRICS_{name}" for name in (*_REQUIRED_OR_NONE, "ALLOWED_SCOPES"))}
-# Members of a connection that the relay reads, and what the host may read besides.
-_MEMBERS = ("queueServiceUri", "serviceUri", "accountName", "credential", "clientId")
-_HOST_MEMBERS = ("blobServiceUri", "tableServiceUri", "fileServiceUri", "managedIdentityResourceId")
-# What the host looks for, in its order; it uses the first that exists. Source: Functions host.
-_HOST_NAMES = (f"ConnectionStrings:{CONNECTION}", f"AzureWebJobs{CONNECTION}", CONNECTION)
-_EVERY_MINUTE = "0 * * * * *"
-# Replace a wrong setting, to find the next one; other settings are left out.
-_PLACEHOLDERS = {
+# Members of a connection that the relay or the host reads.
+_MEMBERS = (
+    *("queueServiceUri", "serviceUri", "accountName", "credential", "clientId"),
+    *("blobServiceUri", "tableServiceUri", "fileServiceUri", "managedIdentityResourceId"),
+)
+# What replaces a wrong setting; other settings are removed.
+_VALUES = {
     "METRICS_QUEUE": "metrics",
-    "METRICS_DEAD_LETTER_QUEUE": "metrics-dead-letter",
-    CONNECTION: _DEVELOPMENT,
+    "METRICS_RESOURCE_ID": Template("$RESOURCE_ID"),
+    "METRICS_REGION": Template("$REGION"),
+    # Never empty, even if the variables are: that would allow everything.
+    "METRICS_ALLOWED_SCOPES": Template(
+        "/subscriptions/$SUBSCRIPTION/resourceGroups/$GROUP_OF_RESOURCES"
+    ),
 }
 
 
-def check_settings(context: Context) -> Iterator[Finding]:
+def check_settings(context: Context) -> list[Finding]:
     """Report every wrong setting as the app would, wrong sources, and names that nothing reads."""
     environ, fixes = context.environ, context.fixes
     identity = environ.get("IDENTITY_ENDPOINT", "")
-    if not _has_any(environ):
-        yield failed(
-            f"no settings: no --settings, no {LOCAL_SETTINGS} here, none in the environment",
+    if not any(name.startswith(("METRICS_", CONNECTION)) for name in environ):
+        text = f"--settings, {LOCAL_SETTINGS} and the environment have no settings of the relay"
+        fix = [
             "# For an app on this machine:",
             f"cp local.settings.sample.json {LOCAL_SETTINGS}",
             "# For an app in Azure:",
             f"az functionapp config appsettings list {fixes.app_options} > app.json",
             fixes.tool("doctor", "--settings", "app.json", "--credential", "azure_cli"),
-        )
-        return
-    if fixes.home is Home.RUN and identity and not context.can_connect(identity):
-        text = f"{fixes.file} is of a make run that has ended: nothing listens at {identity}"
-        yield failed(text, "# In another terminal:", "make run")
-        return
-    wrong = dict(_wrong(environ))
-    if not wrong:
-        settings = Settings.from_env(environ)
-        try:
-            open_queue_service(settings.storage)
-        except ConfigurationError as exc:
-            wrong = {CONNECTION: str(exc)}
+        ]
+        return [failed(text, *fix)]
+    if fixes.home is Home.RUN and identity and not _listens(identity):
+        text = f"The make run that wrote {fixes.file} has ended: nothing listens at {identity}"
+        return [failed(text, "# In another terminal:", "make run")]
+    errors, misspelt = dict(_errors(environ)), dict(_misspelt(context))
+    findings: list[Finding] = []
+    for name, text in errors.items():
+        similar = misspelt.pop(name, None)
+        if environ.get(name, "").startswith("@Microsoft.KeyVault("):
+            replace_it = f"# In {fixes.file}, replace the reference by the value."
+            findings.append(warning(f"Only the platform reads the key vault of {name}", replace_it))
         else:
-            credential = context.options.credential or settings.credential
-            context.settings = replace(settings, credential=credential)
-    misspelt = dict(_misspelt(context))
-    findings = [
-        failed(text, *misspelt.pop(name).fix)
-        if name in misspelt
-        else _wrong_setting(context, name, text)
-        for name, text in wrong.items()
-    ]
-    findings += [*misspelt.values(), *_two_connections(context), *_wrong_sources(context)]
-    yield from findings or [ok(f"complete; {plural(len(context.sources), 'source')}")]
+            fix = _fix(context, name) if similar is None else [*similar.fix]
+            findings.append(failed(text, *fix))
+    findings += misspelt.values()
+    if not errors:
+        settings = Settings.from_env(environ)
+        credential = context.credential or settings.credential
+        context.settings = replace(settings, credential=credential)
+        context.sources, errors_of_sources = load_sources(settings.sources, context.clients)
+        see = "# docs/sources/README.md has the members of each kind."
+        findings += [failed(error, see) for error in errors_of_sources]
+    findings += _check_triggers(context)
+    sources = plural(len(context.sources), "source")
+    return findings or [ok(f"All settings are valid, with {sources}")]
 
 
-def check_triggers(context: Context) -> Iterator[Finding]:
+def _check_triggers(context: Context) -> list[Finding]:
     """Report what keeps the host from running the two functions."""
     environ, fixes = context.environ, context.fixes
-    if not _has_any(environ):
-        raise SkippedError("not checked: needs settings")
-    findings = [*_schedule(context)]
-    runtime = environ.get("FUNCTIONS_WORKER_RUNTIME", "").strip()
-    if runtime not in ("", "python"):
-        text = f"FUNCTIONS_WORKER_RUNTIME is {runtime!r}: expected python"
-        findings.append(failed(text, *fixes.set("FUNCTIONS_WORKER_RUNTIME", "python")))
-    own = "AzureWebJobsStorage"
-    if not _keys(environ, own):
-        text = f"{own} is not set, nor {own}__accountName: the host keeps the timer's state there"
-        fix = fixes.set(own, _DEVELOPMENT)
-        if fixes.home is Home.APP:
-            fix = fixes.set(f"{own}__accountName", Template("$STORAGE"))
-        findings.append(warning(text, *fix))
+    findings: list[Finding] = []
+    schedule = environ.get(_SCHEDULE, "").strip()
+    try:
+        if not parse_time_span(schedule):  # The host takes a time span, too.
+            CronSim(schedule, datetime(2000, 1, 1, tzinfo=UTC))
+    except CronSimError as exc:
+        text = f"{_SCHEDULE} is {schedule!r}: {exc}; expected NCRONTAB, such as {_EVERY_MINUTE!r}"
+        if not schedule:
+            text = f"{_SCHEDULE} is not set: the host does not run sample_sources"
+        findings.append(failed(text, *fixes.set(_SCHEDULE, _EVERY_MINUTE)))
     for function in FUNCTIONS:
         for key in (f"AzureWebJobs.{function}.Disabled", f"AzureWebJobs_{function}_Disabled"):
             if environ.get(key, "").strip().lower() in ("1", "true"):
                 text = f"{key} is set: {function} does not run"
                 findings.append(failed(text, *fixes.unset(key)))
-    yield from findings or [ok(f"the timer runs at {environ['METRICS_SAMPLE_SCHEDULE']!r}")]
+    return findings
 
 
-def _has_any(environ: Mapping[str, str]) -> bool:
-    return any(name.startswith(("METRICS_", CONNECTION)) for name in environ)
+def _listens(url: str) -> bool:
+    """Return whether a server listens at the host and port of a URL."""
+    parts = urlsplit(url)
+    address = (parts.hostname or "", parts.port or 80)
+    with suppress(OSError), socket.create_connection(address, timeout=2):
+        return True
+    return False
 
 
-def _wrong(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def _errors(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Yield name and error of each wrong setting, replacing one after the other."""
     corrected = dict(environ)
-    seen: set[str] = set()
+    names: set[str] = set()
     while True:
         try:
-            Settings.from_env(corrected)
+            open_queue_service(Settings.from_env(corrected).storage)
         except ConfigurationError as exc:
             name = str(exc).partition(" ")[0]
-            if name in seen:
+            if name in names:
                 return
             yield name, str(exc)
-            seen.add(name)
+            names.add(name)
             corrected.pop(name, None)
-            if name in _PLACEHOLDERS:
-                corrected[name] = _PLACEHOLDERS[name]
+            corrected |= {"METRICS_QUEUE": "metrics"} if name == "METRICS_QUEUE" else {}
+            corrected |= {CONNECTION: _DEVELOPMENT} if name == CONNECTION else {}
         else:
             return
 
 
-def _wrong_setting(context: Context, name: str, text: str) -> Finding:
-    fixes, value = context.fixes, context.environ.get(name, "")
-    local = fixes.home is not Home.APP
-    if value.startswith("@Microsoft.KeyVault("):
-        return warning(
-            f"{name} is in a key vault, which only the platform reads",
-            "# To use its value in this shell alone:",
-            f'export {name}="$SECRET"',
-        )
-    match name:
-        case "METRICS_QUEUE":
-            fix = fixes.set(name, "metrics")
-        case "MetricsStorage" if local:
-            fix = ["# Azurite on this machine; for an account in Azure, set its __accountName:"]
-            fix += fixes.set(name, _DEVELOPMENT)
-        case "MetricsStorage":
-            account = context.environ.get("AzureWebJobsStorage__accountName")
-            fix = ["# With the identity of the app, without a key:"]
-            fix += fixes.unset(name) if value else []
-            fix += fixes.set(f"{name}__accountName", account or Template("$STORAGE"))
-            fix += fixes.set(f"{name}__credential", "managedidentity")
-        case "METRICS_RESOURCE_ID":
-            fix = ["# The resources that exist:", 'az resource list --query "[].id" -o tsv']
-            fix += fixes.set(name, Template("$RESOURCE_ID"))
-        case "METRICS_REGION":
-            fix = fixes.set(name, Template("$REGION"))
-        case "METRICS_CREDENTIAL" if local:
-            fix = fixes.set(name, "azure_cli")
-        case "METRICS_ALLOWED_SCOPES":
-            # Never empty, even if the variables are: that would allow everything.
-            scope = Template("/subscriptions/$SUBSCRIPTION/resourceGroups/$GROUP_OF_RESOURCES")
-            fix = fixes.set(name, scope)
-        case _:
-            fix = fixes.unset(name)
-    return failed(text, *fix)
+def _fix(context: Context, name: str) -> list[str]:
+    """Return the fix of a wrong setting."""
+    fixes = context.fixes
+    if name == CONNECTION and fixes.home is Home.APP:
+        account = context.environ.get("AzureWebJobsStorage__accountName")
+        return use_identity(account or Template("$STORAGE"), context)
+    if name == CONNECTION:
+        lines = [f"# Azurite on this machine; for an account in Azure, set {name}__accountName:"]
+        return [*lines, *fixes.set(name, _DEVELOPMENT)]
+    if name in _VALUES:
+        return fixes.set(name, _VALUES[name])
+    return fixes.unset(name)
 
 
 def _misspelt(context: Context) -> Iterator[tuple[str, Finding]]:
     """Yield each name that nothing reads, with its finding: what was meant has its default."""
-    members = [f"{CONNECTION}__{member}" for member in _MEMBERS]
-    others = [f"{CONNECTION}__{member}" for member in _HOST_MEMBERS]
-    known = {_stem(name): name for name in (*KNOWN, CONNECTION, *members)}
+    names = (*KNOWN, CONNECTION, *(f"{CONNECTION}__{member}" for member in _MEMBERS))
+    known = {_stem(name): name for name in names}
     for name in sorted(context.environ):
         starts = name.upper()
-        if name in (*known.values(), *others) or not starts.startswith("METRIC"):
+        if name in names or not starts.startswith("METRIC"):
             continue
         alike = get_close_matches(_stem(name), known, n=1, cutoff=0.8)
         text, fix = f"{name} is not a setting of Metric Relay", context.fixes.unset(name)
@@ -189,54 +175,3 @@ def _misspelt(context: Context) -> Iterator[tuple[str, Finding]]:
 def _stem(name: str) -> str:
     """Return what tells settings apart: NAMESPACE for METRICS_NAMESPACE and METRIC_NAMESPACE."""
     return re.sub("^METRICS?_?", "", name.upper())
-
-
-def _two_connections(context: Context) -> Iterator[Finding]:
-    """Report that the host finds two connections, of which it uses the first."""
-    found = {name: keys for name in _HOST_NAMES if (keys := _keys(context.environ, name))}
-    if len(found) > 1:
-        used, *unused = found
-        accounts = [f"{name} ({_account(context.environ, name)})" for name in found]
-        yield warning(
-            f"{' and '.join(accounts)} are set: the Functions host uses {used} alone",
-            f"# Keep one of them. To keep {used}:",
-            *(line for name in unused for key in found[name] for line in context.fixes.unset(key)),
-        )
-
-
-def _account(environ: Mapping[str, str], name: str) -> str:
-    """Return the host of the account that a connection names."""
-    settings = {
-        key.replace(name, CONNECTION).replace(name.replace(":", "__"), CONNECTION): environ[key]
-        for key in _keys(environ, name)
-    }
-    with suppress(ConfigurationError):
-        return open_queue_service(resolve_connection(settings, CONNECTION)).primary_hostname or "?"
-    return "not valid"
-
-
-def _keys(environ: Mapping[str, str], name: str) -> list[str]:
-    """Return the settings of a connection, which is one string or several members."""
-    names = (name, name.replace(":", "__"))
-    starts = tuple(f"{one}__" for one in names)
-    return [key for key in environ if environ[key] and (key in names or key.startswith(starts))]
-
-
-def _wrong_sources(context: Context) -> Iterator[Finding]:
-    if context.settings is not None:
-        context.sources, errors = load_sources(context.settings.sources, context.clients)
-        for error in errors:
-            yield failed(error, "# docs/sources/README.md has the members of each kind.")
-
-
-def _schedule(context: Context) -> Iterator[Finding]:
-    name = "METRICS_SAMPLE_SCHEDULE"
-    schedule, fix = context.environ.get(name, "").strip(), context.fixes.set(name, _EVERY_MINUTE)
-    if not schedule:
-        yield failed(f"{name} is not set: the host does not run sample_sources", *fix)
-        return
-    try:
-        check_schedule(schedule)
-    except ValueError as exc:
-        expected = f"expected NCRONTAB, such as {_EVERY_MINUTE!r}"
-        yield failed(f"{name} is {schedule!r}: {exc}; {expected}", *fix)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -13,21 +14,23 @@ import msgspec
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
 from shared.app import build_context
-from shared.errors import RelayError
+from shared.publisher.sender import Timing
 from shared.settings import Settings
-from tools.doctor.claims import Claims
+from tools.doctor.checks import Check
 from tools.doctor.context import Account, Context
 from tools.doctor.findings import Finding, SkippedError, Status
+from tools.doctor.fixes import Principal
 
 __all__ = [
-    "CLAIMS",
     "ENVIRON",
     "GROUP",
+    "IDENTITY",
     "NOW",
     "SITE",
     "FakeQueues",
     "account_of",
     "fix_of",
+    "grant",
     "make_context",
     "message",
     "one",
@@ -48,22 +51,24 @@ ENVIRON = {
     "METRICS_RESOURCE_ID": SITE,
     "METRICS_REGION": "westeurope",
 }
-CLAIMS = Claims("https://monitoring.azure.com/", "object-1", "tenant-1")
+IDENTITY = Principal("object-1", "tenant-1")
 
 
 def make_context(changes: Mapping[str, str | None] | None = None, **facts: Any) -> Context:
     """A context in which no check has run; a setting that is None is left out."""
     environ = {**ENVIRON, **(changes or {})}
     given = {name: text for name, text in environ.items() if text is not None}
-    return Context(environ=given, now=lambda: NOW, **facts)
+    context = Context(environ=given, now=lambda: NOW)
+    vars(context).update(facts)
+    return context
 
 
 def ready(changes: Mapping[str, str | None] | None = None, **facts: Any) -> Context:
     """A context with valid settings and an identity; its tokens come from nowhere."""
     context = make_context(changes, **facts)
     context.settings = Settings.from_env(context.environ)
-    context.claims = CLAIMS
-    clients = build_context(context.settings, context.timing)
+    context.identity = IDENTITY
+    clients = build_context(context.settings, Timing())
     tokens = SimpleNamespace(get=lambda: "token", discard=lambda _: None)
     context.__dict__["clients"] = msgspec.structs.replace(
         clients, tokens=lambda _: tokens, connection=context.connection
@@ -71,22 +76,18 @@ def ready(changes: Mapping[str, str | None] | None = None, **facts: Any) -> Cont
     return context
 
 
-def results(
-    check: Callable[[Context], Iterable[Finding]], context: Context
-) -> list[tuple[str, str]]:
+def results(check: Check, context: Context) -> list[tuple[str, str]]:
     """Status and message of each finding."""
     return [(str(finding.status), finding.message) for finding in check(context)]
 
 
-def one(check: Callable[[Context], Iterable[Finding]], context: Context) -> Finding:
+def one(check: Check, context: Context) -> Finding:
     """The only finding."""
     (finding,) = check(context)
     return finding
 
 
-def fix_of(
-    check: Callable[[Context], Iterable[Finding]], context: Context, text: str, status: str = ""
-) -> list[str]:
+def fix_of(check: Check, context: Context, text: str, status: str = "") -> list[str]:
     """The fix of the finding that has a text in its message, which is not of what works."""
     (finding,) = [each for each in check(context) if text in each.message]
     assert finding.status in (status or ("failed", "warning"))
@@ -95,22 +96,26 @@ def fix_of(
     return list(finding.fix)
 
 
-def skip_of(check: Callable[[Context], Iterable[Finding]], context: Context) -> str:
+def skip_of(check: Check, context: Context) -> str:
     """Why a check was skipped."""
     try:
         finding = one(check, context)
     except SkippedError as exc:
         return str(exc)
-    except RelayError as exc:
-        return f"failed: {exc}"
     assert finding.status is Status.SKIPPED
     return finding.message
 
 
-def storage_error(code: str, status: int = 403, text: str = "refused") -> HttpResponseError:
+def grant(role: str, scope: str) -> str:
+    """The command that assigns a role to the identity of a context."""
+    assign = f"az role assignment create --role {shlex.quote(role)} --scope {scope}"
+    return f"{assign} --assignee-object-id object-1 --assignee-principal-type ServicePrincipal"
+
+
+def storage_error(code: str, text: str = "No.") -> HttpResponseError:
     """An answer of storage, as the SDK raises it."""
-    error = HttpResponseError(text)
-    error.status_code = status
+    error = HttpResponseError(f"{text} ErrorCode:{code}")
+    error.status_code = 403
     vars(error)["error_code"] = code
     return error
 
@@ -161,4 +166,4 @@ class FakeQueues:
 def account_of(queues: FakeQueues, name: str = "devstoreaccount1", *, key: bool = True) -> Account:
     """An account with these queues."""
     service: Any = queues
-    return Account(service, name, key, None if key else CLAIMS)
+    return Account(service, name, key, None if key else IDENTITY)

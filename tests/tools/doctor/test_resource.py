@@ -1,4 +1,4 @@
-"""The resource and its region."""
+"""The resource, its region, and the app in Azure, by a stub of Azure Resource Manager."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 
 from shared.errors import RegionError
+from tests.scripted import Said, routes, said, serving
 from tools.doctor import resource
-from tools.doctor.context import Options
-from tools.doctor.resource import check_region, check_resource
+from tools.doctor.findings import Finding
+from tools.doctor.fixes import Fixes, Home
+from tools.doctor.resource import check_app, check_region, check_resource
 
-from .contexts import GROUP, SITE, fix_of, one, ready, results, skip_of
+from .contexts import GROUP, SITE, fix_of, grant, one, ready, results, skip_of
 
 OTHER = "/subscriptions/2/resourceGroups/other/providers/Microsoft.Web/sites/other"
 
@@ -19,33 +21,27 @@ OTHER = "/subscriptions/2/resourceGroups/other/providers/Microsoft.Web/sites/oth
 def test_the_resource_is_that_of_the_option_or_the_setting() -> None:
     context = ready()
     assert results(check_resource, context) == [("ok", SITE)]
-    context.options = Options(resource_id=OTHER)
+    context.named_resource_id = OTHER
     assert results(check_resource, context) == [("ok", OTHER)]
-    assert context.resource_id == OTHER
+    assert context.resource == OTHER
 
 
 def test_without_a_resource_only_a_probe_fails() -> None:
     context = ready({"METRICS_RESOURCE_ID": None})
-    assert "no resource" in skip_of(check_resource, context)
-    context.options = Options(probe=True)
-    fix = fix_of(check_resource, context, "no resource", "failed")
+    assert "Name a resource" in skip_of(check_resource, context)
+    context.probe = True
+    fix = fix_of(check_resource, context, "Name a resource", "failed")
     assert fix == ['az resource list --query "[].id" --output tsv']
-
-
-def test_a_group_is_not_a_resource() -> None:
-    context = ready(options=Options(resource_id=GROUP))
-    fix = fix_of(check_resource, context, "is a resource group")
-    assert fix == [
-        'az resource list --subscription 1 --resource-group shop --query "[].id" --output tsv'
-    ]
+    context.named_resource_id = GROUP
+    assert fix_of(check_resource, context, "is a resource group", "failed") == fix
 
 
 def test_a_resource_outside_the_allowed_scopes_fails() -> None:
-    context = ready({"METRICS_ALLOWED_SCOPES": GROUP}, options=Options(resource_id=OTHER))
-    assert fix_of(check_resource, context, "dead-lettered as forbidden_scope")[-1] == (
+    context = ready({"METRICS_ALLOWED_SCOPES": GROUP}, named_resource_id=OTHER)
+    assert fix_of(check_resource, context, "dead-letters its points as forbidden_scope")[-1] == (
         f"export METRICS_ALLOWED_SCOPES={GROUP},{OTHER}"
     )
-    assert context.resource_id is None
+    assert not context.has("resource")
 
 
 def look_up(monkeypatch: pytest.MonkeyPatch, answer: str | RegionError) -> None:
@@ -59,53 +55,129 @@ def look_up(monkeypatch: pytest.MonkeyPatch, answer: str | RegionError) -> None:
 
 def test_the_regions_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     look_up(monkeypatch, "westeurope")
-    context = ready(resource_id=SITE)
+    context = ready(resource=SITE)
     assert results(check_region, context)[0][0] == "ok"
     assert context.region == "westeurope"
-    context = ready({"METRICS_REGION": "eastus"}, resource_id=SITE)
-    fix = fix_of(check_region, context, "is in westeurope, METRICS_REGION says eastus", "failed")
+    context = ready({"METRICS_REGION": "eastus"}, resource=SITE)
+    fix = fix_of(check_region, context, "is in westeurope, but METRICS_REGION is eastus", "failed")
     assert fix == ["export METRICS_REGION=westeurope"]
-    assert context.region is None
-    context.options = Options(region="eastus")
-    assert fix_of(check_region, context, "--region says eastus") == ["# Leave --region out."]
-
-
-def test_the_setting_is_not_the_region_of_another_resource(monkeypatch: pytest.MonkeyPatch) -> None:
-    look_up(monkeypatch, "eastus")
-    context = ready(resource_id=OTHER)
-    assert one(check_region, context).message == "eastus, from Azure Resource Manager"
+    assert not context.has("region")
+    context.named_region = "eastus"
+    assert fix_of(check_region, context, "--region is eastus") == ["# Leave --region out."]
+    # METRICS_REGION is not the region of another resource.
+    context = ready({"METRICS_REGION": "eastus"}, resource=OTHER)
+    assert one(check_region, context).message == "The resource is in westeurope"
 
 
 @pytest.mark.parametrize(
-    ("error", "changes", "fix"),
+    ("error", "fix"),
     [
-        (
-            "https://arm: 403 AuthorizationFailed",
-            {},
-            (
-                f"az role assignment create --role Reader --scope {GROUP.lower()} "
-                "--assignee-object-id object-1 --assignee-principal-type ServicePrincipal"
-            ),
-        ),
-        ("x is not among y", {}, f"az resource show --ids {SITE} --query location"),
-        ("refused", {"METRICS_ARM_ENDPOINT": "http://127.0.0.1:1"}, "unset METRICS_ARM_ENDPOINT"),
-        ("the location is global", {}, 'export METRICS_REGION="$REGION"'),
-        ("429", {}, '# export METRICS_REGION="$REGION"'),
+        ("https://arm: 403 AuthorizationFailed", grant("Reader", GROUP.lower())),
+        ("the location is global", '# export METRICS_REGION="$REGION"'),
     ],
 )
 def test_a_region_that_is_not_found_fails_unless_it_is_named(
-    monkeypatch: pytest.MonkeyPatch, error: str, changes: dict[str, str | None], fix: str
+    monkeypatch: pytest.MonkeyPatch, error: str, fix: str
 ) -> None:
     look_up(monkeypatch, RegionError(error))
-    context = ready({"METRICS_REGION": None, **changes}, resource_id=SITE)
+    context = ready({"METRICS_REGION": None}, resource=SITE)
     assert fix in fix_of(check_region, context, error, "failed")
-    context = ready(changes, resource_id=SITE)
-    assert fix in fix_of(check_region, context, "says westeurope; it cannot be compared", "warning")
+    context = ready(resource=SITE)
+    assert fix in fix_of(check_region, context, "which cannot be compared", "warning")
     assert context.region == "westeurope"
 
 
-def test_without_an_identity_the_named_region_is_taken() -> None:
-    context = ready(resource_id=SITE)
-    context.claims = None
-    assert "METRICS_REGION says westeurope" in skip_of(check_region, context)
-    assert context.region == "westeurope"
+# --- The app --------------------------------------------------------------------------------------
+
+BOTH = ("drain_metrics", "sample_sources")
+FIXES = Fixes(home=Home.APP, app="shop-api", group="shop")
+RUNNING = {"properties": {"state": "Running"}}
+
+
+def functions(*names: str, disabled: str = "") -> Said:
+    items = [
+        {"name": f"shop-api/{name}", "properties": {"isDisabled": name == disabled}}
+        for name in names
+    ]
+    return said({"value": items})
+
+
+def metrics(*times: str) -> Said:
+    data = [{"timeStamp": time, "count": 1} for time in times]
+    return said({"value": [{"timeseries": [{"data": data}]}]})
+
+
+def found(site: Said, listed: Said, last: Said | None = None) -> list[Finding]:
+    """What the check finds; with an answer of the metrics API, there is a source."""
+    answers = {SITE: site, f"{SITE}/functions": listed}
+    if last is not None:
+        answers[f"{SITE}/providers/Microsoft.Insights/metrics"] = last
+    with serving(routes(answers)) as server:
+        context = ready({"METRICS_ARM_ENDPOINT": server.url}, site=SITE, fixes=FIXES)
+        context.sources = [] if last is None else [None]  # type: ignore[list-item]
+        return check_app(context)
+
+
+def test_an_app_that_runs_and_samples_is_right() -> None:
+    assert "--app, --group and --subscription" in skip_of(check_app, ready())
+    last = metrics("2026-11-30T11:58:00Z", "2026-11-30T11:57:00Z")
+    assert [(one.status, one.message) for one in found(said(RUNNING), functions(*BOTH), last)] == [
+        ("ok", "The app runs, and has drain_metrics and sample_sources"),
+        ("ok", "The app last sampled at 2026-11-30T11:58:00Z"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("site", "listed", "text", "fix"),
+    [
+        (
+            said({"properties": {"state": "Stopped"}}),
+            functions(*BOTH),
+            "The state of the app is Stopped",
+            "az functionapp start --name shop-api --resource-group shop",
+        ),
+        (
+            said(RUNNING),
+            functions("drain_metrics"),
+            "The app has no sample_sources",
+            "func azure functionapp publish shop-api --python",
+        ),
+        (
+            said(RUNNING),
+            functions(*BOTH, disabled="drain_metrics"),
+            "drain_metrics is disabled",
+            (
+                "az functionapp config appsettings delete --name shop-api --resource-group shop "
+                "--setting-names AzureWebJobs.drain_metrics.Disabled"
+            ),
+        ),
+        (
+            said({"error": {"code": "AuthorizationFailed", "message": "No."}}, 403),
+            functions(*BOTH),
+            "403 AuthorizationFailed",
+            grant("Reader", SITE),
+        ),
+        (said({}, 404), functions(*BOTH), "404", None),
+    ],
+)
+def test_an_app_that_does_not_work_fails(
+    site: Said, listed: Said, text: str, fix: str | None
+) -> None:
+    (finding,) = found(site, listed)
+    assert finding.status == "failed"
+    assert text in finding.message
+    assert finding.fix[:1] == (() if fix is None else (fix,))
+
+
+@pytest.mark.parametrize(
+    ("last", "text"),
+    [
+        (metrics(), "shows no sample of the last 2:00:00"),
+        (metrics("2026-11-30T11:00:00Z"), "The app last sampled at 2026-11-30T11:00:00Z"),
+        (said({}, 403), "The time of the last sample is not known"),
+    ],
+)
+def test_an_app_that_does_not_sample_is_a_warning(last: Said, text: str) -> None:
+    findings = found(said(RUNNING), functions(*BOTH), last)
+    assert [one.status for one in findings] == ["ok", "warning"]
+    assert text in findings[1].message

@@ -15,7 +15,7 @@ from tools.doctor import sources
 from tools.doctor.context import Context
 from tools.doctor.sources import check_sources
 
-from .contexts import GROUP, SITE, FakeQueues, account_of, fix_of, ready, results, skip_of
+from .contexts import GROUP, SITE, FakeQueues, account_of, fix_of, grant, ready, results, skip_of
 
 QUEUES = {"kind": "storage_queue", "connection": "MetricsStorage", "queues": ["a"]}
 BUS = {"kind": "service_bus", "resourceId": f"{GROUP}/providers/Microsoft.ServiceBus/namespaces/n"}
@@ -45,21 +45,17 @@ def _no_storage(monkeypatch: pytest.MonkeyPatch) -> None:
 def context_of(entry: dict[str, Any], *parts: Any, **changes: str) -> Context:
     context = ready({"METRICS_SOURCES": json.dumps([entry]), **changes})
     context.sources = [FakeSource(list(parts))]
-    context.account = account_of(FakeQueues({}))
-    context.can_connect = lambda _: True
+    context.storage_account = account_of(FakeQueues({}))
     return context
 
 
 def test_a_sample_is_described() -> None:
-    assert results(check_sources, context_of(QUEUES, 1.0)) == [
-        ("ok", "METRICS_SOURCES[0] (storage_queue): 1 point of Depth")
-    ]
-
-
-def test_a_source_may_have_a_name() -> None:
+    text = "(storage_queue) returns 1 point of Depth"
+    context = context_of(QUEUES, 1.0)
+    assert results(check_sources, context) == [("ok", f"METRICS_SOURCES[0] {text}")]
     context = context_of({**QUEUES, "name": "orders"}, 1.0)
     context.sources[0].name = "orders"
-    assert results(check_sources, context) == [("ok", "orders (storage_queue): 1 point of Depth")]
+    assert results(check_sources, context) == [("ok", f"orders {text}")]
 
 
 @pytest.mark.parametrize(
@@ -68,42 +64,29 @@ def test_a_source_may_have_a_name() -> None:
         (
             QUEUES,
             [],
-            "nothing to measure",
+            "finds nothing to measure",
             "# The queues of devstoreaccount1: none, or they cannot be listed",
         ),
         (
             QUEUES,
             [1.0, SampleError("queue b does not exist")],
-            "1 point, 1 error: queue b does not exist",
+            "returns 1 point and 1 error: queue b does not exist",
             "# The queues of devstoreaccount1: none, or they cannot be listed",
         ),
         (
             QUEUES,
             [SourceError("This request is not authorized … using this permission.")],
             "using this permission",
-            (
-                "az role assignment create --role 'Storage Queue Data Reader' --scope "
-                '"$(az storage account show --name devstoreaccount1 --query id -o tsv)" '
-                "--assignee-object-id object-1 --assignee-principal-type ServicePrincipal"
-            ),
-        ),
-        (
-            QUEUES,
-            [SourceError("This request is not authorized to perform this operation.")],
-            "0 points, 1 error",
-            (
-                "az storage account network-rule add --account-name devstoreaccount1 "
-                '--ip-address "$(curl -s https://api.ipify.org)"'
+            grant(
+                "Storage Queue Data Reader",
+                '"$(az storage account show --name devstoreaccount1 --query id -o tsv)"',
             ),
         ),
         (
             BUS,
             [SourceError("https://arm: 403 AuthorizationFailed")],
             "403",
-            (
-                f"az role assignment create --role Reader --scope {BUS['resourceId']} "
-                "--assignee-object-id object-1 --assignee-principal-type ServicePrincipal"
-            ),
+            grant("Reader", BUS["resourceId"]),
         ),
         (
             BUS,
@@ -132,20 +115,12 @@ def test_a_source_outside_the_allowed_scopes_fails() -> None:
     )
 
 
-def test_an_account_on_this_machine_that_does_not_listen_is_found_at_once() -> None:
-    other = "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=a2V5;QueueEndpoint=http://127.0.0.1:1/a"
-    context = context_of({**QUEUES, "connection": "Other"}, 1.0, Other=other)
-    context.can_connect = lambda _: False
-    fix = fix_of(check_sources, context, "nothing listens at 127.0.0.1:1")
-    assert fix[-1] == "npx azurite --skipApiVersionCheck --queuePort 1"
-
-
 def test_what_a_source_needs_comes_first() -> None:
     context = context_of(QUEUES, 1.0)
-    context.account = None
-    assert "needs storage" in skip_of(check_sources, context)
+    del context.storage_account
+    assert skip_of(check_sources, context).endswith("needs the storage account")
     context = context_of(BUS, 1.0)
-    context.claims = None
-    assert "needs identity" in skip_of(check_sources, context)
+    del context.identity
+    assert skip_of(check_sources, context).endswith("needs the identity")
     context.sources = []
-    assert skip_of(check_sources, context) == "no sources"
+    assert skip_of(check_sources, context) == "METRICS_SOURCES has no valid source"

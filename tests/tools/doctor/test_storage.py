@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from azure.core.exceptions import ClientAuthenticationError
 
 from local.azurite import ACCOUNT, ACCOUNT_KEY
-from tests.scripted import Asked, Said, serving
-from tools.doctor.context import Context
+from shared.clients.credentials import ScopedCredential
+from tests.scripted import Said, serving
+from tools.doctor import storage
+from tools.doctor.context import Account, Context
 from tools.doctor.findings import Finding
 from tools.doctor.fixes import Fixes, Home
-from tools.doctor.storage import APP_ROLE, check_roles, check_storage, explain
+from tools.doctor.storage import check_storage, explain
 
-from .contexts import (
-    FakeQueues,
-    account_of,
-    fix_of,
-    one,
-    ready,
-    results,
-    skip_of,
-    storage_error,
-)
+from .contexts import FakeQueues, account_of, fix_of, grant, ready
 
-MISMATCH = "AuthorizationPermissionMismatch"
+ORDERS = '"$(az storage account show --name orders --query id -o tsv)"'
+READS, WRITES = {"get_queue_properties", "peek_messages"}, {"delete_message", "update_message"}
 
 
 def refusal(code: str, status: int = 403, detail: str = "") -> Said:
@@ -36,129 +31,107 @@ def refusal(code: str, status: int = 403, detail: str = "") -> Said:
     return Said(status, xml.encode(), {"x-ms-error-code": code, "Content-Type": "application/xml"})
 
 
-def at(url: str, key: str = ACCOUNT_KEY, account: str = ACCOUNT) -> dict[str, str]:
-    """A connection string with a key."""
-    text = f"AccountName={account};AccountKey={key};QueueEndpoint={url}/{account};"
-    return {"MetricsStorage": text}
+def local(url: str) -> str:
+    """A connection string with a key of Azurite."""
+    return f"AccountName={ACCOUNT};AccountKey={ACCOUNT_KEY};QueueEndpoint={url}/{ACCOUNT};"
 
 
-def signed(url: str, expiry: str, account: str = "orders") -> dict[str, str]:
+def keyed(url: str) -> str:
+    """A connection string with a key of an account in Azure."""
+    return f"AccountName=orders;AccountKey={ACCOUNT_KEY};QueueEndpoint={url}/orders;"
+
+
+def signed(url: str) -> str:
     """A connection string with a signature."""
-    signature = f"sv=2021-08-06&se={expiry}&sig=c2lnbmVk"
-    return {"MetricsStorage": f"QueueEndpoint={url}/{account};SharedAccessSignature={signature}"}
+    return f"QueueEndpoint={url}/orders;SharedAccessSignature=sv=2021-08-06&sig=c2lnbmVk"
 
 
-def answered(answer: Said, changes: Callable[[str], dict[str, str]]) -> tuple[Context, Finding]:
+def answered(answer: Said, connection: Callable[[str], str]) -> tuple[Context, list[Finding]]:
+    """What is found if storage answers so, and the context."""
     with serving(lambda _: answer) as server:
-        context = ready(changes(server.url))
-        context.now = lambda: datetime.now(UTC)  # As the server, which sends its time.
-        return context, one(check_storage, context)
+        context = ready({"MetricsStorage": connection(server.url)})
+        found = check_storage(context)
+        assert server.asked[0].path.endswith("/metrics")
+    return context, found
 
 
 def test_an_account_that_answers_is_found_even_without_the_queue() -> None:
-    context, finding = answered(refusal("QueueNotFound", 404), at)
+    context, (finding,) = answered(refusal("QueueNotFound", 404), local)
     assert finding.status == "ok"
-    assert finding.message.endswith("/devstoreaccount1 answers, with its key")
-    assert context.account is not None
-    assert context.account.by_key
-    assert context.clocks[0][0] == "storage"
+    assert finding.message.endswith("(MetricsStorage) answers, and accepts its key")
+    assert context.storage_account.by_key
 
 
-def test_a_role_that_is_missing_is_left_to_the_next_check() -> None:
-    context, finding = answered(refusal(MISMATCH), lambda url: signed(url, "2099-01-01"))
-    assert finding.message.endswith("answers, with a signature")
-    assert context.account is not None
+def test_a_role_that_is_missing_is_named_by_what_it_allows() -> None:
+    context, (answers, roles) = answered(refusal("AuthorizationPermissionMismatch"), signed)
+    assert answers.message.endswith("answers, and accepts a signature")
+    assert roles.message.startswith("The signature may not read queue properties, nor peek")
+    assert not context.has("storage_account")
 
 
 @pytest.mark.parametrize(
-    ("answer", "changes", "message", "fix"),
+    ("answer", "connection", "message", "fix"),
     [
         (
             refusal("AuthenticationFailed", detail="Signature did not match"),
-            at,
-            "403 AuthenticationFailed No. (Signature did not match): it is not, or no longer,",
+            local,
+            "The key or signature is not, or no longer, valid: No.",
             "export MetricsStorage=UseDevelopmentStorage=true",
         ),
         (
             refusal("AuthenticationFailed"),
-            lambda url: at(url, account="orders"),
-            "a key of the account",
-            (
-                'export MetricsStorage="$(az storage account show-connection-string --name orders '
-                '--query connectionString -o tsv)"'
-            ),
+            keyed,
+            "is not, or no longer, valid",
+            'export MetricsStorage="$(az storage account show-connection-string --name orders ',
         ),
         (
-            refusal(
-                "AuthenticationFailed", detail="Signature not valid in the specified time frame"
-            ),
-            lambda url: signed(url, "2026-11-29T00%3A00%3A00Z"),
-            "time frame): the shared access signature has expired",
-            (
-                "SAS=$(az storage account generate-sas --account-name orders --https-only "
-                "--services q --resource-types sco --permissions rwdlacup --output tsv --expiry 20"
-            ),
-        ),
-        (
-            refusal("AuthenticationFailed", detail="Signature fields not well formed"),
-            lambda url: signed(url, "2099-01-01"),
-            "not well formed): the shared access signature is not valid",
-            "# Better an identity, see docs/settings.md; or a new signature:",
+            refusal("AuthenticationFailed", detail="not valid in the specified time frame"),
+            signed,
+            "not valid in the specified time frame",
+            "export MetricsStorage__accountName=orders",
         ),
         (
             refusal("InvalidHeaderValue", 400),
-            at,
-            "400 InvalidHeaderValue No: stop Azurite, and start it with --skipApiVersionCheck",
+            local,
+            "Azurite needs --skipApiVersionCheck: No.",
             "npx azurite --skipApiVersionCheck --queuePort ",
         ),
         (
             refusal("AuthorizationFailure"),
-            lambda url: at(url, account="orders"),
-            "403 AuthorizationFailure",
-            (
-                "az storage account network-rule add --account-name orders "
-                '--ip-address "$(curl -s https://api.ipify.org)"'
-            ),
+            keyed,
+            "ErrorCode:AuthorizationFailure",
+            "az storage account network-rule add --account-name orders ",
         ),
         (
             refusal("KeyBasedAuthenticationNotPermitted"),
-            lambda url: at(url, account="orders"),
-            "its keys are disabled",
+            keyed,
+            "The keys of orders are disabled",
             "export MetricsStorage__accountName=orders",
-        ),
-        (
-            refusal("AccountIsDisabled"),
-            lambda url: at(url, account="orders"),
-            "403 AccountIsDisabled",
-            "az storage account show --name orders",
         ),
     ],
 )
 def test_an_error_is_explained_and_has_a_fix(
-    answer: Said, changes: Callable[[str], dict[str, str]], message: str, fix: str
+    answer: Said, connection: Callable[[str], str], message: str, fix: str
 ) -> None:
-    context, finding = answered(answer, changes)
+    context, (finding,) = answered(answer, connection)
     assert finding.status == "failed"
     assert message in finding.message
     assert [line for line in finding.fix if line.startswith(fix)], finding.fix
-    assert context.account is None
+    assert not context.has("storage_account")
 
 
 def test_a_refused_connection_is_found_at_once() -> None:
-    context = ready(at("http://127.0.0.1:1"))
-    fix = fix_of(check_storage, context, "nothing listens at 127.0.0.1:1")
+    context = ready({"MetricsStorage": local("http://127.0.0.1:1")})
+    fix = fix_of(check_storage, context, "Nothing listens at 127.0.0.1:1")
     assert fix[-1] == "npx azurite --skipApiVersionCheck --queuePort 1"
-    context.fixes = Fixes(home=Home.RUN)
-    assert fix_of(check_storage, context, "nothing listens")[-1] == "make run"
 
 
 @pytest.mark.parametrize(
     ("error", "message", "fix"),
     [
-        ("Failed to resolve 'orders'", "cannot be reached", "--query primaryEndpoints.queue"),
-        ("SSLError: certificate verify failed", "cannot be reached", "export REQUESTS_CA_BUNDLE"),
-        ("Incorrect padding", "the account key is incomplete", "show-connection-string"),
-        ("timed out", "cannot be reached", "az storage account network-rule add"),
+        ("Failed to resolve 'orders'", "No account has the name", "--query primaryEndpoints.queue"),
+        ("Incorrect padding", "not, or no longer, valid", "show-connection-string"),
+        ("SSLError: certificate verify failed", "certificate verify", "docs/proxies.md"),
     ],
 )
 def test_no_answer_is_explained(error: str, message: str, fix: str) -> None:
@@ -168,91 +141,51 @@ def test_no_answer_is_explained(error: str, message: str, fix: str) -> None:
     assert fix in "\n".join(finding.fix)
 
 
-def test_a_token_that_is_refused_is_of_another_tenant() -> None:
-    account = account_of(FakeQueues({}), "orders", key=False)
-    finding = explain(storage_error("AuthenticationFailed"), account, ready())
-    assert finding.fix == ("az account show --query tenantId --output tsv",)
+def test_a_managed_identity_exists_only_in_azure(monkeypatch: pytest.MonkeyPatch) -> None:
+    def get_token(*_: Any) -> None:
+        raise ClientAuthenticationError("authentication unavailable, no response")
 
-
-def test_a_key_is_refused_for_a_wrong_clock_too() -> None:
-    context = ready(clocks=[("storage", 1e4)])
-    finding = explain(storage_error("AuthenticationFailed"), account_of(FakeQueues({})), context)
-    assert finding.fix[-1] == "sudo timedatectl set-ntp true"
-
-
-def test_a_managed_identity_exists_only_in_azure() -> None:
+    monkeypatch.setattr(ScopedCredential, "get_token", get_token)
     changes = {
         "MetricsStorage": None,
         "MetricsStorage__accountName": "orders",
         "MetricsStorage__credential": "managedidentity",
     }
-    fix = fix_of(check_storage, ready(changes), "a managed identity exists only inside Azure")
+    fix = fix_of(check_storage, ready(changes), "MetricsStorage gets no token")
     assert "metric-relay doctor --credential azure_cli" in fix
 
 
-# --- Roles ----------------------------------------------------------------------------------------
-
-READS = {"get_queue_properties", "peek_messages"}
-WRITES = {"delete_message", "update_message"}
-
-
-def test_a_key_needs_no_roles() -> None:
-    context = ready(account=account_of(FakeQueues({})))
-    assert skip_of(check_roles, context) == "not checked: a key needs no roles"
-    assert context.queues_readable
+def roles_of(account: Account, **facts: Any) -> tuple[Context, list[Finding]]:
+    """What the check of the roles finds, and the context."""
+    context = ready(**facts)
+    return context, storage._check_roles(account, context)
 
 
 @pytest.mark.parametrize(
-    ("refused", "text", "readable"),
+    ("refused", "text"),
     [
-        (set[str](), "", True),
-        (READS | WRITES, "may not read queue properties, nor peek at messages, nor delete", False),
-        (WRITES, "may not delete messages, nor put back what is deferred, nor write dead l", True),
-        ({"peek_messages"}, "may not peek at messages: the app needs", False),
+        (READS | WRITES, "may not read queue properties, nor peek at messages, nor delete"),
+        (WRITES, "may not delete messages, nor update messages, nor write dead letters: the app"),
+        ({"peek_messages"}, "may not peek at messages: the app needs"),
+        (set[str](), ""),
     ],
 )
-def test_missing_roles_are_named_by_what_they_allow(
-    refused: set[str], text: str, readable: bool
-) -> None:
+def test_missing_roles_are_named_by_what_they_allow(refused: set[str], text: str) -> None:
     queues = FakeQueues({"metrics": []}, refused=refused)
-    context = ready(account=account_of(queues, "orders", key=False))
-    if not refused:
-        assert results(check_roles, context)[0][0] == "ok"
-    else:
-        assert fix_of(check_roles, context, text, "failed")[0] == (
-            f"az role assignment create --role '{APP_ROLE}' "
-            '--scope "$(az storage account show --name orders --query id -o tsv)" '
-            "--assignee-object-id object-1 --assignee-principal-type ServicePrincipal"
-        )
-    assert context.queues_readable == readable
+    context, found = roles_of(account_of(queues, "orders", key=False))
+    assert context.has("storage_account") == (not refused & READS)
+    fixes = [finding.fix[0] for finding in found if text in finding.message]
+    assert fixes == [grant("Storage Queue Data Contributor", ORDERS)] * bool(refused)
 
 
-def test_a_signature_that_allows_too_little_is_made_again() -> None:
-    url = "https://orders.queue.core.windows.net/"
-    account: Any = account_of(FakeQueues({}, refused=WRITES, url=url), "orders", key=False)
-    context = ready(account=type(account)(account.service, "orders", by_key=False))
-    assert fix_of(check_roles, context, "the signature may not delete")[-1] == (
-        f'export MetricsStorage="QueueEndpoint={url[:-1]};SharedAccessSignature=$SAS"'
-    )
-
-
-def test_the_server_is_asked_about_the_queue() -> None:
-    seen: list[Asked] = []
-
-    def answer(asked: Asked) -> Said:
-        seen.append(asked)
-        return refusal("QueueNotFound", 404)
-
-    with serving(answer) as server:
-        list(check_storage(ready(at(server.url))))
-    assert [asked.path for asked in seen] == [f"/{ACCOUNT}/metrics"]
-
-
-def test_the_shell_expands_nothing_of_a_connection_string() -> None:
-    queues = FakeQueues({}, url="https://orders.queue.core.windows.net/$(touch x)")
-    account = account_of(queues, "orders", key=False)
-    error = storage_error("AuthenticationFailed")
-    finding = explain(error, type(account)(account.service, "orders", by_key=False), ready())
-    assert finding.fix[-1] == (
-        'export MetricsStorage="QueueEndpoint=$QUEUE_ENDPOINT;SharedAccessSignature=$SAS"'
+def test_a_signature_that_allows_too_little_is_replaced_by_an_identity() -> None:
+    account = account_of(FakeQueues({}, refused=WRITES), "orders", key=False)
+    fixes = Fixes(home=Home.APP, app="relay", group="g")
+    _, (finding,) = roles_of(replace(account, principal=None), fixes=fixes)
+    assert "The signature may not delete" in finding.message
+    az, options = "az functionapp config appsettings", "--name relay --resource-group g"
+    assert finding.fix[1:] == (
+        f"{az} delete {options} --setting-names MetricsStorage",
+        f"{az} set {options} --settings MetricsStorage__accountName=orders",
+        f"{az} set {options} --settings MetricsStorage__credential=managedidentity",
     )
