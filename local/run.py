@@ -12,19 +12,19 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from local.functions.ncrontab import Schedule
-from local.processes import Child, ChildError
+from local.processes import Child, ChildError, first_ended
 from local.stack import HOST, INGRESS, ROOT, Backend, free_or_0, run_app, run_backend
 
 __all__ = ["SETTINGS", "RunError", "app_settings", "main", "only_one", "run_host", "settings_file"]
 
 FOLDER = ROOT / ".local"
+POLL = 0.2  # Seconds between two looks at the processes.
 SETTINGS = FOLDER / "run.settings.json"  # For the tools in another terminal.
 PORTS = FOLDER / "run.ports.json"
 HELP = """app settings:
@@ -253,20 +253,22 @@ def run_host(
 ) -> int:
     """Run the app; start its host again when that fails, as the platform would.
 
-    Returns 0 when it ends without an error. Raises ChildError for a host that does not start.
-    `on_start` gets the first host once it is ready; `delay` is in seconds.
+    Returns 0 when the host ends without an error. Raises ChildError for a host that does not
+    start, RunError when a stand-in ends. `on_start` gets the first host once it is ready; `delay`
+    is in seconds.
     """
     while True:
         with run_app(backend, settings, queue=queue, host=host, on_line=print) as child:
             on_start(child)
-            status = child.wait(timeout=threading.TIMEOUT_MAX)
-        if status == 0:
-            return status
-        how = f"ended with status {status}"
-        if status < 0:
-            how = f"was ended by {signal.Signals(-status).name}"
+            while (ended := first_ended([*backend.children, child])) is None:
+                time.sleep(POLL)
+        if ended is not child:
+            raise RunError(f"{ended.name} {ended.ending}, so make run has stopped: start it again.")
+        if child.status == 0:
+            return 0
         print(
-            f"The Functions host (process {child.pid}) {how}. Starting it again, as Azure does.",
+            f"The Functions host (process {child.pid}) {child.ending}. Starting it again, as Azure"
+            " does.",
             file=sys.stderr,
         )
         on_start = _name_host

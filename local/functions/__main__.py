@@ -63,18 +63,13 @@ def main() -> int:
 
 async def _run(host: Host, grace: float) -> None:
     """Run the host, then leave the process."""
-    failed, cut = await host.run(_print_ready, grace)
+    failed, cut = await host.run(grace)
     if cut:
         print(f"error: {cut} invocations cut after {grace:g} s", file=sys.stderr)
     sys.stdout.flush()
     sys.stderr.flush()
     # Leaving in the ordinary way would wait for threads that may not end.
     os._exit(1 if failed or cut else 0)
-
-
-def _print_ready(functions: str) -> None:
-    """Print the line for which whoever started the host waits."""
-    print(f"Functions host ready: {functions}", flush=True)
 
 
 def _log_to_stderr(shown: logging.Filter) -> None:

@@ -7,18 +7,13 @@ import contextlib
 import logging
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from local.functions import host_json, settings
 from local.functions.connections import PATIENCE, queue_service
 from local.functions.errors import ConfigurationError, DisabledError, StorageError
-from local.functions.index import (
-    Function,
-    TimerTrigger,
-    declared_functions,
-    read_function,
-)
+from local.functions.index import Function, TimerTrigger, declared_functions, read_function
 from local.functions.invocation import Invocations
 from local.functions.queue_listener import INVISIBILITY, QueueListener
 from local.functions.queue_storage import QueueStorage
@@ -72,12 +67,11 @@ class Host:
                     "%s. The function is disabled; the host goes on without it.", exc
                 )
 
-    async def run(self, ready: Callable[[str], None], grace: float = GRACE) -> tuple[bool, int]:
+    async def run(self, grace: float) -> tuple[bool, int]:
         """Listen until SIGTERM, SIGINT or an error of the storage service, then stop.
 
-        `ready` is told what the host listens to. Returns whether the storage service failed, and
-        how many invocations are cut: those still running after `grace` seconds. A second signal
-        ends the process.
+        Returns whether the storage service failed, and how many invocations are cut: those still
+        running after `grace` seconds. A second signal ends the process.
         """
         self._invocations.install(asyncio.get_running_loop())
         told = asyncio.Event()
@@ -85,7 +79,8 @@ class Host:
         stopping = asyncio.Event()
         running = [asyncio.create_task(each.run(stopping)) for each in self._listeners.values()]
         ends = [asyncio.create_task(event.wait()) for event in (told, self._failed)]
-        ready(", ".join(map(str, self._listeners)) or "no function")
+        functions = ", ".join(map(str, self._listeners)) or "no function"
+        print(f"Functions host ready: {functions}", flush=True)  # What started the host waits.
         # Listeners end only when told to; one that ends before has a bug to show.
         await asyncio.wait([*ends, *running], return_when=asyncio.FIRST_COMPLETED)
         if self._drain or self._failed.is_set():

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from local.processes import ChildError
+from local.processes import Child, ChildError
 from local.run import OWN, RunError, app_settings, only_one, run_host
-from local.stack import Backend, run_backend
+from local.stack import READY, Backend, run_backend
 
 # Fails the first two times.
 HOST = """
@@ -43,6 +43,25 @@ def test_a_host_that_fails_is_started_again(
 def test_a_host_that_does_not_start_ends_the_run(backend: Backend) -> None:
     with pytest.raises(ChildError, match="ended before it printed"):
         run_host(backend, {}, (sys.executable, "-c", "print('wrong')"), delay=0)
+
+
+@pytest.mark.parametrize("name", ["Azurite", "Azure Monitor emulator"])
+def test_a_stand_in_that_dies_ends_the_run_with_one_sentence(name: str) -> None:
+    source = f"import time; print({READY!r}.partition('|')[0], flush=True); time.sleep(600)"
+    hosts: list[Child] = []
+    with run_backend() as backend:
+
+        def crash(host: Child) -> None:
+            hosts.append(host)
+            next(child for child in backend.children if child.name == name).kill()
+
+        with pytest.raises(RunError) as caught:
+            run_host(backend, {}, (sys.executable, "-c", source), on_start=crash)
+    assert (
+        str(caught.value)
+        == f"{name} was ended by SIGKILL, so make run has stopped: start it again."
+    )
+    assert [host.status is None for host in hosts] == [False]
 
 
 def test_settings_of_the_shell_reach_the_app() -> None:
