@@ -87,11 +87,17 @@ def _prepare(backend: Backend) -> None:
 
 def _demonstrate(backend: Backend, host: Child) -> None:
     """Enqueue the messages and show what comes of them. Raises ChildError if it is wrong."""
-    enqueued = _enqueue(backend)
-    print(f"Enqueued {enqueued} messages; waiting for them and for samples ", end="", flush=True)
+    bodies = demo_data.messages(datetime.now(UTC))
+    as_text = backend.storage.get_queue_client(INGRESS)
+    as_base64 = backend.storage.get_queue_client(
+        INGRESS, message_encode_policy=TextBase64EncodePolicy()
+    )
+    for number, body in enumerate(bodies):
+        (as_base64 if number % 2 else as_text).send_message(body)
+    print(f"Enqueued {len(bodies)} messages; waiting for them and for samples ", end="", flush=True)
     deadline = time.monotonic() + DEADLINE
     problems = ["nothing arrived"]
-    while problems and time.monotonic() < deadline:
+    while problems and host.status is None and time.monotonic() < deadline:
         time.sleep(1)
         print(".", end="", flush=True)
         values, dead_letters = backend.metrics(), backend.dead_letters()
@@ -103,19 +109,6 @@ def _demonstrate(backend: Backend, host: Child) -> None:
     print(
         "\nAll is as expected.\n`make demo KEEP=1` leaves the metrics explorer open, with traffic."
     )
-
-
-def _enqueue(backend: Backend) -> int:
-    """Enqueue the messages, as text and as base64 in turn; return how many there are."""
-    policies: tuple[Any, ...] = (None, TextBase64EncodePolicy())
-    clients = [
-        backend.storage.get_queue_client(INGRESS, message_encode_policy=policy)
-        for policy in policies
-    ]
-    bodies = demo_data.messages(datetime.now(UTC))
-    for number, body in enumerate(bodies):
-        clients[number % 2].send_message(body)
-    return len(bodies)
 
 
 def _problems(
@@ -190,7 +183,7 @@ def _show(values: Sequence[dict[str, Any]], dead_letters: Sequence[dict[str, Any
 def _keep(backend: Backend, host: Child) -> None:
     """Send traffic until Ctrl-C. Raises ChildError when the host or a stand-in ends."""
     try:
-        page = f"{backend.page}?{urlencode(demo_data.LIVE)}"
+        page = f"{backend.monitor_url}/?{urlencode(demo_data.LIVE)}"
         print(f"\nMetrics explorer, with live traffic until Ctrl-C: {page}", flush=True)
         ingress = backend.storage.get_queue_client(INGRESS)
         now = datetime.now(UTC)

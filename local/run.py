@@ -88,21 +88,6 @@ class RunError(Exception):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run until interrupted; return the exit status."""
-    given = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        shell = app_settings(os.environ)
-        with only_one(FOLDER):
-            return _run(shell, given.port, given.data)
-    except (ChildError, RunError) as exc:
-        print(exc, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("Stopped.", file=sys.stderr)
-        return 0
-
-
-def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m local.run",
         description="Run the app and its stand-ins for Azure until Ctrl-C.",
@@ -120,7 +105,18 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FOLDER",
         help="keep queues and metrics in this folder (DATA=; default: in memory)",
     )
-    return parser
+    given = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        shell = app_settings(os.environ)
+        with only_one(FOLDER):
+            return _run(shell, given.port, given.data)
+    except (ChildError, RunError) as exc:
+        print(exc, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return 0
 
 
 def _port(text: str) -> int:
@@ -195,9 +191,10 @@ def only_one(folder: Path) -> Iterator[None]:
 
 
 def _run(shell: Mapping[str, str], port: int | None, data: Path | None) -> int:
-    real = shutil.which("func") is not None
     queue = shell.get("METRICS_QUEUE") or INGRESS
     dead_letters = shell.get("METRICS_DEAD_LETTER_QUEUE") or f"{queue}-dead-letter"
+    has_core_tools = shutil.which(CORE_TOOLS[0]) is not None
+    name = "Azure Functions Core Tools" if has_core_tools else "the Functions host stand-in"
     if port is not None and not free_or_0(port):
         raise RunError(f"Port {port} is in use: choose another with PORT=.")
     try:
@@ -205,9 +202,12 @@ def _run(shell: Mapping[str, str], port: int | None, data: Path | None) -> int:
             data.mkdir(parents=True, exist_ok=True)
     except OSError as exc:
         raise RunError(f"Cannot make the folder {data}: {exc.strerror}.") from exc
-    name = "Azure Functions Core Tools" if real else "the Functions host stand-in"
+    try:
+        last_ports = {key: int(value) for key, value in json.loads(PORTS.read_bytes()).items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        last_ports = {}
     print(f"Starting Azurite, the Azure Monitor emulator and {name} …", flush=True)
-    with run_backend(data, port=port, like=_last_ports(), dead_letters=dead_letters) as backend:
+    with run_backend(data, port=port, like=last_ports, dead_letters=dead_letters) as backend:
         PORTS.write_text(json.dumps(backend.ports), encoding="utf-8")
         ignored = sorted(each for each in os.environ if each.startswith(MACHINE))
         if ignored:
@@ -216,30 +216,23 @@ def _run(shell: Mapping[str, str], port: int | None, data: Path | None) -> int:
         backend.control("PUT", "resources", json={"resources": here})
         backend.make_queue(dead_letters)  # As the templates do.
 
-        def announce(host: Child) -> None:
+        def announce(child: Child) -> None:
             print(
                 f"\nEnqueue metric messages into the queue {queue!r} of\n"
                 f"  export CONNECTION_STRING='{backend.azurite.connection_string}'\n"
-                f"Metrics explorer, with what lands in Azure Monitor: {backend.page}\n"
+                f"Metrics explorer, with what lands in Azure Monitor: {backend.monitor_url}/\n"
                 f"The same as JSON: {backend.monitor_url}/_local/metrics\n"
                 f"What was refused is in the queue {dead_letters!r}.\n"
                 "The tools find all of it by a file of settings, such as:\n"
                 f"  .venv/bin/metric-relay doctor --settings {SETTINGS.relative_to(ROOT)}\n"
-                f"The Functions host is process {host.pid}; to try a crash: kill -9 {host.pid}\n"
+                f"The Functions host is process {child.pid}; to try a crash: kill -9 {child.pid}\n"
                 "Stop with Ctrl-C.\n",
                 flush=True,
             )
 
-        host = CORE_TOOLS if real else HOST
         with settings_file({**backend.app_settings(queue), **shell}):
+            host = CORE_TOOLS if has_core_tools else HOST
             return run_host(backend, shell, host, queue=queue, on_start=announce)
-
-
-def _last_ports() -> dict[str, int]:
-    try:
-        return {name: int(port) for name, port in json.loads(PORTS.read_bytes()).items()}
-    except (OSError, ValueError, TypeError, AttributeError):
-        return {}
 
 
 def run_host(

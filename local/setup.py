@@ -23,7 +23,8 @@ __all__ = ["main"]
 
 ROOT = Path(__file__).parent.parent
 MAKE_ENVIRONMENT = (sys.executable, "-m", "venv", "--clear")
-PIP_INSTALL = ("-m", "pip", "install", "--disable-pip-version-check", "--require-virtualenv")
+QUIET = ("--disable-pip-version-check", "--progress-bar", "off")
+PIP_INSTALL = ("-m", "pip", "install", "--require-virtualenv", *QUIET)
 TOOLS = "requirements-tools.txt"
 PERIOD = 5.0  # Seconds between two lines of progress of a job.
 POLL = 0.1  # Seconds between two looks at the jobs.
@@ -63,8 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         started = time.monotonic()
         try:
             if not has_interpreter:
-                run_jobs({"Virtual environment": [*MAKE_ENVIRONMENT, venv]})
-            run_jobs({name.partition(" into")[0]: job for name, job in jobs.items()})
+                run_jobs({"Virtual environment": [*MAKE_ENVIRONMENT, venv]}, started)
+            run_jobs({name.partition(" into")[0]: job for name, job in jobs.items()}, started)
         except ChildError as exc:
             print(exc, file=sys.stderr)
             return 1
@@ -80,12 +81,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def run_jobs(jobs: Mapping[str, Sequence[str | Path]]) -> None:
+def run_jobs(jobs: Mapping[str, Sequence[str | Path]], started: float) -> None:
     """Run commands side by side until all are done, and print how far they are.
 
-    Raises ChildError as soon as one fails.
+    `started` is when the installation began, of the monotonic clock. Raises ChildError as soon as
+    one command fails.
     """
-    started = printed = time.monotonic()
+    printed = time.monotonic()
     with ExitStack() as stack:
         running = [stack.enter_context(Child(name, jobs[name], cwd=ROOT)) for name in jobs]
         while running:
@@ -99,8 +101,8 @@ def run_jobs(jobs: Mapping[str, Sequence[str | Path]]) -> None:
                 continue
             printed = time.monotonic()
             for child in running:
-                latest = child.output.rpartition("\n")[2]
-                line = f"{printed - started:4.0f} s  {child.name}: {latest}"
+                latest = child.output.rpartition("\n")[2].strip()
+                line = f"{printed - started:4.0f} s  {child.name}: {latest or 'starting'}"
                 print(line[:WIDTH], flush=True)
 
 

@@ -86,11 +86,6 @@ class Backend:
         with contextlib.suppress(ResourceExistsError):
             self.storage.create_queue(name)
 
-    @property
-    def page(self) -> str:
-        """Return the address of the metrics explorer."""
-        return f"{self.monitor_url}/"
-
     def app_settings(self, queue: str = INGRESS) -> dict[str, str]:
         """Return what leads the app here instead of to Azure."""
         return {

@@ -204,7 +204,7 @@ def test_one_failure_ends_the_other_job(tmp_path: Path) -> None:
     waiting = ["sh", "-c", f"echo $$ > {started}.new; mv {started}.new {started}; exec sleep 600"]
     fail = f"until [ -e {started} ]; do :; done; echo no such package >&2; exit 3"
     with pytest.raises(ChildError, match=r"(?s)^Python packages ended with status 3: .*package$"):
-        setup.run_jobs({"Azurite": waiting, "Python packages": ["sh", "-c", fail]})
+        setup.run_jobs({"Azurite": waiting, "Python packages": ["sh", "-c", fail]}, 0)
     pid = started.read_text("utf-8").strip()
     assert subprocess.run(["ps", "-p", pid], check=False).returncode == 1  # noqa: S607
 
@@ -220,5 +220,5 @@ def test_progress_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(setup, "print", keep, raising=False)
     script = f"echo Collecting requests; until [ -e {tmp_path}/go ]; do sleep 0.01; done"
-    setup.run_jobs({"Python packages": ["sh", "-c", script]})
+    setup.run_jobs({"Python packages": ["sh", "-c", script]}, 0)
     assert re.fullmatch(r" +\d+ s  Python packages: Collecting requests", lines[-1])

@@ -1,7 +1,7 @@
 """Take messages as the Storage.Queues extension does, run them, then delete, release or poison.
 
-Sources: QueueListener, QueueProcessor, UpdateQueueMessageVisibilityCommand, QueuePollingIntervals,
-RandomizedExponentialBackoffStrategy of the extension.
+Sources: QueueListener, QueueProcessor, UpdateQueueMessageVisibilityCommand and
+QueuePollingIntervals of the extension.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -22,13 +21,12 @@ from local.functions.host_json import QueueOptions
 from local.functions.index import Function, QueueTrigger
 from local.functions.queue_storage import QueueStorage
 
-__all__ = ["INVISIBILITY", "Backoff", "Invoke", "QueueListener", "wait"]
+__all__ = ["INVISIBILITY", "Invoke", "QueueListener", "wait"]
 
 INVISIBILITY = 600.0  # Seconds for which a message is taken.
 RENEWALS_PER_INVISIBILITY = 2
 MOST_HASTE = 16  # A failed renewal is tried again sooner, down to this part of the interval.
-MIN_INTERVAL = 0.1  # Seconds between two polls.
-SPREAD = 0.2  # Each step of a back-off is up to this share longer or shorter.
+MIN_INTERVAL = 0.1  # Seconds between two polls; twice as many after each that found nothing.
 
 Invoke = Callable[[Function, Callable[[], Any]], Awaitable[bool]]
 
@@ -74,7 +72,7 @@ class QueueListener:
 
         What a poll finds that is under way then is never run, as in Azure.
         """
-        backoff = Backoff(self._options.max_polling_interval)
+        interval = MIN_INTERVAL
         while not stopping.is_set():
             messages = await self._take()
             if messages and stopping.is_set():
@@ -89,10 +87,11 @@ class QueueListener:
             for message in messages:
                 self._start(message)
             if messages:
-                backoff.reset()
+                interval = MIN_INTERVAL
                 await self._until_room(stopping)
             else:
-                await wait(stopping, backoff.next())
+                await wait(stopping, interval)
+                interval = min(2 * interval, self._options.max_polling_interval)
         if self._in_work:
             await asyncio.wait(self._in_work)
 
@@ -202,29 +201,6 @@ class QueueListener:
                 pause = max(pause / 2, interval / MOST_HASTE)
             else:
                 pause = interval
-
-
-class Backoff:
-    """Seconds from one fruitless poll to the next: 0.1, then growing twofold up to `maximum`."""
-
-    def __init__(
-        self, maximum: float, spread: Callable[[float, float], float] = random.uniform
-    ) -> None:
-        self._maximum = maximum
-        self._spread = spread
-        self._step = 0.0
-
-    def reset(self) -> None:
-        """Start again: the last poll found something."""
-        self._step = 0.0
-
-    def next(self) -> float:
-        """Return how long to wait now."""
-        pause = MIN_INTERVAL + self._step * self._spread(1 - SPREAD, 1 + SPREAD)
-        if pause >= self._maximum:
-            return self._maximum
-        self._step = 2 * self._step or MIN_INTERVAL
-        return pause
 
 
 async def wait(event: asyncio.Event, seconds: float) -> bool:

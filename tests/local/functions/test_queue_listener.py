@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 from azure.storage.queue import QueueMessage
 
+from local.functions import queue_listener
 from local.functions.errors import MessageGoneError, StorageError
 from local.functions.host_json import QueueOptions
 from local.functions.index import Function, QueueTrigger
-from local.functions.queue_listener import Backoff, Invoke, QueueListener
+from local.functions.queue_listener import Invoke, QueueListener
 from local.functions.queue_storage import QueueStorage
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -207,16 +209,18 @@ async def test_a_failed_renewal_is_repeated_and_a_lost_message_is_not() -> None:
     assert storage.settled() == [*["hide a for 0.02, receipt"] * 2, "delete a, receipt"]
 
 
-def test_the_pauses_at_an_empty_queue_grow_to_the_limit() -> None:
-    backoff = Backoff(1.0, spread=lambda least, most: (least + most) / 2)
-    pauses = [0.1, 0.2, 0.3, 0.5, 0.9, 1.0, 1.0]
-    assert [backoff.next() for _ in pauses] == pytest.approx(pauses)
-    backoff.reset()
-    assert backoff.next() == 0.1
+async def test_an_empty_queue_is_polled_less_and_less_up_to_the_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pauses: list[float] = []
 
+    async def wait(event: asyncio.Event, seconds: float) -> bool:
+        pauses.append(seconds)
+        await asyncio.sleep(0)
+        return event.is_set()
 
-def test_the_pauses_are_spread() -> None:
-    assert Backoff(60, spread=lambda least, _: least).next() == 0.1
-    quick, slow = Backoff(60, lambda least, _: least), Backoff(60, lambda _, most: most)
-    assert [quick.next(), quick.next()] == pytest.approx([0.1, 0.18])
-    assert [slow.next(), slow.next()] == pytest.approx([0.1, 0.22])
+    monkeypatch.setattr(queue_listener, "wait", wait)
+    storage = FakeStorage([[], [], [], [], [], [message("a")], []], asyncio.Event())
+    await listen(storage, succeed, msgspec.structs.replace(OPTIONS, max_polling_interval=1))
+    polls = [0.1, 0.2, 0.4, 0.8, 1, 0.1, 0.2]
+    assert [pause for pause in pauses if pause <= 1] == polls
