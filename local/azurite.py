@@ -24,7 +24,7 @@ READY = r"Azurite Queue service successfully listens on https?://[^:]+:(\d+)"
 
 
 class Azurite:
-    """A queue service on the loopback interface; use as a context manager.
+    """Runs a queue service on the loopback interface, in a `with` block.
 
     Messages live in memory, or in `folder`, which a `restart` needs to find them again. `port` 0
     takes a free one. With `oauth` it speaks HTTPS, with a certificate of the authority in

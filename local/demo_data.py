@@ -1,4 +1,4 @@
-"""What the demo enqueues and samples, and what must come of it."""
+"""Hold what the demo enqueues and samples, and what must come of it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import random
 from datetime import datetime, timedelta
 from typing import Any
 
-__all__ = ["DEAD_LETTERS", "EMULATOR", "LIVE", "PUBLISHED", "QUEUES", "SAMPLED"]
+__all__ = ["DEAD_LETTERS", "EMULATOR", "EXPECTED", "LIVE", "QUEUES"]
 __all__ += ["Series", "live_orders", "messages", "short", "sources"]
 
 SUBSCRIPTION = "/subscriptions/5b1fd1f4-2a3c-4f0e-9d53-0f8b6d3f5a10"
@@ -52,34 +52,41 @@ EMULATOR: dict[str, Any] = {
 
 Series = tuple[str, str, str]  # Last part of the resource ID, metric, dimensions.
 
-# What every sample gives, whenever it is taken.
-SAMPLED: dict[Series, float] = {
-    ("storageAccounts/shop", "QueueDepth", "QueueName=images"): 12,
-    ("storageAccounts/shop", "QueueDepth", "QueueName=thumbnails"): 0,
-    ("storageAccounts/shop", "QueueDepth", "QueueName=videos"): 3,
-    ("storageAccounts/shop", "QueueVisibleDepth", "QueueName=images"): 12,
-    ("storageAccounts/shop", "QueueVisibleDepth", "QueueName=thumbnails"): 0,
-    ("storageAccounts/shop", "QueueVisibleDepth", "QueueName=videos"): 3,
-    ("storageAccounts/shop", "PoisonQueueDepth", "QueueName=images"): 0,
-    ("storageAccounts/shop", "PoisonQueueDepth", "QueueName=thumbnails"): 0,
-    ("storageAccounts/shop", "PoisonQueueDepth", "QueueName=videos"): 2,
-    ("namespaces/shop", "ActiveMessages", "EntityName=invoices"): 4,
-    ("namespaces/shop", "ActiveMessages", "EntityName=orders, SubscriptionName=billing"): 7,
-    ("namespaces/shop", "ActiveMessages", "EntityName=orders, SubscriptionName=shipping"): 2,
-    ("namespaces/shop", "DeadLetterMessages", "EntityName=invoices"): 1,
-    ("namespaces/shop", "DeadLetterMessages", "EntityName=orders, SubscriptionName=billing"): 0,
-    ("namespaces/shop", "DeadLetterMessages", "EntityName=orders, SubscriptionName=shipping"): 3,
-    ("sites/shop-api", "Stock", "Article=bicycle"): 12,
-    ("sites/shop-api", "Stock", "Article=helmet"): 250,
-}
-# What the store holds of the messages once they are drained: min, max, sum, count.
+# What the store holds: min and max of every sample, whenever it is taken; min, max, sum and count of
+# the messages once they are drained.
 IMAGES = "MessageType=JPEG, QueueName=ImagesToProcess"
-PUBLISHED: dict[Series, tuple[float, float, float, int]] = {
+EXPECTED: dict[Series, tuple[float, ...]] = {
+    ("storageAccounts/shop", "QueueDepth", "QueueName=images"): (12, 12),
+    ("storageAccounts/shop", "QueueDepth", "QueueName=thumbnails"): (0, 0),
+    ("storageAccounts/shop", "QueueDepth", "QueueName=videos"): (3, 3),
+    ("storageAccounts/shop", "QueueVisibleDepth", "QueueName=images"): (12, 12),
+    ("storageAccounts/shop", "QueueVisibleDepth", "QueueName=thumbnails"): (0, 0),
+    ("storageAccounts/shop", "QueueVisibleDepth", "QueueName=videos"): (3, 3),
+    ("storageAccounts/shop", "PoisonQueueDepth", "QueueName=images"): (0, 0),
+    ("storageAccounts/shop", "PoisonQueueDepth", "QueueName=thumbnails"): (0, 0),
+    ("storageAccounts/shop", "PoisonQueueDepth", "QueueName=videos"): (2, 2),
+    ("namespaces/shop", "ActiveMessages", "EntityName=invoices"): (4, 4),
+    ("namespaces/shop", "ActiveMessages", "EntityName=orders, SubscriptionName=billing"): (7, 7),
+    ("namespaces/shop", "ActiveMessages", "EntityName=orders, SubscriptionName=shipping"): (2, 2),
+    ("namespaces/shop", "DeadLetterMessages", "EntityName=invoices"): (1, 1),
+    ("namespaces/shop", "DeadLetterMessages", "EntityName=orders, SubscriptionName=billing"): (
+        0,
+        0,
+    ),
+    ("namespaces/shop", "DeadLetterMessages", "EntityName=orders, SubscriptionName=shipping"): (
+        3,
+        3,
+    ),
+    ("sites/shop-api", "Stock", "Article=bicycle"): (12, 12),
+    ("sites/shop-api", "Stock", "Article=helmet"): (250, 250),
     ("storageAccounts/shop", "QueueDepth", IMAGES): (3, 20, 28, 3),
     ("sites/shop-api", "Orders", "Country=NL"): (1, 10, 22, 5),
     ("sites/shop-api", "Visits", ""): (10, 30, 60, 3),
     ("databases/shop", "SizeInGB", ""): (40.5, 40.5, 40.5, 1),
 }
+# Reason -> how many rejections it has.
+DEAD_LETTERS = {"invalid": 4, "expired": 1}
+
 # The live traffic: what the chart shows, orders at a time on average, seconds from rush to rush.
 LIVE = {
     "resource": API,
@@ -90,8 +97,6 @@ LIVE = {
 }
 COUNTRIES = {"NL": 12.0, "BE": 7.0, "DE": 18.0, "FR": 10.0}
 WAVE = 8 * 60
-# Reason -> how many rejections it has.
-DEAD_LETTERS = {"invalid": 4, "expired": 1}
 
 
 def sources(monitor_url: str) -> list[dict[str, Any]]:

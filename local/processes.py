@@ -42,7 +42,7 @@ class ChildError(RuntimeError):
 
 
 class Child:
-    """A program in the background, its output (stdout and stderr together) kept line by line."""
+    """Runs a program in the background and keeps the lines of its stdout and stderr together."""
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class Child:
     @property
     def ending(self) -> str:
         """Say how the child ended, such as `ended with status 1`."""
-        status = self._process.wait()
+        status = self.wait()
         if status < 0:
             return f"was ended by {signal.Signals(-status).name}"
         return f"ended with status {status}"

@@ -64,7 +64,7 @@ LOOPBACK = "127.0.0.1,localhost"
 
 @dataclass(frozen=True)
 class Backend:
-    """The stand-ins for Azure: queues, identity, metrics store; its process, if it has its own."""
+    """Holds the stand-ins for Azure: queues, identity and metrics store, and its process."""
 
     azurite: Azurite
     storage: QueueServiceClient

@@ -221,4 +221,4 @@ def test_progress_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(setup, "print", keep, raising=False)
     script = f"echo Collecting requests; until [ -e {tmp_path}/go ]; do sleep 0.01; done"
     setup.run_jobs({"Python packages": ["sh", "-c", script]}, 0)
-    assert re.fullmatch(r" +\d+ s  Python packages: Collecting requests", lines[-1])
+    assert re.fullmatch(r" *\d+ s  Python packages: Collecting requests", lines[-1])

@@ -1,4 +1,4 @@
-"""From a stored message or a tick to the argument of a function.
+"""Convert a stored message or a tick to the argument of a function.
 
 The last step is azure-functions' own converters, as in the Python worker. Every trigger here has
 data_type BINARY, so the host passes the body on as it is and leaves the metadata alone.

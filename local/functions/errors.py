@@ -1,4 +1,4 @@
-"""Errors of the host, by what follows from them.
+"""Name the errors of the host by what follows from them.
 
 ConfigurationError            the host does not start; the user corrects a file or a setting
 └── DisabledError             one function does not run, the others do

@@ -1,4 +1,4 @@
-"""The host: read the configuration, import the app, listen until told to stop."""
+"""Read the configuration, import the app, and listen until told to stop."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 
 class Host:
-    """The functions of an app, each with what it listens to."""
+    """Runs the functions of an app, each with what it listens to."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""The part of host.json that a queue trigger obeys, with Azure's defaults, read as .NET does.
+"""Read the part of host.json that a queue trigger obeys, as .NET does, with Azure's defaults.
 
 .NET compares names without case and takes numbers as strings, comments and trailing commas.
 """
@@ -44,7 +44,7 @@ TIME_SPAN = re.compile(
 class QueueOptions(
     msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True
 ):
-    """`extensions.queues`, times in seconds. Source of the defaults: QueuesOptions."""
+    """Holds `extensions.queues`, times in seconds. Source of the defaults: QueuesOptions."""
 
     batch_size: Annotated[int, msgspec.Meta(ge=1, le=MAX_BATCH_SIZE)] = 16
     new_batch_threshold: Annotated[int, msgspec.Meta(ge=0)] = 8

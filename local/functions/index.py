@@ -52,7 +52,7 @@ class TimerTrigger:
 
 @dataclass(frozen=True)
 class Function:
-    """One function of the app; `call` takes what the trigger gives."""
+    """Holds a function of the app; `call` takes what the trigger gives."""
 
     name: str
     call: Callable[[Any], Awaitable[Any]]

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 class TaggedTask(asyncio.Task[Any]):
-    """A task that belongs to the invocation of its creator, if that has one."""
+    """Belongs to the invocation of the task that created it, if that has one."""
 
     def __init__(self, coroutine: Coroutine[Any, Any, Any], **options: Any) -> None:
         # Before the task may start: from Python 3.12 it can do so while it is created.
@@ -35,7 +35,7 @@ class TaggedTask(asyncio.Task[Any]):
 
 
 class Invocations(logging.Filter):
-    """The running invocations; as a filter of a handler, it passes what the host shows."""
+    """Tracks the running invocations; as a filter of a handler, it passes what the host shows."""
 
     def __init__(self) -> None:
         super().__init__()

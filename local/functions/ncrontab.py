@@ -1,4 +1,4 @@
-"""NCRONTAB, the schedules of timer triggers: {second} {minute} {hour} {day} {month} {weekday}.
+"""Read NCRONTAB, the schedules of timers: {second} {minute} {hour} {day} {month} {weekday}.
 
 cronsim does the arithmetic of crontab; this keeps it to what NCRONTAB knows. Without a field
 for seconds a schedule fires at second 0. Times are UTC.
@@ -24,10 +24,10 @@ SOME_DATE = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class Schedule:
-    """When a timer fires."""
+    """Says when a timer fires."""
 
     def __init__(self, expression: str) -> None:
-        """Raises ValueError, with the field at fault."""
+        """Parse an expression. Raises ValueError with the field at fault."""
         fields = expression.upper().split()
         if len(fields) == FIELDS - 1:
             fields.insert(0, "0")

@@ -148,7 +148,7 @@ class QueueListener:
             self._fail(exc)
 
     async def _run_and_settle(self, message: QueueMessage) -> None:
-        """Raises StorageError."""
+        """Run a message, then delete, release or poison it. Raises StorageError."""
         options = self._options
         dequeues = message.dequeue_count or 1
         if dequeues > options.max_dequeue_count:

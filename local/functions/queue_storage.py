@@ -1,4 +1,4 @@
-"""A queue and its poison queue in Azure Storage: the four calls that a listener makes.
+"""Make the four calls of a listener to a queue and its poison queue in Azure Storage.
 
 Each runs in a thread, since the client blocks; its errors become StorageError here.
 """
@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 
 class QueueStorage:
-    """The calls; the service knows whole seconds only."""
+    """Calls the service, which knows whole seconds only."""
 
     def __init__(self, service: QueueServiceClient, name: str) -> None:
         self.name = name

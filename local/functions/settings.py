@@ -1,4 +1,4 @@
-"""App settings: the environment first, then local.settings.json, as Core Tools reads them."""
+"""Read app settings as Core Tools does: the environment first, then local.settings.json."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from tests.time_spans import MAX_VISIBILITY, TIME_SPANS
 
 
 def write(folder: Path, **queues: object) -> Path:
-    """A host.json with these queue options; returns the file."""
+    """Write a host.json with these queue options; return the file."""
     file = folder / "host.json"
     file.write_text(json.dumps({"version": "2.0", "extensions": {"queues": queues}}))
     return file

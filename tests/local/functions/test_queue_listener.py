@@ -44,7 +44,7 @@ def message(text: str, dequeue_count: int = 1) -> QueueMessage:
 
 @dataclass
 class FakeStorage(QueueStorage):
-    """Hands out its answers one by one, an error where one is listed, and keeps a diary."""
+    """Returns its answers one by one, an error where one is listed, and keeps a diary."""
 
     answers: list[list[QueueMessage] | StorageError]
     stopping: asyncio.Event
@@ -83,7 +83,7 @@ class FakeStorage(QueueStorage):
         self.diary.append(f"{message.id} into {queue}")
 
     def settled(self) -> list[str]:
-        """The diary without the takes."""
+        """Return the diary without the takes."""
         return [line for line in self.diary if not line.startswith("take")]
 
 

@@ -14,7 +14,7 @@ from .support import APP, QUEUE_TRIGGER, RunHost, count, eventually, runs
 
 
 def poisoned(poison: QueueClient) -> str:
-    """The text of the message that comes into the poison queue."""
+    """Return the text of the message that comes into the poison queue."""
     eventually(lambda: count(poison), "a message in the poison queue")
     return str(poison.peek_messages()[0].content)
 

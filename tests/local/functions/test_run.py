@@ -1,4 +1,4 @@
-"""`make run` starts a host that failed again, as the platform would."""
+"""`make run` starts a host that failed again, and ends when a stand-in does."""
 
 from __future__ import annotations
 

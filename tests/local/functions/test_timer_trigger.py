@@ -20,7 +20,7 @@ START = datetime(2026, 1, 1, 12, 0, 30, tzinfo=UTC)
 
 
 class Clock:
-    """A time that passes only while somebody sleeps, with a stop at the end."""
+    """Tells a time that passes only during a sleep, and stops at its end."""
 
     def __init__(self, end: datetime) -> None:
         self.time = START
