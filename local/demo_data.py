@@ -52,8 +52,8 @@ EMULATOR: dict[str, Any] = {
 
 Series = tuple[str, str, str]  # Last part of the resource ID, metric, dimensions.
 
-# What the store holds: min and max of every sample, whenever it is taken; min, max, sum and count of
-# the messages once they are drained.
+# What the store holds: min and max of every sample, whenever it is taken; min, max, sum and count
+# of the messages once they are drained.
 IMAGES = "MessageType=JPEG, QueueName=ImagesToProcess"
 EXPECTED: dict[Series, tuple[float, ...]] = {
     ("storageAccounts/shop", "QueueDepth", "QueueName=images"): (12, 12),

@@ -60,15 +60,17 @@ APP_SETTINGS = {
     "METRICS_MAX_BODY_BYTES",
 }
 PASSED_ON = ("AzureFunctionsJobHost__", "AzureWebJobs.", "AZURE_", "LOCAL_", "WEBSITE_", "REGION_N")
-# They say where Azure is, or what it accepts.
-REPLACED = {
+# Names that begin so say where Azure is, or what it accepts.
+REPLACED = (
     "METRICS_ENDPOINT",
     "METRICS_ARM_ENDPOINT",
     "METRICS_AUDIENCE",
     "METRICS_CREDENTIAL",
     "MetricsStorage",
-    "AzureWebJobsStorage",
-}
+    "AzureWebJobs",
+    "ConnectionStrings__MetricsStorage",
+    "ConnectionStrings__AzureWebJobs",
+)
 MACHINE = ("IDENTITY_", "MSI_")  # Set by Azure Cloud Shell and Azure Arc, not by a person.
 # The app itself checks the values, in a process of its own.
 CHECK = """
@@ -134,7 +136,7 @@ def app_settings(environ: Mapping[str, str]) -> dict[str, str]:
     for name, text in environ.items():
         if name in APP_SETTINGS or name.startswith(PASSED_ON):
             found[name] = text
-        elif name.partition("__")[0] in REPLACED:
+        elif name.startswith(REPLACED):
             raise RunError(f"{name} is set in this shell, but make run sets it itself: unset it.")
         elif name.startswith("METRICS_"):
             near = difflib.get_close_matches(name, sorted(APP_SETTINGS), n=1)
@@ -203,11 +205,13 @@ def _run(shell: Mapping[str, str], port: int | None, data: Path | None) -> int:
     except OSError as exc:
         raise RunError(f"Cannot make the folder {data}: {exc.strerror}.") from exc
     try:
-        last_ports = {key: int(value) for key, value in json.loads(PORTS.read_bytes()).items()}
+        ports = {key: int(value) for key, value in json.loads(PORTS.read_bytes()).items()}
     except (OSError, ValueError, TypeError, AttributeError):
-        last_ports = {}
+        ports = {}  # There was no run yet.
+    if port is not None:
+        ports["monitor"] = port
     print(f"Starting Azurite, the Azure Monitor emulator and {name} …", flush=True)
-    with run_backend(data, port=port, like=last_ports, dead_letters=dead_letters) as backend:
+    with run_backend(data, ports=ports, dead_letters=dead_letters) as backend:
         PORTS.write_text(json.dumps(backend.ports), encoding="utf-8")
         ignored = sorted(each for each in os.environ if each.startswith(MACHINE))
         if ignored:

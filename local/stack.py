@@ -126,30 +126,26 @@ class Backend:
 def run_backend(
     folder: Path | None = None,
     *,
-    port: int | None = None,
-    like: Mapping[str, int] | None = None,
+    ports: Mapping[str, int] | None = None,
     dead_letters: str = f"{INGRESS}-dead-letter",
 ) -> Iterator[Backend]:
     """Start Azurite and the emulator. Raises ChildError with what one of them said.
 
     Queues and metrics live in memory, or in a folder, where the next start finds them again.
-    `port` is the emulator's; `like` has ports to take where they are free; `dead_letters` is the
-    queue that the metrics explorer shows.
+    `ports`, as of `Backend.ports`, are taken where they are free; `dead_letters` is the queue that
+    the metrics explorer shows.
     """
     _bypass_proxy()
-    like = like or {}
-    monitor_port = free_or_0(like.get("monitor", 0)) if port is None else port
-    azurite_port = free_or_0(like.get("azurite", 0))
+    wanted = ports or {}
+    options = ["--port", str(free_or_0(wanted.get("monitor", 0))), "--dead-letters", dead_letters]
+    if folder is not None:
+        options += ["--data", str(folder.resolve() / "metrics.db")]
     with (
-        Azurite(folder=folder, port=azurite_port) as azurite,
+        Azurite(folder=folder, port=free_or_0(wanted.get("azurite", 0))) as azurite,
         QueueServiceClient.from_connection_string(azurite.connection_string) as storage,
         Child(
             "Azure Monitor emulator",
-            (
-                *(sys.executable, "-m", "local.monitor", "--port", str(monitor_port)),
-                *("--dead-letters", dead_letters),
-                *(() if folder is None else ("--data", str(folder.resolve() / "metrics.db"))),
-            ),
+            (sys.executable, "-m", "local.monitor", *options),
             # Not an argument: those are shown to every user of the machine.
             env={**os.environ, "LOCAL_DEAD_LETTER_STORAGE": azurite.connection_string},
             cwd=ROOT,

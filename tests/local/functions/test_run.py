@@ -74,6 +74,8 @@ def test_settings_of_the_shell_reach_the_app() -> None:
     ("name", "value", "message"),
     [
         ("METRICS_ENDPOINT", "https://x", "METRICS_ENDPOINT is set in this shell, but make run"),
+        ("AzureWebJobsMetricsStorage", "x", "AzureWebJobsMetricsStorage is set in this shell"),
+        ("ConnectionStrings__MetricsStorage", "x", "ConnectionStrings__MetricsStorage is set in"),
         ("MetricsStorage__accountName", "x", "MetricsStorage__accountName is set in this shell"),
         ("METRICS_PAST_MINUTE", "5", "did you mean METRICS_PAST_MINUTES?"),
         ("METRICS_PAST_MINUTES", "soon", "METRICS_PAST_MINUTES is .*expected a whole number"),
@@ -109,8 +111,8 @@ def test_ports_are_taken_again_and_data_is_kept(tmp_path: Path) -> None:
     with run_backend(tmp_path) as first:
         first.make_queue("kept")
         ports = first.ports
-    with run_backend(tmp_path, like=ports) as second:
+    with run_backend(tmp_path, ports=ports) as second:
         assert second.ports == ports
         assert [queue.name for queue in second.storage.list_queues()] == ["kept"]
-        with run_backend(like=ports) as third:
+        with run_backend(ports=ports) as third:
             assert not set(third.ports.values()) & set(ports.values())
