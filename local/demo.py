@@ -96,12 +96,13 @@ def _demonstrate(backend: Backend, host: Child) -> None:
         (as_base64 if number % 2 else as_text).send_message(body)
     print(f"Enqueued {len(bodies)} messages; waiting for them and for samples ", end="", flush=True)
     deadline = time.monotonic() + DEADLINE
-    problems = ["nothing arrived"]
-    while problems and host.status is None and time.monotonic() < deadline:
+    while True:
         time.sleep(1)
         print(".", end="", flush=True)
         values, dead_letters = backend.metrics(), backend.dead_letters()
         problems = _problems(values, dead_letters)
+        if not problems or host.status is not None or time.monotonic() > deadline:
+            break
     print()
     _show(values, dead_letters)
     if problems:

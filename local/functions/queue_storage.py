@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsError
@@ -54,25 +55,22 @@ class QueueStorage:
 
     async def hide(self, message: QueueMessage, seconds: float) -> None:
         """Keep a message invisible for `seconds` from now; 0 shows it again."""
-
-        def update() -> str:
-            updated = self._queue.update_message(
-                message.id, message.pop_receipt, visibility_timeout=int(seconds)
-            )
-            return str(updated.pop_receipt)
-
-        message.pop_receipt = await self._in(self._threads, update)
+        update = partial(
+            self._queue.update_message,
+            message.id,
+            message.pop_receipt,
+            visibility_timeout=int(seconds),
+        )
+        message.pop_receipt = (await self._in(self._threads, update)).pop_receipt
 
     async def delete(self, message: QueueMessage) -> None:
         """Remove a message for good."""
-        await self._in(
-            self._threads, lambda: self._queue.delete_message(message.id, message.pop_receipt)
-        )
+        await self._in(self._threads, partial(self._queue.delete_message, message))
 
     async def poison(self, message: QueueMessage, queue: str) -> None:
         """Put the text, as it was sent, in the poison queue, then remove the message."""
         poison = self._service.get_queue_client(queue)
-        await self._in(self._threads, lambda: _send_creating(poison, message.content))
+        await self._in(self._threads, partial(_send_creating, poison, message.content))
         await self.delete(message)
 
     async def _in(self, threads: Executor, call: Callable[[], T]) -> T:
