@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import difflib
 import fcntl
 import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from local.functions.ncrontab import Schedule
 from local.processes import Child, ChildError, first_ended
+from local.run_settings import MACHINE, OWN, RunError, app_settings
 from local.stack import HOST, INGRESS, ROOT, Backend, free_or_0, run_app, run_backend
 
-__all__ = ["SETTINGS", "RunError", "app_settings", "main", "only_one", "run_host", "settings_file"]
+__all__ = ["SETTINGS", "main", "only_one", "run_host", "settings_file"]
 
 FOLDER = ROOT / ".local"
 POLL = 0.2  # Seconds between two looks at the processes.
@@ -39,53 +37,6 @@ examples:
 
 # The real host, where it is installed.
 CORE_TOOLS = ("func", "start")
-# As the templates have it: what names no resource, and the relay's metrics on itself, go there.
-OWN = {
-    "METRICS_RESOURCE_ID": "/subscriptions/1/resourceGroups/metric-relay"
-    "/providers/Microsoft.Web/sites/metric-relay",
-    "METRICS_REGION": "westeurope",
-}
-APP_SETTINGS = {
-    "METRICS_QUEUE",
-    "METRICS_DEAD_LETTER_QUEUE",
-    "METRICS_SOURCES",
-    "METRICS_SAMPLE_SCHEDULE",
-    "METRICS_RESOURCE_ID",
-    "METRICS_REGION",
-    "METRICS_NAMESPACE",
-    "METRICS_ALLOWED_SCOPES",
-    "METRICS_MAX_ACTIVE_SERIES",
-    "METRICS_PAST_MINUTES",
-    "METRICS_FUTURE_MINUTES",
-    "METRICS_MAX_BODY_BYTES",
-}
-PASSED_ON = ("AzureFunctionsJobHost__", "AzureWebJobs.", "AZURE_", "LOCAL_", "WEBSITE_", "REGION_N")
-# Names that begin so say where Azure is, or what it accepts.
-REPLACED = (
-    "METRICS_ENDPOINT",
-    "METRICS_ARM_ENDPOINT",
-    "METRICS_AUDIENCE",
-    "METRICS_CREDENTIAL",
-    "MetricsStorage",
-    "AzureWebJobs",
-    "ConnectionStrings__MetricsStorage",
-    "ConnectionStrings__AzureWebJobs",
-)
-MACHINE = ("IDENTITY_", "MSI_")  # Set by Azure Cloud Shell and Azure Arc, not by a person.
-# The app itself checks the values, in a process of its own.
-CHECK = """
-import os
-from shared.errors import ConfigurationError
-from shared.settings import Settings
-try:
-    Settings.from_env(os.environ)
-except ConfigurationError as exc:
-    raise SystemExit(str(exc))
-"""
-
-
-class RunError(Exception):
-    """The app cannot be run; the message is one sentence for the person at the shell."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -125,45 +76,6 @@ def _port(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is not a port from 1 to 65535")
     return int(text)
-
-
-def app_settings(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the app settings of a shell, over the defaults of `make run`.
-
-    Raises RunError for a setting that is unknown or that the stand-ins replace, or a wrong value.
-    """
-    found = dict(OWN)
-    for name, text in environ.items():
-        if name in APP_SETTINGS or name.startswith(PASSED_ON):
-            found[name] = text
-        elif name.startswith(REPLACED):
-            raise RunError(f"{name} is set in this shell, but make run sets it itself: unset it.")
-        elif name.startswith("METRICS_"):
-            near = difflib.get_close_matches(name, sorted(APP_SETTINGS), n=1)
-            hint = f"did you mean {near[0]}?" if near else "unset it."
-            raise RunError(f"{name} is not a setting of the app: {hint}")
-    try:
-        json.loads(found.get("METRICS_SOURCES") or "[]")
-    except ValueError as exc:
-        raise RunError(f"METRICS_SOURCES is not JSON: {exc}.") from exc
-    if schedule := found.get("METRICS_SAMPLE_SCHEDULE"):
-        try:
-            Schedule(schedule)
-        except ValueError as exc:
-            raise RunError(f"METRICS_SAMPLE_SCHEDULE: {schedule}: {exc}.") from exc
-    environment = {"METRICS_QUEUE": INGRESS, "MetricsStorage": "UseDevelopmentStorage=true"}
-    kept = {name: environ[name] for name in ("PATH", "HOME") if name in environ}
-    said = subprocess.run(
-        [sys.executable, "-c", CHECK],
-        cwd=ROOT,
-        env={**kept, **environment, **found},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if said.returncode:
-        raise RunError(said.stderr.strip().splitlines()[-1])
-    return found
 
 
 @contextmanager
@@ -226,7 +138,7 @@ def _run(shell: Mapping[str, str], port: int | None, data: Path | None) -> int:
                 f"  export CONNECTION_STRING='{backend.azurite.connection_string}'\n"
                 f"Metrics explorer, with what lands in Azure Monitor: {backend.monitor_url}/\n"
                 f"The same as JSON: {backend.monitor_url}/_local/metrics\n"
-                f"What was refused is in the queue {dead_letters!r}.\n"
+                f"What is rejected goes to the queue {dead_letters!r}.\n"
                 "The tools find all of it by a file of settings, such as:\n"
                 f"  .venv/bin/metric-relay doctor --settings {SETTINGS.relative_to(ROOT)}\n"
                 f"The Functions host is process {child.pid}; to try a crash: kill -9 {child.pid}\n"

@@ -80,7 +80,7 @@ class Host:
         running = [asyncio.create_task(each.run(stopping)) for each in self._listeners.values()]
         ends = [asyncio.create_task(event.wait()) for event in (told, self._failed)]
         functions = ", ".join(map(str, self._listeners)) or "no function"
-        print(f"Functions host ready: {functions}", flush=True)  # What started the host waits.
+        print(f"Functions host ready: {functions}", flush=True)  # `run_app` waits for it.
         # Listeners end only when told to; one that ends before has a bug to show.
         await asyncio.wait([*ends, *running], return_when=asyncio.FIRST_COMPLETED)
         if self._drain or self._failed.is_set():
@@ -88,7 +88,7 @@ class Host:
         log.info("Stopping; %d invocations to finish", self._in_work())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace):
-                while self._in_work():  # noqa: ASYNC110 - Meanwhile listeners may start more.
+                while self._in_work():  # noqa: ASYNC110 - Listeners may start more.
                     await asyncio.sleep(POLL)
         stopping.set()
         if running:

@@ -25,7 +25,7 @@ __all__ = ["INVISIBILITY", "Invoke", "QueueListener", "wait"]
 
 INVISIBILITY = 600.0  # Seconds for which a message is taken.
 RENEWALS_PER_INVISIBILITY = 2
-MOST_HASTE = 16  # A failed renewal is tried again sooner, down to this part of the interval.
+MAX_SPEED_UP = 16  # A failed renewal is retried sooner, at most this many times as fast.
 MIN_INTERVAL = 0.1  # Seconds between two polls; twice as many after each that found nothing.
 
 Invoke = Callable[[Function, Callable[[], Any]], Awaitable[bool]]
@@ -198,7 +198,7 @@ class QueueListener:
                 return
             except StorageError as exc:
                 log.warning("Message %s could not be renewed: %s", message.id, exc)
-                pause = max(pause / 2, interval / MOST_HASTE)
+                pause = max(pause / 2, interval / MAX_SPEED_UP)
             else:
                 pause = interval
 

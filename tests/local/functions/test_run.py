@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from local.processes import Child, ChildError
-from local.run import OWN, RunError, app_settings, only_one, run_host
+from local.run import only_one, run_host
+from local.run_settings import OWN, RunError, app_settings
 from local.stack import READY, Backend, run_backend
 
 # Fails the first two times.
