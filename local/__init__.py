@@ -1,1 +1,1 @@
-"""Stand-ins for Azure on one machine: storage queues, Azure Monitor, the Functions host."""
+"""Stand in for Azure on one machine: storage queues, Azure Monitor, the Functions host."""

@@ -1,17 +1,10 @@
-"""Azurite's queue service, the stand-in for Azure Storage, as a child process.
-
-with Azurite() as azurite:
-    QueueServiceClient.from_connection_string(azurite.connection_string)
-"""
+"""Run Azurite's queue service, the stand-in for Azure Storage, as a child process."""
 
 from __future__ import annotations
 
 import contextlib
-import inspect
-import ipaddress
 import os
 import tempfile
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Self
 
@@ -28,15 +21,15 @@ ACCOUNT_KEY = (
 )
 HOST = "127.0.0.1"
 READY = r"Azurite Queue service successfully listens on https?://[^:]+:(\d+)"
-CERTIFICATE_LIFETIME = timedelta(days=2)
 
 
 class Azurite:
-    """A queue service on the loopback interface; use as a context manager.
+    """Runs a queue service on the loopback interface, in a `with` block.
 
     Messages live in memory, or in `folder`, which a `restart` needs to find them again. `port` 0
-    takes a free one. With `oauth` it speaks HTTPS with the self-signed `certificate` and accepts
-    tokens: their issuer, audience and times are checked, their signature is not.
+    takes a free one. With `oauth` it speaks HTTPS, with a certificate of the authority in
+    `certificate`, and accepts tokens: their issuer, audience and times are checked, their
+    signature is not.
     """
 
     def __init__(self, *, port: int = 0, folder: Path | None = None, oauth: bool = False) -> None:
@@ -45,7 +38,7 @@ class Azurite:
         self._folder = folder
         self._oauth = oauth
         self._cleanup = contextlib.ExitStack()
-        self._child: Child | None = None
+        self.child: Child | None = None  # While it runs.
 
     def __enter__(self) -> Self:
         try:
@@ -61,12 +54,12 @@ class Azurite:
 
     @property
     def queue_endpoint(self) -> str:
-        """The URL of the account's queues, without a slash at the end."""
+        """Return the URL of the account's queues, without a slash at the end."""
         return f"{'https' if self._oauth else 'http'}://{HOST}:{self.port}/{ACCOUNT}"
 
     @property
     def connection_string(self) -> str:
-        """What a setting such as AzureWebJobsStorage takes."""
+        """Return what a setting such as AzureWebJobsStorage takes."""
         protocol = self.queue_endpoint.partition(":")[0]
         return (
             f"DefaultEndpointsProtocol={protocol};AccountName={ACCOUNT};AccountKey={ACCOUNT_KEY};"
@@ -92,13 +85,13 @@ class Azurite:
         except BaseException:
             child.stop()
             raise
-        self._child = child
+        self.child = child
 
     def stop(self) -> None:
         """End the service; with a folder it writes down what it holds first."""
-        if self._child is not None:
-            self._child.stop()
-            self._child = None
+        if self.child is not None:
+            self.child.stop()
+            self.child = None
 
     def restart(self) -> None:
         """Stop and start on the same port; what was only in memory is lost."""
@@ -106,49 +99,16 @@ class Azurite:
         self.start()
 
     def _tls_options(self) -> list[str]:
-        """The certificate and key, made at the first start, in a folder that goes at the end."""
+        """Return the options of HTTPS; the first start makes the certificate, in a new folder."""
+        import trustme  # noqa: PLC0415 - slow to import, and seldom asked for.
+
         if self.certificate is None:
             folder = Path(self._cleanup.enter_context(tempfile.TemporaryDirectory()))
-            _write_certificate(folder / "certificate.pem", folder / "key.pem")
-            self.certificate = folder / "certificate.pem"
-        key = self.certificate.with_name("key.pem")
-        return ["--cert", str(self.certificate), "--key", str(key)]
-
-
-def _write_certificate(certificate_file: Path, key_file: Path) -> None:
-    """A self-signed certificate for the loopback address; its own authority, as strict TLS asks."""
-    # Imported here: only the oauth mode pays for it.
-    from cryptography import x509  # noqa: PLC0415
-    from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
-    from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Azurite")])
-    now = datetime.now(UTC)
-    uses = dict.fromkeys(inspect.signature(x509.KeyUsage).parameters, False)
-    uses |= {"digital_signature": True, "key_cert_sign": True}
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(minutes=5))
-        .not_valid_after(now + CERTIFICATE_LIFETIME)
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(HOST))]),
-            critical=False,
-        )
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(x509.KeyUsage(**uses), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    certificate_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    key_file.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
+            self.certificate = folder / "authority.pem"
+            authority = trustme.CA()
+            authority.cert_pem.write_to_path(self.certificate)
+            certificate = authority.issue_cert(HOST)
+            certificate.cert_chain_pems[0].write_to_path(folder / "certificate.pem")
+            certificate.private_key_pem.write_to_path(folder / "key.pem")
+        folder = self.certificate.parent
+        return ["--cert", str(folder / "certificate.pem"), "--key", str(folder / "key.pem")]

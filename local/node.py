@@ -1,6 +1,7 @@
-"""Azurite and the Node.js that runs it: that of this machine, or the one that PyPI carries.
+"""Find, and install with `python -m local.node`, Azurite and the Node.js that runs it.
 
-Azurite is pinned in package-lock.json; `make setup` installs both.
+Node.js is that of this machine, or the one that PyPI carries. Azurite is pinned in
+package-lock.json; `make setup` installs both. Needs Python and nothing else.
 """
 
 from __future__ import annotations
@@ -8,21 +9,18 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
-__all__ = [
-    "AZURITE_QUEUE",
-    "HERE",
-    "MINIMUM",
-    "WHEEL",
-    "WHEEL_FOLDER",
-    "environment",
-    "node",
-    "npm",
-]
+__all__ = ["AZURITE_QUEUE", "HERE", "environment", "is_installed", "main", "node", "npm"]
 
 HERE = Path(__file__).parent
-AZURITE_QUEUE = HERE / "node_modules/azurite/dist/src/queue/main.js"
+NODE_MODULES = HERE / "node_modules"
+AZURITE_QUEUE = NODE_MODULES / "azurite/dist/src/queue/main.js"
+LOCK = HERE / "package-lock.json"
+# A copy of the lock file, put there once all of it is installed.
+INSTALLED = NODE_MODULES / ".installed.json"
+NPM_CI = ("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=http")
 # Azurite's package.json asks for 22. Its queue service needs no more than this one, with which the
 # tests pass, and many machines have no newer one.
 MINIMUM = (20, 19)
@@ -58,6 +56,32 @@ def npm() -> list[str]:
     return [str(node()), str(beside)] if beside.exists() else ["npm"]
 
 
+def is_installed() -> bool:
+    """Return whether all of the lock file is installed, and something can run it."""
+    return _has_node() and INSTALLED.exists() and INSTALLED.read_bytes() == LOCK.read_bytes()
+
+
+def main() -> int:
+    """Install what is missing; return the exit status of the command that failed, or 0."""
+    if not _has_node():
+        shutil.rmtree(WHEEL_FOLDER, ignore_errors=True)
+        install = [sys.executable, "-m", "pip", "install", "--target", str(WHEEL_FOLDER), WHEEL]
+        if status := subprocess.run(install, check=False).returncode:
+            return status
+    status = subprocess.run([*npm(), *NPM_CI], cwd=HERE, env=environment(), check=False).returncode
+    if status == 0:
+        shutil.copyfile(LOCK, INSTALLED)
+    return status
+
+
+def _has_node() -> bool:
+    try:
+        node()
+    except LookupError:
+        return False
+    return True
+
+
 def _version(executable: str) -> tuple[int, int]:
     """Return (23, 1) for v23.1.0; (0, 0) if it does not run."""
     try:
@@ -68,3 +92,7 @@ def _version(executable: str) -> tuple[int, int]:
         return (0, 0)
     major, minor, *_ = answer.stdout.decode().strip().lstrip("v").split(".")
     return int(major), int(minor)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,4 +1,4 @@
-"""Run another program as a child: start it, await a line of its output, end it for certain.
+"""Run another program as a child: start it, wait for a line of its output, end it for certain.
 
 A child leads a process group of its own, so Ctrl-C in a terminal reaches the parent alone, which
 then ends its children in the order it likes. On Linux a child started from the main thread is
@@ -16,13 +16,11 @@ import sys
 import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Self
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Self
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
-
-__all__ = ["Child", "ChildError"]
+__all__ = ["Child", "ChildError", "first_ended"]
 
 KEPT_LINES = 2000  # The end of the output, for error messages and for those that wait for a line.
 PATIENCE = 60.0  # Seconds; Azurite starts in two, but stands still for many now and then.
@@ -40,11 +38,11 @@ if os.getppid() == int(sys.argv[1]):  # Else the parent died before it could be 
 
 
 class ChildError(RuntimeError):
-    """A child did not do what was awaited; the message ends with its output."""
+    """A child did not do what is expected; the message ends with its output."""
 
 
 class Child:
-    """A program in the background, its output (stdout and stderr together) kept line by line."""
+    """Runs a program in the background and keeps the lines of its stdout and stderr together."""
 
     def __init__(
         self,
@@ -59,7 +57,6 @@ class Child:
         self.name = name
         self._on_line = on_line
         self._lines: deque[str] = deque(maxlen=KEPT_LINES)
-        self._line_count = 0
         self._ended = False
         self._closed = False
         self._news = threading.Condition()
@@ -74,6 +71,7 @@ class Child:
             errors="replace",
             start_new_session=True,
         )
+        self.pid = self._process.pid  # Of the group, too.
         self._reader = threading.Thread(target=self._read, name=f"output of {name}", daemon=True)
         self._reader.start()
 
@@ -84,48 +82,48 @@ class Child:
         self.stop()
 
     @property
-    def pid(self) -> int:
-        """The process id, which is the id of the group too."""
-        return self._process.pid
-
-    @property
     def output(self) -> str:
-        """The last lines of output."""
+        """Return the last lines of output."""
         with self._news:
             return "\n".join(self._lines)
 
     @property
     def status(self) -> int | None:
-        """The exit status, negative for a signal; None while the child runs."""
+        """Return the exit status, negative for a signal; None while the child runs."""
         return self._process.poll()
 
+    @property
+    def ending(self) -> str:
+        """Say how the child ended, such as `ended with status 1`."""
+        status = self.wait()
+        if status < 0:
+            return f"was ended by {signal.Signals(-status).name}"
+        return f"ended with status {status}"
+
     def wait_for(self, pattern: str, timeout: float = PATIENCE) -> re.Match[str]:
-        """The match in the first line, old or new, in which `pattern` is found.
+        """Return the match in the first line, old or new, in which `pattern` is found.
 
         Raises ChildError when the child ends first or `timeout` seconds pass.
         """
         deadline = time.monotonic() + timeout
-        seen = 0
         with self._news:
             while True:
-                new = self._line_count - seen
-                seen = self._line_count
-                for line in list(self._lines)[-new:] if new else ():
+                for line in self._lines:
                     if found := re.search(pattern, line):
                         return found
                 remaining = deadline - time.monotonic()
                 if self._ended:
-                    raise self._error(f"ended before it printed {pattern!r}")
+                    raise self.error(f"ended before it printed {pattern!r}")
                 if remaining <= 0:
-                    raise self._error(f"did not print {pattern!r} within {timeout:g} s")
+                    raise self.error(f"did not print {pattern!r} within {timeout:g} s")
                 self._news.wait(remaining)
 
     def wait(self, timeout: float = PATIENCE) -> int:
-        """The exit status, once the child has ended by itself. Raises ChildError when late."""
+        """Wait until the child has ended by itself; return its exit status. Raises ChildError."""
         try:
             status = self._process.wait(timeout)
         except subprocess.TimeoutExpired as exc:
-            raise self._error(f"did not end within {timeout:g} s") from exc
+            raise self.error(f"did not end within {timeout:g} s") from exc
         self._close()
         return status
 
@@ -160,7 +158,6 @@ class Child:
                 line = raw.rstrip("\n")
                 with self._news:
                     self._lines.append(line)
-                    self._line_count += 1
                     self._news.notify_all()
                 if self._on_line is not None:
                     self._on_line(line)
@@ -176,13 +173,18 @@ class Child:
                 os.killpg(self.pid, signal.SIGKILL)
             self._reader.join(STOP_TIMEOUT)
 
-    def _error(self, what: str) -> ChildError:
-        """A ChildError that shows the end of the output."""
+    def error(self, what: str) -> ChildError:
+        """Return an error that says what the child did, and shows the end of its output."""
         return ChildError(f"{self.name} {what}; it printed:\n" + "\n".join(self._lines))
 
 
+def first_ended(children: Sequence[Child]) -> Child | None:
+    """Return the first of the children that has ended, None while all run."""
+    return next((child for child in children if child.status is not None), None)
+
+
 def _end_with_parent() -> list[str]:
-    """What to put before a command so that it gets SIGTERM when this process dies."""
+    """Return what to put before a command so that it gets SIGTERM when this process dies."""
     if sys.platform != "linux" or threading.current_thread() is not threading.main_thread():
         return []
     return [sys.executable, "-I", "-S", "-c", END_WITH_PARENT, str(os.getpid())]

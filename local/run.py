@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import difflib
 import fcntl
 import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from local.functions.ncrontab import Schedule
-from local.processes import Child, ChildError
+from local.processes import Child, ChildError, first_ended
+from local.run_settings import MACHINE, OWN, RunError, app_settings
 from local.stack import HOST, INGRESS, ROOT, Backend, free_or_0, run_app, run_backend
 
-__all__ = ["SETTINGS", "RunError", "app_settings", "main", "only_one", "run_host", "settings_file"]
+__all__ = ["SETTINGS", "main", "only_one", "run_host", "settings_file"]
 
 FOLDER = ROOT / ".local"
+POLL = 0.2  # Seconds between two looks at the processes.
 SETTINGS = FOLDER / "run.settings.json"  # For the tools in another terminal.
 PORTS = FOLDER / "run.ports.json"
 HELP = """app settings:
@@ -39,70 +37,10 @@ examples:
 
 # The real host, where it is installed.
 CORE_TOOLS = ("func", "start")
-# As the templates have it: what names no resource, and the relay's metrics on itself, go there.
-OWN = {
-    "METRICS_RESOURCE_ID": "/subscriptions/1/resourceGroups/metric-relay"
-    "/providers/Microsoft.Web/sites/metric-relay",
-    "METRICS_REGION": "westeurope",
-}
-APP_SETTINGS = {
-    "METRICS_QUEUE",
-    "METRICS_DEAD_LETTER_QUEUE",
-    "METRICS_SOURCES",
-    "METRICS_SAMPLE_SCHEDULE",
-    "METRICS_RESOURCE_ID",
-    "METRICS_REGION",
-    "METRICS_NAMESPACE",
-    "METRICS_ALLOWED_SCOPES",
-    "METRICS_MAX_ACTIVE_SERIES",
-    "METRICS_PAST_MINUTES",
-    "METRICS_FUTURE_MINUTES",
-    "METRICS_MAX_BODY_BYTES",
-}
-PASSED_ON = ("AzureFunctionsJobHost__", "AzureWebJobs.", "AZURE_", "LOCAL_", "WEBSITE_", "REGION_N")
-# They say where Azure is, or what it accepts.
-REPLACED = {
-    "METRICS_ENDPOINT",
-    "METRICS_ARM_ENDPOINT",
-    "METRICS_AUDIENCE",
-    "METRICS_CREDENTIAL",
-    "MetricsStorage",
-    "AzureWebJobsStorage",
-}
-MACHINE = ("IDENTITY_", "MSI_")  # Set by Azure Cloud Shell and Azure Arc, not by a person.
-# The app itself checks the values, in a process of its own.
-CHECK = """
-import os
-from shared.errors import ConfigurationError
-from shared.settings import Settings
-try:
-    Settings.from_env(os.environ)
-except ConfigurationError as exc:
-    raise SystemExit(str(exc))
-"""
-
-
-class RunError(Exception):
-    """The app cannot be run; the message is one sentence for the person at the shell."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run until interrupted; return the exit status."""
-    given = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        shell = app_settings(os.environ)
-        with only_one(FOLDER):
-            return _run(shell, given.port, given.data)
-    except (ChildError, RunError) as exc:
-        print(exc, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("Stopped.", file=sys.stderr)
-        return 0
-
-
-def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m local.run",
         description="Run the app and its stand-ins for Azure until Ctrl-C.",
@@ -120,52 +58,24 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FOLDER",
         help="keep queues and metrics in this folder (DATA=; default: in memory)",
     )
-    return parser
+    given = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        shell = app_settings(os.environ)
+        with only_one(FOLDER):
+            return _run(shell, given.port, given.data)
+    except (ChildError, RunError) as exc:
+        print(exc, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return 0
 
 
 def _port(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is not a port from 1 to 65535")
     return int(text)
-
-
-def app_settings(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the app settings of a shell, over the defaults of `make run`.
-
-    Raises RunError for a setting that is unknown or that the stand-ins replace, or a wrong value.
-    """
-    found = dict(OWN)
-    for name, text in environ.items():
-        if name in APP_SETTINGS or name.startswith(PASSED_ON):
-            found[name] = text
-        elif name.partition("__")[0] in REPLACED:
-            raise RunError(f"{name} is set in this shell, but make run sets it itself: unset it.")
-        elif name.startswith("METRICS_"):
-            near = difflib.get_close_matches(name, sorted(APP_SETTINGS), n=1)
-            hint = f"did you mean {near[0]}?" if near else "unset it."
-            raise RunError(f"{name} is not a setting of the app: {hint}")
-    try:
-        json.loads(found.get("METRICS_SOURCES") or "[]")
-    except ValueError as exc:
-        raise RunError(f"METRICS_SOURCES is not JSON: {exc}.") from exc
-    if schedule := found.get("METRICS_SAMPLE_SCHEDULE"):
-        try:
-            Schedule(schedule)
-        except ValueError as exc:
-            raise RunError(f"METRICS_SAMPLE_SCHEDULE: {schedule}: {exc}.") from exc
-    environment = {"METRICS_QUEUE": INGRESS, "MetricsStorage": "UseDevelopmentStorage=true"}
-    kept = {name: environ[name] for name in ("PATH", "HOME") if name in environ}
-    said = subprocess.run(
-        [sys.executable, "-c", CHECK],
-        cwd=ROOT,
-        env={**kept, **environment, **found},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if said.returncode:
-        raise RunError(said.stderr.strip().splitlines()[-1])
-    return found
 
 
 @contextmanager
@@ -195,9 +105,10 @@ def only_one(folder: Path) -> Iterator[None]:
 
 
 def _run(shell: Mapping[str, str], port: int | None, data: Path | None) -> int:
-    real = shutil.which("func") is not None
     queue = shell.get("METRICS_QUEUE") or INGRESS
     dead_letters = shell.get("METRICS_DEAD_LETTER_QUEUE") or f"{queue}-dead-letter"
+    has_core_tools = shutil.which(CORE_TOOLS[0]) is not None
+    name = "Azure Functions Core Tools" if has_core_tools else "the Functions host stand-in"
     if port is not None and not free_or_0(port):
         raise RunError(f"Port {port} is in use: choose another with PORT=.")
     try:
@@ -205,9 +116,14 @@ def _run(shell: Mapping[str, str], port: int | None, data: Path | None) -> int:
             data.mkdir(parents=True, exist_ok=True)
     except OSError as exc:
         raise RunError(f"Cannot make the folder {data}: {exc.strerror}.") from exc
-    name = "Azure Functions Core Tools" if real else "the Functions host stand-in"
+    try:
+        ports = {key: int(value) for key, value in json.loads(PORTS.read_bytes()).items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        ports = {}  # There was no run yet.
+    if port is not None:
+        ports["monitor"] = port
     print(f"Starting Azurite, the Azure Monitor emulator and {name} …", flush=True)
-    with run_backend(data, port=port, like=_last_ports(), dead_letters=dead_letters) as backend:
+    with run_backend(data, ports=ports, dead_letters=dead_letters) as backend:
         PORTS.write_text(json.dumps(backend.ports), encoding="utf-8")
         ignored = sorted(each for each in os.environ if each.startswith(MACHINE))
         if ignored:
@@ -216,30 +132,23 @@ def _run(shell: Mapping[str, str], port: int | None, data: Path | None) -> int:
         backend.control("PUT", "resources", json={"resources": here})
         backend.make_queue(dead_letters)  # As the templates do.
 
-        def announce(host: Child) -> None:
+        def announce(child: Child) -> None:
             print(
                 f"\nEnqueue metric messages into the queue {queue!r} of\n"
                 f"  export CONNECTION_STRING='{backend.azurite.connection_string}'\n"
-                f"Metrics explorer, with what lands in Azure Monitor: {backend.page}\n"
+                f"Metrics explorer, with what lands in Azure Monitor: {backend.monitor_url}/\n"
                 f"The same as JSON: {backend.monitor_url}/_local/metrics\n"
-                f"What was refused is in the queue {dead_letters!r}.\n"
+                f"What is rejected goes to the queue {dead_letters!r}.\n"
                 "The tools find all of it by a file of settings, such as:\n"
                 f"  .venv/bin/metric-relay doctor --settings {SETTINGS.relative_to(ROOT)}\n"
-                f"The Functions host is process {host.pid}; to try a crash: kill -9 {host.pid}\n"
+                f"The Functions host is process {child.pid}; to try a crash: kill -9 {child.pid}\n"
                 "Stop with Ctrl-C.\n",
                 flush=True,
             )
 
-        host = CORE_TOOLS if real else HOST
         with settings_file({**backend.app_settings(queue), **shell}):
+            host = CORE_TOOLS if has_core_tools else HOST
             return run_host(backend, shell, host, queue=queue, on_start=announce)
-
-
-def _last_ports() -> dict[str, int]:
-    try:
-        return {name: int(port) for name, port in json.loads(PORTS.read_bytes()).items()}
-    except (OSError, ValueError, TypeError, AttributeError):
-        return {}
 
 
 def run_host(
@@ -253,20 +162,22 @@ def run_host(
 ) -> int:
     """Run the app; start its host again when that fails, as the platform would.
 
-    Returns 0 when it ends without an error. Raises ChildError for a host that does not start.
-    `on_start` gets the first host once it is ready; `delay` is in seconds.
+    Returns 0 when the host ends without an error. Raises ChildError for a host that does not
+    start, RunError when a stand-in ends. `on_start` gets the first host once it is ready; `delay`
+    is in seconds.
     """
     while True:
         with run_app(backend, settings, queue=queue, host=host, on_line=print) as child:
             on_start(child)
-            status = child.wait(timeout=threading.TIMEOUT_MAX)
-        if status == 0:
-            return status
-        how = f"ended with status {status}"
-        if status < 0:
-            how = f"was ended by {signal.Signals(-status).name}"
+            while (ended := first_ended([*backend.children, child])) is None:
+                time.sleep(POLL)
+        if ended is not child:
+            raise RunError(f"{ended.name} {ended.ending}, so make run has stopped: start it again.")
+        if child.status == 0:
+            return 0
         print(
-            f"The Functions host (process {child.pid}) {how}. Starting it again, as Azure does.",
+            f"The Functions host (process {child.pid}) {child.ending}. Starting it again, as Azure"
+            " does.",
             file=sys.stderr,
         )
         on_start = _name_host

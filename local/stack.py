@@ -1,4 +1,4 @@
-"""Everything that the app needs of Azure, and the app itself, on this machine.
+"""Run everything that the app needs of Azure, and the app itself, on this machine.
 
 Azurite holds the queues, `local.monitor` is identity endpoint and metrics store, and a Functions
 host runs the app. All of them listen on free ports of the loopback interface, and none outlives
@@ -64,7 +64,7 @@ LOOPBACK = "127.0.0.1,localhost"
 
 @dataclass(frozen=True)
 class Backend:
-    """What stands in for Azure: queues, identity, metrics store; its process, if it has its own."""
+    """Holds the stand-ins for Azure: queues, identity and metrics store, and its process."""
 
     azurite: Azurite
     storage: QueueServiceClient
@@ -73,21 +73,21 @@ class Backend:
 
     @property
     def ports(self) -> dict[str, int]:
-        """The ports of Azurite and of the emulator."""
+        """Return the ports of Azurite and of the emulator."""
         return {"azurite": self.azurite.port, "monitor": int(self.monitor_url.rpartition(":")[2])}
+
+    @property
+    def children(self) -> list[Child]:
+        """Return the processes of Azurite and of the emulator."""
+        return [child for child in (self.azurite.child, self.monitor) if child is not None]
 
     def make_queue(self, name: str) -> None:
         """Make a queue if it is not there."""
         with contextlib.suppress(ResourceExistsError):
             self.storage.create_queue(name)
 
-    @property
-    def page(self) -> str:
-        """The address of the metrics explorer."""
-        return f"{self.monitor_url}/"
-
     def app_settings(self, queue: str = INGRESS) -> dict[str, str]:
-        """What leads the app here instead of to Azure."""
+        """Return what leads the app here instead of to Azure."""
         return {
             "AzureWebJobsStorage": self.azurite.connection_string,
             "FUNCTIONS_WORKER_RUNTIME": "python",
@@ -102,22 +102,22 @@ class Backend:
         }
 
     def control(self, method: str, path: str, **arguments: Any) -> Any:
-        """Ask the emulator's own API, such as GET metrics or POST faults; its JSON."""
+        """Call the emulator's own API, such as GET metrics or POST faults; return its JSON."""
         url = f"{self.monitor_url}/_local/{path}"
         answer = requests.request(method, url, timeout=30, **arguments)
         answer.raise_for_status()
         return answer.json() if answer.content else None
 
     def metrics(self, **filters: str) -> list[dict[str, Any]]:
-        """What the store holds: a value set for each series and minute."""
+        """Return what the store holds: a value set for each series and minute."""
         values: list[dict[str, Any]] = self.control("GET", "metrics", params=filters)["values"]
         return values
 
     def dead_letters(self, queue: str = INGRESS) -> list[dict[str, Any]]:
-        """The first 32 dead letters of an ingress queue, left where they are."""
+        """Return the first 32 dead letters of an ingress queue, and leave them where they are."""
         client = self.storage.get_queue_client(f"{queue}-dead-letter")
         try:
-            return [json.loads(letter.content) for letter in client.peek_messages(32)]
+            return [json.loads(message.content) for message in client.peek_messages(32)]
         except ResourceNotFoundError:  # Nothing was dead-lettered yet.
             return []
 
@@ -126,30 +126,26 @@ class Backend:
 def run_backend(
     folder: Path | None = None,
     *,
-    port: int | None = None,
-    like: Mapping[str, int] | None = None,
+    ports: Mapping[str, int] | None = None,
     dead_letters: str = f"{INGRESS}-dead-letter",
 ) -> Iterator[Backend]:
     """Start Azurite and the emulator. Raises ChildError with what one of them said.
 
     Queues and metrics live in memory, or in a folder, where the next start finds them again.
-    `port` is the emulator's; `like` has ports to take where they are free; `dead_letters` is the
-    queue that the metrics explorer shows.
+    `ports`, as of `Backend.ports`, are taken where they are free; `dead_letters` is the queue that
+    the metrics explorer shows.
     """
-    _spare_loopback_the_proxy()
-    like = like or {}
-    monitor_port = free_or_0(like.get("monitor", 0)) if port is None else port
-    azurite_port = free_or_0(like.get("azurite", 0))
+    _bypass_proxy()
+    wanted = ports or {}
+    options = ["--port", str(free_or_0(wanted.get("monitor", 0))), "--dead-letters", dead_letters]
+    if folder is not None:
+        options += ["--data", str(folder.resolve() / "metrics.db")]
     with (
-        Azurite(folder=folder, port=azurite_port) as azurite,
+        Azurite(folder=folder, port=free_or_0(wanted.get("azurite", 0))) as azurite,
         QueueServiceClient.from_connection_string(azurite.connection_string) as storage,
         Child(
             "Azure Monitor emulator",
-            (
-                *(sys.executable, "-m", "local.monitor", "--port", str(monitor_port)),
-                *("--dead-letters", dead_letters),
-                *(() if folder is None else ("--data", str(folder.resolve() / "metrics.db"))),
-            ),
+            (sys.executable, "-m", "local.monitor", *options),
             # Not an argument: those are shown to every user of the machine.
             env={**os.environ, "LOCAL_DEAD_LETTER_STORAGE": azurite.connection_string},
             cwd=ROOT,
@@ -170,8 +166,8 @@ def free_or_0(port: int) -> int:
     return port
 
 
-def _spare_loopback_the_proxy() -> None:
-    """Whatever proxy this shell has, it cannot reach what listens on this machine alone."""
+def _bypass_proxy() -> None:
+    """Let no proxy of this shell take what goes to this machine itself: it cannot reach it."""
     for name in ("NO_PROXY", "no_proxy"):
         given = os.environ.get(name, "")
         if LOOPBACK not in given:

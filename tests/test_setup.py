@@ -1,56 +1,30 @@
-"""`local.setup`: what is installed, when, and what it prints."""
+"""`local.setup` and `local.node`: what is installed, when, and what is printed."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from local import node, setup
-from local.setup import Azurite, Installation, PythonPackages, SetupError
-
-LOCK = '{"packages": {"": {}, "node_modules/a": {}, "node_modules/b": {}}}'
+from local.processes import ChildError
 
 
-class RecordedCommands(Installation):
-    """Carries out nothing but `effects`, by a word of the command."""
-
-    def __init__(self, **effects: Callable[[], None]) -> None:
-        super().__init__()
-        self.commands: list[str] = []
-        self._effects = effects
-
-    def call(self, command: Sequence[str | Path], *_: object, **__: object) -> None:
-        words = list(map(str, command))
-        self.commands.append(" ".join(words))
-        for word in self._effects.keys() & words:
-            self._effects[word]()
-
-
-def ignore(_: str) -> None:
-    """Take a report of progress."""
-
-
-# --- Python packages ------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def requirements(tmp_path: Path) -> Path:
-    (tmp_path / "base.txt").write_text("requests\n", encoding="utf-8")
-    file = tmp_path / "dev.txt"
-    file.write_text("# A comment\n-r base.txt\npytest\n", encoding="utf-8")
-    return file
-
-
-def add_interpreter(venv: Path, identity: str = f"{sys.base_prefix} {sys.version}") -> None:
-    """Make what looks like a virtual environment of this interpreter, and cannot install."""
-    add_script(
-        venv / "bin" / "python", f"[ $1 = -c ] && echo '{identity}' && exit; echo no pip; exit 3"
-    )
+@pytest.fixture(autouse=True)
+def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Put node_modules, and Node.js from a wheel, into a folder; return node_modules."""
+    lock, modules, wheel = tmp_path / "lock.json", tmp_path / "node_modules", tmp_path / "wheel"
+    lock.write_text("{}", encoding="utf-8")
+    modules.mkdir()
+    monkeypatch.setattr(node, "HERE", tmp_path)
+    monkeypatch.setattr(node, "LOCK", lock)
+    monkeypatch.setattr(node, "INSTALLED", modules / ".installed.json")
+    monkeypatch.setattr(node, "WHEEL_FOLDER", wheel)
+    monkeypatch.setattr(node, "FROM_WHEEL", wheel / "bin" / "node")
+    return modules
 
 
 def add_script(file: Path, text: str) -> None:
@@ -59,139 +33,152 @@ def add_script(file: Path, text: str) -> None:
     file.chmod(0o755)
 
 
-def test_packages_are_installed_once(tmp_path: Path, requirements: Path) -> None:
-    venv = tmp_path / "venv"
-    commands = RecordedCommands(venv=lambda: add_interpreter(venv))
-    packages = PythonPackages(commands, venv, requirements)
-    assert not packages.is_current()
-    packages.install(ignore)
-    make, install = commands.commands
-    assert make == f"{sys.executable} -m venv --clear {venv}"
-    assert install.startswith(f"{venv}/bin/python -m pip install ")
-    assert install.endswith(f"-r {requirements}")
-    assert packages.is_current()
-    assert PythonPackages(commands, venv, requirements.with_name("base.txt")).is_current()
+# --- Python packages ------------------------------------------------------------------------------
+
+IDENTITY = f"[ $1 = -c ] && echo '{sys.base_prefix} {sys.version}' && exit"
+
+
+class Environment:
+    """A virtual environment that is made, and into which packages are installed, by scripts."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.venv = folder / "venv"
+        self.python = self.venv / "bin" / "python"
+        self._log = folder / "commands"
+        self.requirements = folder / "dev.txt"
+        self.base = folder / "base.txt"
+        self.base.write_text("requests\n", encoding="utf-8")
+        self.requirements.write_text("# A comment\n-r base.txt\npytest\n", encoding="utf-8")
+        template = folder / "template"
+        add_script(template, f'{IDENTITY}; echo "pip $@" >> {self._log}')
+        make = f"echo venv >> {self._log}; mkdir -p $0/bin; cp {template} $0/bin/python"
+        monkeypatch.setattr(setup, "MAKE_ENVIRONMENT", ("sh", "-c", make))
+
+    def install(self, requirements: Path | None = None) -> list[str]:
+        """Run setup; return the commands that it ran."""
+        self._log.write_text("", encoding="utf-8")
+        assert setup.main(["--venv", str(self.venv), str(requirements or self.requirements)]) == 0
+        return self._log.read_text(encoding="utf-8").splitlines()
+
+
+@pytest.fixture
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Environment:
+    return Environment(tmp_path, monkeypatch)
+
+
+def test_packages_are_installed_once(
+    environment: Environment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made, installed = environment.install()
+    assert made == "venv"
+    assert installed.startswith("pip -m pip install ")
+    assert installed.endswith(f" -r {environment.requirements}")
+    assert capsys.readouterr().out.startswith(
+        f"Installing Python packages into {environment.venv} …\nInstalled in "
+    )
+    assert environment.install() == []
+    assert environment.install(environment.base) == []
+    assert capsys.readouterr().out == ""
 
 
 def test_a_changed_requirement_is_installed_into_the_same_environment(
-    tmp_path: Path, requirements: Path
+    environment: Environment,
 ) -> None:
-    venv = tmp_path / "venv"
-    add_interpreter(venv)
-    commands = RecordedCommands()
-    packages = PythonPackages(commands, venv, requirements)
-    packages.install(ignore)
-    requirements.with_name("base.txt").write_text("requests>=2\n", encoding="utf-8")
-    assert not packages.is_current()
-    packages.install(ignore)
-    assert ["-m pip install" in command for command in commands.commands] == [True, True]
-    assert packages.is_current()
+    environment.install()
+    environment.base.write_text("requests>=2\n", encoding="utf-8")
+    (installed,) = environment.install()
+    assert installed.startswith("pip ")
+    assert environment.install() == []
 
 
 @pytest.mark.parametrize("script", ["echo /usr 3.10.0", "exit 1"])
 def test_the_environment_of_another_interpreter_is_made_again(
-    tmp_path: Path, requirements: Path, script: str
+    environment: Environment, script: str
 ) -> None:
-    venv = tmp_path / "venv"
-    add_interpreter(venv)
-    commands = RecordedCommands(venv=lambda: add_interpreter(venv))
-    packages = PythonPackages(commands, venv, requirements)
-    packages.install(ignore)
-    add_script(venv / "bin" / "python", script)
-    assert not packages.is_current()
-    packages.install(ignore)
-    assert f"{sys.executable} -m venv --clear {venv}" in commands.commands
-    assert packages.is_current()
+    environment.install()
+    add_script(environment.python, script)
+    assert len(environment.install()) == 2
+    assert environment.install() == []
 
 
 def test_the_command_calls_the_tools_from_any_folder(tmp_path: Path) -> None:
-    venv = tmp_path / "a folder" / "venv"
-    (venv / "bin").mkdir(parents=True)
-    add_script(venv / "bin" / "python", f'exec {sys.executable} "$@"')
-    PythonPackages(RecordedCommands(), venv, setup.ROOT / "requirements-dev.txt").write_command()
-    command = venv / "bin" / "metric-relay"
+    python = tmp_path / "a folder" / "venv" / "bin" / "python"
+    add_script(python, f'exec {sys.executable} "$@"')
+    setup.write_command(python)
     done = subprocess.run(
-        [command, "send", "--help"], cwd=tmp_path, capture_output=True, text=True, check=True
+        [python.with_name("metric-relay"), "send", "--help"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert "\n    'a folder/venv/bin/metric-relay' send points.jsonl --watch\n" in done.stdout
 
 
-def test_an_environment_without_the_tools_has_no_command(tmp_path: Path) -> None:
-    (tmp_path / "bin").mkdir()
-    packages = PythonPackages(RecordedCommands(), tmp_path, setup.ROOT / "requirements.txt")
-    packages.write_command()
-    assert list((tmp_path / "bin").iterdir()) == []
+@pytest.mark.parametrize(("name", "exists"), [("base.txt", False), (setup.TOOLS, True)])
+def test_an_environment_with_the_tools_has_the_command(
+    environment: Environment, name: str, exists: bool
+) -> None:
+    environment.install(environment.base.rename(environment.base.with_name(name)))
+    assert environment.python.with_name("metric-relay").exists() == exists
+
+
+def test_a_failure_is_printed(environment: Environment, capsys: pytest.CaptureFixture[str]) -> None:
+    add_script(environment.python, f"{IDENTITY}; echo no pip; exit 3")
+    arguments = ["--venv", str(environment.venv), str(environment.requirements)]
+    assert setup.main(arguments) == 1
+    err = capsys.readouterr().err
+    assert err.startswith(f"Python packages ended with status 3: {environment.python} -m pip ")
+    assert err.endswith("; it printed:\nno pip\n")
+    assert setup.main(arguments) == 1  # It is tried again.
 
 
 # --- Azurite --------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Put node_modules, and Node.js from a wheel, into a folder; return node_modules."""
-    lock, modules, wheel = tmp_path / "lock.json", tmp_path / "node_modules", tmp_path / "wheel"
-    lock.write_text(LOCK, encoding="utf-8")
-    monkeypatch.setattr(setup, "LOCK", lock)
-    monkeypatch.setattr(setup, "NODE_MODULES", modules)
-    monkeypatch.setattr(setup, "INSTALLED", modules / ".installed.json")
-    monkeypatch.setattr(setup, "UNUSED_HEADERS", wheel / "include")
-    monkeypatch.setattr(node, "WHEEL_FOLDER", wheel)
-    monkeypatch.setattr(node, "FROM_WHEEL", wheel / "node")
-    return modules
-
-
-def write(*files: Path) -> None:
-    for file in files:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.touch()
-
-
 def set_node(folder: Path, version: str, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Put a Node.js of a version, and npm, on a PATH that has nothing else."""
-    for name in ("node", "npm"):
-        add_script(folder / name, f"echo {version}")
-    monkeypatch.setenv("PATH", str(folder))
+    """Put a Node.js of a version, and npm, on PATH before others."""
+    add_script(folder / "node", f"echo {version}")
+    add_script(folder / "npm", f'echo "npm $@" >> {folder}/commands')
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
     return folder / "node"
 
 
-def test_azurite_is_installed_without_what_nothing_reads(
-    tmp_path: Path, modules: Path, monkeypatch: pytest.MonkeyPatch
+def test_azurite_is_installed_again_for_another_lock_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_node(tmp_path / "bin", "v22.1.0", monkeypatch)
-    files = [modules / "a" / name for name in ("a.js", "a.js.map", "a.d.ts", "b.d.mts")]
-    commands = RecordedCommands(ci=lambda: write(*files))
-    azurite = Azurite(commands, PythonPackages(commands, tmp_path, tmp_path))
-    assert not azurite.is_current()
-    azurite.install(ignore)
-    (command,) = commands.commands
-    assert command.startswith("npm ci ")
-    assert sorted(path.name for path in (modules / "a").iterdir()) == ["a.js"]
-    assert azurite.is_current()
-    setup.LOCK.write_text("{}", encoding="utf-8")
-    assert not azurite.is_current()
+    assert not node.is_installed()
+    assert node.main() == 0
+    assert (tmp_path / "bin" / "commands").read_text("utf-8").startswith("npm ci ")
+    assert node.is_installed()
+    node.LOCK.write_text("[]", encoding="utf-8")
+    assert not node.is_installed()
+
+
+def test_azurite_that_cannot_be_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_node(tmp_path / "bin", "v22.1.0", monkeypatch)
+    add_script(tmp_path / "bin" / "npm", "exit 7")
+    assert node.main() == 7
+    assert not node.is_installed()
 
 
 def test_node_comes_from_a_wheel_where_there_is_none(
-    tmp_path: Path, modules: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    wheel = node.WHEEL_FOLDER
-    commands = RecordedCommands(
-        **{node.WHEEL: lambda: write(node.FROM_WHEEL, wheel / "include" / "node.h")},
-        ci=lambda: write(modules / "a.js"),
-    )
-    packages = PythonPackages(commands, tmp_path / "venv", tmp_path)
-    packages.has_pip.set()
-    azurite = Azurite(commands, packages)
-    azurite.install(ignore)
-    pip, npm_ci = commands.commands
-    assert pip.startswith(f"{tmp_path}/venv/bin/python -m pip install ")
-    assert npm_ci.startswith("npm ci ")
+    set_node(tmp_path / "bin", "v20.0.0", monkeypatch)
+    python = tmp_path / "python"
+    add_script(python, f"mkdir -p {node.WHEEL_FOLDER}/bin; echo $@ > {node.FROM_WHEEL}")
+    monkeypatch.setattr(sys, "executable", str(python))
+    assert node.main() == 0
     assert node.node() == node.FROM_WHEEL
-    assert list(wheel.iterdir()) == [node.FROM_WHEEL]
-    assert azurite.is_current()
+    pip = node.FROM_WHEEL.read_text("utf-8")
+    assert pip == f"-m pip install --target {node.WHEEL_FOLDER} {node.WHEEL}\n"
+    assert node.is_installed()
     node.FROM_WHEEL.unlink()
-    assert not azurite.is_current()
+    assert not node.is_installed()
+    add_script(python, "exit 3")
+    assert node.main() == 3
 
 
 @pytest.mark.parametrize(
@@ -199,7 +186,7 @@ def test_node_comes_from_a_wheel_where_there_is_none(
     [("v20.18.3", False), ("v20.19.0", True), ("v23.1.0", True), ("nonsense; exit 1", False)],
 )
 def test_node_of_the_machine_is_used_if_it_is_new_enough(
-    tmp_path: Path, modules: Path, monkeypatch: pytest.MonkeyPatch, version: str, is_used: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, is_used: bool
 ) -> None:
     on_path = set_node(tmp_path / "bin", version, monkeypatch)
     if is_used:
@@ -209,55 +196,29 @@ def test_node_of_the_machine_is_used_if_it_is_new_enough(
             node.node()
 
 
-# --- Commands side by side ------------------------------------------------------------------------
+# --- Jobs side by side ----------------------------------------------------------------------------
 
 
-def test_one_failure_ends_the_other_job() -> None:
-    installation = Installation()
-    children: list[int] = []
-    is_started = threading.Event()
-
-    def wait_forever(_: Callable[[str], None]) -> None:
-        def on_line(line: str) -> None:
-            children.append(int(line))
-            is_started.set()
-
-        installation.call(["sh", "-c", "echo $$; exec sleep 600"], on_line)
-
-    def fail(_: Callable[[str], None]) -> None:
-        is_started.wait()
-        installation.call(["sh", "-c", "echo no such package >&2; exit 3"])
-
-    with pytest.raises(SetupError, match=r"(?s)exit 3' failed:\nno such package\n$"):
-        installation.run({"Azurite": wait_forever, "Python packages": fail})
-    assert subprocess.run(["ps", "-p", str(children[0])], check=False).returncode == 1  # noqa: S607
+def test_one_failure_ends_the_other_job(tmp_path: Path) -> None:
+    started = tmp_path / "pid"
+    waiting = ["sh", "-c", f"echo $$ > {started}.new; mv {started}.new {started}; exec sleep 600"]
+    fail = f"until [ -e {started} ]; do :; done; echo no such package >&2; exit 3"
+    with pytest.raises(ChildError, match=r"(?s)^Python packages ended with status 3: .*package$"):
+        setup.run_jobs({"Azurite": waiting, "Python packages": ["sh", "-c", fail]}, 0)
+    pid = started.read_text("utf-8").strip()
+    assert subprocess.run(["ps", "-p", pid], check=False).returncode == 1  # noqa: S607
 
 
-def test_progress_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(setup, "PERIOD", 0.01)
+def test_progress_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(setup, "PERIOD", 0)
     lines: list[str] = []
-    is_printed = threading.Event()
 
     def keep(line: str, **_: object) -> None:
         lines.append(line)
-        if "3 of 9 packages" in line:
-            is_printed.set()
-
-    def job(report: Callable[[str], None]) -> None:
-        report("3 of 9 packages")
-        is_printed.wait()
+        if line.endswith("Collecting requests"):
+            (tmp_path / "go").touch()
 
     monkeypatch.setattr(setup, "print", keep, raising=False)
-    Installation().run({"Azurite": job})
-    assert lines[-1] == "   0 s  Azurite: 3 of 9 packages"
-
-
-def test_a_failure_is_printed(
-    tmp_path: Path, requirements: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    venv = tmp_path / "venv"
-    add_interpreter(venv)
-    assert setup.main(["--venv", str(venv), str(requirements)]) == 1
-    printed = capsys.readouterr()
-    assert printed.out == f"Installing Python packages into {venv} …\n"
-    assert printed.err.endswith(f"-r {requirements} failed:\nno pip\n\n")
+    script = f"echo Collecting requests; until [ -e {tmp_path}/go ]; do sleep 0.01; done"
+    setup.run_jobs({"Python packages": ["sh", "-c", script]}, 0)
+    assert re.fullmatch(r" *\d+ s  Python packages: Collecting requests", lines[-1])

@@ -14,14 +14,14 @@ import sys
 import time
 from pathlib import Path
 
+from local.functions.connections import PATIENCE
 from local.functions.errors import ConfigurationError
-from local.functions.host import GRACE, Host, load
-from local.functions.invocations import Invocations
-from local.functions.queue_storage import PATIENCE
+from local.functions.host import GRACE, Host
+from local.functions.invocation import Invocations
 
 
 def main() -> int:
-    """Run the host; returns the exit status."""
+    """Run the host; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m local.functions", description=__doc__)
     parser.add_argument("--app", type=Path, default=Path(), help="the app's folder (default: .)")
     parser.add_argument(
@@ -33,27 +33,28 @@ def main() -> int:
     )
     parser.add_argument(
         "--storage-patience",
-        type=float,
+        type=int,
         default=PATIENCE,
         metavar="SECONDS",
-        help="how long the storage service may fail (default, as in Azure: %(default)g)",
+        help="how long a call to the storage service is repeated, once a second (default, as in"
+        " Azure: %(default)d)",
     )
     parser.add_argument(
         "--no-local-settings",
         action="store_true",
         help="take app settings from the environment alone, not from local.settings.json",
     )
-    arguments = parser.parse_args()
+    given = parser.parse_args()
     invocations = Invocations()
     _log_to_stderr(invocations)
     try:
-        host = load(
-            arguments.app.resolve(),
+        host = Host(
+            given.app.resolve(),
             invocations,
-            local_settings=not arguments.no_local_settings,
-            patience=arguments.storage_patience,
+            local_settings=not given.no_local_settings,
+            patience=given.storage_patience,
         )
-        asyncio.run(_run(host, arguments.grace))
+        asyncio.run(_run(host, given.grace))
     except ConfigurationError as exc:
         print(f"error: {exc}", file=sys.stderr)
         return 1
@@ -62,18 +63,13 @@ def main() -> int:
 
 async def _run(host: Host, grace: float) -> None:
     """Run the host, then leave the process."""
-    failed, cut = await host.run(_print_ready, grace)
+    failed, cut = await host.run(grace)
     if cut:
         print(f"error: {cut} invocations cut after {grace:g} s", file=sys.stderr)
     sys.stdout.flush()
     sys.stderr.flush()
     # Leaving in the ordinary way would wait for threads that may not end.
     os._exit(1 if failed or cut else 0)
-
-
-def _print_ready(functions: str) -> None:
-    """Whoever started the host waits for this line."""
-    print(f"Functions host ready: {functions}", flush=True)
 
 
 def _log_to_stderr(shown: logging.Filter) -> None:

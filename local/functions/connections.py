@@ -1,4 +1,4 @@
-"""A trigger's `connection` -> a client for that account's queues, as the Functions host finds it.
+"""Find the account of a trigger's `connection` as the Functions host does.
 
 For NAME the first of these sections that exists is taken whole, even if it is empty:
 ConnectionStrings__AzureWebJobsNAME, AzureWebJobsNAME, ConnectionStrings__NAME, NAME.
@@ -23,12 +23,15 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from azure.storage.queue import QueueServiceClient
+from azure.storage.queue import LinearRetry, QueueServiceClient
 
 from local.azurite import ACCOUNT_KEY
-from local.functions.errors import ConfigurationError
+from local.functions.errors import DisabledError
 
-__all__ = ["queue_service"]
+__all__ = ["PATIENCE", "queue_service"]
+
+# Seconds for which a failed call is repeated, as seen of the real host; one try a second.
+PATIENCE = 21
 
 PREFIX = "AzureWebJobs"
 DEFAULT_NAME = "Storage"
@@ -36,74 +39,67 @@ DEFAULT_NAME = "Storage"
 LOOPBACK = re.compile(
     r"http://(?:127\.0\.0\.1|localhost)\b|UseDevelopmentStorage=true", re.IGNORECASE
 )
-MEMBERS = (
-    "queueServiceUri",
-    "serviceUri",
-    "accountName",
-    "credential",
-    "clientId",
-    "managedIdentityResourceId",
-)
 EMULATOR_ACCOUNT = (
     "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;"
     f"AccountKey={ACCOUNT_KEY};QueueEndpoint={{}}:10001/devstoreaccount1"
 )
-# Seconds. QueueStorage repeats a call, for as long as Azure does.
-CLIENT_OPTIONS: dict[str, Any] = {
-    "connection_timeout": 5,
-    "read_timeout": 30,
-    "retry_total": 0,
-}
 
 
-def queue_service(name: str, environ: Mapping[str, str], where: str) -> QueueServiceClient:
-    """The client for connection `name`; `where` begins error messages.
+def queue_service(
+    name: str, environ: Mapping[str, str], where: str, patience: int = PATIENCE
+) -> QueueServiceClient:
+    """Return the client for connection `name`; `where` begins error messages.
 
-    Raises ConfigurationError.
+    Raises DisabledError.
     """
     name = name or DEFAULT_NAME
-    for section in _sections(name):
-        members = _members(section, environ)
-        text = _value(section, environ)
-        if text is None and not members:
-            continue
-        try:
-            if text is not None:
-                options = _options() | {"use_env_settings": not LOOPBACK.search(text)}
+    options = _options(patience)
+    for prefixed in (PREFIX + name, name):
+        for section in (f"ConnectionStrings__{prefixed}", prefixed):
+            text = _value(section, environ)
+            if text is None and not _has_members(section, environ):
+                continue
+            try:
+                if text is None:
+                    return QueueServiceClient(
+                        _account_url(section, environ), _credential(section, environ), **options
+                    )
+                options["use_env_settings"] = not LOOPBACK.search(text)
                 return QueueServiceClient.from_connection_string(_written_out(text), **options)
-            return QueueServiceClient(_account_url(members), _credential(members), **_options())
-        except ValueError as exc:
-            raise ConfigurationError(f"{where}: connection {section}: {exc}") from exc
-    raise ConfigurationError(
+            except ValueError as exc:
+                raise DisabledError(f"{where}: connection {section}: {exc}") from exc
+    raise DisabledError(
         f"{where}: connection {name}: app setting {name}, {name}__queueServiceUri "
         f"or {name}__accountName is missing"
     )
 
 
-def _sections(name: str) -> list[str]:
-    """The sections that may hold a connection, in the order in which they are looked for."""
-    return [
-        section
-        for prefixed in (PREFIX + name, name)
-        for section in (f"ConnectionStrings__{prefixed}", prefixed)
-    ]
+def _options(patience: int) -> dict[str, Any]:
+    """Return the options of a client whose requests are not logged, as the app's may well be."""
+    logger = logging.getLogger("local.functions.requests")
+    logger.setLevel(logging.WARNING)
+    names = ("retry_total", "retry_connect", "retry_read", "retry_status")
+    retries: dict[str, Any] = dict.fromkeys(names, patience)
+    return {
+        "connection_timeout": 5,  # Seconds, as the next one.
+        "read_timeout": 30,
+        "retry_policy": LinearRetry(backoff=1, random_jitter_range=0, **retries),
+        "logger": logger,
+    }
 
 
 def _value(key: str, environ: Mapping[str, str]) -> str | None:
-    """The value of a key; in the environment its colons may be double underscores."""
+    """Return the value of a key; in the environment its colons may be double underscores."""
     return environ.get(key.replace("__", ":"), environ.get(key))
 
 
-def _members(section: str, environ: Mapping[str, str]) -> dict[str, str | None]:
-    """The members of a section: the names without case, the values by their exact names."""
+def _has_members(section: str, environ: Mapping[str, str]) -> bool:
     prefix = f"{section}__".lower()
-    if not any(key.replace(":", "__").lower().startswith(prefix) for key in environ):
-        return {}
-    return {member: _value(f"{section}__{member}", environ) for member in MEMBERS}
+    return any(key.replace(":", "__").lower().startswith(prefix) for key in environ)
 
 
 def _written_out(text: str) -> str:
-    """A connection string without the short form of the storage emulator's."""
+    """Return a connection string with the emulator's short form replaced. Raises ValueError."""
     if not text.strip():
         raise ValueError("the connection string is empty")
     parts = (part.partition("=") for part in text.split(";"))
@@ -115,17 +111,12 @@ def _written_out(text: str) -> str:
     return EMULATOR_ACCOUNT.format(f"{proxy.scheme}://{proxy.hostname}")
 
 
-def _options() -> dict[str, Any]:
-    """Options of a client whose requests are not logged one by one, as the app's may well be."""
-    logger = logging.getLogger("local.functions.requests")
-    logger.setLevel(logging.WARNING)
-    return {**CLIENT_OPTIONS, "logger": logger}
-
-
-def _account_url(members: Mapping[str, str | None]) -> str:
-    """The queue endpoint of an identity-based connection. Raises ValueError."""
-    uri = members["queueServiceUri"] or members["serviceUri"]
-    if not uri and (account := members["accountName"]):
+def _account_url(section: str, environ: Mapping[str, str]) -> str:
+    """Return the queue endpoint of an identity-based connection. Raises ValueError."""
+    uri = _value(f"{section}__queueServiceUri", environ) or _value(
+        f"{section}__serviceUri", environ
+    )
+    if not uri and (account := _value(f"{section}__accountName", environ)):
         uri = f"https://{account}.queue.core.windows.net"
     if not uri:
         raise ValueError("__queueServiceUri or __accountName is missing")
@@ -134,15 +125,16 @@ def _account_url(members: Mapping[str, str | None]) -> str:
     return uri
 
 
-def _credential(members: Mapping[str, str | None]) -> Any:
-    """The credential of an identity-based connection."""
+def _credential(section: str, environ: Mapping[str, str]) -> Any:
+    """Return the credential of an identity-based connection. Raises ValueError."""
     # Imported here: a connection string, the usual thing on a laptop, does without.
     from azure.identity import DefaultAzureCredential, ManagedIdentityCredential  # noqa: PLC0415
 
-    client_id, resource_id = members["clientId"], members["managedIdentityResourceId"]
-    if (members["credential"] or "").lower() != "managedidentity":
-        return DefaultAzureCredential(managed_identity_client_id=client_id or None)
+    client_id = _value(f"{section}__clientId", environ) or None
+    resource_id = _value(f"{section}__managedIdentityResourceId", environ)
+    if (_value(f"{section}__credential", environ) or "").lower() != "managedidentity":
+        return DefaultAzureCredential(managed_identity_client_id=client_id)
     if client_id and resource_id:
         raise ValueError("__clientId and __managedIdentityResourceId: only one may be set")
     config = {"resource_id": resource_id} if resource_id else None
-    return ManagedIdentityCredential(client_id=client_id or None, identity_config=config)
+    return ManagedIdentityCredential(client_id=client_id, identity_config=config)

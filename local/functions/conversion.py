@@ -1,4 +1,4 @@
-"""From a stored message or a tick to the argument a function gets.
+"""Convert a stored message or a tick to the argument of a function.
 
 The last step is azure-functions' own converters, as in the Python worker. Every trigger here has
 data_type BINARY, so the host passes the body on as it is and leaves the metadata alone.
@@ -9,64 +9,39 @@ the Functions host.
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from azure.functions import meta
+from azure.storage.queue import QueueMessage
 
-if TYPE_CHECKING:
-    from local.functions.queue_storage import Message
+__all__ = ["accepts", "decode", "queue_argument", "timer_argument"]
 
-__all__ = ["UndecodableError", "accepts", "decode", "queue_argument", "timer_argument"]
+NEVER = datetime.max.replace(tzinfo=UTC)  # When a message without an end expires.
 
 _meta: Any = meta  # Its functions carry no annotations.
 _converters: Any = _meta.get_binding_registry()
 
 
-class UndecodableError(ValueError):
-    """The body is not in the encoding that host.json names."""
-
-
 def accepts(kind: str, annotation: object) -> bool:
-    """Whether the converter of trigger `kind` makes what a parameter is annotated with."""
+    """Say whether the converter of trigger `kind` makes what a parameter is annotated with."""
     return isinstance(annotation, type) and bool(
         _converters.get(kind).check_input_type_annotation(annotation)
     )
 
 
 def decode(text: str, encoding: str) -> bytes:
-    """The body that a message stands for. Raises UndecodableError."""
+    """Return the body that a message stands for. Raises ValueError."""
     if encoding == "none":
         return text.encode()
-    try:
-        # White space is skipped as .NET does; all else must be base64.
-        return base64.b64decode("".join(text.split()), validate=True)
-    except (binascii.Error, ValueError) as exc:
-        raise UndecodableError(str(exc)) from exc
+    # White space is skipped as .NET does; all else must be base64.
+    return base64.b64decode("".join(text.split()), validate=True)
 
 
-def queue_argument(message: Message, body: bytes, *, plain: bool) -> Any:
-    """The QueueMessage for a function, or the body alone."""
-    data = _meta.Datum(body, "bytes")
-    return (
-        data.value
-        if plain
-        else _converters.get("queueTrigger").decode(data, trigger_metadata=_metadata(message))
-    )
-
-
-def timer_argument(*, past_due: bool) -> Any:
-    """The TimerRequest for a function; no schedule status is kept."""
-    timer = {"Schedule": {"AdjustForDST": True}, "ScheduleStatus": None, "IsPastDue": past_due}
-    data = _meta.Datum(json.dumps(timer), "json")
-    return _converters.get("timerTrigger").decode(data, trigger_metadata=None)
-
-
-def _metadata(message: Message) -> dict[str, Any]:
-    """What the extension says about a message."""
-    return {
+def queue_argument(message: QueueMessage, body: bytes) -> Any:
+    """Return the QueueMessage for a function."""
+    metadata = {
         "DequeueCount": _meta.Datum(str(message.dequeue_count), "json"),
         "ExpirationTime": _time(message.expires_on),
         "Id": _meta.Datum(message.id, "string"),
@@ -74,8 +49,21 @@ def _metadata(message: Message) -> dict[str, Any]:
         "NextVisibleTime": _time(message.next_visible_on),
         "PopReceipt": _meta.Datum(message.pop_receipt, "string"),
     }
+    data = _meta.Datum(body, "bytes")
+    return _converters.get("queueTrigger").decode(data, trigger_metadata=metadata)
 
 
-def _time(moment: datetime) -> Any:
-    """A time as the host sends it: JSON, hence in quotation marks."""
-    return _meta.Datum(json.dumps(moment.astimezone(UTC).isoformat()), "json")
+def timer_argument() -> Any:
+    """Return the TimerRequest for a function.
+
+    Azure marks a run as past due at the start alone, when it finds in its storage that a tick was
+    missed; nothing is stored here, so no run is.
+    """
+    timer = {"Schedule": {"AdjustForDST": True}, "ScheduleStatus": None, "IsPastDue": False}
+    data = _meta.Datum(json.dumps(timer), "json")
+    return _converters.get("timerTrigger").decode(data, trigger_metadata=None)
+
+
+def _time(moment: datetime | None) -> Any:
+    """Return a time as the host sends it: JSON, hence in quotation marks."""
+    return _meta.Datum(json.dumps((moment or NEVER).astimezone(UTC).isoformat()), "json")

@@ -1,7 +1,7 @@
-"""What goes wrong in the host, by who can put it right.
+"""Name the errors of the host by what follows from them.
 
-ConfigurationError            the user, before anything runs
-└── DisabledError             the user, and only one function does not run
+ConfigurationError            the host does not start; the user corrects a file or a setting
+└── DisabledError             one function does not run, the others do
 StorageError                  it ends the host, as in Azure
 ├── QueueMissingError         the queue does not exist (yet): the host goes on
 └── MessageGoneError          the message was deleted or taken by another host, which goes on
@@ -17,7 +17,7 @@ __all__ = [
 
 
 class ConfigurationError(Exception):
-    """The message names the file or setting, the value and what it may be."""
+    """The app cannot run; the message names the file or setting, and what it may be."""
 
 
 class DisabledError(ConfigurationError):
@@ -29,8 +29,8 @@ class StorageError(Exception):
 
 
 class QueueMissingError(StorageError):
-    """There is no such queue."""
+    """The queue does not exist."""
 
 
 class MessageGoneError(StorageError):
-    """The message exists no more under the pop receipt we hold."""
+    """The pop receipt of the message is not valid anymore."""

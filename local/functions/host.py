@@ -1,4 +1,4 @@
-"""The host: read the configuration, import the app, listen until told to stop."""
+"""Read the configuration, import the app, and listen until told to stop."""
 
 from __future__ import annotations
 
@@ -7,101 +7,115 @@ import contextlib
 import logging
 import os
 import signal
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from local.functions import host_json, index, settings
-from local.functions.connections import queue_service
-from local.functions.errors import ConfigurationError, StorageError
-from local.functions.index import Function, QueueTrigger
-from local.functions.invocation import invoke
-from local.functions.invocations import Invocations
+from local.functions import host_json, settings
+from local.functions.connections import PATIENCE, queue_service
+from local.functions.errors import ConfigurationError, DisabledError, StorageError
+from local.functions.index import Function, TimerTrigger, declared_functions, read_function
+from local.functions.invocation import Invocations
 from local.functions.queue_listener import INVISIBILITY, QueueListener
-from local.functions.queue_storage import PATIENCE, QueueStorage
+from local.functions.queue_storage import QueueStorage
 from local.functions.timer_listener import TimerListener
 
-__all__ = ["GRACE", "Host", "load"]
+__all__ = ["GRACE", "Host"]
 
 # Seconds that the real host waits for invocations when it is told to stop, and until it is gone.
 GRACE = 10.0
 CLOSING = 0.4
+POLL = 0.02  # Seconds between two looks at the invocations to finish.
 DRAIN = "FUNCTIONS_ENABLE_DRAIN_ON_APP_STOPPING"  # true: a stop ends the listeners first.
 CRASH_INVISIBILITY = "LOCAL_CRASH_INVISIBILITY"  # Replaces INVISIBILITY, to try out a crash.
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-
-Listener = QueueListener | TimerListener
 
 log = logging.getLogger(__name__)
 
 
 class Host:
-    """Functions and what they listen to."""
+    """Runs the functions of an app, each with what it listens to."""
 
     def __init__(
         self,
-        functions: Sequence[Function],
-        storages: Mapping[str, QueueStorage],
-        options: host_json.QueueOptions,
+        app: Path,
         invocations: Invocations,
         *,
-        invisibility: float = INVISIBILITY,
-        drain: bool = False,
+        local_settings: bool = True,
+        patience: int = PATIENCE,
     ) -> None:
-        """`storages` holds the queue of each queue-triggered function, by the function's name."""
-        self._functions = functions
-        self._storages = storages
-        self._options = options
-        self._invocations = invocations
-        self._invisibility = invisibility
-        self._drain = drain
-        self._failed = asyncio.Event()
-        # As many threads for sync functions as the worker has, unless told otherwise.
-        self._threads = ThreadPoolExecutor(thread_name_prefix="function")
+        """Load the app in a folder, which becomes the current one.
 
-    async def run(self, ready: Callable[[str], None], grace: float = GRACE) -> tuple[bool, int]:
+        A function whose settings are missing or wrong is disabled, and the log says why. Raises
+        ConfigurationError, and whatever importing the app raises.
+        """
+        if local_settings:
+            settings.load(app, os.environ)
+        self._options = host_json.read(app, os.environ)
+        self._invisibility = _invisibility(os.environ)
+        self._drain = os.environ.get(DRAIN, "").strip().lower() == "true"
+        self._patience = patience
+        self._invocations = invocations
+        self._failed = asyncio.Event()
+        os.chdir(app)  # Where the worker runs an app.
+        self._listeners: dict[Function, QueueListener | TimerListener] = {}
+        for declared in declared_functions(app):
+            try:
+                function = read_function(declared, os.environ)
+                self._listeners[function] = self._listener(function)
+            except DisabledError as exc:
+                log.error(  # noqa: TRY400 - No traceback: the user has to set a setting.
+                    "%s. The function is disabled; the host goes on without it.", exc
+                )
+
+    async def run(self, grace: float) -> tuple[bool, int]:
         """Listen until SIGTERM, SIGINT or an error of the storage service, then stop.
 
-        `ready` is told what the host listens to. Returns whether the storage service failed, and
-        how many invocations are cut: those still running after `grace` seconds. A second signal
-        ends the process.
+        Returns whether the storage service failed, and how many invocations are cut: those still
+        running after `grace` seconds. A second signal ends the process.
         """
         self._invocations.install(asyncio.get_running_loop())
         told = asyncio.Event()
         _on_signals(told)
         stopping = asyncio.Event()
-        listeners = [self._listener(function) for function in self._functions]
-        running = [asyncio.create_task(listener.run(stopping)) for listener in listeners]
+        running = [asyncio.create_task(each.run(stopping)) for each in self._listeners.values()]
         ends = [asyncio.create_task(event.wait()) for event in (told, self._failed)]
-        ready(", ".join(map(str, self._functions)) or "no function")
+        functions = ", ".join(map(str, self._listeners)) or "no function"
+        print(f"Functions host ready: {functions}", flush=True)  # `run_app` waits for it.
         # Listeners end only when told to; one that ends before has a bug to show.
         await asyncio.wait([*ends, *running], return_when=asyncio.FIRST_COMPLETED)
         if self._drain or self._failed.is_set():
             stopping.set()
-        log.info("Stopping; %d invocations to finish", sum(each.in_work for each in listeners))
+        log.info("Stopping; %d invocations to finish", self._in_work())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace):
-                await _until_idle(listeners)
+                while self._in_work():  # noqa: ASYNC110 - Listeners may start more.
+                    await asyncio.sleep(POLL)
         stopping.set()
         if running:
             finished, _ = await asyncio.wait(running, timeout=CLOSING)
             for task in finished:
                 task.result()
-        return self._failed.is_set(), sum(each.in_work for each in listeners)
+        return self._failed.is_set(), self._in_work()
 
-    def _listener(self, function: Function) -> Listener:
-        """The listener of one function."""
-        if isinstance(function.trigger, QueueTrigger):
-            return QueueListener(
-                function,
-                self._storages[function.name],
-                self._options,
-                self._invoke,
-                fail=self._fail,
-                invisibility=self._invisibility,
-            )
-        return TimerListener(function, self._invoke)
+    def _in_work(self) -> int:
+        return sum(listener.in_work for listener in self._listeners.values())
+
+    def _listener(self, function: Function) -> QueueListener | TimerListener:
+        """Return the listener of a function. Raises DisabledError."""
+        trigger = function.trigger
+        if isinstance(trigger, TimerTrigger):
+            return TimerListener(function, self._invocations.invoke)
+        service = queue_service(
+            trigger.connection, os.environ, f"function {function.name}", self._patience
+        )
+        return QueueListener(
+            function,
+            QueueStorage(service, trigger.queue),
+            self._options,
+            self._invocations.invoke,
+            fail=self._fail,
+            invisibility=self._invisibility,
+        )
 
     def _fail(self, error: StorageError) -> None:
         """End the host."""
@@ -113,59 +127,15 @@ class Host:
                 error,
             )
 
-    async def _invoke(self, function: Function, argument: Callable[[], Any]) -> bool:
-        """Run a function once."""
-        return await invoke(function, argument, self._threads, self._invocations)
-
-
-def load(
-    app: Path,
-    invocations: Invocations,
-    *,
-    local_settings: bool = True,
-    patience: float = PATIENCE,
-) -> Host:
-    """The host of the app in folder `app`, which becomes the current one.
-
-    Raises ConfigurationError, and whatever importing the app raises.
-    """
-    if local_settings:
-        settings.load(app, os.environ)
-    options = host_json.read(app, os.environ)
-    invisibility = _invisibility(os.environ)
-    os.chdir(app)  # Where the worker runs an app.
-    functions = []
-    storages = {}
-    for function in index.load(app, os.environ):
-        trigger = function.trigger
-        if isinstance(trigger, QueueTrigger):
-            where = f"function {function.name}"
-            try:
-                service = queue_service(trigger.connection, os.environ, where)
-            except ConfigurationError as exc:
-                index.report_disabled(exc)
-                continue
-            storages[function.name] = QueueStorage(service, trigger.queue, patience)
-        functions.append(function)
-    drain = os.environ.get(DRAIN, "").strip().lower() == "true"
-    return Host(functions, storages, options, invocations, invisibility=invisibility, drain=drain)
-
 
 def _invisibility(environ: Mapping[str, str]) -> float:
-    """Seconds for which a message is taken. Raises ConfigurationError."""
+    """Return the seconds for which a message is taken. Raises ConfigurationError."""
     text = environ.get(CRASH_INVISIBILITY)
     if not text:
         return INVISIBILITY
     if not text.isdecimal() or int(text) < 1:
         raise ConfigurationError(f"{CRASH_INVISIBILITY}: {text}: must be whole seconds from 1")
     return float(text)
-
-
-async def _until_idle(listeners: Sequence[Listener]) -> None:
-    """Wait until no invocation runs; until then listeners may start more."""
-    while any(listener.in_work for listener in listeners):
-        for listener in listeners:
-            await listener.idle.wait()
 
 
 def _on_signals(told: asyncio.Event) -> None:

@@ -1,6 +1,7 @@
-"""What the Storage.Queues extension does with a queue: take, run, then delete, release or poison.
+"""Take messages as the Storage.Queues extension does, run them, then delete, release or poison.
 
-Sources: QueueListener, QueueProcessor and UpdateQueueMessageVisibilityCommand of the extension.
+Sources: QueueListener, QueueProcessor, UpdateQueueMessageVisibilityCommand and
+QueuePollingIntervals of the extension.
 """
 
 from __future__ import annotations
@@ -9,20 +10,23 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any
 
-from local.functions.conversion import UndecodableError, decode, queue_argument
+from azure.storage.queue import QueueMessage
+
+from local.functions.conversion import decode, queue_argument
 from local.functions.errors import MessageGoneError, QueueMissingError, StorageError
 from local.functions.host_json import QueueOptions
 from local.functions.index import Function, QueueTrigger
-from local.functions.queue_storage import Message, QueueStorage
-from local.functions.waiting import Backoff, wait
+from local.functions.queue_storage import QueueStorage
 
-__all__ = ["INVISIBILITY", "Invoke", "QueueListener"]
+__all__ = ["INVISIBILITY", "Invoke", "QueueListener", "wait"]
 
 INVISIBILITY = 600.0  # Seconds for which a message is taken.
 RENEWALS_PER_INVISIBILITY = 2
-MOST_HASTE = 16  # A failed renewal is tried again sooner, down to this part of the interval.
+MAX_SPEED_UP = 16  # A failed renewal is retried sooner, at most this many times as fast.
+MIN_INTERVAL = 0.1  # Seconds between two polls; twice as many after each that found nothing.
 
 Invoke = Callable[[Function, Callable[[], Any]], Awaitable[bool]]
 
@@ -57,12 +61,10 @@ class QueueListener:
         self._room = asyncio.Event()
         self._room.set()
         self._missing = False
-        self.idle = asyncio.Event()  # Nothing is held.
-        self.idle.set()
 
     @property
     def in_work(self) -> int:
-        """How many messages are held."""
+        """Return how many messages are held."""
         return len(self._in_work)
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -70,7 +72,7 @@ class QueueListener:
 
         What a poll finds that is under way then is never run, as in Azure.
         """
-        backoff = Backoff(self._options.max_polling_interval)
+        interval = MIN_INTERVAL
         while not stopping.is_set():
             messages = await self._take()
             if messages and stopping.is_set():
@@ -85,15 +87,16 @@ class QueueListener:
             for message in messages:
                 self._start(message)
             if messages:
-                backoff.reset()
+                interval = MIN_INTERVAL
                 await self._until_room(stopping)
             else:
-                await wait(stopping, backoff.next())
+                await wait(stopping, interval)
+                interval = min(2 * interval, self._options.max_polling_interval)
         if self._in_work:
             await asyncio.wait(self._in_work)
 
-    async def _take(self) -> list[Message]:
-        """The next messages; none when the queue is empty or missing, or the host is to end."""
+    async def _take(self) -> list[QueueMessage]:
+        """Take messages: none if the queue is empty or missing, or the host is to end."""
         try:
             return await self._storage.take(self._options.batch_size, self._invisibility)
         except QueueMissingError:
@@ -104,24 +107,18 @@ class QueueListener:
             self._fail(exc)
         return []
 
-    def _start(self, message: Message) -> None:
-        """Work on a message in a task of its own."""
+    def _start(self, message: QueueMessage) -> None:
         task = asyncio.create_task(self._process(message))
         self._in_work.add(task)
         task.add_done_callback(self._done)
         self._update_room()
 
     def _done(self, task: asyncio.Task[None]) -> None:
-        """A message is no longer held."""
         self._in_work.discard(task)
         self._update_room()
 
     def _update_room(self) -> None:
-        """Say whether another batch may be taken, and whether anything is held."""
-        if self.in_work:
-            self.idle.clear()
-        else:
-            self.idle.set()
+        """Say whether another batch may be taken."""
         if self.in_work <= self._options.new_batch_threshold:
             self._room.set()
         else:
@@ -134,8 +131,8 @@ class QueueListener:
         for waiter in waiters:
             waiter.cancel()
 
-    async def _process(self, message: Message) -> None:
-        """One message, to its end."""
+    async def _process(self, message: QueueMessage) -> None:
+        """Run and settle a message; an error of the storage service ends the host."""
         try:
             await self._run_and_settle(message)
         except (MessageGoneError, QueueMissingError) as exc:
@@ -150,39 +147,37 @@ class QueueListener:
         except StorageError as exc:
             self._fail(exc)
 
-    async def _run_and_settle(self, message: Message) -> None:
-        """Raises StorageError."""
+    async def _run_and_settle(self, message: QueueMessage) -> None:
+        """Run a message, then delete, release or poison it. Raises StorageError."""
         options = self._options
-        if message.dequeue_count > options.max_dequeue_count:
-            await self._poison(message, f"it was dequeued {message.dequeue_count} times")
+        dequeues = message.dequeue_count or 1
+        if dequeues > options.max_dequeue_count:
+            await self._poison(message, f"it was dequeued {dequeues} times")
             return
         try:
-            body = decode(message.text, options.message_encoding)
-        except UndecodableError as exc:
+            body = decode(message.content, options.message_encoding)
+        except ValueError as exc:
             await self._poison(message, f"it is not {options.message_encoding} ({exc})")
             return
-
-        def argument() -> Any:
-            return queue_argument(message, body, plain=self._function.plain)
-
         async with self._renewed(message):
+            argument = partial(queue_argument, message, body)
             succeeded = await self._invoke(self._function, argument)
         if succeeded:
             await self._storage.delete(message)
-        elif message.dequeue_count >= options.max_dequeue_count:
-            await self._poison(message, f"it failed {message.dequeue_count} times")
+        elif dequeues >= options.max_dequeue_count:
+            await self._poison(message, f"it failed {dequeues} times")
         else:
             await self._storage.hide(message, options.visibility_timeout)
 
-    async def _poison(self, message: Message, reason: str) -> None:
+    async def _poison(self, message: QueueMessage, reason: str) -> None:
         """Move a message to the poison queue; where there can be none it stays invisible."""
         target = self._storage.poison_name
         log.warning("Moving message %s to queue '%s': %s", message.id, target, reason)
         if target is not None:
-            await self._storage.poison(message)
+            await self._storage.poison(message, target)
 
     @contextlib.asynccontextmanager
-    async def _renewed(self, message: Message) -> AsyncIterator[None]:
+    async def _renewed(self, message: QueueMessage) -> AsyncIterator[None]:
         """Keep a message invisible; its pop receipt is current when the block is left."""
         done = asyncio.Event()
         renewal = asyncio.create_task(self._renew(message, done))
@@ -192,7 +187,7 @@ class QueueListener:
             done.set()
             await renewal
 
-    async def _renew(self, message: Message, done: asyncio.Event) -> None:
+    async def _renew(self, message: QueueMessage, done: asyncio.Event) -> None:
         """Renew at half-life until `done`; sooner each time it failed."""
         interval = pause = self._invisibility / RENEWALS_PER_INVISIBILITY
         while not await wait(done, pause):
@@ -203,6 +198,16 @@ class QueueListener:
                 return
             except StorageError as exc:
                 log.warning("Message %s could not be renewed: %s", message.id, exc)
-                pause = max(pause / 2, interval / MOST_HASTE)
+                pause = max(pause / 2, interval / MAX_SPEED_UP)
             else:
                 pause = interval
+
+
+async def wait(event: asyncio.Event, seconds: float) -> bool:
+    """Return True as soon as `event` is set, False if `seconds` have passed first."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True

@@ -1,4 +1,4 @@
-"""App settings: the environment first, then local.settings.json, as Core Tools reads them."""
+"""Read app settings as Core Tools does: the environment first, then local.settings.json."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 
-from local.functions.errors import ConfigurationError
+from local.functions.errors import ConfigurationError, DisabledError
 
 __all__ = ["expand", "load"]
 
@@ -24,32 +24,27 @@ def load(app: Path, environ: MutableMapping[str, str]) -> None:
         document = json.loads(file.read_bytes())
     except ValueError as exc:
         raise ConfigurationError(f"{file}: not JSON: {exc}") from exc
-    if not isinstance(document, dict) or not isinstance(document.get("Values", {}), dict):
+    values = document.get("Values", {}) if isinstance(document, dict) else None
+    if not isinstance(values, dict):
         raise ConfigurationError(f"{file}: must be an object whose member Values is an object")
     if document.get("IsEncrypted"):
         raise ConfigurationError(
             f"{file}: IsEncrypted: true: only Core Tools can read it (func settings decrypt)"
         )
-    for name, value in document.get("Values", {}).items():
-        environ.setdefault(name, _text(value, f"{file}: Values.{name}"))
+    for name, value in values.items():
+        text = value if isinstance(value, str) else json.dumps(value)
+        if not isinstance(value, str | int | float):  # A bare number is taken as it is written.
+            raise ConfigurationError(f"{file}: Values.{name}: {text}: must be a string")
+        environ.setdefault(name, text)
 
 
 def expand(text: str, environ: Mapping[str, str], where: str) -> str:
-    """`text` with each %NAME% replaced by that setting. Raises ConfigurationError."""
+    """Replace each %NAME% of a text by that setting. Raises DisabledError."""
 
     def setting(reference: re.Match[str]) -> str:
         value = environ.get(reference[1])
         if not value:
-            raise ConfigurationError(f"{where}: {text}: app setting {reference[1]} is missing")
+            raise DisabledError(f"{where}: {text}: app setting {reference[1]} is missing")
         return value
 
     return REFERENCE.sub(setting, text)
-
-
-def _text(value: object, where: str) -> str:
-    """A setting is text; a bare number or boolean is taken as written."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool | int | float):
-        return json.dumps(value)
-    raise ConfigurationError(f"{where}: {json.dumps(value)}: must be a string")

@@ -1,4 +1,4 @@
-"""What the tests of the host share: a toy app, a host that runs it, waiting for a condition."""
+"""Share a toy app, a host that runs it, and waiting for a condition."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ T = TypeVar("T")
 
 
 def eventually(condition: Callable[[], T], what: str) -> T:
-    """The first true value of `condition`, asked again and again until a deadline."""
+    """Return the first true value of `condition`, called again and again until a deadline."""
     deadline = time.monotonic() + DEADLINE
     while not (value := condition()):
         assert time.monotonic() < deadline, f"it never happened: {what}"
@@ -96,7 +96,7 @@ def eventually(condition: Callable[[], T], what: str) -> T:
 
 
 def count(queue: QueueClient) -> int:
-    """Messages in a queue, the invisible ones too; 0 when it does not exist."""
+    """Count the messages in a queue, the invisible ones too; 0 if it does not exist."""
     try:
         return queue.get_queue_properties().approximate_message_count or 0
     except ResourceNotFoundError:
@@ -104,7 +104,7 @@ def count(queue: QueueClient) -> int:
 
 
 def runs(host: Child) -> list[str]:
-    """What the toy app printed at each run; of all runs, once the host was stopped."""
+    """Return what the toy app printed at each run; of all runs, once the host was stopped."""
     return re.findall(r"^ran .*", host.output, re.MULTILINE)
 
 
@@ -124,7 +124,7 @@ class RunHost:
         ready: bool = True,
         **settings: str,
     ) -> Child:
-        """A running host; with `ready` once it has said so."""
+        """Return a running host, by default once it is ready."""
         if source is not None:
             (self.app / "function_app.py").write_text(source)
         section = {**FAST, **(queues or {})}
@@ -141,5 +141,5 @@ class RunHost:
         return host
 
     def go(self) -> None:
-        """Let go of the messages that the toy app holds."""
+        """Let the toy app finish the messages that it holds."""
         (self.app / "go").touch()

@@ -6,7 +6,7 @@ import pytest
 from azure.identity import DefaultAzureCredential, ManagedIdentityCredential
 
 from local.functions.connections import queue_service
-from local.functions.errors import ConfigurationError
+from local.functions.errors import DisabledError
 from tests.connections import ONE, SITUATIONS, STRING_ONE, Situation
 
 WHERE = "function work"
@@ -15,7 +15,7 @@ WHERE = "function work"
 @pytest.mark.parametrize("situation", SITUATIONS.values(), ids=SITUATIONS)
 def test_the_account(situation: Situation) -> None:
     if situation.host is None:
-        with pytest.raises(ConfigurationError, match=f"^{WHERE}: connection "):
+        with pytest.raises(DisabledError, match=f"^{WHERE}: connection "):
             queue_service("C", situation.settings, WHERE)
         return
     with queue_service("C", situation.settings, WHERE) as service:
@@ -61,6 +61,6 @@ MISSING = "connection C: app setting C, C__queueServiceUri or C__accountName is 
     ],
 )
 def test_errors(environ: dict[str, str], said: str) -> None:
-    with pytest.raises(ConfigurationError) as caught:
+    with pytest.raises(DisabledError) as caught:
         queue_service("C", environ, WHERE)
     assert str(caught.value) == f"{WHERE}: {said}"

@@ -8,14 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from local.functions.dotnet import parse_time_span
 from local.functions.errors import ConfigurationError
-from local.functions.host_json import QueueOptions, read
+from local.functions.host_json import QueueOptions, parse_time_span, read
 from tests.time_spans import MAX_VISIBILITY, TIME_SPANS
 
 
 def write(folder: Path, **queues: object) -> Path:
-    """A host.json with these queue options; returns the file."""
+    """Write a host.json with these queue options; return the file."""
     file = folder / "host.json"
     file.write_text(json.dumps({"version": "2.0", "extensions": {"queues": queues}}))
     return file
@@ -30,9 +29,9 @@ def test_defaults(tmp_path: Path) -> None:
         max_dequeue_count=5,
         message_encoding="base64",
     )
-    assert read(tmp_path) == expected
+    assert read(tmp_path, {}) == expected
     (tmp_path / "host.json").write_text('{"version": "2.0", "extensionBundle": {"id": "any"}}')
-    assert read(tmp_path) == expected
+    assert read(tmp_path, {}) == expected
 
 
 def test_everything(tmp_path: Path) -> None:
@@ -45,7 +44,7 @@ def test_everything(tmp_path: Path) -> None:
         maxDequeueCount=1,
         messageEncoding="None",
     )
-    assert read(tmp_path) == QueueOptions(
+    assert read(tmp_path, {}) == QueueOptions(
         batch_size=32,
         new_batch_threshold=1000,
         max_polling_interval=0.1,
@@ -62,13 +61,15 @@ def test_app_settings_replace_single_values(tmp_path: Path) -> None:
     assert read(tmp_path, environ) == QueueOptions(
         batch_size=1, new_batch_threshold=256, visibility_timeout=1
     )
-    with pytest.raises(ConfigurationError, match=r'\.batchSize: "many": must be an integer'):
+    with pytest.raises(
+        ConfigurationError, match=r"Expected `int`, got `str` - at `\$\.batchSize`$"
+    ):
         read(tmp_path, {f"{prefix}batchSize": "many"})
 
 
 def test_the_threshold_follows_the_batch_size(tmp_path: Path) -> None:
     write(tmp_path, batchSize=5)
-    assert read(tmp_path).new_batch_threshold == 2
+    assert read(tmp_path, {}).new_batch_threshold == 2
 
 
 def test_names_numbers_and_comments_are_read_as_dotnet_does(tmp_path: Path) -> None:
@@ -81,17 +82,11 @@ def test_names_numbers_and_comments_are_read_as_dotnet_does(tmp_path: Path) -> N
         "note": "// not a comment, /* nor this */,}",
         }"""
     )
-    assert read(tmp_path) == QueueOptions(
+    assert read(tmp_path, {}) == QueueOptions(
         batch_size=8, new_batch_threshold=4, max_polling_interval=2
     )
     setting = "AzureFunctionsJobHost__extensions__queues__batchsize"
     assert read(tmp_path, {setting: "3"}).batch_size == 3
-
-
-def test_a_name_twice(tmp_path: Path) -> None:
-    write(tmp_path, batchSize=1, BATCHSIZE=2)
-    with pytest.raises(ConfigurationError, match="BATCHSIZE: batchSize is given twice"):
-        read(tmp_path)
 
 
 @pytest.mark.parametrize(("text", "span"), TIME_SPANS.items())
@@ -99,59 +94,54 @@ def test_time_spans(text: str, span: timedelta | None, tmp_path: Path) -> None:
     assert parse_time_span(text) == span
     write(tmp_path, visibilityTimeout=text)
     if span is not None and timedelta() <= span <= MAX_VISIBILITY:
-        assert read(tmp_path).visibility_timeout == span.total_seconds()
+        assert read(tmp_path, {}).visibility_timeout == span.total_seconds()
     else:
         with pytest.raises(ConfigurationError, match="visibilityTimeout"):
-            read(tmp_path)
+            read(tmp_path, {})
 
 
-BATCH = "must be an integer from 1 to 32"
-POLLING = "must be a time span hh:mm:ss from 00:00:00.1"
-VISIBILITY = "must be a time span hh:mm:ss up to 7.00:00:00"
+POLLING = "must be from 0:00:00.100000 to 10675199 days, 0:00:00"
+VISIBILITY = "must be from 0:00:00 to 7 days, 0:00:00"
 
 
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("batchSize", 0, f"batchSize: 0: {BATCH}"),
-        ("batchSize", 33, f"batchSize: 33: {BATCH}"),
-        ("batchSize", "many", f'batchSize: "many": {BATCH}'),
-        ("batchSize", "33", f'batchSize: "33": {BATCH}'),
-        ("batchSize", 8.5, f"batchSize: 8.5: {BATCH}"),
-        ("batchSize", True, f"batchSize: true: {BATCH}"),
-        ("newBatchThreshold", -1, "newBatchThreshold: -1: must be an integer from 0"),
-        ("maxDequeueCount", 0, "maxDequeueCount: 0: must be an integer from 1"),
-        ("maxPollingInterval", "00:00:00.09", f'maxPollingInterval: "00:00:00.09": {POLLING}'),
-        ("maxPollingInterval", "soon", f'maxPollingInterval: "soon": {POLLING}'),
+        ("batchSize", 0, "Expected `int` >= 1 - at `$.batchSize`"),
+        ("batchSize", 33, "Expected `int` <= 32 - at `$.batchSize`"),
+        ("batchSize", "many", "Expected `int`, got `str` - at `$.batchSize`"),
+        ("batchSize", "33", "Expected `int` <= 32 - at `$.batchSize`"),
+        ("batchSize", 8.5, "Expected `int`, got `float` - at `$.batchSize`"),
+        ("batchSize", True, "Expected `int`, got `bool` - at `$.batchSize`"),
+        ("newBatchThreshold", -1, "Expected `int` >= 0 - at `$.newBatchThreshold`"),
+        ("maxDequeueCount", 0, "Expected `int` >= 1 - at `$.maxDequeueCount`"),
+        (
+            "maxPollingInterval",
+            "00:00:00.09",
+            f'maxPollingInterval: "00:00:00.09", which .NET reads as 0:00:00.090000, {POLLING}',
+        ),
+        ("maxPollingInterval", "soon", 'maxPollingInterval: "soon" is not a time span hh:mm:ss'),
         (
             "visibilityTimeout",
             "7.00:00:01",
-            f'visibilityTimeout: "7.00:00:01", which .NET reads as 7 days, 0:00:01: {VISIBILITY}',
+            f'visibilityTimeout: "7.00:00:01", which .NET reads as 7 days, 0:00:01, {VISIBILITY}',
         ),
         (
             "visibilityTimeout",
             30,
-            f"visibilityTimeout: 30, which .NET reads as 30 days, 0:00:00: {VISIBILITY}",
+            f"visibilityTimeout: 30, which .NET reads as 30 days, 0:00:00, {VISIBILITY}",
         ),
-        ("visibilityTimeout", "-00:00:01", f'visibilityTimeout: "-00:00:01": {VISIBILITY}'),
-        ("messageEncoding", "utf8", 'messageEncoding: "utf8": must be "base64" or "none"'),
-        (
-            "batchSizes",
-            1,
-            (
-                "batchSizes: unknown; known are batchSize, newBatchThreshold, maxPollingInterval, "
-                "visibilityTimeout, maxDequeueCount, messageEncoding"
-            ),
-        ),
+        ("messageEncoding", "utf8", "Invalid enum value 'utf8' - at `$.messageEncoding`"),
+        ("batchSizes", 1, "Object contains unknown field `batchSizes`"),
     ],
 )
-def test_errors_name_file_path_value_and_limit(
+def test_errors_name_file_path_and_limit(
     name: str, value: object, said: str, tmp_path: Path
 ) -> None:
     file = write(tmp_path, **{name: value})
     with pytest.raises(ConfigurationError) as caught:
-        read(tmp_path)
-    assert str(caught.value) == f"{file}: extensions.queues.{said}"
+        read(tmp_path, {})
+    assert str(caught.value) == f"{file}: extensions.queues: {said}"
 
 
 @pytest.mark.parametrize(
@@ -168,5 +158,5 @@ def test_files_that_are_no_host_json(text: str, said: str, tmp_path: Path) -> No
     file = tmp_path / "host.json"
     file.write_text(text)
     with pytest.raises(ConfigurationError) as caught:
-        read(tmp_path)
+        read(tmp_path, {})
     assert str(caught.value).startswith(f"{file}: {said}")

@@ -46,11 +46,15 @@ WORK = "async def work(message: func.QueueMessage) -> None: ...\n"
         ),
         (
             HEAD + QUEUE.format("metrics") + "async def work(msg: func.QueueMessage) -> None: ...",
-            "function work: binding and parameters do not match: msg",
+            "function work: its parameters are (msg), but the trigger fills (message)",
         ),
         (
-            HEAD + QUEUE.format("metrics") + "async def work() -> None: ...",
-            "function work: binding and parameters do not match: message",
+            HEAD + QUEUE.format("metrics") + "async def work(message, context): ...",
+            "function work: its parameters are (message, context), but the trigger fills (message)",
+        ),
+        (
+            HEAD + QUEUE.format("metrics") + "def work(message: func.QueueMessage) -> None: ...",
+            "function work: is not async; this host runs async functions alone",
         ),
         (
             HEAD + QUEUE.format("metrics") + "async def work(message: int) -> None: ...",
@@ -129,8 +133,8 @@ def test_a_bad_host_json_and_a_bad_crash_invisibility(run_host: RunHost) -> None
     host = run_host(queues={**FAST, "batchSize": 64}, ready=False)
     assert host.wait() == 1
     assert host.output == (
-        f"error: {run_host.app}/host.json: extensions.queues.batchSize: 64: "
-        "must be an integer from 1 to 32"
+        f"error: {run_host.app}/host.json: extensions.queues: "
+        "Expected `int` <= 32 - at `$.batchSize`"
     )
     host = run_host(LOCAL_CRASH_INVISIBILITY="soon", ready=False)
     assert host.wait() == 1

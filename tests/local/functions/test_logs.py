@@ -60,22 +60,3 @@ def test_a_record_is_shown_while_its_invocation_runs(queue: QueueClient, run_hos
         "by a task of a task of no invocation",
         "by the second invocation",
     ]
-
-
-SYNC_APP = """
-import logging
-import azure.functions as func
-
-app = func.FunctionApp()
-
-TRIGGER
-def work(message: func.QueueMessage) -> None:
-    logging.getLogger("app").warning("by a function that is not async")
-""".replace("TRIGGER", QUEUE_TRIGGER)
-
-
-def test_a_function_that_is_not_async_logs_in_its_thread(
-    queue: QueueClient, run_host: RunHost
-) -> None:
-    queue.send_message("any")
-    run_host(SYNC_APP).wait_for("WARNING app: by a function that is not async")

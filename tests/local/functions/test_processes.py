@@ -1,4 +1,4 @@
-"""Children: what is awaited comes or is missed with a reason, and none is left behind."""
+"""A child prints what is expected or fails with a reason, and none is left behind."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ time.sleep(600)
 
 
 def python(source: str, *arguments: str) -> list[str]:
-    """A command that runs Python source."""
+    """Return a command that runs Python source."""
     return [sys.executable, "-c", source, *arguments]
 
 
 def alive(pid: int) -> bool:
-    """Whether a process runs; one that merely was not collected yet does not."""
+    """Say whether a process runs; one that merely was not collected yet does not."""
     try:
         return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
     except FileNotFoundError:

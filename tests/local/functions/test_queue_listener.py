@@ -6,20 +6,21 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from azure.storage.queue import QueueMessage
 
+from local.functions import queue_listener
 from local.functions.errors import MessageGoneError, StorageError
 from local.functions.host_json import QueueOptions
 from local.functions.index import Function, QueueTrigger
 from local.functions.queue_listener import Invoke, QueueListener
-from local.functions.queue_storage import Message, QueueStorage
-from local.functions.waiting import Backoff
+from local.functions.queue_storage import QueueStorage
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-FUNCTION = Function("work", print, QueueTrigger("metrics", "C"), "message", False, False, Path())
+FUNCTION = Function("work", asyncio.sleep, QueueTrigger("metrics", "C"))
 OPTIONS = QueueOptions(
     message_encoding="none",
     batch_size=4,
@@ -29,16 +30,23 @@ OPTIONS = QueueOptions(
 )
 
 
-def message(text: str, dequeue_count: int = 1) -> Message:
-    """A message that was just taken."""
-    return Message(text, "receipt", text, dequeue_count, NOW, NOW, NOW)
+def message(text: str, dequeue_count: int = 1) -> QueueMessage:
+    """Return a message that was just taken."""
+    return QueueMessage(
+        text,
+        id=text,
+        pop_receipt="receipt",
+        dequeue_count=dequeue_count,
+        inserted_on=NOW,
+        next_visible_on=NOW,
+    )
 
 
 @dataclass
 class FakeStorage(QueueStorage):
-    """Hands out its answers one by one, an error where one is listed, and keeps a diary."""
+    """Returns its answers one by one, an error where one is listed, and keeps a diary."""
 
-    answers: list[list[Message] | StorageError]
+    answers: list[list[QueueMessage] | StorageError]
     stopping: asyncio.Event
     hide_errors: list[StorageError] = field(default_factory=list)
     settle_error: StorageError | None = None
@@ -48,7 +56,7 @@ class FakeStorage(QueueStorage):
     hidden: asyncio.Queue[None] = field(default_factory=asyncio.Queue)
     on_take: Callable[[], None] = lambda: None
 
-    async def take(self, count: int, invisibility: float) -> list[Message]:
+    async def take(self, count: int, invisibility: float) -> list[QueueMessage]:
         self.diary.append(f"take {count} for {invisibility:g}")
         self.on_take()
         if not self.answers:
@@ -59,23 +67,23 @@ class FakeStorage(QueueStorage):
             raise answer
         return answer
 
-    async def hide(self, message: Message, seconds: float) -> None:
+    async def hide(self, message: QueueMessage, seconds: float) -> None:
         self.diary.append(f"hide {message.id} for {seconds:g}, {message.pop_receipt}")
         self.hidden.put_nowait(None)
         if self.hide_errors:
             raise self.hide_errors.pop(0)
-        message.pop_receipt += "+"
+        message.pop_receipt = f"{message.pop_receipt}+"
 
-    async def delete(self, message: Message) -> None:
+    async def delete(self, message: QueueMessage) -> None:
         self.diary.append(f"delete {message.id}, {message.pop_receipt}")
         if self.settle_error is not None:
             raise self.settle_error
 
-    async def poison(self, message: Message) -> None:
-        self.diary.append(f"poison {message.id}")
+    async def poison(self, message: QueueMessage, queue: str) -> None:
+        self.diary.append(f"{message.id} into {queue}")
 
     def settled(self) -> list[str]:
-        """The diary without the takes."""
+        """Return the diary without the takes."""
         return [line for line in self.diary if not line.startswith("take")]
 
 
@@ -163,7 +171,7 @@ async def test_a_message_that_is_gone_is_left(caplog: pytest.LogCaptureFixture) 
     ("dequeue_count", "poison_name", "settled"),
     [
         (2, "metrics-poison", ["hide a for 30, receipt"]),
-        (3, "metrics-poison", ["poison a"]),
+        (3, "metrics-poison", ["a into metrics-poison"]),
         (3, None, []),  # Stays invisible, so as not to be run again at once.
     ],
 )
@@ -201,16 +209,18 @@ async def test_a_failed_renewal_is_repeated_and_a_lost_message_is_not() -> None:
     assert storage.settled() == [*["hide a for 0.02, receipt"] * 2, "delete a, receipt"]
 
 
-def test_the_pauses_at_an_empty_queue_grow_to_the_limit() -> None:
-    backoff = Backoff(1.0, spread=lambda least, most: (least + most) / 2)
-    pauses = [0.1, 0.2, 0.3, 0.5, 0.9, 1.0, 1.0]
-    assert [backoff.next() for _ in pauses] == pytest.approx(pauses)
-    backoff.reset()
-    assert backoff.next() == 0.1
+async def test_an_empty_queue_is_polled_less_and_less_up_to_the_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pauses: list[float] = []
 
+    async def wait(event: asyncio.Event, seconds: float) -> bool:
+        pauses.append(seconds)
+        await asyncio.sleep(0)
+        return event.is_set()
 
-def test_the_pauses_are_spread() -> None:
-    assert Backoff(60, spread=lambda least, _: least).next() == 0.1
-    quick, slow = Backoff(60, lambda least, _: least), Backoff(60, lambda _, most: most)
-    assert [quick.next(), quick.next()] == pytest.approx([0.1, 0.18])
-    assert [slow.next(), slow.next()] == pytest.approx([0.1, 0.22])
+    monkeypatch.setattr(queue_listener, "wait", wait)
+    storage = FakeStorage([[], [], [], [], [], [message("a")], []], asyncio.Event())
+    await listen(storage, succeed, msgspec.structs.replace(OPTIONS, max_polling_interval=1))
+    polls = [0.1, 0.2, 0.4, 0.8, 1, 0.1, 0.2]
+    assert [pause for pause in pauses if pause <= 1] == polls

@@ -14,7 +14,7 @@ from .support import APP, QUEUE_TRIGGER, RunHost, count, eventually, runs
 
 
 def poisoned(poison: QueueClient) -> str:
-    """The text of the message that comes into the poison queue."""
+    """Return the text of the message that comes into the poison queue."""
     eventually(lambda: count(poison), "a message in the poison queue")
     return str(poison.peek_messages()[0].content)
 
@@ -146,29 +146,6 @@ def test_a_queue_that_does_not_exist_yet_is_waited_for(
     host.wait_for(f"Queue '{name}' does not exist yet")
     service.create_queue(name).send_message("hello")
     host.wait_for("ran hello ")
-
-
-def test_sync_functions_run_in_threads_and_may_take_bytes(
-    queue: QueueClient, run_host: RunHost
-) -> None:
-    source = """
-import threading
-import azure.functions as func
-
-app = func.FunctionApp()
-both = threading.Barrier(2)
-
-TRIGGER
-def work(message: bytes, context: func.Context) -> None:
-    both.wait(60)
-    text = message.decode()
-    print("together", repr(text), context.function_name, len(context.invocation_id), flush=True)
-""".replace("TRIGGER", QUEUE_TRIGGER)
-    queue.send_message("ü")
-    queue.send_message("ü")
-    host = run_host(source)
-    host.wait_for("together 'ü' work 36")
-    eventually(lambda: count(queue) == 0, "both done")
 
 
 def test_async_functions_share_one_loop_in_the_main_thread(

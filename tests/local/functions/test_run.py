@@ -1,4 +1,4 @@
-"""`make run` starts a host that failed again, as the platform would."""
+"""`make run` starts a host that failed again, and ends when a stand-in does."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from local.processes import ChildError
-from local.run import OWN, RunError, app_settings, only_one, run_host
-from local.stack import Backend, run_backend
+from local.processes import Child, ChildError
+from local.run import only_one, run_host
+from local.run_settings import OWN, RunError, app_settings
+from local.stack import READY, Backend, run_backend
 
 # Fails the first two times.
 HOST = """
@@ -45,6 +46,25 @@ def test_a_host_that_does_not_start_ends_the_run(backend: Backend) -> None:
         run_host(backend, {}, (sys.executable, "-c", "print('wrong')"), delay=0)
 
 
+@pytest.mark.parametrize("name", ["Azurite", "Azure Monitor emulator"])
+def test_a_stand_in_that_dies_ends_the_run_with_one_sentence(name: str) -> None:
+    source = f"import time; print({READY!r}.partition('|')[0], flush=True); time.sleep(600)"
+    hosts: list[Child] = []
+    with run_backend() as backend:
+
+        def crash(host: Child) -> None:
+            hosts.append(host)
+            next(child for child in backend.children if child.name == name).kill()
+
+        with pytest.raises(RunError) as caught:
+            run_host(backend, {}, (sys.executable, "-c", source), on_start=crash)
+    assert (
+        str(caught.value)
+        == f"{name} was ended by SIGKILL, so make run has stopped: start it again."
+    )
+    assert [host.status is None for host in hosts] == [False]
+
+
 def test_settings_of_the_shell_reach_the_app() -> None:
     shell = {"METRICS_PAST_MINUTES": "10", "LOCAL_CRASH_INVISIBILITY": "5", "HOME": "/"}
     found = app_settings(shell)
@@ -55,6 +75,8 @@ def test_settings_of_the_shell_reach_the_app() -> None:
     ("name", "value", "message"),
     [
         ("METRICS_ENDPOINT", "https://x", "METRICS_ENDPOINT is set in this shell, but make run"),
+        ("AzureWebJobsMetricsStorage", "x", "AzureWebJobsMetricsStorage is set in this shell"),
+        ("ConnectionStrings__MetricsStorage", "x", "ConnectionStrings__MetricsStorage is set in"),
         ("MetricsStorage__accountName", "x", "MetricsStorage__accountName is set in this shell"),
         ("METRICS_PAST_MINUTE", "5", "did you mean METRICS_PAST_MINUTES?"),
         ("METRICS_PAST_MINUTES", "soon", "METRICS_PAST_MINUTES is .*expected a whole number"),
@@ -90,8 +112,8 @@ def test_ports_are_taken_again_and_data_is_kept(tmp_path: Path) -> None:
     with run_backend(tmp_path) as first:
         first.make_queue("kept")
         ports = first.ports
-    with run_backend(tmp_path, like=ports) as second:
+    with run_backend(tmp_path, ports=ports) as second:
         assert second.ports == ports
         assert [queue.name for queue in second.storage.list_queues()] == ["kept"]
-        with run_backend(like=ports) as third:
+        with run_backend(ports=ports) as third:
             assert not set(third.ports.values()) & set(ports.values())

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from local.functions.errors import ConfigurationError
+from local.functions.errors import ConfigurationError, DisabledError
 from local.functions.settings import expand, load
 
 from .support import QUEUE_TRIGGER, RunHost
@@ -59,7 +59,7 @@ def test_references_are_replaced() -> None:
 
 @pytest.mark.parametrize("environ", [{}, {"NAME": ""}])
 def test_a_missing_reference(environ: dict[str, str]) -> None:
-    with pytest.raises(ConfigurationError) as caught:
+    with pytest.raises(DisabledError) as caught:
         expand("%NAME%", environ, "function work: queue_name")
     assert str(caught.value) == "function work: queue_name: %NAME%: app setting NAME is missing"
 

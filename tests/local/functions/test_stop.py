@@ -7,12 +7,10 @@ import signal
 from pathlib import Path
 
 import pytest
-from azure.core.exceptions import AzureError, HttpResponseError, ServiceRequestError
 from azure.storage.queue import QueueClient, QueueServiceClient
 
 from local.azurite import ACCOUNT_KEY, Azurite
-from local.functions import host, queue_storage
-from local.functions.errors import StorageError
+from local.functions import connections, host
 
 from .support import APP, RunHost, count, eventually, runs
 
@@ -20,7 +18,7 @@ SHUTTING_DOWN = "An unhandled exception has occurred. Host is shutting down."
 
 
 def test_the_times_are_those_of_azure() -> None:
-    assert (host.GRACE, host.CLOSING, queue_storage.PATIENCE) == (10, 0.4, 21)
+    assert (host.GRACE, host.CLOSING, connections.PATIENCE) == (10, 0.4, 21)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -72,15 +70,15 @@ def test_what_does_not_end_in_time_is_cut(
 
 
 TIMER_APP = """
-import time
+import asyncio
 import azure.functions as func
 
 app = func.FunctionApp()
 
 @app.timer_trigger(arg_name="timer", schedule="0 0 0 1 1 *", run_on_startup=True)
-def tick(timer: func.TimerRequest) -> None:
+async def tick(timer: func.TimerRequest) -> None:
     print("ticking", flush=True)
-    time.sleep(3600)
+    await asyncio.sleep(3600)
 """
 
 
@@ -140,48 +138,3 @@ def test_403_ends_the_host_without_another_try(azurite: Azurite, run_host: RunHo
     running = run_host(APP, "--storage-patience", "3600", STORAGE=connection)
     assert running.wait() == 1
     assert f"{SHUTTING_DOWN} The storage service answered: AuthenticationFailed" in running.output
-
-
-class FakeService(QueueServiceClient):
-    """Its queue's deletes end as listed."""
-
-    def __init__(self, *outcomes: AzureError | None) -> None:
-        self.outcomes = list(outcomes)
-
-    def get_queue_client(self, *_: object, **__: object) -> QueueClient:
-        return self  # type: ignore[return-value]
-
-    def delete_message(self, *_: object) -> None:
-        if (outcome := self.outcomes.pop(0)) is not None:
-            raise outcome
-
-
-def answer(status: int) -> HttpResponseError:
-    error = HttpResponseError("refused")
-    error.status_code = status
-    return error
-
-
-MESSAGE = queue_storage.Message("1", "r", "text", 1, *[queue_storage.NEVER] * 3)
-
-
-@pytest.mark.parametrize("error", [ServiceRequestError("refused"), answer(503), answer(429)])
-async def test_a_call_that_may_pass_is_repeated(
-    error: AzureError, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(queue_storage, "RETRY_DELAY", 0)
-    service = FakeService(error, error, None)
-    await queue_storage.QueueStorage(service, "metrics", patience=3600).delete(MESSAGE)
-    assert service.outcomes == []
-
-    storage = queue_storage.QueueStorage(FakeService(error, None), "metrics", patience=-1)
-    with pytest.raises(StorageError, match="refused"):
-        await storage.delete(MESSAGE)
-
-
-@pytest.mark.parametrize("status", [400, 403])
-async def test_a_call_that_cannot_pass_is_not_repeated(status: int) -> None:
-    service = FakeService(answer(status), None)
-    with pytest.raises(StorageError, match="refused"):
-        await queue_storage.QueueStorage(service, "metrics").delete(MESSAGE)
-    assert service.outcomes == [None]
