@@ -23,7 +23,7 @@ from typing import Self
 __all__ = ["Child", "ChildError", "first_ended"]
 
 KEPT_LINES = 2000  # The end of the output, for error messages and for those that wait for a line.
-PATIENCE = 60.0  # Seconds; Azurite starts in two, but stands still for many now and then.
+PATIENCE = 300.0  # Seconds; Azurite starts in two, on a busy machine in a hundred.
 STOP_TIMEOUT = 15.0  # Seconds between the polite signal and the other one; a host takes 10.4.
 
 # Replaces itself by the program, keeping its process id. The kernel ties the request to the

@@ -29,15 +29,19 @@ class Stop:
 
 @contextmanager
 def stoppable(text: str) -> Iterator[Stop]:
-    """Note the first SIGINT or SIGTERM and print the text; the next raises KeyboardInterrupt.
+    """Note the first SIGINT or SIGTERM and print the text.
 
+    The next one does what SIGINT does outside the block: by default, it raises KeyboardInterrupt.
     Only for the main thread, which receives signals.
     """
     stop = Stop()
+    outside = signal.getsignal(signal.SIGINT)
+    interrupt = outside if callable(outside) else signal.default_int_handler  # It may be ignored.
 
-    def ask(number: int, _frame: FrameType | None) -> None:
+    def ask(number: int, frame: FrameType | None) -> None:
         if stop.asked():
-            raise KeyboardInterrupt
+            interrupt(number, frame)
+            return
         stop.signal = number
         # Over the progress bar if there is one.
         begin = "\r\x1b[2K" if os.isatty(2) else ""

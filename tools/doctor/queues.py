@@ -10,7 +10,6 @@ from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.queue import QueueClient
 
 from shared.text import plural
-from tools.dead_letter.queue import Message
 from tools.dead_letter.records import parse
 from tools.doctor.context import AZURITE, CONNECTION, Context
 from tools.doctor.findings import Finding, failed, ok, warning
@@ -70,7 +69,7 @@ def check_dead_letters(context: Context) -> list[Finding]:
     if not count:
         return [ok(f"{name} has no messages")]
     messages = queue.peek_messages(_MAX_PEEKED)
-    letters = [parse(Message("", str(one.content), context.now())) for one in messages]
+    letters = [parse("", str(one.content), context.now()) for one in messages]
     reasons = Counter(one.reason for one in letters).most_common()
     shown = ", ".join(f"{number} {reason}" for reason, number in reasons)
     text = f"{name} has {plural(count, 'message')}; the first {len(letters)}: {shown}"
