@@ -21,15 +21,12 @@ __all__ = [
     "error_body",
     "json",
     "only",
-    "refused",
     "whole_number",
 ]
 
 _T = TypeVar("_T")
 
 DROP = "drop_connection"  # Where in the request's state the server leaves the means to do so.
-
-_JSON = "application/json; charset=utf-8"
 
 
 class BadQueryError(ValueError):
@@ -59,30 +56,34 @@ class RefusalError(Exception):
         self.code = code
         self.message = message
         self.headers = headers
-        self.body = body or error_body(code, message)
+        self.body = body
+
+    def response(self) -> Response:
+        """Return the answer to the request."""
+        if not self.code:
+            return Response(status_code=self.status, headers=self.headers)
+        return json(self.body or error_body(self.code, self.message), self.status, self.headers)
 
 
 def bad_request(message: str) -> RefusalError:
-    """400 BadRequest as the service words it: its messages end in a line break."""
-    return RefusalError(400, "BadRequest", message + "\r\n")
+    """Return 400 BadRequest as the service words it: its messages end in a line break."""
+    return bad_input(message + "\r\n")
+
+
+def bad_input(message: str) -> RefusalError:
+    """Return 400 BadRequest, without the line break of the service's own."""
+    return RefusalError(400, "BadRequest", message)
 
 
 def error_body(code: str, message: str) -> bytes:
-    """`{"error":{"code":…,"message":…}}`, the body of the service's errors."""
+    """Return `{"error":{"code":…,"message":…}}`, the body of the service's errors."""
     return msgspec.json.encode({"error": {"code": code, "message": message}})
 
 
 def json(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """A JSON answer; bytes are taken to be JSON already."""
+    """Return a JSON answer; bytes are taken to be JSON already."""
     body = content if isinstance(content, bytes) else msgspec.json.encode(content)
-    return Response(body, status, headers, media_type=_JSON)
-
-
-def refused(refusal: RefusalError) -> Response:
-    """The answer to a request that was refused."""
-    if not refusal.code:
-        return Response(status_code=refusal.status, headers=refusal.headers)
-    return json(refusal.body, refusal.status, refusal.headers)
+    return Response(body, status, headers, media_type="application/json; charset=utf-8")
 
 
 class NoAnswer(Response):
@@ -97,7 +98,7 @@ async def decoded(request: Request, kind: type[_T]) -> _T:
     """Return the JSON body of a request. Raises RefusalError (400)."""
     try:
         return msgspec.json.decode(await request.body(), type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+    except (ValueError, RecursionError) as exc:
         raise bad_input(str(exc)) from exc
 
 
@@ -112,8 +113,3 @@ def only(request: Request, known: set[str]) -> dict[str, str]:
 def whole_number(given: str) -> int | None:
     """Return the number in a text of digits; None if it is something else or has more than 18."""
     return int(given) if given.isdecimal() and len(given) <= 18 else None
-
-
-def bad_input(message: str) -> RefusalError:
-    """Return 400 BadRequest, without the line break of the service's own."""
-    return RefusalError(400, "BadRequest", message)

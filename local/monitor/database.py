@@ -9,6 +9,8 @@ from pathlib import Path
 
 import msgspec
 
+from .answers import RefusalError
+
 __all__ = ["StoreError", "open_database", "translated"]
 
 # Both stand in the file's header: whose file it is, and the version of the tables.
@@ -41,8 +43,11 @@ COMMIT;
 """
 
 
-class StoreError(Exception):
-    """The file cannot be used; the message says why."""
+class StoreError(RefusalError):
+    """The file cannot be used; the message says why. A request that needs it gets a 500."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(500, "InternalServerError", message)
 
 
 @contextmanager

@@ -63,8 +63,7 @@ class Journal:
         if isinstance(record, Record):
             if record.status is None or record.status >= 400:
                 self._refused.append(record)
-            self._stored["documents"] += record.documents
-            self._stored["series"] += record.series
+            self._stored.update(documents=record.documents, series=record.series)
 
     def count(self, api: str, status: int | None) -> None:
         """Count a request to an API."""

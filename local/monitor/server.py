@@ -7,8 +7,8 @@ import signal
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -46,76 +46,61 @@ class _Protocol(H11Protocol):
         self.transport.abort()
 
 
-class _Server(uvicorn.Server):
-    """Says when it listens, and leaves signals to its caller."""
-
-    def __init__(
-        self, state: MonitorState, on_ready: Callable[[], None], tls: ssl.SSLContext | None = None
-    ) -> None:
-        config = uvicorn.Config(
-            create_app(state),
-            http=_Protocol,
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            log_level="warning",
-            access_log=False,
-            date_header=False,  # The application has its own clock.
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=STOP_SECONDS,
-            ssl_context_factory=None if tls is None else lambda _config, _default: tls,
-        )
-        super().__init__(config)
-        self._on_ready = on_ready
-
-    def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]
-        """Uvicorn would raise the signal again at the end: a stop would look like a failure."""
-        return nullcontext()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start listening, then say so."""
-        await super().startup(sockets)
-        self._on_ready()
-
-    def stop(self) -> None:
-        """Stop soon; may be called from any thread or signal handler."""
-        self.should_exit = True
-
-
 def serve(state: MonitorState, port: int, *, tls: bool = False) -> None:
     """Serve until SIGINT or SIGTERM; print the address once it listens. Raises OSError.
 
     With TLS the line also names the file of the CA that clients have to trust.
     """
-    listener, address = _listen(port)
-    with TemporaryDirectory() as folder:
-        context, line = None, f"Azure Monitor emulator on http://{address}"
-        if tls:
-            authority = Path(folder, "ca.pem")
-            context = _tls_context(authority)
-            line = f"Azure Monitor emulator on https://{address} with the CA in {authority}"
-        server = _Server(state, lambda: print(line, flush=True), context)
+    with _listener(port) as listener, TemporaryDirectory() as folder:
+        authority = Path(folder, "ca.pem")
+        server = _server(state, _tls_context(authority) if tls else None)
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: server.stop())
+            # Uvicorn's own handlers give way to these at the end, for which it raises the signal
+            # again: that must not look like a failure.
+            signal.signal(number, server.handle_exit)
+        address = f"{'https' if tls else 'http'}://{HOST}:{listener.getsockname()[1]}"
+        note = f" with the CA in {authority}" if tls else ""
+        print(f"Azure Monitor emulator on {address}{note}", flush=True)
         server.run([listener])
 
 
 @contextmanager
 def running(state: MonitorState | None = None, port: int = 0) -> Iterator[str]:
     """Run the emulator in a background thread; give its URL, without a slash at the end."""
-    ready = threading.Event()
-    listener, address = _listen(port)
-    server = _Server(state or MonitorState(), ready.set)
-    thread = threading.Thread(target=server.run, args=([listener],), name=address, daemon=True)
-    thread.start()
-    try:
-        while not ready.wait(0.1):
-            if not thread.is_alive():
-                raise RuntimeError("the emulator did not start")
-        yield f"http://{address}"
-    finally:
-        server.stop()
-        thread.join()
+    with _listener(port) as listener:
+        server = _server(state or MonitorState())
+        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+        thread.start()
+        try:
+            yield f"http://{HOST}:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def _listener(port: int) -> socket.socket:
+    """Return a socket that listens on loopback; requests wait in it until the server runs."""
+    listener = socket.create_server((HOST, port))
+    # Connections inherit it; without it, head and body of each answer would be 40 ms apart.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
+
+
+def _server(state: MonitorState, tls: ssl.SSLContext | None = None) -> uvicorn.Server:
+    config = uvicorn.Config(
+        create_app(state),
+        http=_Protocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        date_header=False,  # The application has its own clock.
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=STOP_SECONDS,
+        ssl_context_factory=None if tls is None else lambda _config, _default: tls,
+    )
+    return uvicorn.Server(config)
 
 
 def _tls_context(authority: Path) -> ssl.SSLContext:
@@ -127,17 +112,3 @@ def _tls_context(authority: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     ca.issue_cert(HOST, "localhost").configure_cert(context)
     return context
-
-
-def _listen(port: int) -> tuple[socket.socket, str]:
-    """Return a socket on loopback, 0 being any free port, and its host and port."""
-    # asyncio turns Nagle's algorithm off only where the protocol is named; with it, head and body
-    # of each answer would be 40 ms apart.
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((HOST, port))
-    except OSError:
-        listener.close()
-        raise
-    return listener, f"{HOST}:{listener.getsockname()[1]}"

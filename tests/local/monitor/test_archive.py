@@ -43,7 +43,7 @@ def emulator(path: Path, now: float = NOW) -> Iterator[Client]:
             with client.http:
                 yield client
     finally:
-        state.close()
+        state.store.close()
 
 
 def counted(path: Path) -> tuple[int, int]:
