@@ -19,7 +19,7 @@ MAX_TOP = 1_000  # Service Bus's own error for more.
 # The emulator's own, so that its memory stays bounded however long it runs.
 KEPT_MINUTES = 24 * 60  # Older values are forgotten when newer ones come in.
 MAX_VALUES = 1_000_000  # Of one series and minute each; beyond it those of the oldest minute go.
-MAX_SPELLINGS = 100_000  # First spellings of names kept.
+MAX_SPELLINGS = 100_000  # First spellings of names; when there are more, all are forgotten.
 MAX_RESOURCES = 100_000  # Resources whose region was learned from a post.
 MAX_FAULTS = 1_000  # Faults waiting at one time.
 MAX_DOCUMENTS = 1_000  # JSON documents served.
