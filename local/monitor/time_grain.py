@@ -33,6 +33,8 @@ GRAINS = {
     720: "PT12H",
     1440: "P1D",
 }
+# The same as the service's errors write them.
+_SUPPORTED_GRAINS = "00:01:00,00:05:00,00:15:00,00:30:00,01:00:00,06:00:00,12:00:00,1.00:00:00"
 FULL = "FULL"  # One value for the whole span.
 _MINUTE = dt.timedelta(minutes=1)
 _DEFAULT = dt.timedelta(hours=1)
@@ -67,23 +69,30 @@ def timespan(given: str | None, now: float) -> Span:
     if given is None:
         return span(None, None, now)
     text = unquote_plus(given)
-    first, slash, last = text.partition("/")
     try:
-        if not slash:
-            end = _time(int(now)) - _MINUTE
-            start = end - _length(first)
-        elif first[:1] in {"P", "p"}:
-            end = _moment(last)
-            start = end - _length(first)
-        else:
-            start = _moment(first)
-            end = start + _length(last) if last[:1] in {"P", "p"} else _moment(last)
+        start, end = _bounds(text, now)
     except (ValueError, OverflowError) as exc:
         raise BadQueryError(
             f"Detected invalid time interval input: {text}, supported Iso 8601 time interval"
             " format: (Datetime/Datetime, Datetime/Duration, Duration/Datetime, Duration)"
         ) from exc
     return _checked(start, end, now)
+
+
+def _bounds(text: str, now: float) -> tuple[dt.datetime, dt.datetime]:
+    """Return the start and end of an interval. Raises ValueError or OverflowError."""
+    parts = text.split("/")
+    match [_length(each) if each[:1] in {"P", "p"} else _moment(each) for each in parts]:
+        case [dt.timedelta() as length]:
+            end = _time(int(now)) - _MINUTE
+            return end - length, end
+        case [dt.timedelta() as length, dt.datetime() as end]:
+            return end - length, end
+        case [dt.datetime() as start, dt.timedelta() as length]:
+            return start, start + length
+        case [dt.datetime() as start, dt.datetime() as end]:
+            return start, end
+    raise ValueError(text)
 
 
 def span(start: str | None, end: str | None, now: float) -> Span:
@@ -129,9 +138,8 @@ def grain(given: str | None, within: Span, *, adjust: bool = False) -> int:
     if adjust and minutes > 0:
         return max((each for each in GRAINS if each <= min(minutes, within.minutes)), default=1)
     if minutes not in GRAINS:
-        supported = ",".join(_dotted(each) for each in GRAINS)
         raise BadQueryError(
-            f"Invalid time grain duration: {given}, supported ones are: {supported}"
+            f"Invalid time grain duration: {given}, supported ones are: {_SUPPORTED_GRAINS}"
         )
     return int(minutes)
 
@@ -198,9 +206,3 @@ def _moment(given: str) -> dt.datetime:
 def _offset_moment(given: str) -> dt.datetime:
     """Return a time whose offset may have a space for an unencoded plus sign."""
     return _moment(given.replace(" ", "+") if "T" in given else given)
-
-
-def _dotted(minutes: int) -> str:
-    """Return an interval as the service's errors write it: 00:05:00, 1.00:00:00."""
-    days, rest = divmod(minutes, 1440)
-    return f"{f'{days}.' if days else ''}{rest // 60:02}:{rest % 60:02}:00"
