@@ -22,18 +22,7 @@ __all__ = [
     "timespan",
 ]
 
-# In minutes, with the names that answers use; every metric has all of them.
-GRAINS = {
-    1: "PT1M",
-    5: "PT5M",
-    15: "PT15M",
-    30: "PT30M",
-    60: "PT1H",
-    360: "PT6H",
-    720: "PT12H",
-    1440: "P1D",
-}
-# The same as the service's errors write them.
+# Those of GRAINS, as the service's errors write them.
 _SUPPORTED_GRAINS = "00:01:00,00:05:00,00:15:00,00:30:00,01:00:00,06:00:00,12:00:00,1.00:00:00"
 FULL = "FULL"  # One value for the whole span.
 _MINUTE = dt.timedelta(minutes=1)
@@ -58,6 +47,19 @@ class Span:
     def minutes(self) -> int:
         """Return the number of minutes."""
         return self.end_minute - self.first_minute
+
+
+def duration(minutes: int) -> str:
+    """Return a duration in ISO 8601: PT15M, PT4H, P1D, P1DT2H5M."""
+    days, rest = divmod(minutes, 1440)
+    hours, rest = divmod(rest, 60)
+    date = f"{days}D" if days else ""
+    time = (f"{hours}H" if hours else "") + (f"{rest}M" if rest else "")
+    return f"P{date}" + (f"T{time}" if time else "")
+
+
+# In minutes, with the names that answers use; every metric has all of them.
+GRAINS = {minutes: duration(minutes) for minutes in (1, 5, 15, 30, 60, 360, 720, 1440)}
 
 
 def timespan(given: str | None, now: float) -> Span:
@@ -142,15 +144,6 @@ def grain(given: str | None, within: Span, *, adjust: bool = False) -> int:
             f"Invalid time grain duration: {given}, supported ones are: {_SUPPORTED_GRAINS}"
         )
     return int(minutes)
-
-
-def duration(minutes: int) -> str:
-    """Return a duration in ISO 8601: PT15M, PT4H, P1D, P1DT2H5M."""
-    days, rest = divmod(minutes, 1440)
-    hours, rest = divmod(rest, 60)
-    date = f"{days}D" if days else ""
-    time = (f"{hours}H" if hours else "") + (f"{rest}M" if rest else "")
-    return f"P{date}" + (f"T{time}" if time else "")
 
 
 def stamp(moment: dt.datetime) -> str:

@@ -143,7 +143,7 @@ def test_a_file_that_is_none_of_the_emulator(
     text.write_text("These are notes, and they are to stay as they are.\n" * 100)
     assert main(["--data", str(text)]) == 1
     assert capsys.readouterr().err == f"Cannot use {text}: file is not a database\n"
-    with pytest.raises(StoreError, match="Is a directory"):
+    with pytest.raises(StoreError, match="unable to open database file"):
         open_database(tmp_path)
     with pytest.raises(StoreError, match="unable to open database file"):
         open_database(tmp_path / "no" / "folder")
