@@ -1,4 +1,4 @@
-"""Reading metrics of up to 50 resources at once: `metrics:getBatch`.
+"""Read the metrics of up to 50 resources at once: `metrics:getBatch`.
 
     POST [/{region}]/subscriptions/{subscription}/metrics:getBatch?api-version=2024-02-01
         &metricnamespace=&metricnames=[&starttime=&endtime=&interval=&aggregation=&filter=&top=

@@ -78,7 +78,7 @@ class Point(msgspec.Struct, frozen=True, gc=False):
 
 
 class Batch(msgspec.Struct, frozen=True):
-    """What a body held: the number of documents, and every series in them."""
+    """The content of a body: the number of documents, and every series in them."""
 
     documents: int
     points: list[Point]

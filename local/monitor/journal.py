@@ -1,4 +1,4 @@
-"""What was asked and what was answered: a bounded log for each API, and totals of all."""
+"""Requests and their answers: a bounded log for each API, and totals of all."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ _TERM = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What one dimension has to be: one of these, or begin so, and none of those."""
+    """A condition on one dimension: it equals one of these or starts so, and is none of those."""
 
     key: str  # The dimension, in lower case.
     equal: frozenset[str]

@@ -23,7 +23,7 @@ _DEFAULT_TOP = "10"  # Documentation; only where there is a filter.
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What is asked for, of whichever resource; the grain in minutes."""
+    """A query, of whichever resource; the grain in minutes."""
 
     namespace: str
     metrics: tuple[str, ...]

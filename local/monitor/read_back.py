@@ -1,4 +1,4 @@
-"""What is stored, read back without a token, in portions: other requests get a turn between."""
+"""Read back what is stored, without a token, in portions: other requests get a turn between."""
 
 from __future__ import annotations
 

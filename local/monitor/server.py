@@ -1,4 +1,4 @@
-"""Running the emulator: in the foreground until a signal, or in a thread beside a test.
+"""Run the emulator: in the foreground until a signal, or in a thread beside a test.
 
 `_app` has the routes of every part; `_Connection` is what holds for all of them.
 """
@@ -25,7 +25,6 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
-from uvicorn.server import ServerState
 
 from . import arm, batch, control, dead_letters, explorer, identity, ingestion
 from .answers import DROP, RefusalError
@@ -41,14 +40,9 @@ STOP_SECONDS = 1  # What a request may still take once the server is to stop.
 class _Protocol(H11Protocol):
     """HTTP/1.1 that can close a connection without an answer."""
 
-    def __init__(
-        self,
-        config: uvicorn.Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
-    ) -> None:
-        super().__init__(config, server_state, {**app_state, DROP: self._drop}, _loop)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.app_state = {**self.app_state, DROP: self._drop}
 
     def _drop(self) -> None:
         # Told that the client has gone, uvicorn does not mind that there was no answer.
@@ -75,9 +69,9 @@ def serve(state: MonitorState, port: int, *, tls: bool = False) -> None:
 
 
 @contextmanager
-def running(state: MonitorState | None = None, port: int = 0) -> Iterator[str]:
+def running(state: MonitorState | None = None) -> Iterator[str]:
     """Run the emulator in a background thread; give its URL, without a slash at the end."""
-    with _listener(port) as listener:
+    with _listener(0) as listener:
         server = _server(state or MonitorState())
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
         thread.start()

@@ -1,4 +1,4 @@
-"""All that the emulator knows, and how it was started."""
+"""The state of the emulator, and the options that it was started with."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _LOGGED_CHARACTERS = 1_000  # Of the body of a fault.
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How the emulator behaves; fixed for its life."""
+    """Options of the emulator; they stay as they are while it runs."""
 
     identity_header: str = "local-identity-header"
     audience: str = "https://monitoring.azure.com/"

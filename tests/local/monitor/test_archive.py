@@ -15,12 +15,11 @@ import pytest
 
 from local.monitor.__main__ import main
 from local.monitor.database import StoreError, open_database
-from local.monitor.server import running
 from local.monitor.state import MonitorState, Options
 from local.monitor.store import MetricStore
 
 from .client import QUEUE_ACCOUNT, Client, document, error, iso, series
-from .conftest import NOW
+from .conftest import NOW, connected
 from .test_process import started
 from .test_store import add, stored
 
@@ -37,10 +36,8 @@ def counted_in(store: MetricStore) -> tuple[int, int]:
 def emulator(path: Path, now: float = NOW) -> Iterator[Client]:
     """One run of the emulator over the file."""
     state = MonitorState(Options(data=path), clock=lambda: now)
-    with closing(state.store), running(state) as url:
-        client = Client(url)
-        with client.http:
-            yield client
+    with closing(state.store), connected(state) as client:
+        yield client
 
 
 def counted(path: Path) -> tuple[int, int]:
