@@ -29,13 +29,6 @@ _T = TypeVar("_T")
 DROP = "drop_connection"  # Where in the request's state the server leaves the means to do so.
 
 
-class BadQueryError(ValueError):
-    """A query that the service would refuse; the message says why, in its words if known.
-
-    Each of its APIs has a body of its own for it.
-    """
-
-
 class RefusalError(Exception):
     """A request refused: status, and code and message of the body.
 
@@ -63,6 +56,16 @@ class RefusalError(Exception):
         if not self.code:
             return Response(status_code=self.status, headers=self.headers)
         return json(self.body or error_body(self.code, self.message), self.status, self.headers)
+
+
+class BadQueryError(RefusalError, ValueError):
+    """A query that the service would refuse; the message says why, in its words if known.
+
+    Each of its APIs has a body of its own for it.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(400, "BadRequest", message)
 
 
 def bad_request(message: str) -> RefusalError:

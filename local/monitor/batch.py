@@ -20,11 +20,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from . import metric_filter, query, timeseries
+from . import timeseries
 from .answers import BadQueryError, RefusalError, json
-from .arm_metrics import parameters
+from .arm_metrics import asked, parameters
 from .journal import ReadRecord
 from .limits import MAX_BATCH_RESOURCES
+from .query import check
 from .resources import in_scope, is_resource, type_and_name
 from .roles import READERS, holds
 from .state import MonitorState
@@ -34,7 +35,6 @@ __all__ = ["AUDIENCE", "routes"]
 
 AUDIENCE = "https://metrics.monitor.azure.com"
 _VERSIONS = ("2024-02-01", "2023-10-01")
-_ACTION = "Microsoft.Insights/metrics/read"
 
 
 class _Body(msgspec.Struct):
@@ -61,12 +61,17 @@ def routes(state: MonitorState) -> list[BaseRoute]:
 def _answer(state: MonitorState, request: Request, body: bytes) -> Response:
     try:
         return json({"values": _values(state, request, body)})
-    except BadQueryError as exc:
-        raise _refusal(400, "BadRequest", str(exc)) from exc
+    except RefusalError as exc:
+        # An error of this API has the trace beside the message, and the code as a header, too.
+        trace = {"type": "string", "info": f"TraceId={uuid.uuid4().hex}"}
+        error = {"additionalInfo": [trace], "code": exc.code, "message": exc.message}
+        content = msgspec.json.encode({"error": error})
+        headers = {"x-ms-error-code": exc.code}
+        raise RefusalError(exc.status, exc.code, exc.message, headers, content) from exc
 
 
 def _values(state: MonitorState, request: Request, body: bytes) -> list[dict[str, Any]]:
-    """Return what is answered for each resource. Raises BadQueryError or RefusalError."""
+    """Return what is answered for each resource. Raises RefusalError."""
     given = parameters(request)
     version = given.get("api-version", "")
     if version not in _VERSIONS:
@@ -83,25 +88,20 @@ def _values(state: MonitorState, request: Request, body: bytes) -> list[dict[str
     for name in ("metricnamespace", "metricnames"):
         if not given.get(name, "").strip(" ,"):
             raise BadQueryError(f"The query parameter '{name}' is required.")
-    asked = query.read(
-        given,
-        span(given.get("starttime"), given.get("endtime"), state.now()),
-        given["metricnamespace"],
-        query.names(given),
-        conditions=metric_filter.parse(given.get("filter")),
-        rollup=query.rollup(given),
-    )
+    within = span(given.get("starttime"), given.get("endtime"), state.now())
     resource_ids = _resources(body, scope)
     _check_regions(state, resource_ids, request.path_params.get("region"))
-    query.check(state.store, resource_ids, asked)
-    found = timeseries.answer(state.store, resource_ids, asked)
+    given["$filter"] = given.get("filter", "")  # As Azure Resource Manager names it.
+    query = asked(state, resource_ids[0], given, within)
+    check(state.store, resource_ids, query)
+    found = timeseries.answer(state.store, resource_ids, query)
     return [
         {
-            "starttime": stamp(asked.span.start),
-            "endtime": stamp(asked.span.end),
-            "interval": duration(asked.grain),
+            "starttime": stamp(within.start),
+            "endtime": stamp(within.end),
+            "interval": duration(query.grain),
             "value": metrics,
-            "namespace": asked.namespace.lower(),
+            "namespace": query.namespace.lower(),
             "resourceregion": state.resources.region(resource_id),
             "resourceid": resource_id,
         }
@@ -114,21 +114,18 @@ def _authorize(state: MonitorState, request: Request, scope: str) -> None:
 
     For a missing role, too, the documentation names 401; what the body says then is not known.
     """
-    try:
-        principal = state.tokens.principal(
-            request.headers.get("authorization"),
-            (AUDIENCE, AUDIENCE + "/"),
-            state.now(),
-            "InvalidAuthenticationTokenAudience",
-        )
-    except RefusalError as exc:
-        raise _refusal(401, exc.code, exc.message) from exc
+    principal = state.tokens.principal(
+        request.headers.get("authorization"),
+        (AUDIENCE, AUDIENCE + "/"),
+        state.now(),
+        "InvalidAuthenticationTokenAudience",
+    )
     if not holds(state.assignments, principal, READERS, scope):
-        raise _refusal(
+        raise RefusalError(
             401,
             "AuthorizationFailed",
-            f"The client '{principal}' does not have authorization to perform action '{_ACTION}'"
-            f" over scope '{scope}'.",
+            f"The client '{principal}' does not have authorization to perform action"
+            f" 'Microsoft.Insights/metrics/read' over scope '{scope}'.",
         )
 
 
@@ -158,18 +155,11 @@ def _check_regions(state: MonitorState, resource_ids: list[str], region: str | N
     regions = {each: state.resources.region(each) for each in resource_ids}
     for each, home in regions.items():
         if home is None:
-            raise _refusal(404, "ResourceNotFound", f"Failed to find resource mapping for {each}.")
+            message = f"Failed to find resource mapping for {each}."
+            raise RefusalError(404, "ResourceNotFound", message)
     wanted = {region, *regions.values()} - {None}
     if len(wanted) > 1:
         raise BadQueryError(
             "All resources must be in the region of the endpoint:"
             f" {', '.join(sorted(filter(None, wanted)))} were found."
         )
-
-
-def _refusal(status: int, code: str, message: str) -> RefusalError:
-    """Return an error of this API: the trace is beside the message, the code a header, too."""
-    trace = {"type": "string", "info": f"TraceId={uuid.uuid4().hex}"}
-    error = {"additionalInfo": [trace], "code": code, "message": message}
-    body = msgspec.json.encode({"error": error})
-    return RefusalError(status, code, message, {"x-ms-error-code": code}, body)

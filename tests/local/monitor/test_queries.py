@@ -249,20 +249,6 @@ def test_an_offset_with_a_plus_that_is_not_encoded(frozen: Client) -> None:
     assert found(response)[0]["data"][-1]["timeStamp"] == TIME
 
 
-def test_the_minute_of_the_start_is_in_an_answer_and_that_of_the_end_is_not(frozen: Client) -> None:
-    def times(query: str) -> list[str]:
-        series = found(ask(frozen, f"&{query}"))
-        return [each["timeStamp"][11:16] for one in series for each in one["data"]]
-
-    assert times("timespan=2026-11-23T07:20:30Z/2026-11-23T07:25:30Z") == []
-    frozen.set("PUT", "clock", {"offsetSeconds": 60})
-    expected = ["07:21", "07:22", "07:23", "07:24", "07:25"]
-    assert times("timespan=2026-11-23T07:21:30Z/2026-11-23T07:26:30Z") == expected
-    frozen.set("PUT", "clock", {"offsetSeconds": 120})
-    assert times("timespan=PT5M") == expected
-    assert times("interval=FULL") == ["06:28"]
-
-
 @pytest.mark.parametrize(
     ("version", "given", "expected"),
     [
