@@ -77,17 +77,15 @@ def parse(text: str | None) -> tuple[Condition, ...]:
 def _fault(terms: list[Term], joint: str, term: Term) -> str:
     """Return why a term cannot be joined to those before it; empty if it can."""
     previous, name = terms[-1], term.dimension
-    if joint == "or":
-        if previous.dimension.lower() != name.lower():
-            return (
-                "the logical or operator cannot separate two different metadata names,"
-                f" '{previous.dimension}' and '{name}'."
-            )
+    if joint == "or" and previous.dimension.lower() != name.lower():
         return (
-            "join 'ne' with and, not with or." if "ne" in {previous.operator, term.operator} else ""
+            "the logical or operator cannot separate two different metadata names,"
+            f" '{previous.dimension}' and '{name}'."
         )
+    if joint == "or" and "ne" in {previous.operator, term.operator}:
+        return "join 'ne' with and, not with or."
     others = {each.operator for each in terms if each.dimension.lower() == name.lower()} - {"ne"}
-    if others and term.operator != "ne":
+    if joint == "and" and others and term.operator != "ne":
         return f"'{name}' cannot be two things at once; join its values with or."
     return ""
 
