@@ -20,7 +20,7 @@ from .limits import (
     MAX_TEXT_LENGTH,
 )
 
-__all__ = ["JSON", "NDJSON", "Batch", "Point", "Shape", "Values", "read", "shape_of"]
+__all__ = ["JSON", "NDJSON", "Batch", "Point", "Shape", "ValueSet", "read", "shape_of"]
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
@@ -32,8 +32,8 @@ Count = Annotated[int, msgspec.Meta(ge=1, le=MAX_COUNT)]
 # keeps the garbage collector from walking over them.
 
 
-class Values(msgspec.Struct, rename="camel", gc=False):
-    """One entry of a document's `series`."""
+class ValueSet(msgspec.Struct, rename="camel", gc=False):
+    """A value set: an entry of a document's `series`, or the aggregate of several."""
 
     min: float
     max: float
@@ -45,7 +45,7 @@ class Values(msgspec.Struct, rename="camel", gc=False):
 class _BaseData(msgspec.Struct, rename="camel", gc=False):
     metric: Text
     namespace: Text
-    series: Annotated[list[Values], msgspec.Meta(min_length=1)]
+    series: Annotated[list[ValueSet], msgspec.Meta(min_length=1)]
     dim_names: tuple[Text, ...] | None = ()  # Null is what Go makes of a list that is none.
 
 
@@ -74,7 +74,7 @@ class Point(msgspec.Struct, frozen=True, gc=False):
     shape: Shape
     dimension_values: tuple[str, ...]
     minute: int
-    values: Values
+    values: ValueSet
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -154,7 +154,7 @@ def shape_of(namespace: str, metric: str, names: tuple[str, ...]) -> Shape:
     )
 
 
-def _point(shape: Shape, minute: int, values: Values) -> Point:
+def _point(shape: Shape, minute: int, values: ValueSet) -> Point:
     given = values.dim_values or ()
     if len(given) > MAX_DIMENSIONS:
         raise bad_request(_TOO_MANY_DIMENSIONS)

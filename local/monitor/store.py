@@ -20,10 +20,10 @@ from typing import TypeVar
 import msgspec
 
 from .database import StoreError, open_database, translated
-from .documents import Point, Shape, shape_of
+from .documents import Point, Shape, ValueSet, shape_of
 from .limits import KEPT_MINUTES, MAX_SPELLINGS, MAX_VALUES
 
-__all__ = ["AGGREGATIONS", "Aggregate", "MetricStore", "Series"]
+__all__ = ["AGGREGATIONS", "MetricStore", "Series"]
 
 _ADD = """
 INSERT INTO point VALUES (?, ?, ?, ?, ?, ?)
@@ -47,16 +47,7 @@ _Key = tuple[str, tuple[str, str, tuple[str, ...]], tuple[str, ...]]
 _Group = TypeVar("_Group", bound=Hashable)
 
 
-class Aggregate(msgspec.Struct, gc=False):
-    """A value set, which all aggregations follow from."""
-
-    min: float
-    max: float
-    sum: float
-    count: int
-
-
-AGGREGATIONS: Mapping[str, Callable[[Aggregate], float]] = {
+AGGREGATIONS: Mapping[str, Callable[[ValueSet], float]] = {
     "average": lambda each: each.sum / each.count,
     "minimum": attrgetter("min"),
     "maximum": attrgetter("max"),
@@ -203,17 +194,17 @@ class MetricStore:
         metrics = self._metrics.get(resource_id.lower(), {})
         return list(metrics.get((namespace.lower(), metric.lower()), {}).values())
 
-    def values(self, series: Series) -> Iterator[tuple[int, Aggregate]]:
+    def values(self, series: Series) -> Iterator[tuple[int, ValueSet]]:
         """Return all that is kept of a series, by minute."""
         rows = self._db.execute(
             "SELECT minute, min, max, sum, count FROM point WHERE series = ? ORDER BY minute",
             (series.number,),
         )
-        return ((minute, _aggregate(*numbers)) for minute, *numbers in rows.fetchall())
+        return ((minute, _value_set(*numbers)) for minute, *numbers in rows.fetchall())
 
     def read(
         self, groups: Mapping[Series, _Group], first: int, end: int, step: int
-    ) -> dict[_Group, dict[int, Aggregate]]:
+    ) -> dict[_Group, dict[int, ValueSet]]:
         """Aggregate groups of series from a minute up to, not including, another.
 
         Each group has a value for each step (in minutes) that holds any, numbered from 0.
@@ -227,11 +218,11 @@ class MetricStore:
             "end": end,
             "step": step,
         }
-        found: dict[_Group, dict[int, Aggregate]] = {}
+        found: dict[_Group, dict[int, ValueSet]] = {}
         with translated(self._path):
             rows = self._db.execute(_READ, parameters).fetchall()
         for number, place, *numbers in rows:
-            found.setdefault(by_number[number], {})[place] = _aggregate(*numbers)
+            found.setdefault(by_number[number], {})[place] = _value_set(*numbers)
         return found
 
     def _insert(self, series: Series) -> None:
@@ -271,7 +262,7 @@ class MetricStore:
             del self._metrics[series.key[0]]
 
 
-def _aggregate(low: float, high: float, total: float | None, count: int) -> Aggregate:
+def _value_set(low: float, high: float, total: float | None, count: int) -> ValueSet:
     """Return a value set whose sum is finite, as JSON has no more; None is of infinities."""
     greatest = sys.float_info.max
-    return Aggregate(low, high, min(max(total or 0.0, -greatest), greatest), count)
+    return ValueSet(low, high, min(max(total or 0.0, -greatest), greatest), count)

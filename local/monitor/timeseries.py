@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from .answers import BadQueryError
+from .documents import ValueSet
 from .limits import MAX_QUERY_VALUES
 from .metric_filter import Condition
 from .query import Query, supported
-from .store import AGGREGATIONS, Aggregate, MetricStore, Series
+from .store import AGGREGATIONS, MetricStore, Series
 from .time_grain import second_stamp
 
 __all__ = ["answer"]
@@ -90,7 +91,7 @@ def _groups(
 def _element(
     split: list[str],
     key: tuple[str, ...],
-    cells: dict[int, Aggregate],
+    cells: dict[int, ValueSet],
     stamps: list[str],
     query: Query,
 ) -> dict[str, Any]:
