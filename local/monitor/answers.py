@@ -1,4 +1,4 @@
-"""Input of requests and answers: JSON, the service's error bodies, a connection without answer."""
+"""Read input and make answers: JSON, the service's error bodies, a connection without answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The SQLite database of the store: its tables, and whose file it is."""
+"""Open the SQLite database of the store: make its tables, or check whose file it is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A request body -> points: decoded, checked against every rule of the service, all or nothing.
+"""Decode a request body into points, checked against every rule of the service: all or nothing.
 
 Members unknown to the service are ignored; member names compare with case.
 """

@@ -1,8 +1,8 @@
-"""The ingestion endpoint: `POST /{region}{resourceId}/metrics`.
+"""Take metrics in: `POST /{region}{resourceId}/metrics`.
 
-Checked in this order, each with its own answer: the URL (404), Content-Length (411) and the size
-by it (413), the token (401), the role (403), the resource and its region (404, 400), the
-Content-Type and Content-Encoding (415), the decompressed size (413), the documents (400). Only
+A request is checked in this order, each with its own answer: the URL (404), Content-Length (411)
+and the size by it (413), the token (401), the role (403), the resource and its region (404, 400),
+the Content-Type and Content-Encoding (415), the decompressed size (413), the documents (400). Only
 then is anything stored: a batch is accepted or refused as a whole.
 """
 
@@ -35,8 +35,7 @@ def routes(state: MonitorState) -> list[BaseRoute]:
 
     async def post(request: Request) -> Response:
         region, _, rest = request.scope["path"].removeprefix("/").partition("/")
-        subject, slash, last = rest.rpartition("/metrics")
-        resource_id = f"/{subject}" if slash and not last else ""
+        resource_id = f"/{rest}".removesuffix("/metrics") if rest.endswith("/metrics") else ""
         record = Record(state.now_iso(), region.lower(), resource_id)
         body = await _body(request, state.options.max_body_bytes)
         if isinstance(body, bytes):

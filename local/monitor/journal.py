@@ -1,4 +1,4 @@
-"""Requests and their answers: a bounded log for each API, and totals of all."""
+"""Log requests and their answers: the last ones of each API, and totals of all."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Record(msgspec.Struct, rename="camel"):
 
 
 class Journal:
-    """The last requests to each API, oldest first, and totals by status."""
+    """Keeps the last requests to each API, oldest first, and totals by status."""
 
     def __init__(self) -> None:
         self._logs: dict[str, deque[Record | ReadRecord]] = defaultdict(

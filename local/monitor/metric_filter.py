@@ -1,4 +1,4 @@
-"""`$filter` of a metrics query: conditions on dimensions, and which of them split the result.
+"""Parse `$filter` of a metrics query: conditions on dimensions, of which some split the result.
 
     City eq 'Utrecht' or City eq 'Delft' and Country ne 'BE' and Article eq '*'
 

@@ -1,7 +1,7 @@
-"""Queries of the store, as the service's two query APIs have them in common.
+"""Read queries of the store, as the service's two query APIs have them in common.
 
-`read` makes a query of parameters; `check` refuses names that nothing is stored of. What answers
-it is `timeseries`.
+`read` makes a query of parameters; `check` refuses names that nothing is stored of; `timeseries`
+answers it.
 """
 
 from __future__ import annotations

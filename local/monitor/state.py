@@ -1,4 +1,4 @@
-"""The state of the emulator, and the options that it was started with."""
+"""Hold the state of the emulator, and the options that it was started with."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Options:
 
 
 class MonitorState:
-    """The emulator's state; it belongs to the event loop that serves it."""
+    """Holds the state of the emulator; belongs to the event loop that serves it."""
 
     def __init__(
         self, options: Options | None = None, clock: Callable[[], float] = time.time

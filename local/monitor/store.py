@@ -1,9 +1,9 @@
-"""The store: a value set for each series and minute, in SQLite, in memory or in a file.
+"""Store a value set for each series and minute, in SQLite, in memory or in a file.
 
 A post is stored whole or not at all; in a file, before it is answered.
 
-Bounded: values older than 24 hours are deleted, and of more than a million the oldest. Resource
-IDs, namespaces, metric and dimension names compare without case and keep their first spelling;
+Values older than 24 hours are deleted, and of more than a million the oldest. Resource IDs,
+namespaces, metric and dimension names compare without case and keep their first spelling;
 dimension values compare with case.
 """
 

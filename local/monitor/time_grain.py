@@ -1,4 +1,4 @@
-"""The times of a query: its span in minutes, and the interval it is cut into."""
+"""Compute the times of a query: its span in minutes, and the interval that divides it."""
 
 from __future__ import annotations
 

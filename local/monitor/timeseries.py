@@ -1,4 +1,4 @@
-"""Answers to queries of the store, in the shape of the published examples."""
+"""Answer queries of the store, in the shape of the published examples."""
 
 from __future__ import annotations
 
