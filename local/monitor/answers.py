@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
@@ -29,6 +30,7 @@ _T = TypeVar("_T")
 DROP = "drop_connection"  # Where in the request's state the server leaves the means to do so.
 
 
+@dataclass(eq=False)
 class RefusalError(Exception):
     """A request refused: status, and code and message of the body.
 
@@ -36,20 +38,14 @@ class RefusalError(Exception):
     body is error_body's unless another is given.
     """
 
-    def __init__(
-        self,
-        status: int,
-        code: str = "",
-        message: str = "",
-        headers: Mapping[str, str] | None = None,
-        body: bytes | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.message = message
-        self.headers = headers
-        self.body = body
+    status: int
+    code: str = ""
+    message: str = ""
+    headers: Mapping[str, str] | None = None
+    body: bytes | None = None
+
+    def __str__(self) -> str:
+        return self.message
 
     def response(self) -> Response:
         """Return the answer to the request."""
