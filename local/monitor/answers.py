@@ -1,8 +1,9 @@
-"""Input of requests and answers: JSON, the service's error bodies, a connection without answer."""
+"""Read input and make answers: JSON, the service's error bodies, a connection without answer."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
@@ -21,7 +22,6 @@ __all__ = [
     "error_body",
     "json",
     "only",
-    "refused",
     "whole_number",
 ]
 
@@ -29,16 +29,8 @@ _T = TypeVar("_T")
 
 DROP = "drop_connection"  # Where in the request's state the server leaves the means to do so.
 
-_JSON = "application/json; charset=utf-8"
 
-
-class BadQueryError(ValueError):
-    """A query that the service would refuse; the message says why, in its words if known.
-
-    Each of its APIs has a body of its own for it.
-    """
-
-
+@dataclass(eq=False)
 class RefusalError(Exception):
     """A request refused: status, and code and message of the body.
 
@@ -46,43 +38,51 @@ class RefusalError(Exception):
     body is error_body's unless another is given.
     """
 
-    def __init__(
-        self,
-        status: int,
-        code: str = "",
-        message: str = "",
-        headers: Mapping[str, str] | None = None,
-        body: bytes | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.message = message
-        self.headers = headers
-        self.body = body or error_body(code, message)
+    status: int
+    code: str = ""
+    message: str = ""
+    headers: Mapping[str, str] | None = None
+    body: bytes | None = None
+
+    def __str__(self) -> str:
+        return self.message
+
+    def response(self) -> Response:
+        """Return the answer to the request."""
+        if not self.code:
+            return Response(status_code=self.status, headers=self.headers)
+        return json(self.body or error_body(self.code, self.message), self.status, self.headers)
+
+
+class BadQueryError(RefusalError, ValueError):
+    """A query that the service would refuse; the message says why, in its words if known.
+
+    Each of its APIs has a body of its own for it.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(400, "BadRequest", message)
 
 
 def bad_request(message: str) -> RefusalError:
-    """400 BadRequest as the service words it: its messages end in a line break."""
-    return RefusalError(400, "BadRequest", message + "\r\n")
+    """Return 400 BadRequest as the service words it: its messages end in a line break."""
+    return bad_input(message + "\r\n")
+
+
+def bad_input(message: str) -> RefusalError:
+    """Return 400 BadRequest, without the line break of the service's own."""
+    return RefusalError(400, "BadRequest", message)
 
 
 def error_body(code: str, message: str) -> bytes:
-    """`{"error":{"code":…,"message":…}}`, the body of the service's errors."""
+    """Return `{"error":{"code":…,"message":…}}`, the body of the service's errors."""
     return msgspec.json.encode({"error": {"code": code, "message": message}})
 
 
 def json(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """A JSON answer; bytes are taken to be JSON already."""
+    """Return a JSON answer; bytes are taken to be JSON already."""
     body = content if isinstance(content, bytes) else msgspec.json.encode(content)
-    return Response(body, status, headers, media_type=_JSON)
-
-
-def refused(refusal: RefusalError) -> Response:
-    """The answer to a request that was refused."""
-    if not refusal.code:
-        return Response(status_code=refusal.status, headers=refusal.headers)
-    return json(refusal.body, refusal.status, refusal.headers)
+    return Response(body, status, headers, media_type="application/json; charset=utf-8")
 
 
 class NoAnswer(Response):
@@ -97,7 +97,7 @@ async def decoded(request: Request, kind: type[_T]) -> _T:
     """Return the JSON body of a request. Raises RefusalError (400)."""
     try:
         return msgspec.json.decode(await request.body(), type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+    except (ValueError, RecursionError) as exc:
         raise bad_input(str(exc)) from exc
 
 
@@ -112,8 +112,3 @@ def only(request: Request, known: set[str]) -> dict[str, str]:
 def whole_number(given: str) -> int | None:
     """Return the number in a text of digits; None if it is something else or has more than 18."""
     return int(given) if given.isdecimal() and len(given) <= 18 else None
-
-
-def bad_input(message: str) -> RefusalError:
-    """Return 400 BadRequest, without the line break of the service's own."""
-    return RefusalError(400, "BadRequest", message)

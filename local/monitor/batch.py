@@ -1,4 +1,4 @@
-"""Reading metrics of up to 50 resources at once: `metrics:getBatch`.
+"""Read the metrics of up to 50 resources at once: `metrics:getBatch`.
 
     POST [/{region}]/subscriptions/{subscription}/metrics:getBatch?api-version=2024-02-01
         &metricnamespace=&metricnames=[&starttime=&endtime=&interval=&aggregation=&filter=&top=
@@ -20,11 +20,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from . import metric_filter, query, timeseries
+from . import timeseries
 from .answers import BadQueryError, RefusalError, json
-from .arm_metrics import parameters
+from .arm_metrics import asked, parameters
 from .journal import ReadRecord
 from .limits import MAX_BATCH_RESOURCES
+from .query import check
 from .resources import in_scope, is_resource, type_and_name
 from .roles import READERS, holds
 from .state import MonitorState
@@ -33,8 +34,7 @@ from .time_grain import duration, span, stamp
 __all__ = ["AUDIENCE", "routes"]
 
 AUDIENCE = "https://metrics.monitor.azure.com"
-_VERSIONS = ("2023-10-01", "2024-02-01")
-_ACTION = "Microsoft.Insights/metrics/read"
+_VERSIONS = ("2024-02-01", "2023-10-01")
 
 
 class _Body(msgspec.Struct):
@@ -42,7 +42,7 @@ class _Body(msgspec.Struct):
 
 
 def routes(state: MonitorState) -> list[BaseRoute]:
-    """The routes of the batch query, with and without a region."""
+    """Return the routes of the batch query, with and without a region."""
 
     async def post(request: Request) -> Response:
         body = await request.body()
@@ -60,58 +60,53 @@ def routes(state: MonitorState) -> list[BaseRoute]:
 
 def _answer(state: MonitorState, request: Request, body: bytes) -> Response:
     try:
-        return json(_content(state, request, body))
-    except BadQueryError as exc:
-        raise _refusal(400, "BadRequest", str(exc)) from exc
+        return json({"values": _values(state, request, body)})
+    except RefusalError as exc:
+        # An error of this API has the trace beside the message, and the code as a header, too.
+        trace = {"type": "string", "info": f"TraceId={uuid.uuid4().hex}"}
+        error = {"additionalInfo": [trace], "code": exc.code, "message": exc.message}
+        content = msgspec.json.encode({"error": error})
+        headers = {"x-ms-error-code": exc.code}
+        raise RefusalError(exc.status, exc.code, exc.message, headers, content) from exc
 
 
-def _content(state: MonitorState, request: Request, body: bytes) -> dict[str, Any]:
+def _values(state: MonitorState, request: Request, body: bytes) -> list[dict[str, Any]]:
+    """Return what is answered for each resource. Raises RefusalError."""
     given = parameters(request)
-    if given.get("api-version") not in _VERSIONS:
+    version = given.get("api-version", "")
+    if version not in _VERSIONS:
         raise BadQueryError(
-            f"Invalid api-version '{given.get('api-version', '')}', supported ones are:"
-            f" {','.join(reversed(_VERSIONS))}"
+            f"Invalid api-version '{version}', supported ones are: {','.join(_VERSIONS)}"
         )
-    _authorize(state, request, f"/subscriptions/{request.path_params['subscription']}")
+    scope = f"/subscriptions/{request.path_params['subscription']}"
+    _authorize(state, request, scope)
     if "timespan" in given:
         raise BadQueryError(
-            f"Detected invalid time range parameters for API version {given['api-version']}."
+            f"Detected invalid time range parameters for API version {version}."
             " Please use only starttime and endtime to specify a time range."
         )
-    if "metricnamespace" not in given:
-        raise BadQueryError("The query parameter 'metricnamespace' is required.")
+    for name in ("metricnamespace", "metricnames"):
+        if not given.get(name, "").strip(" ,"):
+            raise BadQueryError(f"The query parameter '{name}' is required.")
     within = span(given.get("starttime"), given.get("endtime"), state.now())
-    metrics = query.names(given)
-    if not metrics:
-        raise BadQueryError("The query parameter 'metricnames' is required.")
-    asked = query.read(
-        given,
-        within,
-        given["metricnamespace"],
-        metrics,
-        conditions=metric_filter.parse(given.get("filter")),
-        rollup=query.rollup(given),
-    )
-    resource_ids = _resources(state, request, body)
-    query.check(state.store, resource_ids, asked)
-    found = timeseries.answer(state.store, resource_ids, asked)
-    pairs = zip(resource_ids, found, strict=True)
-    return {"values": [_item(state, each, asked, metrics) for each, metrics in pairs]}
-
-
-def _item(
-    state: MonitorState, resource_id: str, asked: query.Query, metrics: list[dict[str, Any]]
-) -> dict[str, Any]:
-    """What is answered for one resource."""
-    return {
-        "starttime": stamp(asked.span.start),
-        "endtime": stamp(asked.span.end),
-        "interval": duration(asked.grain),
-        "value": metrics,
-        "namespace": asked.namespace.lower(),
-        "resourceregion": state.resources.region(resource_id),
-        "resourceid": resource_id,
-    }
+    resource_ids = _resources(body, scope)
+    _check_regions(state, resource_ids, request.path_params.get("region"))
+    given["$filter"] = given.get("filter", "")  # As Azure Resource Manager names it.
+    query = asked(state, resource_ids[0], given, within)
+    check(state.store, resource_ids, query)
+    found = timeseries.answer(state.store, resource_ids, query)
+    return [
+        {
+            "starttime": stamp(within.start),
+            "endtime": stamp(within.end),
+            "interval": duration(query.grain),
+            "value": metrics,
+            "namespace": query.namespace.lower(),
+            "resourceregion": state.resources.region(resource_id),
+            "resourceid": resource_id,
+        }
+        for resource_id, metrics in zip(resource_ids, found, strict=True)
+    ]
 
 
 def _authorize(state: MonitorState, request: Request, scope: str) -> None:
@@ -119,58 +114,52 @@ def _authorize(state: MonitorState, request: Request, scope: str) -> None:
 
     For a missing role, too, the documentation names 401; what the body says then is not known.
     """
-    try:
-        principal = state.tokens.principal(
-            request.headers.get("authorization"),
-            (AUDIENCE, AUDIENCE + "/"),
-            state.now(),
-            "InvalidAuthenticationTokenAudience",
-        )
-    except RefusalError as exc:
-        raise _refusal(401, exc.code, exc.message) from exc
+    principal = state.tokens.principal(
+        request.headers.get("authorization"),
+        (AUDIENCE, AUDIENCE + "/"),
+        state.now(),
+        "InvalidAuthenticationTokenAudience",
+    )
     if not holds(state.assignments, principal, READERS, scope):
-        raise _refusal(
+        raise RefusalError(
             401,
             "AuthorizationFailed",
-            f"The client '{principal}' does not have authorization to perform action '{_ACTION}'"
-            f" over scope '{scope}'.",
+            f"The client '{principal}' does not have authorization to perform action"
+            f" 'Microsoft.Insights/metrics/read' over scope '{scope}'.",
         )
 
 
-def _resources(state: MonitorState, request: Request, body: bytes) -> list[str]:
-    """The resources of the body, each once. Raises BadQueryError, or RefusalError (404)."""
+def _resources(body: bytes, scope: str) -> list[str]:
+    """Return the resources of the body, each once, as first spelled. Raises BadQueryError."""
     try:
         given = msgspec.json.decode(body, type=_Body).resourceids
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+    except (ValueError, RecursionError) as exc:
         raise BadQueryError(f"The body is invalid: {exc}") from exc
-    first = {each.lower(): each for each in reversed(given)}  # The first spelling of each.
-    found = list(dict.fromkeys(first[each.lower()] for each in given))
+    found: dict[str, str] = {}
+    for each in given:
+        found.setdefault(each.lower(), each)
     if not 0 < len(found) <= MAX_BATCH_RESOURCES:
         raise BadQueryError(f"Expected 1 to {MAX_BATCH_RESOURCES} resourceids, not {len(found)}.")
-    scope = f"/subscriptions/{request.path_params['subscription']}"
-    for each in found:
+    for each in found.values():
         if not is_resource(each) or not in_scope(each, scope):
             raise BadQueryError(f"'{each}' is no resource of the subscription of the request.")
-    if len(kinds := {type_and_name(each)[0].lower() for each in found}) > 1:
+    if len(kinds := {type_and_name(each)[0] for each in found}) > 1:
         raise BadQueryError(
             f"All resources must have the same type, not {','.join(sorted(kinds))}."
         )
-    regions = {each: state.resources.region(each) for each in found}
-    for each, region in regions.items():
-        if region is None:
-            raise _refusal(404, "ResourceNotFound", f"Failed to find resource mapping for {each}.")
-    wanted = {request.path_params.get("region", regions[found[0]]), *regions.values()}
+    return list(found.values())
+
+
+def _check_regions(state: MonitorState, resource_ids: list[str], region: str | None) -> None:
+    """Raise RefusalError (404) for an unknown resource, BadQueryError for more than one region."""
+    regions = {each: state.resources.region(each) for each in resource_ids}
+    for each, home in regions.items():
+        if home is None:
+            message = f"Failed to find resource mapping for {each}."
+            raise RefusalError(404, "ResourceNotFound", message)
+    wanted = {region, *regions.values()} - {None}
     if len(wanted) > 1:
         raise BadQueryError(
             "All resources must be in the region of the endpoint:"
             f" {', '.join(sorted(filter(None, wanted)))} were found."
         )
-    return found
-
-
-def _refusal(status: int, code: str, message: str) -> RefusalError:
-    """An error of this API: with the trace beside the message, and the code as a header, too."""
-    trace = {"type": "string", "info": f"TraceId={uuid.uuid4().hex}"}
-    error = {"additionalInfo": [trace], "code": code, "message": message}
-    body = msgspec.json.encode({"error": error})
-    return RefusalError(status, code, message, {"x-ms-error-code": code}, body)

@@ -1,21 +1,21 @@
-"""The SQLite database of the store: its tables, and whose file it is."""
+"""Open the SQLite database of the store: make its tables, or check whose file it is."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import msgspec
+
+from .answers import RefusalError
 
 __all__ = ["StoreError", "open_database", "translated"]
 
 # Both stand in the file's header: whose file it is, and the version of the tables.
 _APPLICATION = int.from_bytes(b"MetE")
 _VERSION = 3
-_HEADER_BYTES = 100
-_MAGIC = b"SQLite format 3\0"
 _TABLES = f"""
 BEGIN IMMEDIATE;
 CREATE TABLE series (
@@ -41,8 +41,11 @@ COMMIT;
 """
 
 
-class StoreError(Exception):
-    """The file cannot be used; the message says why."""
+class StoreError(RefusalError):
+    """The file cannot be used; the message says why. A request that needs it gets a 500."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(500, "InternalServerError", message)
 
 
 @contextmanager
@@ -81,15 +84,11 @@ def open_database(path: Path | None) -> sqlite3.Connection:
 
 def _check(path: Path) -> None:
     """Raise StoreError for a file of another program; SQLite would change it by opening it."""
-    try:
-        with path.open("rb") as file:
-            header = file.read(_HEADER_BYTES)
-    except FileNotFoundError:
+    if not path.exists() or not path.stat().st_size:
         return
-    except OSError as exc:
-        raise StoreError(f"Cannot use {path}: {exc.strerror}") from exc
-    if header and not header.startswith(_MAGIC):
-        raise StoreError(f"Cannot use {path}: file is not a database")
-    version, application = (int.from_bytes(header[place : place + 4]) for place in (60, 68))
-    if header and (application, version) != (_APPLICATION, _VERSION):
+    unchanged = f"{path.absolute().as_uri()}?immutable=1"
+    with translated(path), closing(sqlite3.connect(unchanged, uri=True)) as db:
+        (application,) = db.execute("PRAGMA application_id").fetchone()
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+    if (application, version) != (_APPLICATION, _VERSION):
         raise StoreError(f"{path} is not a file of this emulator, or is of another version")

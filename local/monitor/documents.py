@@ -1,4 +1,4 @@
-"""A request body -> points: decoded, checked against every rule of the service, all or nothing.
+"""Decode a request body into points, checked against every rule of the service: all or nothing.
 
 Members unknown to the service are ignored; member names compare with case.
 """
@@ -11,7 +11,7 @@ from typing import Annotated
 
 import msgspec
 
-from .answers import RefusalError, bad_request
+from .answers import bad_request
 from .limits import (
     MAX_COUNT,
     MAX_DIMENSIONS,
@@ -20,7 +20,7 @@ from .limits import (
     MAX_TEXT_LENGTH,
 )
 
-__all__ = ["JSON", "NDJSON", "Batch", "Point", "Shape", "Values", "read"]
+__all__ = ["JSON", "NDJSON", "Batch", "Point", "Shape", "ValueSet", "read", "shape_of"]
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
@@ -32,8 +32,8 @@ Count = Annotated[int, msgspec.Meta(ge=1, le=MAX_COUNT)]
 # keeps the garbage collector from walking over them.
 
 
-class Values(msgspec.Struct, rename="camel", gc=False):
-    """One entry of a document's `series`."""
+class ValueSet(msgspec.Struct, rename="camel", gc=False):
+    """A value set: an entry of a document's `series`, or the aggregate of several."""
 
     min: float
     max: float
@@ -45,7 +45,7 @@ class Values(msgspec.Struct, rename="camel", gc=False):
 class _BaseData(msgspec.Struct, rename="camel", gc=False):
     metric: Text
     namespace: Text
-    series: Annotated[list[Values], msgspec.Meta(min_length=1)]
+    series: Annotated[list[ValueSet], msgspec.Meta(min_length=1)]
     dim_names: tuple[Text, ...] | None = ()  # Null is what Go makes of a list that is none.
 
 
@@ -74,22 +74,32 @@ class Point(msgspec.Struct, frozen=True, gc=False):
     shape: Shape
     dimension_values: tuple[str, ...]
     minute: int
-    values: Values
+    values: ValueSet
 
 
 class Batch(msgspec.Struct, frozen=True):
-    """What a body held: the number of documents, and every series in them."""
+    """The content of a body: the number of documents, and every series in them."""
 
     documents: int
     points: list[Point]
 
 
 _decode = msgspec.json.Decoder(_Document).decode
+_TOO_MANY_DIMENSIONS = f"'dimValues' and 'dimNames' lengths should be lesser than {MAX_DIMENSIONS}"
 
 
 def read(body: bytes, media_type: str, now: float) -> Batch:
-    """The batch in a body; now in epoch seconds. Raises RefusalError for the first fault in it."""
-    documents = [_document(body, "")] if media_type == JSON else _lines(body)
+    """Return the batch in a body; now in epoch seconds. Raises RefusalError for its first fault."""
+    if media_type == JSON:
+        documents = [_document(body)]
+    else:
+        documents = [
+            _document(line, f"line {number}: ")
+            for number, line in enumerate(body.split(b"\n"), 1)
+            if line and not line.isspace()
+        ]
+    if not documents:
+        raise bad_request("The body holds no document")
     minutes: dict[str, int] = {}  # A batch has thousands of documents but few different times.
     points: list[Point] = []
     for document in documents:
@@ -97,35 +107,20 @@ def read(body: bytes, media_type: str, now: float) -> Batch:
         if minute is None:
             minute = minutes[document.time] = _minute(document.time, now)
         base = document.data.base_data
-        names = base.dim_names or ()
-        if len(names) > MAX_DIMENSIONS:
-            raise _too_many_dimensions()
-        shape = _shape(base.namespace, base.metric, names)
+        shape = shape_of(base.namespace, base.metric, base.dim_names or ())
         points += [_point(shape, minute, values) for values in base.series]
     return Batch(len(documents), points)
 
 
-def _lines(body: bytes) -> list[_Document]:
-    """One document from each line; blank lines are passed over."""
-    documents = [
-        _document(line, f"line {number}: ")
-        for number, line in enumerate(body.split(b"\n"), 1)
-        if line and not line.isspace()
-    ]
-    if not documents:
-        raise bad_request("The body holds no document")
-    return documents
-
-
-def _document(raw: bytes, where: str) -> _Document:
+def _document(raw: bytes, where: str = "") -> _Document:
     try:
         return _decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+    except (ValueError, RecursionError) as exc:
         raise bad_request(f"{where}{exc}") from exc
 
 
 def _minute(time: str, now: float) -> int:
-    """The minute of an ISO 8601 time within the window; without an offset it is UTC."""
+    """Return the minute of an ISO 8601 time within the window; without an offset it is UTC."""
     try:
         moment = dt.datetime.fromisoformat(time)
     except ValueError as exc:
@@ -142,8 +137,10 @@ def _minute(time: str, now: float) -> int:
 
 
 @lru_cache(maxsize=4096)
-def _shape(namespace: str, metric: str, names: tuple[str, ...]) -> Shape:
-    """The order of dimensions and the case of names make no difference."""
+def shape_of(namespace: str, metric: str, names: tuple[str, ...]) -> Shape:
+    """Return a metric with these dimension names, in any order. Raises RefusalError."""
+    if len(names) > MAX_DIMENSIONS:
+        raise bad_request(_TOO_MANY_DIMENSIONS)
     lowered = [name.lower() for name in names]
     if len(set(lowered)) < len(lowered):
         raise bad_request("'dimNames' should be different from each other")
@@ -157,17 +154,13 @@ def _shape(namespace: str, metric: str, names: tuple[str, ...]) -> Shape:
     )
 
 
-def _point(shape: Shape, minute: int, values: Values) -> Point:
+def _point(shape: Shape, minute: int, values: ValueSet) -> Point:
     given = values.dim_values or ()
+    if len(given) > MAX_DIMENSIONS:
+        raise bad_request(_TOO_MANY_DIMENSIONS)
     if len(given) != len(shape.order):
-        if len(given) > MAX_DIMENSIONS:
-            raise _too_many_dimensions()
         raise bad_request("'dimValues' and 'dimNames' lengths should be equal")
     if values.min > values.max:
         raise bad_request("'min' should not be greater than 'max'")
     ordered = tuple([given[index] for index in shape.order])  # A list is faster than a generator.
     return Point(shape, ordered, minute, values)
-
-
-def _too_many_dimensions() -> RefusalError:
-    return bad_request(f"'dimValues' and 'dimNames' lengths should be lesser than {MAX_DIMENSIONS}")

@@ -1,8 +1,8 @@
-"""The ingestion endpoint: `POST /{region}{resourceId}/metrics`.
+"""Take metrics in: `POST /{region}{resourceId}/metrics`.
 
-Checked in this order, each with its own answer: the URL (404), Content-Length (411) and the size
-by it (413), the token (401), the role (403), the resource and its region (404, 400), the
-Content-Type and Content-Encoding (415), the decompressed size (413), the documents (400). Only
+A request is checked in this order, each with its own answer: the URL (404), Content-Length (411)
+and the size by it (413), the token (401), the role (403), the resource and its region (404, 400),
+the Content-Type and Content-Encoding (415), the decompressed size (413), the documents (400). Only
 then is anything stored: a batch is accepted or refused as a whole.
 """
 
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 import zlib
-from dataclasses import dataclass
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -18,10 +17,10 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from .answers import RefusalError, bad_request, json
-from .database import StoreError
 from .documents import JSON, NDJSON, read
 from .journal import Record
 from .resources import is_resource
+from .roles import PUBLISHERS, holds
 from .state import MonitorState
 
 __all__ = ["routes"]
@@ -31,30 +30,22 @@ _GZIP = 16 + zlib.MAX_WBITS  # How zlib is told to expect gzip's header.
 _ACCEPTED = b'{"statusCode":200}'
 
 
-@dataclass(frozen=True, slots=True)
-class _Arrival:
-    """A request as it came in: where to, its headers, and its body or why there is none."""
-
-    path: str
-    region: str
-    resource_id: str
-    headers: Headers
-    body: bytes | RefusalError
-
-
 def routes(state: MonitorState) -> list[BaseRoute]:
-    """The route of the ingestion endpoint."""
+    """Return the routes of the ingestion endpoint."""
 
     async def post(request: Request) -> Response:
-        arrival = await _arrival(request, state.options.max_body_bytes)
-        record = Record(state.now_iso(), arrival.region, arrival.resource_id)
-        record.encoded_bytes = 0 if isinstance(arrival.body, RefusalError) else len(arrival.body)
+        region, _, rest = request.scope["path"].removeprefix("/").partition("/")
+        resource_id = f"/{rest}".removesuffix("/metrics") if rest.endswith("/metrics") else ""
+        record = Record(state.now_iso(), region.lower(), resource_id)
+        body = await _body(request, state.options.max_body_bytes)
+        if isinstance(body, bytes):
+            record.encoded_bytes = len(body)
         return await state.answer(
             "ingestion",
             record,
-            lambda: _answer(state, arrival, record),
-            region=arrival.region,
-            resource_id=arrival.resource_id,
+            lambda: _answer(state, request, body, record),
+            region=record.region,
+            resource_id=resource_id,
         )
 
     # The root has a page to get; a post there, or to a region alone, is one to a bad URL.
@@ -62,72 +53,60 @@ def routes(state: MonitorState) -> list[BaseRoute]:
     return [Route(path, post, methods=["POST"]) for path in paths]
 
 
-def _answer(state: MonitorState, arrival: _Arrival, record: Record) -> Response:
+def _answer(
+    state: MonitorState, request: Request, given: bytes | RefusalError, record: Record
+) -> Response:
     """Store the documents of a request. Raises RefusalError for the first rule it breaks."""
-    region, resource_id, headers = arrival.region, arrival.resource_id, arrival.headers
+    region, resource_id, headers = record.region, record.resource_id, request.headers
     if not _REGION.fullmatch(region) or not is_resource(resource_id):
-        raise RefusalError(404, message=f"Not the metrics of a resource: {arrival.path}")
-    if isinstance(arrival.body, RefusalError):
-        raise arrival.body
+        raise RefusalError(404, message=f"Not the metrics of a resource: {request.scope['path']}")
+    if isinstance(given, RefusalError):
+        raise given
     now = state.now()
     options = state.options
     principal = state.tokens.principal(headers.get("authorization"), [options.audience], now)
-    state.authorize(principal, resource_id)
+    if not holds(state.assignments, principal, PUBLISHERS, resource_id):
+        raise RefusalError(
+            403,
+            "AuthenticationFailed",
+            f"The Azure AD object '{principal}' does not have permissions to perform action"
+            f" 'Microsoft.Insights/Metrics/write' over scope '{resource_id}'. ",
+        )
     state.resources.check(resource_id, region)
-    media_type = _media_type(headers)
-    body = _decoded(arrival.body, headers, options.max_body_bytes)
+    content_type = headers.get("content-type", "")
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type not in {JSON, NDJSON}:
+        raise _unsupported(f"Content-Type '{content_type}'", f"{JSON} and {NDJSON} are")
+    body = _decoded(given, headers, options.max_body_bytes)
     record.bytes = len(body)
     batch = read(body, media_type, now)
-    state.accept(batch.points)
-    try:
-        state.store.add(resource_id, region, batch.points, now)
-    except StoreError as exc:
-        raise RefusalError(500, "InternalServerError", str(exc)) from exc
+    for point in batch.points if state.refused_metrics else ():
+        if point.shape.metric.lower() in state.refused_metrics:
+            raise bad_request(f"The metric '{point.shape.metric}' is not accepted.")
+    state.store.add(resource_id, region, batch.points, now)
     state.resources.learn(resource_id, region)
     record.documents = batch.documents
     record.series = len(batch.points)
     return json(_ACCEPTED)
 
 
-async def _arrival(request: Request, limit: int) -> _Arrival:
-    """Read the request; the body only as far as it is not refused by its headers."""
-    path: str = request.scope["path"]
-    region, _, rest = path.removeprefix("/").partition("/")
-    resource_id = f"/{rest}".removesuffix("/metrics") if rest.endswith("/metrics") else ""
+async def _body(request: Request, limit: int) -> bytes | RefusalError:
+    """Return the body, or why its headers keep it from being read."""
     length = request.headers.get("content-length")
-    body: bytes | RefusalError
     if length is None or "transfer-encoding" in request.headers:
-        body = RefusalError(411, "LengthRequired", "A Content-Length is required.")
-    elif int(length) > limit:
-        body = _too_large(limit)
-    else:
-        body = await request.body()
-    return _Arrival(path, region.lower(), resource_id, request.headers, body)
-
-
-def _media_type(headers: Headers) -> str:
-    given = headers.get("content-type", "")
-    media_type = given.partition(";")[0].strip().lower()
-    if media_type not in {JSON, NDJSON}:
-        raise RefusalError(
-            415,
-            "UnsupportedMediaType",
-            f"The Content-Type '{given}' is not supported: {JSON} and {NDJSON} are.",
-        )
-    return media_type
+        return RefusalError(411, "LengthRequired", "A Content-Length is required.")
+    if int(length) > limit:
+        return _too_large(limit)
+    return await request.body()
 
 
 def _decoded(body: bytes, headers: Headers, limit: int) -> bytes:
-    """The body after its Content-Encoding, never inflated further than one byte over the limit."""
+    """Undo the Content-Encoding; inflate no further than one byte over the limit."""
     encoding = headers.get("content-encoding", "identity").strip().lower()
     if encoding == "identity":
         return body
     if encoding != "gzip":
-        raise RefusalError(
-            415,
-            "UnsupportedMediaType",
-            f"The Content-Encoding '{encoding}' is not supported: gzip is.",
-        )
+        raise _unsupported(f"Content-Encoding '{encoding}'", "gzip is")
     inflater = zlib.decompressobj(_GZIP)
     try:
         inflated = inflater.decompress(body, limit + 1)
@@ -138,6 +117,11 @@ def _decoded(body: bytes, headers: Headers, limit: int) -> bytes:
     if not inflater.eof or inflater.unused_data:
         raise bad_request("The body is not one whole gzip member")
     return inflated
+
+
+def _unsupported(given: str, supported: str) -> RefusalError:
+    message = f"The {given} is not supported: {supported}."
+    return RefusalError(415, "UnsupportedMediaType", message)
 
 
 def _too_large(limit: int) -> RefusalError:

@@ -1,4 +1,4 @@
-"""What was asked and what was answered: a bounded log for each API, and totals of all."""
+"""Log requests and their answers: the last ones of each API, and totals of all."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Record(msgspec.Struct, rename="camel"):
 
 
 class Journal:
-    """The last requests to each API, oldest first, and totals by status."""
+    """Keeps the last requests to each API, oldest first, and totals by status."""
 
     def __init__(self) -> None:
         self._logs: dict[str, deque[Record | ReadRecord]] = defaultdict(
@@ -63,8 +63,7 @@ class Journal:
         if isinstance(record, Record):
             if record.status is None or record.status >= 400:
                 self._refused.append(record)
-            self._stored["documents"] += record.documents
-            self._stored["series"] += record.series
+            self._stored.update(documents=record.documents, series=record.series)
 
     def count(self, api: str, status: int | None) -> None:
         """Count a request to an API."""

@@ -18,7 +18,7 @@ LIST_PAGE = 100  # Entities on a page of Service Bus, as its users saw; of resou
 # The emulator's own, so that its memory stays bounded however long it runs.
 KEPT_MINUTES = 24 * 60  # Older values are forgotten when newer ones come in.
 MAX_VALUES = 1_000_000  # Of one series and minute each; beyond it those of the oldest minute go.
-MAX_SPELLINGS = 100_000  # First spellings of names kept.
+MAX_SPELLINGS = 100_000  # First spellings of names; when there are more, all are forgotten.
 MAX_RESOURCES = 100_000  # Resources whose region was learned from a post.
 MAX_FAULTS = 1_000  # Faults waiting at one time.
 MAX_QUERY_VALUES = 1_000_000  # Values of an answer to a query, gaps among them.

@@ -1,4 +1,4 @@
-"""`$filter` of a metrics query: conditions on dimensions, and which of them split the result.
+"""Parse `$filter` of a metrics query: conditions on dimensions, of which some split the result.
 
     City eq 'Utrecht' or City eq 'Delft' and Country ne 'BE' and Article eq '*'
 
@@ -18,36 +18,28 @@ from .answers import BadQueryError
 __all__ = ["OPERATORS", "Condition", "Term", "of_terms", "parse"]
 
 OPERATORS = ("eq", "ne", "sw")
+_ANY = "any"  # Of a term that is eq '*'.
 _TERM = re.compile(
     r"(?:\s+(?P<joint>and|or)(?=\s))?\s*(?P<name>[^\s'](?:[^']*?[^\s'])?)\s+(?P<operator>eq|ne|sw)"
     r"\s+'(?P<value>(?:[^']|'')*)'",
     re.IGNORECASE,
 )
-# The service wants round brackets encoded once more than the rest; the client's own example has
-# them so before it encodes them itself.
-_BRACKETS = (("%2528", "("), ("%2529", ")"), ("%28", "("), ("%29", ")"))
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What one dimension has to be: one of these, or begin so, and none of those."""
+    """A condition on one dimension: it equals one of these or starts so, and is none of those."""
 
-    dimension: str  # As given.
-    anything: bool
+    key: str  # The dimension, in lower case.
     equal: frozenset[str]
     starts: tuple[str, ...]
     unequal: frozenset[str]
 
-    @property
-    def key(self) -> str:
-        """The name as it is compared and as answers have it."""
-        return self.dimension.lower()
-
     def passes(self, value: str) -> bool:
-        """Whether a series with this value is wanted."""
+        """Return whether a series with this value is wanted."""
         if value in self.unequal:
             return False
-        if self.anything or not (self.equal or self.starts):
+        if not (self.equal or self.starts):
             return True
         return value in self.equal or value.startswith(self.starts)
 
@@ -62,50 +54,44 @@ class Term:
 
 
 def parse(text: str | None) -> tuple[Condition, ...]:
-    """One condition for each dimension, in the order they come in. Raises BadQueryError."""
-    if text is None or not text.strip():
-        return ()
-    groups: dict[str, list[Term]] = {}
-    previous: Term | None = None
-    place = 0
-    while previous is None or text[place:].strip():
-        found = _TERM.match(text, place)
-        if not found or (previous is None) != (found["joint"] is None):
+    """Return a condition for each dimension, in the order they come in. Raises BadQueryError."""
+    rest = text or ""
+    terms: list[Term] = []
+    while rest.strip():
+        found = _TERM.match(rest)
+        if not found or bool(terms) != bool(found["joint"]):
             raise BadQueryError(
-                f"Invalid filter '{text}' at '{text[place:].strip()[:40]}': expected <dimension>"
+                f"Invalid filter '{text}' at '{rest.strip()[:40]}': expected <dimension>"
                 " eq|ne|sw '<value>', joined by and, or."
             )
-        name, value = (_plain(found[part]) for part in ("name", "value"))
-        term = Term(name, found["operator"].lower(), value.replace("''", "'"))
-        if previous is not None:
-            _check_joint(text, previous, found["joint"].lower(), term, groups)
-        groups.setdefault(name.lower(), []).append(term)
-        previous, place = term, found.end()
-    return tuple(_condition(terms, star=True) for terms in groups.values())
+        name, value = _plain(found["name"]), _plain(found["value"]).replace("''", "'")
+        operator = found["operator"].lower()
+        term = Term(name, _ANY if (operator, value) == ("eq", "*") else operator, value)
+        if terms and (fault := _fault(terms, found["joint"].lower(), term)):
+            raise BadQueryError(f"Invalid filter '{text}': {fault}")
+        terms.append(term)
+        rest = rest[found.end() :]
+    return of_terms(terms)
 
 
-def _check_joint(
-    text: str, previous: Term, joint: str, term: Term, groups: dict[str, list[Term]]
-) -> None:
-    same = previous.dimension.lower() == term.dimension.lower()
-    if joint == "or" and not same:
-        raise BadQueryError(
-            f"Invalid filter '{text}': the logical or operator cannot separate two different"
-            f" metadata names, '{previous.dimension}' and '{term.dimension}'."
+def _fault(terms: list[Term], joint: str, term: Term) -> str:
+    """Return why a term cannot be joined to those before it; empty if it can."""
+    previous, name = terms[-1], term.dimension
+    if joint == "or" and previous.dimension.lower() != name.lower():
+        return (
+            "the logical or operator cannot separate two different metadata names,"
+            f" '{previous.dimension}' and '{name}'."
         )
     if joint == "or" and "ne" in {previous.operator, term.operator}:
-        raise BadQueryError(f"Invalid filter '{text}': join 'ne' with and, not with or.")
-    if joint == "and" and term.operator != "ne":
-        before = groups.get(term.dimension.lower(), ())
-        if any(each.operator != "ne" for each in before):
-            raise BadQueryError(
-                f"Invalid filter '{text}': '{term.dimension}' cannot be two things at once; join"
-                " its values with or."
-            )
+        return "join 'ne' with and, not with or."
+    others = {each.operator for each in terms if each.dimension.lower() == name.lower()} - {"ne"}
+    if joint == "and" and others and term.operator != "ne":
+        return f"'{name}' cannot be two things at once; join its values with or."
+    return ""
 
 
 def of_terms(terms: Iterable[Term], split: Iterable[str] = ()) -> tuple[Condition, ...]:
-    """One condition for each dimension of the terms and of a split.
+    """Return a condition for each dimension of the terms and of a split.
 
     Any equal and any starts-with of a dimension will do, and none of its unequals. Names and values
     are taken as they are: `*` is a star here, and nothing has to be escaped.
@@ -113,29 +99,24 @@ def of_terms(terms: Iterable[Term], split: Iterable[str] = ()) -> tuple[Conditio
     groups: dict[str, list[Term]] = {}
     for term in terms:
         groups.setdefault(term.dimension.lower(), []).append(term)
-    conditions = {name: _condition(terms, star=False) for name, terms in groups.items()}
-    nothing: frozenset[str] = frozenset()
     for name in split:
-        anything = Condition(name, anything=True, equal=nothing, starts=(), unequal=nothing)
-        conditions.setdefault(name.lower(), anything)
-    return tuple(conditions.values())
+        groups.setdefault(name.lower(), [])
+    return tuple(_condition(key, terms) for key, terms in groups.items())
 
 
-def _condition(terms: list[Term], *, star: bool) -> Condition:
-    values = {
-        operator: [each.value for each in terms if each.operator == operator]
-        for operator in OPERATORS
-    }
+def _condition(key: str, terms: list[Term]) -> Condition:
+    wanted = [] if any(each.operator == _ANY for each in terms) else terms
     return Condition(
-        dimension=terms[0].dimension,
-        anything=star and "*" in values["eq"],
-        equal=frozenset(values["eq"]) - ({"*"} if star else set()),
-        starts=tuple(values["sw"]),
-        unequal=frozenset(values["ne"]),
+        key,
+        equal=frozenset(each.value for each in wanted if each.operator == "eq"),
+        starts=tuple(each.value for each in wanted if each.operator == "sw"),
+        unequal=frozenset(each.value for each in terms if each.operator == "ne"),
     )
 
 
 def _plain(text: str) -> str:
-    for encoded, bracket in _BRACKETS:
-        text = text.replace(encoded, bracket)
-    return text
+    """Decode round brackets, which the service wants encoded once more than the rest.
+
+    The client's own example has them so before it encodes them itself.
+    """
+    return re.sub("%(25)?29", ")", re.sub("%(25)?28", "(", text))

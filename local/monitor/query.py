@@ -1,7 +1,7 @@
-"""Queries of the store, as the service's two query APIs have them in common.
+"""Read queries of the store, as the service's two query APIs have them in common.
 
-`read` makes a query of parameters; `check` refuses names that nothing is stored of. What answers
-it is `timeseries`.
+`read` makes a query of parameters; `check` refuses names that nothing is stored of; `timeseries`
+answers it.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from .time_grain import Span, grain
 
 __all__ = ["Query", "check", "check_namespace", "names", "read", "rollup", "supported"]
 
-_DEFAULT_TOP = 10  # Documentation; only where there is a filter.
+_DEFAULT_TOP = "10"  # Documentation; only where there is a filter.
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What is asked for, of whichever resource; the grain in minutes."""
+    """A query, of whichever resource; the grain in minutes."""
 
     namespace: str
     metrics: tuple[str, ...]
@@ -47,28 +47,29 @@ def read(
     conditions: tuple[Condition, ...],
     rollup: frozenset[str],
 ) -> Query:
-    """The query of these and of the other parameters given, by name in lower case.
+    """Return the query of these and of the other parameters given, by name in lower case.
 
     Raises BadQueryError.
     """
+    adjust = given.get("autoadjusttimegrain", "").lower() == "true"
     return Query(
         namespace=namespace,
         metrics=metrics,
         span=span,
-        grain=grain(given.get("interval"), span, adjust=_flag(given, "autoadjusttimegrain")),
-        aggregations=_aggregations(given.get("aggregation", "average")),
+        grain=grain(given.get("interval"), span, adjust=adjust),
+        aggregations=_aggregations(given.get("aggregation", "")),
         conditions=conditions,
         rollup=rollup,
-        top=_top(given.get("top")) if conditions else None,
+        top=_top(given.get("top", _DEFAULT_TOP)) if conditions else None,
         order=_order(given.get("orderby")),
-        metadata=given.get("resulttype", "data").lower() == "metadata",
-        validate=_flag(given, "validatedimensions", default=True),
+        metadata=given.get("resulttype", "").lower() == "metadata",
+        validate=given.get("validatedimensions", "true").lower() == "true",
     )
 
 
 def names(given: Mapping[str, str]) -> tuple[str, ...]:
-    """The metrics that are asked for by name, each once. Raises BadQueryError for too many."""
-    found = [name.strip() for name in given.get("metricnames", "").split(",") if name.strip()]
+    """Return the metrics that are asked for, each once. Raises BadQueryError for too many."""
+    found = _listed(given.get("metricnames", ""))
     if len(found) > MAX_QUERY_METRICS:
         raise BadQueryError(f"At most {MAX_QUERY_METRICS} metric names can be specified.")
     # A comma within a name comes as %2.
@@ -76,9 +77,8 @@ def names(given: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def rollup(given: Mapping[str, str]) -> frozenset[str]:
-    """The dimensions that are not to split, in lower case."""
-    found = (name.strip().lower() for name in given.get("rollupby", "").split(","))
-    return frozenset(filter(None, found))
+    """Return the dimensions that are not to split, in lower case."""
+    return frozenset(_listed(given.get("rollupby", "").lower()))
 
 
 def check(store: MetricStore, resource_ids: Sequence[str], query: Query) -> None:
@@ -123,22 +123,26 @@ def check_namespace(store: MetricStore, resource_ids: Sequence[str], namespace: 
 
 
 def supported(series: Iterable[Series]) -> dict[str, str]:
-    """The dimensions of series: in lower case -> as first spelled."""
+    """Return the dimensions of series: in lower case -> as first spelled."""
     return {name.lower(): name for each in series for name in each.dimensions}
 
 
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
 def _aggregations(given: str) -> tuple[str, ...]:
-    names = [name.strip().lower() for name in given.split(",") if name.strip()]
-    for name in names:
+    found = _listed(given.lower()) or ["average"]
+    for name in found:
         if name not in AGGREGATIONS:
             raise BadQueryError(
                 f"Invalid aggregation: {name}, supported ones are: {','.join(AGGREGATIONS)}"
             )
-    return tuple(dict.fromkeys(names)) or ("average",)
+    return tuple(dict.fromkeys(found))
 
 
 def _order(given: str | None) -> tuple[str, bool] | None:
-    """`sum asc`, as the documentation has it, or `total desc`; ascending if it does not say."""
+    """Parse `sum asc`, as the documentation has it, or `total desc`; ascending is the default."""
     if not given:
         return None
     name, _, direction = given.strip().lower().partition(" ")
@@ -148,14 +152,8 @@ def _order(given: str | None) -> tuple[str, bool] | None:
     return name, direction.strip() == "desc"
 
 
-def _top(given: str | None) -> int:
-    if given is None:
-        return _DEFAULT_TOP
+def _top(given: str) -> int:
     number = whole_number(given)
     if not number:
         raise BadQueryError(f"Invalid top: '{given}', expected a whole number of at least 1")
     return number
-
-
-def _flag(given: Mapping[str, str], name: str, *, default: bool = False) -> bool:
-    return given.get(name, str(default)).lower() == "true"

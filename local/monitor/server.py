@@ -1,4 +1,7 @@
-"""Running the emulator: in the foreground until a signal, or in a thread beside a test."""
+"""Run the emulator: in the foreground until a signal, or in a thread beside a test.
+
+`_app` has the routes of every part; `_Connection` is what holds for all of them.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +10,24 @@ import signal
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
+from email.utils import formatdate
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import uvicorn
+from starlette.applications import Starlette
+from starlette.datastructures import Headers
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
-from uvicorn.server import ServerState
 
-from .answers import DROP
-from .app import create_app
+from . import arm, batch, control, dead_letters, explorer, identity, ingestion
+from .answers import DROP, RefusalError
 from .state import MonitorState
 
 __all__ = ["running", "serve"]
@@ -31,14 +40,9 @@ STOP_SECONDS = 1  # What a request may still take once the server is to stop.
 class _Protocol(H11Protocol):
     """HTTP/1.1 that can close a connection without an answer."""
 
-    def __init__(
-        self,
-        config: uvicorn.Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
-    ) -> None:
-        super().__init__(config, server_state, {**app_state, DROP: self._drop}, _loop)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.app_state = {**self.app_state, DROP: self._drop}
 
     def _drop(self) -> None:
         # Told that the client has gone, uvicorn does not mind that there was no answer.
@@ -46,76 +50,129 @@ class _Protocol(H11Protocol):
         self.transport.abort()
 
 
-class _Server(uvicorn.Server):
-    """Says when it listens, and leaves signals to its caller."""
-
-    def __init__(
-        self, state: MonitorState, on_ready: Callable[[], None], tls: ssl.SSLContext | None = None
-    ) -> None:
-        config = uvicorn.Config(
-            create_app(state),
-            http=_Protocol,
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            log_level="warning",
-            access_log=False,
-            date_header=False,  # The application has its own clock.
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=STOP_SECONDS,
-            ssl_context_factory=None if tls is None else lambda _config, _default: tls,
-        )
-        super().__init__(config)
-        self._on_ready = on_ready
-
-    def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]
-        """Uvicorn would raise the signal again at the end: a stop would look like a failure."""
-        return nullcontext()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start listening, then say so."""
-        await super().startup(sockets)
-        self._on_ready()
-
-    def stop(self) -> None:
-        """Stop soon; may be called from any thread or signal handler."""
-        self.should_exit = True
-
-
 def serve(state: MonitorState, port: int, *, tls: bool = False) -> None:
     """Serve until SIGINT or SIGTERM; print the address once it listens. Raises OSError.
 
     With TLS the line also names the file of the CA that clients have to trust.
     """
-    listener, address = _listen(port)
-    with TemporaryDirectory() as folder:
-        context, line = None, f"Azure Monitor emulator on http://{address}"
-        if tls:
-            authority = Path(folder, "ca.pem")
-            context = _tls_context(authority)
-            line = f"Azure Monitor emulator on https://{address} with the CA in {authority}"
-        server = _Server(state, lambda: print(line, flush=True), context)
+    with _listener(port) as listener, TemporaryDirectory() as folder:
+        authority = Path(folder, "ca.pem")
+        server = _server(state, _tls_context(authority) if tls else None)
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: server.stop())
+            # Uvicorn's own handlers give way to these at the end, for which it raises the signal
+            # again: that must not look like a failure.
+            signal.signal(number, server.handle_exit)
+        address = f"{'https' if tls else 'http'}://{HOST}:{listener.getsockname()[1]}"
+        note = f" with the CA in {authority}" if tls else ""
+        print(f"Azure Monitor emulator on {address}{note}", flush=True)
         server.run([listener])
 
 
 @contextmanager
-def running(state: MonitorState | None = None, port: int = 0) -> Iterator[str]:
+def running(state: MonitorState | None = None) -> Iterator[str]:
     """Run the emulator in a background thread; give its URL, without a slash at the end."""
-    ready = threading.Event()
-    listener, address = _listen(port)
-    server = _Server(state or MonitorState(), ready.set)
-    thread = threading.Thread(target=server.run, args=([listener],), name=address, daemon=True)
-    thread.start()
-    try:
-        while not ready.wait(0.1):
-            if not thread.is_alive():
-                raise RuntimeError("the emulator did not start")
-        yield f"http://{address}"
-    finally:
-        server.stop()
-        thread.join()
+    with _listener(0) as listener:
+        server = _server(state or MonitorState())
+        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+        thread.start()
+        try:
+            yield f"http://{HOST}:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def _listener(port: int) -> socket.socket:
+    """Return a socket that listens on loopback; requests wait in it until the server runs."""
+    listener = socket.create_server((HOST, port))
+    # Connections inherit it; without it, head and body of each answer would be 40 ms apart.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
+
+
+def _app(state: MonitorState) -> Starlette:
+    """Return the emulator over a state. A part is a function from the state to its routes."""
+    # Control takes all the rest of /_local; ingestion, last, has any region for a first segment.
+    parts = (identity, explorer, dead_letters, control, batch, arm, ingestion)
+    app = Starlette(
+        routes=[route for part in parts for route in part.routes(state)],
+        middleware=[Middleware(_Connection, state)],
+        exception_handlers={RefusalError: _refused, 404: _empty, 405: _empty},
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+# Starlette types every handler for any exception.
+async def _refused(_request: Request, refusal: Any) -> Response:
+    return RefusalError.response(refusal)
+
+
+async def _empty(_request: Request, exc: Any) -> Response:
+    """The service's 404 has no body; the same then for the wrong method."""
+    return Response(status_code=exc.status_code)
+
+
+class _Connection:
+    """Refuses other sites, dates answers by the emulator's clock, ends requests without a client.
+
+    A request ends when its client left or the server stops.
+    """
+
+    def __init__(self, app: ASGIApp, state: MonitorState) -> None:
+        self._app = app
+        self._state = state
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_dated(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                date = formatdate(self._state.now(), usegmt=True).encode("ascii")
+                message = {**message, "headers": [*message["headers"], (b"date", date)]}
+            await send(message)
+
+        reason = _foreign(scope)
+        refusal = RefusalError(403, "Forbidden", reason).response() if reason else None
+        try:
+            await (refusal or self._app)(scope, receive, send_dated)
+        except ClientDisconnect:
+            return
+        except asyncio.CancelledError:
+            # This is the outermost frame of the request's task: nothing waits for its end.
+            scope["state"][DROP]()
+
+
+def _foreign(scope: Scope) -> str:
+    """Return why a page of another web site may not send this; empty if it may.
+
+    There is no password. A site can post to any address, and then says where it comes from
+    (Origin). With a name of its own that points to 127.0.0.1 it could read, too; then the name is
+    in the Host.
+    """
+    headers = Headers(scope=scope)
+    host = headers.get("host", "localhost").lower()
+    origin = headers.get("origin", "").lower()
+    if host.partition(":")[0] not in {"127.0.0.1", "localhost"}:
+        return f"The host '{host}' is not this emulator: 127.0.0.1 and localhost are."
+    if origin and origin != f"{scope['scheme']}://{host}":
+        return f"The emulator takes no requests from pages of '{origin}'."
+    return ""
+
+
+def _server(state: MonitorState, tls: ssl.SSLContext | None = None) -> uvicorn.Server:
+    config = uvicorn.Config(
+        _app(state),
+        http=_Protocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        date_header=False,  # The application has its own clock.
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=STOP_SECONDS,
+        ssl_context_factory=None if tls is None else lambda _config, _default: tls,
+    )
+    return uvicorn.Server(config)
 
 
 def _tls_context(authority: Path) -> ssl.SSLContext:
@@ -127,17 +184,3 @@ def _tls_context(authority: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     ca.issue_cert(HOST, "localhost").configure_cert(context)
     return context
-
-
-def _listen(port: int) -> tuple[socket.socket, str]:
-    """Return a socket on loopback, 0 being any free port, and its host and port."""
-    # asyncio turns Nagle's algorithm off only where the protocol is named; with it, head and body
-    # of each answer would be 40 ms apart.
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((HOST, port))
-    except OSError:
-        listener.close()
-        raise
-    return listener, f"{HOST}:{listener.getsockname()[1]}"

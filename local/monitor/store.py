@@ -1,31 +1,29 @@
-"""The store: a value set for each series and minute, in SQLite, in memory or in a file.
+"""Store a value set for each series and minute, in SQLite, in memory or in a file.
 
 A post is stored whole or not at all; in a file, before it is answered.
 
-Bounded: values older than 24 hours are deleted, and of more than a million the oldest. Resource
-IDs, namespaces, metric and dimension names compare without case and keep their first spelling;
+Values older than 24 hours are deleted, and of more than a million the oldest. Resource IDs,
+namespaces, metric and dimension names compare without case and keep their first spelling;
 dimension values compare with case.
 """
 
 from __future__ import annotations
 
-import sqlite3
 import sys
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from operator import attrgetter
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
-from cachetools import LRUCache
 
 from .database import StoreError, open_database, translated
-from .documents import Point, Shape
+from .documents import Point, Shape, ValueSet, shape_of
 from .limits import KEPT_MINUTES, MAX_SPELLINGS, MAX_VALUES
 
-__all__ = ["AGGREGATIONS", "Aggregate", "MetricStore", "Series"]
-
-AGGREGATIONS = ("average", "minimum", "maximum", "total", "count")
+__all__ = ["AGGREGATIONS", "MetricStore", "Series"]
 
 _ADD = """
 INSERT INTO point VALUES (?, ?, ?, ?, ?, ?)
@@ -49,26 +47,13 @@ _Key = tuple[str, tuple[str, str, tuple[str, ...]], tuple[str, ...]]
 _Group = TypeVar("_Group", bound=Hashable)
 
 
-class Aggregate(msgspec.Struct, gc=False):
-    """A value set, which all aggregations follow from."""
-
-    min: float
-    max: float
-    sum: float
-    count: int
-
-    def value(self, aggregation: str) -> float:
-        """Return one of AGGREGATIONS."""
-        match aggregation:
-            case "average":
-                return self.sum / self.count
-            case "minimum":
-                return self.min
-            case "maximum":
-                return self.max
-            case "total":
-                return self.sum
-        return self.count
+AGGREGATIONS: Mapping[str, Callable[[ValueSet], float]] = {
+    "average": lambda each: each.sum / each.count,
+    "minimum": attrgetter("min"),
+    "maximum": attrgetter("max"),
+    "total": attrgetter("sum"),
+    "count": attrgetter("count"),
+}
 
 
 class Series(msgspec.Struct, eq=False):
@@ -105,8 +90,6 @@ class MetricStore:
         self._path = path
         self._kept_minutes = kept_minutes
         self._max_values = max_values
-        self._size = 0  # Values that are kept, at most.
-        self._newest = 0  # The newest minute.
         self._forget_all()
         self._db = open_database(path)
         try:
@@ -122,10 +105,11 @@ class MetricStore:
             "SELECT * FROM series ORDER BY id"
         ):
             pairs = msgspec.json.decode(text, type=list[tuple[str, str]])
-            names, values = tuple(zip(*pairs, strict=True)) if pairs else ((), ())
-            lowered = (namespace.lower(), metric.lower(), tuple(name.lower() for name in names))
-            shape = Shape(namespace, metric, names, tuple(range(len(names))), lowered)
-            self._index(number, (resource_id.lower(), lowered, values), resource_id, region, shape)
+            shape = shape_of(namespace, metric, tuple(name for name, _ in pairs))
+            key = (resource_id.lower(), shape.key, tuple(value for _, value in pairs))
+            series = self._series_of(key, resource_id, region, shape)
+            series.number = number
+            self._index(series)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -138,29 +122,35 @@ class MetricStore:
             self._db.execute("DELETE FROM series")
         self._forget_all()
 
+    def _forget_all(self) -> None:
+        self._series: dict[_Key, Series] = {}
+        # Resource ID -> namespace and metric -> its series; all that is asked for goes through it.
+        self._metrics: dict[str, dict[tuple[str, str], dict[_Key, Series]]] = defaultdict(
+            lambda: defaultdict(dict)
+        )
+        self._spellings: dict[tuple[str, ...], str] = {}
+        self._size = 0  # Values that are kept, at most.
+        self._newest = 0  # The newest minute.
+
     def add(self, resource_id: str, region: str, points: Iterable[Point], now: float) -> None:
         """Add points of one resource; now in epoch seconds. On StoreError nothing is added."""
         resource_key = resource_id.lower()
-        fresh: list[Series] = []
+        known = self._series
+        fresh: dict[_Key, Series] = {}
         rows: list[tuple[int, int, float, float, float, int]] = []
-        try:
-            with translated(self._path), self._db:
-                for point in points:
-                    key = (resource_key, point.shape.key, point.dimension_values)
-                    series = self._series.get(key)
-                    if series is None:
-                        series = self._insert(key, resource_id, region, point.shape)
-                        fresh.append(series)
-                    series.added = now
-                    each = point.values
-                    rows.append(
-                        (series.number, point.minute, each.min, each.max, each.sum, each.count)
-                    )
-                self._db.executemany(_ADD, rows)
-        except StoreError:
-            for series in fresh:
-                self._forget(series)
-            raise
+        with translated(self._path), self._db:
+            for point in points:
+                key = (resource_key, point.shape.key, point.dimension_values)
+                series = known.get(key) or fresh.get(key)
+                if series is None:
+                    series = fresh[key] = self._series_of(key, resource_id, region, point.shape)
+                    self._insert(series)
+                series.added = now
+                each = point.values
+                rows.append((series.number, point.minute, each.min, each.max, each.sum, each.count))
+            self._db.executemany(_ADD, rows)
+        for series in fresh.values():
+            self._index(series)
         newest = max((row[1] for row in rows), default=0)
         self._size += len(rows)  # At most: some of them may have been there.
         if newest > self._newest or self._size > self._max_values:
@@ -183,6 +173,8 @@ class MetricStore:
         kept = {number for (number,) in self._db.execute("SELECT id FROM series")}
         for series in [each for each in self._series.values() if each.number not in kept]:
             self._forget(series)
+        if len(self._spellings) > MAX_SPELLINGS:
+            self._spellings.clear()
 
     def resources(self) -> list[str]:
         """Return the resources of which something is kept, in lower case, sorted."""
@@ -202,17 +194,17 @@ class MetricStore:
         metrics = self._metrics.get(resource_id.lower(), {})
         return list(metrics.get((namespace.lower(), metric.lower()), {}).values())
 
-    def values(self, series: Series) -> Iterator[tuple[int, Aggregate]]:
+    def values(self, series: Series) -> Iterator[tuple[int, ValueSet]]:
         """Return all that is kept of a series, by minute."""
         rows = self._db.execute(
             "SELECT minute, min, max, sum, count FROM point WHERE series = ? ORDER BY minute",
             (series.number,),
         )
-        return ((minute, _aggregate(*numbers)) for minute, *numbers in rows.fetchall())
+        return ((minute, _value_set(*numbers)) for minute, *numbers in rows.fetchall())
 
     def read(
         self, groups: Mapping[Series, _Group], first: int, end: int, step: int
-    ) -> dict[_Group, dict[int, Aggregate]]:
+    ) -> dict[_Group, dict[int, ValueSet]]:
         """Aggregate groups of series from a minute up to, not including, another.
 
         Each group has a value for each step (in minutes) that holds any, numbered from 0.
@@ -226,70 +218,51 @@ class MetricStore:
             "end": end,
             "step": step,
         }
-        found: dict[_Group, dict[int, Aggregate]] = {}
+        found: dict[_Group, dict[int, ValueSet]] = {}
         with translated(self._path):
             rows = self._db.execute(_READ, parameters).fetchall()
         for number, place, *numbers in rows:
-            found.setdefault(by_number[number], {})[place] = _aggregate(*numbers)
+            found.setdefault(by_number[number], {})[place] = _value_set(*numbers)
         return found
 
-    def _insert(self, key: _Key, resource_id: str, region: str, shape: Shape) -> Series:
-        """Insert a new series, in the first spelling of its names."""
-        series = self._index(0, key, resource_id, region, shape)
-        row = (
-            series.resource_id,
-            series.region,
-            series.namespace,
-            series.metric,
-            msgspec.json.encode(list(series.dimensions.items())).decode(),
-        )
+    def _insert(self, series: Series) -> None:
+        """Insert a new series into the database, which gives it its number."""
+        dimensions = msgspec.json.encode(list(series.dimensions.items())).decode()
+        row = (series.resource_id, series.region, series.namespace, series.metric, dimensions)
         insert = "INSERT INTO series VALUES (NULL, ?, ?, ?, ?, ?)"
-        try:
-            series.number = self._db.execute(insert, row).lastrowid or 0
-        except sqlite3.Error:
-            self._forget(series)
-            raise
-        return series
+        series.number = self._db.execute(insert, row).lastrowid or 0
 
-    def _index(self, number: int, key: _Key, resource_id: str, region: str, shape: Shape) -> Series:
-        resource_key, (namespace_key, metric_key, dimension_keys), dimension_values = key
-        path: tuple[str, ...] = (resource_key,)
-        spelled_id = self._spellings.setdefault(path, resource_id)
-        path = (*path, namespace_key)
-        namespace = self._spellings.setdefault(path, shape.namespace)
-        path = (*path, metric_key)
-        metric = self._spellings.setdefault(path, shape.metric)
-        names = [
-            self._spellings.setdefault((*path, name_key), name)
-            for name_key, name in zip(dimension_keys, shape.dimensions, strict=True)
-        ]
-        dimensions = dict(zip(names, dimension_values, strict=True))
-        series = Series(number, key, spelled_id, region, namespace, metric, dimensions)
-        self._series[key] = series
-        metrics = self._metrics.setdefault(resource_key, {})
-        metrics.setdefault((namespace_key, metric_key), {})[key] = series
-        return series
+    def _series_of(self, key: _Key, resource_id: str, region: str, shape: Shape) -> Series:
+        """Return a new series, in the first spelling of its names."""
+        spelled = self._spellings.setdefault
+        path = (key[0], *shape.key[:2])
+        names = [spelled((*path, name.lower()), name) for name in shape.dimensions]
+        return Series(
+            number=0,
+            key=key,
+            resource_id=spelled(path[:1], resource_id),
+            region=region,
+            namespace=spelled(path[:2], shape.namespace),
+            metric=spelled(path, shape.metric),
+            dimensions=dict(zip(names, key[2], strict=True)),
+        )
+
+    def _index(self, series: Series) -> None:
+        self._series[series.key] = series
+        self._metrics[series.key[0]][series.key[1][:2]][series.key] = series
 
     def _forget(self, series: Series) -> None:
         del self._series[series.key]
-        resource_key, (namespace_key, metric_key, _), _ = series.key
-        metrics = self._metrics[resource_key]
-        siblings = metrics[namespace_key, metric_key]
+        metrics = self._metrics[series.key[0]]
+        siblings = metrics[series.key[1][:2]]
         del siblings[series.key]
         if not siblings:
-            del metrics[namespace_key, metric_key]
-            if not metrics:
-                del self._metrics[resource_key]
-
-    def _forget_all(self) -> None:
-        self._series: dict[_Key, Series] = {}
-        # Resource ID -> namespace and metric -> its series; all that is asked for goes through it.
-        self._metrics: dict[str, dict[tuple[str, str], dict[_Key, Series]]] = {}
-        self._spellings: LRUCache[tuple[str, ...], str] = LRUCache(MAX_SPELLINGS)
-        self._size = self._newest = 0
+            del metrics[series.key[1][:2]]
+        if not metrics:
+            del self._metrics[series.key[0]]
 
 
-def _aggregate(low: float, high: float, total: float | None, count: int) -> Aggregate:
+def _value_set(low: float, high: float, total: float | None, count: int) -> ValueSet:
     """Return a value set whose sum is finite, as JSON has no more; None is of infinities."""
     greatest = sys.float_info.max
-    return Aggregate(low, high, min(max(total or 0.0, -greatest), greatest), count)
+    return ValueSet(low, high, min(max(total or 0.0, -greatest), greatest), count)

@@ -1,4 +1,4 @@
-"""The times of a query: its span in minutes, and the interval it is cut into."""
+"""Compute the times of a query: its span in minutes, and the interval that divides it."""
 
 from __future__ import annotations
 
@@ -22,17 +22,8 @@ __all__ = [
     "timespan",
 ]
 
-# In minutes, with the names that answers use; every metric has all of them.
-GRAINS = {
-    1: "PT1M",
-    5: "PT5M",
-    15: "PT15M",
-    30: "PT30M",
-    60: "PT1H",
-    360: "PT6H",
-    720: "PT12H",
-    1440: "P1D",
-}
+# Those of GRAINS, as the service's errors write them.
+_SUPPORTED_GRAINS = "00:01:00,00:05:00,00:15:00,00:30:00,01:00:00,06:00:00,12:00:00,1.00:00:00"
 FULL = "FULL"  # One value for the whole span.
 _MINUTE = dt.timedelta(minutes=1)
 _DEFAULT = dt.timedelta(hours=1)
@@ -58,6 +49,19 @@ class Span:
         return self.end_minute - self.first_minute
 
 
+def duration(minutes: int) -> str:
+    """Return a duration in ISO 8601: PT15M, PT4H, P1D, P1DT2H5M."""
+    days, rest = divmod(minutes, 1440)
+    hours, rest = divmod(rest, 60)
+    date = f"{days}D" if days else ""
+    time = (f"{hours}H" if hours else "") + (f"{rest}M" if rest else "")
+    return f"P{date}" + (f"T{time}" if time else "")
+
+
+# In minutes, with the names that answers use; every metric has all of them.
+GRAINS = {minutes: duration(minutes) for minutes in (1, 5, 15, 30, 60, 360, 720, 1440)}
+
+
 def timespan(given: str | None, now: float) -> Span:
     """Return the span of Azure Resource Manager's parameter: the last hour without one.
 
@@ -67,23 +71,30 @@ def timespan(given: str | None, now: float) -> Span:
     if given is None:
         return span(None, None, now)
     text = unquote_plus(given)
-    first, slash, last = text.partition("/")
     try:
-        if not slash:
-            end = _time(int(now)) - _MINUTE
-            start = end - _length(first)
-        elif first[:1] in {"P", "p"}:
-            end = _moment(last)
-            start = end - _length(first)
-        else:
-            start = _moment(first)
-            end = start + _length(last) if last[:1] in {"P", "p"} else _moment(last)
+        start, end = _bounds(text, now)
     except (ValueError, OverflowError) as exc:
         raise BadQueryError(
             f"Detected invalid time interval input: {text}, supported Iso 8601 time interval"
             " format: (Datetime/Datetime, Datetime/Duration, Duration/Datetime, Duration)"
         ) from exc
     return _checked(start, end, now)
+
+
+def _bounds(text: str, now: float) -> tuple[dt.datetime, dt.datetime]:
+    """Return the start and end of an interval. Raises ValueError or OverflowError."""
+    parts = text.split("/")
+    match [_length(each) if each[:1] in {"P", "p"} else _moment(each) for each in parts]:
+        case [dt.timedelta() as length]:
+            end = _time(int(now)) - _MINUTE
+            return end - length, end
+        case [dt.timedelta() as length, dt.datetime() as end]:
+            return end - length, end
+        case [dt.datetime() as start, dt.timedelta() as length]:
+            return start, start + length
+        case [dt.datetime() as start, dt.datetime() as end]:
+            return start, end
+    raise ValueError(text)
 
 
 def span(start: str | None, end: str | None, now: float) -> Span:
@@ -129,20 +140,10 @@ def grain(given: str | None, within: Span, *, adjust: bool = False) -> int:
     if adjust and minutes > 0:
         return max((each for each in GRAINS if each <= min(minutes, within.minutes)), default=1)
     if minutes not in GRAINS:
-        supported = ",".join(_dotted(each) for each in GRAINS)
         raise BadQueryError(
-            f"Invalid time grain duration: {given}, supported ones are: {supported}"
+            f"Invalid time grain duration: {given}, supported ones are: {_SUPPORTED_GRAINS}"
         )
     return int(minutes)
-
-
-def duration(minutes: int) -> str:
-    """Return a duration in ISO 8601: PT15M, PT4H, P1D, P1DT2H5M."""
-    days, rest = divmod(minutes, 1440)
-    hours, rest = divmod(rest, 60)
-    date = f"{days}D" if days else ""
-    time = (f"{hours}H" if hours else "") + (f"{rest}M" if rest else "")
-    return f"P{date}" + (f"T{time}" if time else "")
 
 
 def stamp(moment: dt.datetime) -> str:
@@ -198,9 +199,3 @@ def _moment(given: str) -> dt.datetime:
 def _offset_moment(given: str) -> dt.datetime:
     """Return a time whose offset may have a space for an unencoded plus sign."""
     return _moment(given.replace(" ", "+") if "T" in given else given)
-
-
-def _dotted(minutes: int) -> str:
-    """Return an interval as the service's errors write it: 00:05:00, 1.00:00:00."""
-    days, rest = divmod(minutes, 1440)
-    return f"{f'{days}.' if days else ''}{rest // 60:02}:{rest % 60:02}:00"

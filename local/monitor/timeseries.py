@@ -1,4 +1,4 @@
-"""Answers to queries of the store, in the shape of the published examples."""
+"""Answer queries of the store, in the shape of the published examples."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from .answers import BadQueryError
+from .documents import ValueSet
 from .limits import MAX_QUERY_VALUES
 from .metric_filter import Condition
 from .query import Query, supported
-from .store import Aggregate, MetricStore, Series
+from .store import AGGREGATIONS, MetricStore, Series
 from .time_grain import second_stamp
 
 __all__ = ["answer"]
@@ -32,7 +33,7 @@ def answer(
                 {
                     "id": f"{resource_id}/providers/Microsoft.Insights/metrics/{spelled}",
                     "type": "Microsoft.Insights/metrics",
-                    "name": {"value": spelled, "localizedValue": spelled},
+                    "name": _localized(spelled),
                     "unit": "Unspecified",
                     "timeseries": found,
                     "errorCode": "Success",
@@ -45,7 +46,7 @@ def answer(
 def _timeseries(
     store: MetricStore, series: list[Series], query: Query, left: int
 ) -> list[dict[str, Any]]:
-    """Return the time series of a metric, of which no more than so many values are left."""
+    """Return the time series of a metric; left is how many values they may have."""
     have = supported(series)
     conditions = [each for each in query.conditions if each.key in have]
     split = [each.key for each in conditions if each.key not in query.rollup]
@@ -56,9 +57,10 @@ def _timeseries(
         chosen = sorted(found)[: query.top]
     else:
         name, greatest_first = query.order
+        value = AGGREGATIONS[name]
         totals = store.read(groups, first, end, end - first)
         chosen = sorted(totals)
-        chosen.sort(key=lambda key: totals[key][0].value(name), reverse=greatest_first)
+        chosen.sort(key=lambda key: value(totals[key][0]), reverse=greatest_first)
         chosen = chosen[: query.top]
         wanted = set(chosen)
         few = {series: key for series, key in groups.items() if key in wanted}
@@ -77,12 +79,10 @@ def _timeseries(
 def _groups(
     series: list[Series], conditions: list[Condition], split: list[str]
 ) -> dict[Series, tuple[str, ...]]:
-    """The series that a filter passes, with the dimension values that split them."""
-    if not conditions:
-        return dict.fromkeys(series, ())
+    """Return the series that a filter passes, with the dimension values that split them."""
     groups: dict[Series, tuple[str, ...]] = {}
     for each in series:
-        values = dict(zip(each.key[1][2], each.key[2], strict=True))
+        values = dict(zip(each.key[1][2], each.key[2], strict=True)) if conditions else {}
         if all(one.key in values and one.passes(values[one.key]) for one in conditions):
             groups[each] = tuple(values[name] for name in split)
     return groups
@@ -91,22 +91,24 @@ def _groups(
 def _element(
     split: list[str],
     key: tuple[str, ...],
-    cells: dict[int, Aggregate],
+    cells: dict[int, ValueSet],
     stamps: list[str],
     query: Query,
 ) -> dict[str, Any]:
     """Return one time series; where there is no value, there is only the time."""
     names = zip(split, key, strict=True)
     element: dict[str, Any] = {
-        "metadatavalues": [
-            {"name": {"value": name, "localizedValue": name}, "value": value}
-            for name, value in names
-        ]
+        "metadatavalues": [{"name": _localized(name), "value": value} for name, value in names]
     }
     if not query.metadata:
+        wanted = {name: AGGREGATIONS[name] for name in query.aggregations}
         element["data"] = [
             {"timeStamp": time}
-            | {name: cells[number].value(name) for name in query.aggregations if number in cells}
+            | {name: value(cells[number]) for name, value in wanted.items() if number in cells}
             for number, time in enumerate(stamps)
         ]
     return element
+
+
+def _localized(name: str) -> dict[str, str]:
+    return {"value": name, "localizedValue": name}

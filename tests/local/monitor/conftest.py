@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,13 +21,20 @@ if TYPE_CHECKING:
 NOW = 1_795_418_730.0  # 2026-11-23T07:25:30Z, where the clock of `frozen` stands.
 
 
-@pytest.fixture(scope="session")
-def emulator() -> Iterator[Client]:
-    """A client of the emulator that all tests share."""
-    with running() as url:
+@contextmanager
+def connected(state: MonitorState) -> Iterator[Client]:
+    """A client of an emulator that runs as long."""
+    with running(state) as url:
         client = Client(url)
         with client.http:
             yield client
+
+
+@pytest.fixture(scope="session")
+def emulator() -> Iterator[Client]:
+    """A client of the emulator that all tests share."""
+    with connected(MonitorState()) as client:
+        yield client
 
 
 @pytest.fixture
@@ -44,10 +51,7 @@ def start() -> Iterator[Callable[[Options], Client]]:
     with ExitStack() as stack:
 
         def start(options: Options) -> Client:
-            state = MonitorState(options, clock=lambda: NOW)
-            client = Client(stack.enter_context(running(state)))
-            stack.enter_context(client.http)
-            return client
+            return stack.enter_context(connected(MonitorState(options, clock=lambda: NOW)))
 
         yield start
 
@@ -55,10 +59,8 @@ def start() -> Iterator[Callable[[Options], Client]]:
 @pytest.fixture(scope="session")
 def frozen_emulator() -> Iterator[Client]:
     """A client of the one whose clock stands still."""
-    with running(MonitorState(clock=lambda: NOW)) as url:
-        client = Client(url)
-        with client.http:
-            yield client
+    with connected(MonitorState(clock=lambda: NOW)) as client:
+        yield client
 
 
 @pytest.fixture

@@ -15,13 +15,12 @@ import pytest
 
 from local.monitor.__main__ import main
 from local.monitor.database import StoreError, open_database
-from local.monitor.server import running
 from local.monitor.state import MonitorState, Options
 from local.monitor.store import MetricStore
 
 from .client import QUEUE_ACCOUNT, Client, document, error, iso, series
-from .conftest import NOW
-from .test_process import start
+from .conftest import NOW, connected
+from .test_process import started
 from .test_store import add, stored
 
 TIME = "2026-11-23T07:25:00Z"
@@ -37,13 +36,8 @@ def counted_in(store: MetricStore) -> tuple[int, int]:
 def emulator(path: Path, now: float = NOW) -> Iterator[Client]:
     """One run of the emulator over the file."""
     state = MonitorState(Options(data=path), clock=lambda: now)
-    try:
-        with running(state) as url:
-            client = Client(url)
-            with client.http:
-                yield client
-    finally:
-        state.close()
+    with closing(state.store), connected(state) as client:
+        yield client
 
 
 def counted(path: Path) -> tuple[int, int]:
@@ -55,29 +49,22 @@ def counted(path: Path) -> tuple[int, int]:
 def test_a_restart_finds_what_was_stored(tmp_path: Path) -> None:
     path = tmp_path / "metrics.db"
     with emulator(path) as client:
-        assert client.post(document(series("a", "b"), series("c'\"é", "d"), time=TIME)).ok
-        assert client.post(document(series("a", "b"), time=TIME)).ok
-        assert client.post(document(series("a", "b"), time="2026-11-23T07:26:00Z")).ok
-        assert client.post(
-            document(
-                dimNames=[],
-                time=TIME,
-                series=[{"min": -1.5, "max": 2, "sum": 0.1, "count": 2147483647}],
-            )
-        ).ok
+        one = series("a", "b")
+        for body in (
+            document(one, series("c'\"é", "d"), time=TIME),
+            document(one, time=TIME),
+            document(one, time="2026-11-23T07:26:00Z"),
+            document(series(min=-1.5, max=2, sum=0.1, count=2147483647), dimNames=[], time=TIME),
+        ):
+            assert client.post(body).ok
         before = client.values()
     assert len(before) == 4
     with emulator(path) as client:
         assert client.values() == before
         # It goes on where it was: one series, its first spelling, the region of the resource.
+        account = QUEUE_ACCOUNT.rpartition("/")
         other = document(series("a", "b"), time=TIME, metric="QUEUEDEPTH")
-        assert client.post(
-            other,
-            resource=QUEUE_ACCOUNT.upper()
-            .replace("PROVIDERS", "providers")
-            .replace("SUBSCRIPTIONS", "subscriptions")
-            .replace("RESOURCEGROUPS", "resourceGroups"),
-        ).ok
+        assert client.post(other, resource=f"{account[0].lower()}/{account[2].upper()}").ok
         assert client.post(document(time=TIME), region="uksouth").status_code == 400
         values = client.values()
     assert len(values) == 4
@@ -122,17 +109,11 @@ def test_a_reset_empties_the_file(tmp_path: Path) -> None:
 def test_what_was_answered_outlives_the_process(tmp_path: Path) -> None:
     path = tmp_path / "metrics.db"
     for stop in (signal.SIGKILL, signal.SIGTERM):
-        with start("--data", str(path)) as process:
-            try:
-                assert process.stdout is not None
-                client = Client(process.stdout.readline().split()[-1])
-                with client.http:
-                    assert client.post(document()).ok
-                    counts = [value["count"] for value in client.values()]
-                process.send_signal(stop)
-                process.communicate(timeout=30)
-            finally:
-                process.kill()
+        with started("--data", str(path)) as (process, _, client):
+            assert client.post(document()).ok
+            counts = [value["count"] for value in client.values()]
+            process.send_signal(stop)
+            process.communicate(timeout=30)
     assert sum(counts) == 6
 
 
@@ -143,10 +124,9 @@ def test_a_file_that_is_none_of_the_emulator(
     text.write_text("These are notes, and they are to stay as they are.\n" * 100)
     assert main(["--data", str(text)]) == 1
     assert capsys.readouterr().err == f"Cannot use {text}: file is not a database\n"
-    with pytest.raises(StoreError, match="Is a directory"):
-        open_database(tmp_path)
-    with pytest.raises(StoreError, match="unable to open database file"):
-        open_database(tmp_path / "no" / "folder")
+    for path in (tmp_path, tmp_path / "no" / "folder"):
+        with pytest.raises(StoreError, match="unable to open database file"):
+            open_database(path)
 
 
 @pytest.mark.parametrize(
@@ -209,33 +189,25 @@ def test_a_full_disk_refuses_and_what_was_accepted_stays(tmp_path: Path) -> None
         pairs = zip(names, sums, strict=True)
         return document(*(series(name, "J", sum=total) for name, total in pairs), time=time)
 
-    with start("--data", str(path)) as process:
-        try:
-            assert process.stdout is not None
-            client = Client(process.stdout.readline().split()[-1])
-            with client.http:
-                assert client.post(body(1)).ok
-                full = max(each.stat().st_size for each in tmp_path.iterdir())
-                _, hard = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
-                resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (full, hard))
-                before = client.values()
-                for _ in range(2):
-                    answer = client.post(body(2))
-                    assert error(answer) == (500, "InternalServerError")
-                    assert answer.json()["error"]["message"].startswith(f"Cannot use {path}: ")
-                assert error(client.local("DELETE", "state")) == (500, "InternalServerError")
-                assert client.values() == before
-                assert client.requests()["totals"] == {"200": 1, "500": 2}
-                refused = client.local("GET", "refusals").json()["refusals"]
-                assert [each["status"] for each in refused] == [500, 500]
-                resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (hard, hard))
-                assert client.post(body(3)).ok
-                assert client.post(body(2)).ok
-                stored = client.values()
-            process.send_signal(signal.SIGKILL)
-            process.communicate(timeout=30)
-        finally:
-            process.kill()
+    with started("--data", str(path)) as (process, _, client):
+        assert client.post(body(1)).ok
+        full = max(each.stat().st_size for each in tmp_path.iterdir())
+        _, hard = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (full, hard))
+        before = client.values()
+        for _ in range(2):
+            answer = client.post(body(2))
+            assert error(answer) == (500, "InternalServerError")
+            assert answer.json()["error"]["message"].startswith(f"Cannot use {path}: ")
+        assert error(client.local("DELETE", "state")) == (500, "InternalServerError")
+        assert client.values() == before
+        assert client.requests()["totals"] == {"200": 1, "500": 2}
+        refused = client.local("GET", "refusals").json()["refusals"]
+        assert [each["status"] for each in refused] == [500, 500]
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (hard, hard))
+        assert client.post(body(3)).ok
+        assert client.post(body(2)).ok
+        stored = client.values()
     sums = {value["dimensions"]["QueueName"]: value["sum"] for value in stored}
     assert len(sums) == len(stored) == 601
     assert sums["shared"] == 6000

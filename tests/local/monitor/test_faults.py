@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 import requests
 
-from local.monitor.answers import RefusalError
+from local.monitor.answers import NoAnswer, RefusalError
 from local.monitor.faults import Fault, Faults
+from local.monitor.journal import Record
+from local.monitor.state import MonitorState
 
-from .client import QUEUE_ACCOUNT, Client, document
+from .client import QUEUE_ACCOUNT, REGION, Client, document
 
 
 def statuses(client: Client, number: int, **arguments: Any) -> list[int]:
@@ -91,15 +96,21 @@ def test_drop_after_stores(client: Client, caplog: pytest.LogCaptureFixture) -> 
     assert [record.getMessage() for record in caplog.records] == []
 
 
-def test_a_dropped_connection_is_closed_with_not_a_byte_sent(client: Client) -> None:
-    client.fault(drop="before", next=1)
+@contextmanager
+def sent(client: Client) -> Iterator[socket.socket]:
+    """A connection on which a request was sent, and no answer read."""
     address = urlsplit(client.url)
-    assert address.hostname is not None
-    with socket.create_connection((address.hostname, address.port or 0), timeout=30) as peer:
+    with socket.create_connection((address.hostname or "", address.port or 0), timeout=30) as peer:
         peer.sendall(
             f"POST /westeurope{QUEUE_ACCOUNT}/metrics HTTP/1.1\r\nHost: localhost\r\n"
             "Content-Length: 2\r\n\r\n{}".encode()
         )
+        yield peer
+
+
+def test_a_dropped_connection_is_closed_with_not_a_byte_sent(client: Client) -> None:
+    client.fault(drop="before", next=1)
+    with sent(client) as peer:
         assert peer.recv(1) == b""
 
 
@@ -110,31 +121,38 @@ def test_a_large_body_can_be_dropped(client: Client) -> None:
             client.post(b" " * 3_000_000)
 
 
-def test_latency_delays_and_combines(client: Client) -> None:
-    client.fault(latency=0.01)
-    client.fault(status=503, next=1, latency=0.01)
-    assert statuses(client, 2) == [503, 200]
-    client.set("DELETE", "faults")
+def test_latencies_add_up() -> None:
+    faults = Faults(seed=0)
+    faults.add(Fault(latency=1))
+    faults.add(Fault(status=503, next=1, latency=2))
+    (both, decisive), (one, other) = (faults.draw("ingestion") for _ in range(2))
+    assert (both, one) == (3, 1)
+    assert decisive is not None
+    assert (decisive.status, other) == (503, None)
+
+
+def test_a_delayed_request_holds_up_no_other(client: Client) -> None:
+    client.fault(latency=0.001)
     client.fault(latency=3600, next=1)
-    with pytest.raises(requests.ReadTimeout):
-        client.http.post(client.metrics_url(), json=document(), timeout=0.5)
-    assert statuses(client, 1) == [200]  # The other is still waiting.
+    with sent(client):
+        for _ in range(10_000):
+            if len(client.local("GET", "faults").json()["faults"]) == 1:
+                break  # The request has come, and waits.
+        assert statuses(client, 1) == [200]
 
 
-def test_a_request_delayed_beyond_a_reset_leaves_no_trace(client: Client) -> None:
-    client.fault(latency=1, next=1)
-    with pytest.raises(requests.ReadTimeout):
-        client.http.post(
-            client.metrics_url(),
-            json=document(),
-            headers={"Authorization": f"Bearer {client.token}"},
-            timeout=0.3,
-        )
-    client.set("DELETE", "state")
-    client.fault(latency=1.5, next=1)  # Its answer comes after the other's turn.
-    assert statuses(client, 1) == [200]
-    assert client.values()[0]["count"] == 3
-    assert client.requests()["totals"] == {"200": 1}
+async def test_a_request_delayed_beyond_a_reset_leaves_no_trace() -> None:
+    state = MonitorState()
+    state.faults.add(Fault(latency=0.001, next=1))
+    record = Record(state.now_iso(), REGION, QUEUE_ACCOUNT)
+    answer = asyncio.create_task(
+        state.answer("ingestion", record, lambda: pytest.fail("It was handled."))
+    )
+    await asyncio.sleep(0)
+    assert not state.faults.report()  # It waits, and goes on when this test waits for it.
+    state.reset()
+    assert isinstance(await answer, NoAnswer)
+    assert state.journal.report(1)["totals"] == {}
 
 
 def test_a_share_is_drawn_from_a_seed(client: Client) -> None:
@@ -164,9 +182,10 @@ def test_a_fault_may_be_for_a_region_or_a_scope(client: Client) -> None:
 
 
 def test_the_identity_endpoint_has_faults_of_its_own(client: Client) -> None:
+    token = client.token
     client.fault(status=500, target="identity", next=1)
     client.fault(drop="after", target="identity", next=1)
-    assert statuses(client, 1, token=client.token) == [200]
+    assert statuses(client, 1, token=token) == [200]
     assert client.identity().status_code == 500
     with pytest.raises(requests.ConnectionError):
         client.identity()

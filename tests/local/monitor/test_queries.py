@@ -15,6 +15,7 @@ from .client import (
     TIMEOUT,
     Client,
     document,
+    error,
     series,
 )
 
@@ -52,9 +53,21 @@ def batch(
     )
 
 
+def ask(client: Client, more: str = "", metric: str = "QueueDepth") -> requests.Response:
+    """Ask Azure Resource Manager."""
+    return client.arm(f"{METRICS}?{NAMES.replace('QueueDepth', metric)}{more}")
+
+
+def found(response: requests.Response) -> list[dict[str, Any]]:
+    """Return the time series of the one metric in its answer."""
+    (metric,) = response.json()["value"]
+    series: list[dict[str, Any]] = metric["timeseries"]
+    return series
+
+
 def test_the_shape_of_an_answer(frozen: Client) -> None:
-    query = f"{NAMES}&timespan=2026-11-23T07:20:00Z/2026-11-23T07:30:00Z&interval=PT5M"
-    response = frozen.arm(f"{METRICS}?{query}&aggregation=average,total&$filter=QueueName eq '*'")
+    query = "&timespan=2026-11-23T07:20:00Z/2026-11-23T07:30:00Z&interval=PT5M"
+    response = ask(frozen, f"{query}&aggregation=average,total&$filter=QueueName eq '*'")
     name = {"value": "queuename", "localizedValue": "queuename"}
     metric = {
         "id": f"{QUEUE_ACCOUNT}/providers/Microsoft.Insights/metrics/QueueDepth",
@@ -97,7 +110,7 @@ def test_the_shape_of_an_answer(frozen: Client) -> None:
 
 
 def test_the_errors_of_azure_resource_manager_are_bare(frozen: Client) -> None:
-    response = frozen.arm(f"{METRICS}?{NAMES}x")
+    response = ask(frozen, metric="Other")
     assert response.status_code == 400
     assert response.json().keys() == {"code", "message"}
     assert response.json()["code"] == "BadRequest"
@@ -110,13 +123,17 @@ def test_the_errors_of_the_batch_api_are_wrapped(frozen: Client) -> None:
     response = batch(frozen, timespan="PT1H")
     assert response.status_code == 400
     assert response.headers["x-ms-error-code"] == "BadRequest"
-    error = response.json()["error"]
-    assert error["code"] == "BadRequest"
-    assert error["message"] == (
+    assert response.json()["error"]["code"] == "BadRequest"
+    assert response.json()["error"]["message"] == (
         "Detected invalid time range parameters for API version 2024-02-01."
         " Please use only starttime and endtime to specify a time range."
     )
-    assert error["additionalInfo"][0]["info"].startswith("TraceId=")
+    assert response.json()["error"]["additionalInfo"][0]["info"].startswith("TraceId=")
+
+
+ELSEWHERE = QUEUE_ACCOUNT.replace("5b2f", "6b2f")
+SITE = f"{GROUP}/providers/Microsoft.Web/sites/s"
+FIFTY_ONE = [f"{QUEUE_ACCOUNT}{number}" for number in range(51)]
 
 
 @pytest.mark.parametrize(
@@ -132,24 +149,11 @@ def test_the_errors_of_the_batch_api_are_wrapped(frozen: Client) -> None:
         ({"top": "9" * 5000, "filter": "QueueName eq '*'"}, "Invalid top: '999"),
         ({"filter": "QueueName"}, "Invalid filter 'QueueName'"),
         ({"resource_ids": []}, "Expected 1 to 50 resourceids, not 0."),
-        (
-            {"resource_ids": [f"{QUEUE_ACCOUNT}{n}" for n in range(51)]},
-            "Expected 1 to 50 resourceids, not 51.",
-        ),
+        ({"resource_ids": FIFTY_ONE}, "Expected 1 to 50 resourceids, not 51."),
         ({"resource_ids": [GROUP]}, f"'{GROUP}' is no resource of the subscription"),
-        (
-            {"resource_ids": [QUEUE_ACCOUNT.replace("5b2f", "6b2f")]},
-            f"'{QUEUE_ACCOUNT.replace('5b2f', '6b2f')}' is no resource of the subscription",
-        ),
-        (
-            {"resource_ids": [QUEUE_ACCOUNT, f"{GROUP}/providers/Microsoft.Web/sites/s"]},
-            "All resources must have the same type, not",
-        ),
+        ({"resource_ids": [ELSEWHERE]}, f"'{ELSEWHERE}' is no resource of the subscription"),
+        ({"resource_ids": [QUEUE_ACCOUNT, SITE]}, "All resources must have the same type, not"),
         ({"resource_ids": [1]}, "The body is invalid: Expected `str`, got `int`"),
-        (
-            {"prefix": "/northeurope"},
-            "All resources must be in the region of the endpoint: northeurope, westeurope",
-        ),
     ],
 )
 def test_what_a_batch_is_refused_for(frozen: Client, query: dict[str, Any], message: str) -> None:
@@ -166,21 +170,26 @@ def test_a_batch_of_resources_of_which_one_has_no_such_metric(frozen: Client) ->
     assert len(second) == 1
 
 
-def test_resources_in_two_regions_are_no_batch(frozen: Client) -> None:
+def test_the_resources_of_a_batch_are_in_one_region(frozen: Client) -> None:
     assert frozen.post(document(time=TIME), region="uksouth", resource=QUEUE_ACCOUNT + "2").ok
-    response = batch(frozen, [QUEUE_ACCOUNT, QUEUE_ACCOUNT + "2"])
-    assert "uksouth, westeurope were found" in response.json()["error"]["message"]
+    start = "All resources must be in the region of the endpoint: "
+    for response, regions in (
+        (batch(frozen, [QUEUE_ACCOUNT, QUEUE_ACCOUNT + "2"]), "uksouth, westeurope"),
+        (batch(frozen, prefix="/northeurope"), "northeurope, westeurope"),
+    ):
+        assert response.status_code == 400
+        assert response.json()["error"]["message"] == f"{start}{regions} were found."
 
 
 def test_a_batch_needs_a_role_at_the_subscription(frozen: Client) -> None:
-    roles = [{"scope": GROUP, "role": "Monitoring Reader"}]
-    frozen.set("PUT", "roles", {"assignments": roles})
-    response = batch(frozen)
-    assert response.status_code == 401  # So the documentation of this API.
-    assert response.json()["error"]["code"] == "AuthorizationFailed"
-    assert frozen.arm(f"{METRICS}?{NAMES}").ok
-    roles = [{"scope": SUBSCRIPTION, "role": "Monitoring Reader"}]
-    frozen.set("PUT", "roles", {"assignments": roles})
+    def allow(scope: str) -> None:
+        assignment = {"scope": scope, "role": "Monitoring Reader"}
+        frozen.set("PUT", "roles", {"assignments": [assignment]})
+
+    allow(GROUP)
+    assert error(batch(frozen)) == (401, "AuthorizationFailed")  # So its documentation.
+    assert ask(frozen).ok
+    allow(SUBSCRIPTION)
     assert batch(frozen).ok
 
 
@@ -193,31 +202,14 @@ def test_the_audience_of_the_batch_api(frozen: Client, audience: str, status: in
 
 
 def test_a_query_of_nothing_in_its_time_has_no_series(frozen: Client) -> None:
-    query = f"{NAMES}&timespan=2026-11-23T05:00:00Z/2026-11-23T06:00:00Z"
-    assert frozen.arm(f"{METRICS}?{query}").json()["value"][0]["timeseries"] == []
+    assert found(ask(frozen, "&timespan=2026-11-23T05:00:00Z/2026-11-23T06:00:00Z")) == []
 
 
 def test_ten_series_unless_more_are_asked_for(frozen: Client) -> None:
     entries = [series(f"q{number:02}", "JPEG") for number in range(12)]
     assert frozen.post(document(*entries, time=TIME, metric="Depth")).ok
-    query = NAMES.replace("QueueDepth", "Depth") + "&$filter=QueueName eq '*'"
-
-    def count(more: str = "") -> int:
-        answer = frozen.arm(f"{METRICS}?{query}{more}").json()
-        return len(answer["value"][0]["timeseries"])
-
-    assert (count(), count("&top=11"), count("&top=100")) == (10, 11, 12)
-
-
-def test_an_answer_that_would_be_too_large(frozen: Client) -> None:
-    entries = [series(f"q{number}", "JPEG") for number in range(700)]
-    assert frozen.post(document(*entries, time=TIME, metric="Depth")).ok
-    names = NAMES.replace("QueueDepth", "Depth")
-    day = "timespan=2026-11-22T07:30:00Z/2026-11-23T07:30:00Z"
-    response = frozen.arm(f"{METRICS}?{names}&{day}&$filter=QueueName eq '*'&top=700")
-    assert response.status_code == 400
-    message = "more than 1000000 values, of which 700 time series of 1440 values in one metric."
-    assert message in response.json()["message"]
+    for top, count in (("", 10), ("&top=11", 11), ("&top=100", 12)):
+        assert len(found(ask(frozen, f"&$filter=QueueName eq '*'{top}", "Depth"))) == count
 
 
 def test_the_limit_of_an_answer_is_for_all_its_metrics_and_resources(frozen: Client) -> None:
@@ -233,41 +225,28 @@ def test_the_limit_of_an_answer_is_for_all_its_metrics_and_resources(frozen: Cli
     for ids, metrics in ((resources, "Depth"), (resources[:1], "Depth,Age")):
         response = batch(frozen, ids, metricnames=metrics, **split, **day)
         assert response.status_code == 400
-        assert "more than 1000000 values" in response.json()["error"]["message"]
+        assert response.json()["error"]["message"].startswith(
+            "The answer would hold more than 1000000 values, of which 400 time series of 1440"
+            " values in one metric."
+        )
 
 
 @pytest.mark.parametrize("start", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:10Z"])
 def test_a_span_up_to_the_end_of_the_calendar(frozen: Client, start: str) -> None:
     for more in ("", "&interval=FULL", "&$filter=QueueName eq '*'&resultType=metadata"):
-        query = f"{NAMES}&timespan={start}/9999-12-31T23:59:59.5Z{more}"
-        assert frozen.arm(f"{METRICS}?{query}").json()["value"][0]["timeseries"] == []
+        assert found(ask(frozen, f"&timespan={start}/9999-12-31T23:59:59.5Z{more}")) == []
 
 
 def test_an_offset_with_a_plus_that_is_not_encoded(frozen: Client) -> None:
     span = "2026-11-23T08:20:00+01:00/2026-11-23T08:26:00+01:00"
-    url = f"{frozen.url}{METRICS}?{NAMES}&timespan="
-    response = frozen.arm(url + span)
+    response = ask(frozen, f"&timespan={span}")
     assert (response.status_code, response.json()["code"]) == (400, "BadRequest")
     assert response.json()["message"].startswith(
         f"Detected invalid time interval input: {span.replace('+', ' ')}, supported Iso 8601 time"
     )
-    answer = frozen.arm(url + span.replace("+", "%252B")).json()
-    assert answer["timespan"] == "2026-11-23T07:20:00Z/2026-11-23T07:26:00Z"
-    assert answer["value"][0]["timeseries"][0]["data"][-1]["timeStamp"] == TIME
-
-
-def test_the_minute_of_the_start_is_in_an_answer_and_that_of_the_end_is_not(frozen: Client) -> None:
-    def times(query: str) -> list[str]:
-        (metric,) = frozen.arm(f"{METRICS}?{NAMES}&{query}").json()["value"]
-        return [each["timeStamp"][11:16] for one in metric["timeseries"] for each in one["data"]]
-
-    assert times("timespan=2026-11-23T07:20:30Z/2026-11-23T07:25:30Z") == []
-    frozen.set("PUT", "clock", {"offsetSeconds": 60})
-    expected = ["07:21", "07:22", "07:23", "07:24", "07:25"]
-    assert times("timespan=2026-11-23T07:21:30Z/2026-11-23T07:26:30Z") == expected
-    frozen.set("PUT", "clock", {"offsetSeconds": 120})
-    assert times("timespan=PT5M") == expected
-    assert times("interval=FULL") == ["06:28"]
+    response = ask(frozen, f"&timespan={span.replace('+', '%252B')}")
+    assert response.json()["timespan"] == "2026-11-23T07:20:00Z/2026-11-23T07:26:00Z"
+    assert found(response)[0]["data"][-1]["timeStamp"] == TIME
 
 
 @pytest.mark.parametrize(
@@ -327,37 +306,32 @@ def test_a_resource_that_is_named_twice_is_answered_once_as_first_spelled(frozen
     ],
 )
 def test_what_is_not_there(frozen: Client, path: str, code: str) -> None:
-    response = frozen.arm(path)
-    assert (response.status_code, response.json()["error"]["code"]) == (404, code)
+    assert error(frozen.arm(path)) == (404, code)
 
 
 def test_the_batch_api_has_faults_and_a_log_of_its_own(frozen: Client) -> None:
     frozen.fault(status=529, target="batch", next=1, retryAfter=2)
     frozen.fault(drop="before", target="batch", next=1, region="WestEurope")
     frozen.fault(status=503, target="batch", region="eastus")
-    assert frozen.arm(f"{METRICS}?{NAMES}").ok
+    assert ask(frozen).ok
     response = batch(frozen)
     assert (response.status_code, response.headers["Retry-After"]) == (529, "2")
     assert batch(frozen).ok
     with pytest.raises(requests.ConnectionError):
         batch(frozen, prefix="/westeurope")
     assert batch(frozen, prefix="/eastus").status_code == 503
-    assert (
-        batch(frozen, prefix="/westeurope", top="0", filter="QueueName eq '*'").status_code == 400
-    )
+    assert batch(frozen, prefix="/westeurope", orderby="no").status_code == 400
     report = frozen.requests()
     assert report["batchTotals"] == {"529": 1, "200": 1, "dropped": 1, "503": 1, "400": 1}
     assert report["armTotals"] == {"200": 1}
     path = f"{SUBSCRIPTION}/metrics:getBatch"
-    assert [
-        (each["method"], each["path"], each["status"], each["code"])
-        for each in report["batchRequests"]
-    ] == [
-        ("POST", path, 529, "Fault"),
-        ("POST", path, 200, ""),
-        ("POST", f"/westeurope{path}", None, "DroppedBefore"),
-        ("POST", f"/eastus{path}", 503, "Fault"),
-        ("POST", f"/westeurope{path}", 400, "BadRequest"),
+    assert [(each["path"], each["status"], each["code"]) for each in report["batchRequests"]] == [
+        (path, 529, "Fault"),
+        (path, 200, ""),
+        (f"/westeurope{path}", None, "DroppedBefore"),
+        (f"/eastus{path}", 503, "Fault"),
+        (f"/westeurope{path}", 400, "BadRequest"),
     ]
-    assert report["batchRequests"][0]["time"] == "2026-11-23T07:25:30.000Z"
-    assert "metricnames=QueueDepth" in report["batchRequests"][0]["query"]
+    first = report["batchRequests"][0]
+    assert (first["time"], first["method"]) == ("2026-11-23T07:25:30.000Z", "POST")
+    assert "metricnames=QueueDepth" in first["query"]

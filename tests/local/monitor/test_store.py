@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
+import json
+
 from local.monitor.documents import JSON, Batch, read
 from local.monitor.read_back import MetricValue, portions
 from local.monitor.store import MetricStore
 
-from .client import QUEUE_ACCOUNT, REGION
+from .client import QUEUE_ACCOUNT, REGION, document, iso, series
 from .conftest import NOW
 
 
 def batch(now: float, *names: str) -> Batch:
     """One value for each dimension value, in the minute of now."""
-    values = ",".join(
-        f'{{"dimValues":["{name}"],"min":1,"max":1,"sum":1,"count":1}}' for name in names
-    )
-    minutes = int(now // 60) - int(NOW // 60)
-    time = f"2026-11-{23 + (7 * 60 + 25 + minutes) // 1440:02}T" + "{:02}:{:02}:00Z".format(
-        *divmod((7 * 60 + 25 + minutes) % 1440, 60)
-    )
-    base = f'{{"metric":"M","namespace":"N","dimNames":["D"],"series":[{values}]}}'
-    return read(f'{{"time":"{time}","data":{{"baseData":{base}}}}}'.encode(), JSON, now)
+    entries = [series(name, min=1, max=1, sum=1, count=1) for name in names]
+    body = document(*entries, time=iso(since=now), metric="M", namespace="N", dimNames=["D"])
+    return read(json.dumps(body).encode(), JSON, now)
 
 
 def add(store: MetricStore, now: float, *names: str) -> None:
