@@ -43,7 +43,7 @@ class Fault(
     target: Target = "ingestion"
     region: str | None = None
     resource_id: str | None = None
-    seed: int | None = None
+    seed: int = 0
 
     def __post_init__(self) -> None:
         """Refuse what contradicts itself; the message names the members."""
@@ -93,11 +93,11 @@ class Fault(
 class _Pending:
     """A fault, the requests it is still to affect (None: all), and those it has affected."""
 
-    def __init__(self, fault: Fault, seed: int) -> None:
+    def __init__(self, fault: Fault) -> None:
         self.fault = fault
         self.left = fault.next
         self.hits = 0
-        self._random = random.Random(seed)  # noqa: S311 - chance, not secrets.
+        self._random = random.Random(fault.seed)  # noqa: S311 - chance, not secrets.
 
     def draw(self) -> bool:
         """Draw whether it affects the next request, and count it if so."""
@@ -112,15 +112,14 @@ class _Pending:
 class Faults:
     """Keep the pending faults in the order in which they were posted."""
 
-    def __init__(self, seed: int) -> None:
-        self._seed = seed
+    def __init__(self) -> None:
         self._pending: list[_Pending] = []
 
     def add(self, fault: Fault) -> None:
-        """Add a fault, whose share is drawn with its own seed or the default one."""
+        """Add a fault."""
         if len(self._pending) >= MAX_FAULTS:
             raise bad_input(f"{MAX_FAULTS} faults are waiting; delete them first")
-        self._pending.append(_Pending(fault, self._seed if fault.seed is None else fault.seed))
+        self._pending.append(_Pending(fault))
 
     def clear(self) -> None:
         """Delete all faults."""

@@ -68,7 +68,7 @@ class MonitorState:
         self.resources = Resources(strict=self.options.strict)
         self.service_bus = ServiceBus()
         self.json_documents: dict[str, Document] = {}  # By path.
-        self.faults = Faults(seed=0)
+        self.faults = Faults()
         self.journal = Journal()
 
     def now(self) -> float:

@@ -122,7 +122,7 @@ def test_a_large_body_can_be_dropped(client: Client) -> None:
 
 
 def test_latencies_add_up() -> None:
-    faults = Faults(seed=0)
+    faults = Faults()
     faults.add(Fault(latency=1))
     faults.add(Fault(status=503, next=1, latency=2))
     (both, decisive), (one, other) = (faults.draw("ingestion") for _ in range(2))
@@ -220,7 +220,7 @@ def test_a_bad_fault_is_refused(client: Client, message: str, fault: dict[str, A
 
 
 def test_the_number_of_faults_waiting_is_bounded() -> None:
-    faults = Faults(seed=0)
+    faults = Faults()
     for _ in range(1_000):
         faults.add(Fault(status=500))
     with pytest.raises(RefusalError, match="1000 faults are waiting; delete them first"):
