@@ -85,6 +85,8 @@ def _problem(text: str) -> str:
         return "; it ends with /"
     if "//" in text:
         return "; it contains //"
+    if "…" in text:  # As the pattern below, and the documentation, have it.
+        return "; replace each … by the name or ID that it stands for"
     if odd := _ODD.search(text):
         return f"; it contains {odd[0]!a} after {odd.start()} characters"
     return ""

@@ -112,7 +112,9 @@ class _Rest:
             try:
                 value = _number(_search(expression, item))
             except SourceError as exc:
-                yield SampleError(f"metrics.{metric}: {exc}")
+                shown = ", ".join(f"{name}={_shown(text)}" for name, text in dimensions.items())
+                of_item = f" of {shown}" if shown else ""
+                yield SampleError(f"metrics.{metric}{of_item}: {exc}")
             else:
                 yield self.destination.measurement(metric, value, dimensions)
 

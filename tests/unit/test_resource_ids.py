@@ -147,6 +147,10 @@ PROBLEMS = {
         f"{GROUP}/providers/A.B/c/d e",
         f"; it contains ' ' after {len(GROUP) + 18} characters",
     ),
+    "copied placeholder": (
+        "/subscriptions/…/resourceGroups/shop",
+        "; replace each … by the name or ID that it stands for",
+    ),
     "outside ASCII": ("/subscriptions/\u0430", r"; it contains '\u0430' after 15 characters"),
 }
 

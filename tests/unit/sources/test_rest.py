@@ -97,7 +97,7 @@ def test_half_of_a_surrogate_pair_loses_only_its_item() -> None:
     assert values(sample, "Name") == {("good", "Depth"): 2.0}
     texts = [str(error) for error in sample.errors]
     assert any(r"itemDimensions.Name: 'cut \ud83d' contains half" in text for text in texts)
-    assert any("metrics.Depth: nan is not a finite double" in text for text in texts)
+    assert any("metrics.Depth of Name='odd': nan is not a finite double" in text for text in texts)
 
 
 def test_expressions_are_those_of_az_query() -> None:
@@ -160,6 +160,13 @@ def test_a_value_that_is_not_a_number_is_an_error_of_its_metric(
     sample = sample_of(document, metrics={"A": "`1`", "Bad": expression, "B": "`2`"})
     assert sample.errors == [f"metrics.Bad: {text}"]
     assert values(sample) == {("A",): 1.0, ("B",): 2.0}
+
+
+def test_an_error_of_a_metric_names_the_dimensions_of_its_item() -> None:
+    names = [{"name": "pear", "shelf": 3, "n": "n/a"}, {"name": "plum", "shelf": 3, "n": 1}]
+    dimensions = {"Article": "name", "Shelf": "shelf"}
+    sample = sample_of(names, items="@", metrics={"Stock": "n"}, itemDimensions=dimensions)
+    assert sample.errors == [f"metrics.Stock of Article='pear', Shelf='3': 'n/a' {TEXT}"]
 
 
 NOT_TEXT = "is not text of 1 to 256 characters"
