@@ -66,7 +66,7 @@ def _answer(state: MonitorState, request: Request, body: bytes) -> Response:
         trace = {"type": "string", "info": f"TraceId={uuid.uuid4().hex}"}
         error = {"additionalInfo": [trace], "code": exc.code, "message": exc.message}
         content = msgspec.json.encode({"error": error})
-        headers = {"x-ms-error-code": exc.code}
+        headers = {**(exc.headers or {}), "x-ms-error-code": exc.code}
         raise RefusalError(exc.status, exc.code, exc.message, headers, content) from exc
 
 

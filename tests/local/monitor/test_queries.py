@@ -198,7 +198,9 @@ def test_a_batch_needs_a_role_at_the_subscription(frozen: Client) -> None:
     [(AUDIENCE, 200), (AUDIENCE + "/", 200), (ARM_AUDIENCE, 401), (AUDIENCE + ".evil", 401)],
 )
 def test_the_audience_of_the_batch_api(frozen: Client, audience: str, status: int) -> None:
-    assert batch(frozen, audience=audience).status_code == status
+    response = batch(frozen, audience=audience)
+    assert response.status_code == status
+    assert ("WWW-Authenticate" in response.headers) == (status == 401)
 
 
 def test_a_query_of_nothing_in_its_time_has_no_series(frozen: Client) -> None:
