@@ -95,6 +95,10 @@ def read_function(declared: Any, environ: Mapping[str, str]) -> Function:
     """
     name = declared.get_function_name()
     where = f"function {name}"
+    for setting in (f"AzureWebJobs.{name}.Disabled", f"AzureWebJobs_{name}_Disabled"):
+        value = environ.get(setting, "")
+        if value.lower() in {"true", "1"}:
+            raise DisabledError(f"{where}: app setting {setting} is {value}")
     trigger = declared.get_trigger().get_dict_repr()
     kind = trigger["type"]
     for binding in declared.get_bindings_dict()["bindings"]:
