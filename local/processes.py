@@ -20,9 +20,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
-__all__ = ["Child", "ChildError", "first_ended"]
+__all__ = ["Child", "ChildError", "discard_stdout", "first_ended"]
 
-KEPT_LINES = 2000  # The end of the output, for error messages and for those that wait for a line.
+KEPT_LINES = 2000  # The end of the output, for those that wait for a line.
+SHOWN_LINES = 50  # The end of the output in an error message.
 PATIENCE = 300.0  # Seconds; Azurite starts in two, on a busy machine in a hundred.
 STOP_TIMEOUT = 15.0  # Seconds between the polite signal and the other one; a host takes 10.4.
 
@@ -113,9 +114,9 @@ class Child:
                         return found
                 remaining = deadline - time.monotonic()
                 if self._ended:
-                    raise self.error(f"ended before it printed {pattern!r}")
+                    raise self.error("ended before it was ready")
                 if remaining <= 0:
-                    raise self.error(f"did not print {pattern!r} within {timeout:g} s")
+                    raise self.error(f"was not ready within {timeout:g} s")
                 self._news.wait(remaining)
 
     def wait(self, timeout: float = PATIENCE) -> int:
@@ -175,12 +176,19 @@ class Child:
 
     def error(self, what: str) -> ChildError:
         """Return an error that says what the child did, and shows the end of its output."""
-        return ChildError(f"{self.name} {what}; it printed:\n" + "\n".join(self._lines))
+        lines = list(self._lines)[-SHOWN_LINES:]
+        return ChildError("\n".join([f"{self.name} {what}; it printed:", *lines]))
 
 
 def first_ended(children: Sequence[Child]) -> Child | None:
     """Return the first of the children that has ended, None while all run."""
     return next((child for child in children if child.status is not None), None)
+
+
+def discard_stdout() -> None:
+    """Discard what is printed from now on, once BrokenPipeError says that nothing reads it."""
+    with Path(os.devnull).open("w", encoding="utf-8") as nothing:
+        os.dup2(nothing.fileno(), sys.stdout.fileno())
 
 
 def _end_with_parent() -> list[str]:

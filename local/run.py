@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import argparse
 import contextlib
 import fcntl
@@ -15,11 +16,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from local.processes import Child, ChildError, first_ended
-from local.run_settings import MACHINE, OWN, RunError, app_settings
+import requests
+from azure.core.exceptions import AzureError
+
+from local.processes import Child, ChildError, discard_stdout, first_ended
+from local.run_settings import MACHINE, RunError, app_settings
 from local.stack import HOST, INGRESS, ROOT, Backend, free_or_0, run_app, run_backend
 
-__all__ = ["SETTINGS", "main", "only_one", "run_host", "settings_file"]
+__all__ = ["SETTINGS", "main", "only_one", "register", "run_host", "settings_file"]
 
 FOLDER = ROOT / ".local"
 POLL = 0.2  # Seconds between two looks at the processes.
@@ -66,6 +70,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _run(shell, given.port, given.data)
     except (ChildError, RunError) as exc:
         print(exc, file=sys.stderr)
+        return 1
+    except (AzureError, requests.RequestException) as exc:
+        print(f"Azurite or the Azure Monitor emulator does not answer: {exc}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # As in `make run | head`.
+        discard_stdout()
         return 1
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
@@ -128,8 +138,7 @@ def _run(shell: Mapping[str, str], port: int | None, data: Path | None) -> int:
         ignored = sorted(each for each in os.environ if each.startswith(MACHINE))
         if ignored:
             print(f"Not passed on, as the emulator replaces them: {', '.join(ignored)}.")
-        here = [{"resourceId": OWN["METRICS_RESOURCE_ID"], "region": OWN["METRICS_REGION"]}]
-        backend.control("PUT", "resources", json={"resources": here})
+        register(backend, shell)
         backend.make_queue(dead_letters)  # As the templates do.
 
         def announce(child: Child) -> None:
@@ -167,7 +176,7 @@ def run_host(
     is in seconds.
     """
     while True:
-        with run_app(backend, settings, queue=queue, host=host, on_line=print) as child:
+        with run_app(backend, settings, queue=queue, host=host, on_line=_print_line) as child:
             on_start(child)
             while (ended := first_ended([*backend.children, child])) is None:
                 time.sleep(POLL)
@@ -182,6 +191,23 @@ def run_host(
         )
         on_start = _name_host
         time.sleep(delay)
+
+
+def register(backend: Backend, settings: Mapping[str, str]) -> None:
+    """Register the resource of the settings with the emulator, as if it were deployed."""
+    resource_id, region = settings["METRICS_RESOURCE_ID"], settings["METRICS_REGION"]
+    if resource_id and region:
+        resource = {"resourceId": resource_id, "region": region.replace(" ", "").lower()}
+        backend.control("PUT", "resources", json={"resources": [resource]})
+
+
+def _print_line(line: str) -> None:
+    """Print a line of the host at once. If nothing reads it anymore, interrupt like Ctrl-C."""
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:
+        discard_stdout()
+        _thread.interrupt_main()
 
 
 def _name_host(host: Child) -> None:
