@@ -26,8 +26,8 @@ READY = r"Azurite Queue service successfully listens on https?://[^:]+:(\d+)"
 class Azurite:
     """Runs a queue service on the loopback interface, in a `with` block.
 
-    Messages live in memory, or in `folder`, which a `restart` needs to find them again. `port` 0
-    takes a free one. With `oauth` it speaks HTTPS, with a certificate of the authority in
+    Messages are kept in memory, or in `folder`, where a `restart` finds them again. `port` 0 takes
+    a free one. With `oauth` it speaks HTTPS, with a certificate of the authority in
     `certificate`, and accepts tokens: their issuer, audience and times are checked, their
     signature is not.
     """
@@ -88,7 +88,7 @@ class Azurite:
         self.child = child
 
     def stop(self) -> None:
-        """End the service; with a folder it writes down what it holds first."""
+        """Stop the service; with a folder, it first writes its messages there."""
         if self.child is not None:
             self.child.stop()
             self.child = None

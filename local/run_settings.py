@@ -67,7 +67,7 @@ except ConfigurationError as exc:
 
 
 class RunError(Exception):
-    """The app cannot be run; the message is one sentence for the person at the shell."""
+    """Say in one sentence, for the person at the shell, why the app cannot be run."""
 
 
 def app_settings(environ: Mapping[str, str]) -> dict[str, str]:

@@ -76,7 +76,7 @@ def declared_functions(app: Path) -> list[Any]:
     if len(apps) != 1:
         raise ConfigurationError(f"{file}: defines {len(apps)} function apps, not 1")
     try:
-        # Its only warning is that functions without HTTP have no auth level, which is no problem.
+        # Its only warning is that functions without HTTP have no auth level.
         logging.disable(logging.WARNING)
         declared: list[Any] = apps[0].get_functions()
     except ValueError as exc:

@@ -37,7 +37,7 @@ class QueueListener:
     """Runs a function for the messages of its queue.
 
     It takes up to batch_size messages at a time while no more than new_batch_threshold are in
-    work. `fail` is told of an error of the storage service, which ends the host.
+    work. `fail` gets an error of the storage service, which ends the host.
     """
 
     def __init__(
@@ -197,13 +197,13 @@ class QueueListener:
             await renewal
 
     async def _renew(self, message: QueueMessage, done: asyncio.Event) -> None:
-        """Renew at half-life until `done`; sooner each time it failed."""
+        """Renew at half-life until `done`, and sooner after each failure."""
         interval = pause = self._invisibility / RENEWALS_PER_INVISIBILITY
         while not await wait(done, pause):
             try:
                 await self._storage.hide(message, self._invisibility)
             except MessageGoneError as exc:
-                log.warning("Message %s is held no longer: %s", message.id, exc)
+                log.warning("Message %s is no longer held: %s", message.id, exc)
                 return
             except StorageError as exc:
                 log.warning("Message %s could not be renewed: %s", message.id, exc)

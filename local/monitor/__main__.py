@@ -1,4 +1,4 @@
-"""`python -m local.monitor`: the emulator of the Azure Monitor custom-metrics store."""
+"""Run the emulator until SIGINT or SIGTERM: `python -m local.monitor`."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--token-life", dest="token_life_seconds", type=_number(1), metavar="SECONDS", help=text)
     text = "largest body, compressed and not"
     add("--max-body-bytes", type=_number(1), metavar="BYTES", help=text)
-    text = "keep what is stored in this SQLite file over a restart (in memory only)"
+    text = "keep the metrics in this SQLite file (in memory only)"
     add("--data", type=Path, metavar="FILE", help=text)
     text = "queue of dead letters to show; LOCAL_DEAD_LETTER_STORAGE has its connection string"
     add("--dead-letters", metavar="QUEUE", help=text)

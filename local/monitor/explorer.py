@@ -1,4 +1,4 @@
-"""The metrics explorer: a page at `/`, and its requests under `/_local/`.
+"""Serve the metrics explorer: a page at `/`, and its requests under `/_local/`.
 
 GET /_local/catalogue
     {"now", "resources": [{"resourceId", "region", "metrics": [{"namespace", "metric",
@@ -76,7 +76,7 @@ def _serve(path: Path) -> Any:
 
 
 class _Explorer:
-    """The handlers of the requests, for one state."""
+    """Handles the requests, for one state."""
 
     def __init__(self, state: MonitorState) -> None:
         self._state = state

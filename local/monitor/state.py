@@ -27,7 +27,7 @@ _LOGGED_CHARACTERS = 1_000  # Of the body of a fault.
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Options of the emulator; they stay as they are while it runs."""
+    """Holds the options of the emulator, which do not change while it runs."""
 
     identity_header: str = "local-identity-header"
     audience: str = "https://monitoring.azure.com/"
@@ -35,7 +35,7 @@ class Options:
     token_life_seconds: int = 24 * 60 * 60
     max_body_bytes: int = MAX_BODY_BYTES
     strict: bool = False  # Whether resources that were not registered do not exist.
-    data: Path | None = None  # A file that keeps what is stored over a restart.
+    data: Path | None = None  # A file that keeps the metrics.
     dead_letters: str | None = None  # The queue that the explorer shows.
     storage: str | None = None  # The connection string of its account.
 
@@ -96,7 +96,7 @@ class MonitorState:
 
         def handled() -> Response:
             nonlocal message
-            # Delayed beyond a reset, it must leave no trace in what came after.
+            # A request that was delayed beyond a reset must not change the state after it.
             if self.journal is not journal:
                 return NoAnswer()
             try:
