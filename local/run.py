@@ -16,9 +16,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import requests
-from azure.core.exceptions import AzureError
-
 from local.processes import Child, ChildError, discard_stdout, first_ended
 from local.run_settings import MACHINE, RunError, app_settings
 from local.stack import HOST, INGRESS, ROOT, Backend, free_or_0, run_app, run_backend
@@ -71,11 +68,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ChildError, RunError) as exc:
         print(exc, file=sys.stderr)
         return 1
-    except (AzureError, requests.RequestException) as exc:
-        print(f"Azurite or the Azure Monitor emulator does not answer: {exc}", file=sys.stderr)
-        return 1
     except BrokenPipeError:  # As in `make run | head`.
         discard_stdout()
+        return 1
+    except OSError as exc:
+        print(f"Cannot use {exc.filename}: {exc.strerror}.", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
@@ -91,15 +88,8 @@ def _port(text: str) -> int:
 @contextmanager
 def only_one(folder: Path) -> Iterator[None]:
     """Hold the folder's lock. Raises RunError if another `make run` holds it."""
-    try:
-        folder.mkdir(exist_ok=True)
-        lock = (folder / "run.lock").open("a+", encoding="utf-8")
-    except OSError as exc:
-        raise RunError(
-            f"Cannot write to {folder}: {exc.strerror}. make run needs a folder that it can write"
-            " to; copy the checkout to one."
-        ) from exc
-    with lock:
+    folder.mkdir(exist_ok=True)
+    with (folder / "run.lock").open("a+", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as exc:
@@ -120,12 +110,9 @@ def _run(shell: Mapping[str, str], port: int | None, data: Path | None) -> int:
     has_core_tools = shutil.which(CORE_TOOLS[0]) is not None
     name = "Azure Functions Core Tools" if has_core_tools else "the Functions host stand-in"
     if port is not None and not free_or_0(port):
-        raise RunError(f"Port {port} is in use: choose another with PORT=.")
-    try:
-        if data is not None:
-            data.mkdir(parents=True, exist_ok=True)
-    except OSError as exc:
-        raise RunError(f"Cannot make the folder {data}: {exc.strerror}.") from exc
+        raise RunError(f"Port {port} cannot be used: choose another with PORT=.")
+    if data is not None:
+        data.mkdir(parents=True, exist_ok=True)
     try:
         ports = {key: int(value) for key, value in json.loads(PORTS.read_bytes()).items()}
     except (OSError, ValueError, TypeError, AttributeError):

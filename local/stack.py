@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
 from azure.storage.queue import QueueServiceClient
 
 from local.azurite import Azurite
-from local.processes import Child
+from local.processes import Child, ChildError
 
 __all__ = [
     "HOST",
@@ -129,7 +129,7 @@ def run_backend(
     ports: Mapping[str, int] | None = None,
     dead_letters: str = f"{INGRESS}-dead-letter",
 ) -> Iterator[Backend]:
-    """Start Azurite and the emulator. Raises ChildError with what one of them said.
+    """Start Azurite and the emulator. Raises ChildError if one of them does not start or answer.
 
     Queues and metrics live in memory, or in a folder, where the next start finds them again.
     `ports` has the form of `Backend.ports`; one that is in use is replaced. The metrics explorer
@@ -152,7 +152,12 @@ def run_backend(
         ) as monitor,
     ):
         url = monitor.wait_for(r"http://\S+")[0]
-        yield Backend(azurite, storage, url, monitor)
+        try:
+            yield Backend(azurite, storage, url, monitor)
+        except (AzureError, requests.RequestException) as exc:
+            raise ChildError(
+                f"Azurite or the Azure Monitor emulator does not answer: {exc}"
+            ) from exc
 
 
 def free_or_0(port: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from local import run
 from local.monitor.server import running
 from local.processes import Child, ChildError
 from local.run import only_one, register, run_host
@@ -157,11 +159,23 @@ def test_a_second_run_in_the_folder_leaves_the_first_alone(tmp_path: Path) -> No
         pass
 
 
-def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_used_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = tmp_path / "file"
     file.touch()
-    with pytest.raises(RunError, match="Cannot write to"), only_one(file / "x"):
-        pass
+    monkeypatch.setattr(run, "app_settings", lambda _: OWN)
+    monkeypatch.setattr(run, "FOLDER", tmp_path)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        assert run.main(["--data", str(file)]) == 1
+        monkeypatch.setattr(run, "FOLDER", file / "x")
+        assert run.main([]) == 1
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert capsys.readouterr().err == (
+        f"Cannot use {file}: File exists.\nCannot use {file / 'x'}: Not a directory.\n"
+    )
 
 
 def test_ports_are_taken_again_and_data_is_kept(tmp_path: Path) -> None:
