@@ -27,9 +27,9 @@ POLL = 0.2  # Seconds between two looks at the processes.
 SETTINGS = FOLDER / "run.settings.json"  # For the tools in another terminal.
 PORTS = FOLDER / "run.ports.json"
 HELP = """app settings:
-  METRICS_* and AzureFunctionsJobHost__* of this shell reach the app, and so does
-  LOCAL_CRASH_INVISIBILITY: seconds for which a message stays invisible when its host dies (600).
-  A setting that leads to Azure, such as METRICS_ENDPOINT, is refused: the stand-ins replace Azure.
+  METRICS_*, AzureFunctionsJobHost__* and AzureWebJobs_<function>_Disabled of this shell reach the
+  app. LOCAL_CRASH_INVISIBILITY is the number of seconds for which a message stays invisible if its
+  host dies (600). A setting such as METRICS_ENDPOINT is refused: make run replaces Azure.
 
 examples:
   make run PORT=8089 DATA=.local/data
@@ -205,10 +205,10 @@ def _name_host(host: Child) -> None:
 def settings_file(settings: Mapping[str, str], file: Path = SETTINGS) -> Iterator[None]:
     """Write app settings in the shape of local.settings.json, for their owner alone.
 
-    The file goes at the end, unless another process replaced it.
+    It deletes the file at the end, unless another process replaced it.
     """
     file.parent.mkdir(exist_ok=True)
-    file.unlink(missing_ok=True)  # One that was left behind may be open to others.
+    file.unlink(missing_ok=True)  # An old file may be readable by others.
     text = json.dumps({"IsEncrypted": False, "Values": dict(settings)}, indent=2) + "\n"
     file.touch(mode=0o600, exist_ok=False)
     file.write_text(text, encoding="utf-8")

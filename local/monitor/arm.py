@@ -22,7 +22,7 @@ from .resources import RESOURCE, type_and_name
 from .roles import READERS, holds
 from .state import MonitorState
 
-__all__ = ["AUDIENCES", "routes"]
+__all__ = ["routes"]
 
 AUDIENCES = (
     "https://management.core.windows.net/",

@@ -9,7 +9,7 @@ import msgspec
 
 from .resources import in_scope
 
-__all__ = ["EVERYBODY", "PUBLISHERS", "READERS", "Assignment", "Role", "holds"]
+__all__ = ["EVERYBODY", "PUBLISHERS", "READERS", "Assignment", "holds"]
 
 Role = Literal[
     "Monitoring Metrics Publisher", "Reader", "Monitoring Reader", "Contributor", "Owner"
