@@ -127,29 +127,23 @@ def routes(state: MonitorState) -> list[BaseRoute]:
 
         return Route(path, handle, methods=[method])
 
-    def call(method: str, path: str, answer: Callable[[MonitorState, Request], Response]) -> Route:
-        async def handle(request: Request) -> Response:
-            return answer(state, request)
-
-        return Route(path, handle, methods=[method])
-
     return [
         Mount(
             "/_local",
             routes=[
-                call("GET", "/metrics", _metrics),
-                call("GET", "/requests", _requests),
+                state.route("GET", "/metrics", _metrics),
+                state.route("GET", "/requests", _requests),
                 change("PUT", "/roles", _Roles, _set_roles),
                 change("PUT", "/resources", _Resources, _set_resources),
                 change("PUT", "/service_bus", ServiceBus, _set_service_bus),
                 change("PUT", "/documents", Document, _set_document),
-                call("GET", "/documents/{path:path}", _document),
+                state.route("GET", "/documents/{path:path}", _document),
                 change("PUT", "/refused", _Refused, _set_refused),
                 change("PUT", "/clock", _Clock, _set_clock),
                 change("POST", "/faults", Fault, _add_fault),
-                call("GET", "/faults", _faults),
-                call("DELETE", "/faults", _clear_faults),
-                call("DELETE", "/state", _reset),
+                state.route("GET", "/faults", _faults),
+                state.route("DELETE", "/faults", _clear_faults),
+                state.route("DELETE", "/state", _reset),
                 Route("/{path:path}", _unknown, methods=_METHODS),
             ],
         )

@@ -8,7 +8,9 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from .answers import NoAnswer, RefusalError
 from .faults import Faults, Target, respond
@@ -79,6 +81,16 @@ class MonitorState:
         """Return the emulator's time, in ISO 8601 with milliseconds."""
         now = dt.datetime.fromtimestamp(self.now(), dt.UTC)
         return now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+    def route(
+        self, method: str, path: str, answer: Callable[[MonitorState, Request], Response]
+    ) -> Route:
+        """Return a route to a function of the state and the request."""
+
+        async def handle(request: Request) -> Response:
+            return answer(self, request)
+
+        return Route(path, handle, methods=[method])
 
     async def answer(
         self,
