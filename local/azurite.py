@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from local.node import AZURITE_QUEUE, node
-from local.processes import Child
+from local.processes import Child, ChildError
 
 __all__ = ["ACCOUNT", "ACCOUNT_KEY", "Azurite"]
 
@@ -26,8 +26,8 @@ READY = r"Azurite Queue service successfully listens on https?://[^:]+:(\d+)"
 class Azurite:
     """Runs a queue service on the loopback interface, in a `with` block.
 
-    Messages live in memory, or in `folder`, which a `restart` needs to find them again. `port` 0
-    takes a free one. With `oauth` it speaks HTTPS, with a certificate of the authority in
+    Messages are kept in memory, or in `folder`, where a `restart` finds them again. `port` 0 takes
+    a free one. With `oauth` it speaks HTTPS, with a certificate of the authority in
     `certificate`, and accepts tokens: their issuer, audience and times are checked, their
     signature is not.
     """
@@ -67,7 +67,7 @@ class Azurite:
         )
 
     def start(self) -> None:
-        """Start the service and wait until it listens. Raises ChildError with what it said."""
+        """Start the service and wait until it listens. Raises ChildError with what it printed."""
         options = ["--queueHost", HOST, "--queuePort", str(self.port)]
         # No telemetry: nothing leaves the machine.
         options += ["--disableTelemetry", "--skipApiVersionCheck", "--silent"]
@@ -79,7 +79,10 @@ class Azurite:
             options += ["--oauth", "basic", *self._tls_options()]
         # Accounts named in the environment would replace the well-known one.
         env = {name: value for name, value in os.environ.items() if name != "AZURITE_ACCOUNTS"}
-        child = Child("Azurite", [node(), AZURITE_QUEUE, *options], env=env)
+        try:
+            child = Child("Azurite", [node(), AZURITE_QUEUE, *options], env=env)
+        except LookupError as exc:
+            raise ChildError(str(exc)) from exc
         try:
             self.port = int(child.wait_for(READY)[1])
         except BaseException:
@@ -88,7 +91,7 @@ class Azurite:
         self.child = child
 
     def stop(self) -> None:
-        """End the service; with a folder it writes down what it holds first."""
+        """Stop the service; with a folder, it first writes its messages there."""
         if self.child is not None:
             self.child.stop()
             self.child = None

@@ -1,8 +1,8 @@
-"""Run another program as a child: start it, wait for a line of its output, end it for certain.
+"""Run another program as a child: start it, wait for a line of its output, and stop it.
 
-A child leads a process group of its own, so Ctrl-C in a terminal reaches the parent alone, which
-then ends its children in the order it likes. On Linux a child started from the main thread is
-also told when its parent dies without a word.
+A child leads a process group of its own. So Ctrl-C in a terminal reaches only the parent, which
+stops its children in its own order. On Linux, a child that the main thread started also gets
+SIGTERM if its parent is killed.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
-__all__ = ["Child", "ChildError", "first_ended"]
+__all__ = ["Child", "ChildError", "discard_stdout", "first_ended"]
 
-KEPT_LINES = 2000  # The end of the output, for error messages and for those that wait for a line.
+KEPT_LINES = 2000  # The end of the output, for those that wait for a line.
+SHOWN_LINES = 50  # The end of the output in an error message.
 PATIENCE = 300.0  # Seconds; Azurite starts in two, on a busy machine in a hundred.
-STOP_TIMEOUT = 15.0  # Seconds between the polite signal and the other one; a host takes 10.4.
+STOP_TIMEOUT = 15.0  # Seconds between SIGTERM and SIGKILL; a host takes 10.4.
 
 # Replaces itself by the program, keeping its process id. The kernel ties the request to the
 # thread that started the child, hence "from the main thread": that one lives to the end.
@@ -38,7 +39,7 @@ if os.getppid() == int(sys.argv[1]):  # Else the parent died before it could be 
 
 
 class ChildError(RuntimeError):
-    """A child did not do what is expected; the message ends with its output."""
+    """Say what a child did instead of what is expected; the message ends with its output."""
 
 
 class Child:
@@ -53,7 +54,7 @@ class Child:
         cwd: Path | None = None,
         on_line: Callable[[str], None] | None = None,
     ) -> None:
-        """Start `command`; `name` is for error messages, `on_line` sees each line as it comes."""
+        """Start `command`; `name` is for error messages; `on_line` gets each line of output."""
         self.name = name
         self._on_line = on_line
         self._lines: deque[str] = deque(maxlen=KEPT_LINES)
@@ -113,9 +114,9 @@ class Child:
                         return found
                 remaining = deadline - time.monotonic()
                 if self._ended:
-                    raise self.error(f"ended before it printed {pattern!r}")
+                    raise self.error("ended before it was ready")
                 if remaining <= 0:
-                    raise self.error(f"did not print {pattern!r} within {timeout:g} s")
+                    raise self.error(f"was not ready within {timeout:g} s")
                 self._news.wait(remaining)
 
     def wait(self, timeout: float = PATIENCE) -> int:
@@ -134,7 +135,7 @@ class Child:
                 os.killpg(self.pid, number)
 
     def stop(self, timeout: float = STOP_TIMEOUT) -> int:
-        """Ask the child to end, make it end after `timeout` seconds; return its exit status."""
+        """Send SIGTERM, and SIGKILL after `timeout` seconds; return the exit status."""
         try:
             self.signal(signal.SIGTERM)
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -175,12 +176,19 @@ class Child:
 
     def error(self, what: str) -> ChildError:
         """Return an error that says what the child did, and shows the end of its output."""
-        return ChildError(f"{self.name} {what}; it printed:\n" + "\n".join(self._lines))
+        lines = list(self._lines)[-SHOWN_LINES:]
+        return ChildError("\n".join([f"{self.name} {what}; it printed:", *lines]))
 
 
 def first_ended(children: Sequence[Child]) -> Child | None:
     """Return the first of the children that has ended, None while all run."""
     return next((child for child in children if child.status is not None), None)
+
+
+def discard_stdout() -> None:
+    """Discard what is printed from now on, once BrokenPipeError says that nothing reads it."""
+    with Path(os.devnull).open("w", encoding="utf-8") as nothing:
+        os.dup2(nothing.fileno(), sys.stdout.fileno())
 
 
 def _end_with_parent() -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import argparse
 import contextlib
 import fcntl
@@ -15,20 +16,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from local.processes import Child, ChildError, first_ended
-from local.run_settings import MACHINE, OWN, RunError, app_settings
+from local.processes import Child, ChildError, discard_stdout, first_ended
+from local.run_settings import MACHINE, RunError, app_settings
 from local.stack import HOST, INGRESS, ROOT, Backend, free_or_0, run_app, run_backend
 
-__all__ = ["SETTINGS", "main", "only_one", "run_host", "settings_file"]
+__all__ = ["SETTINGS", "main", "only_one", "register", "run_host", "settings_file"]
 
 FOLDER = ROOT / ".local"
 POLL = 0.2  # Seconds between two looks at the processes.
 SETTINGS = FOLDER / "run.settings.json"  # For the tools in another terminal.
 PORTS = FOLDER / "run.ports.json"
 HELP = """app settings:
-  METRICS_* and AzureFunctionsJobHost__* of this shell reach the app, and so does
-  LOCAL_CRASH_INVISIBILITY: seconds for which a message stays invisible when its host dies (600).
-  A setting that leads to Azure, such as METRICS_ENDPOINT, is refused: the stand-ins replace Azure.
+  METRICS_*, AzureFunctionsJobHost__* and AzureWebJobs_<function>_Disabled of this shell reach the
+  app. LOCAL_CRASH_INVISIBILITY is the number of seconds for which a message stays invisible if its
+  host dies (600). A setting such as METRICS_ENDPOINT is refused: make run replaces Azure.
 
 examples:
   make run PORT=8089 DATA=.local/data
@@ -67,6 +68,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ChildError, RunError) as exc:
         print(exc, file=sys.stderr)
         return 1
+    except BrokenPipeError:  # As in `make run | head`.
+        discard_stdout()
+        return 1
+    except OSError as exc:
+        print(f"Cannot use {exc.filename}: {exc.strerror}.", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
         return 0
@@ -81,15 +88,8 @@ def _port(text: str) -> int:
 @contextmanager
 def only_one(folder: Path) -> Iterator[None]:
     """Hold the folder's lock. Raises RunError if another `make run` holds it."""
-    try:
-        folder.mkdir(exist_ok=True)
-        lock = (folder / "run.lock").open("a+", encoding="utf-8")
-    except OSError as exc:
-        raise RunError(
-            f"Cannot write to {folder}: {exc.strerror}. make run needs a folder that it can write"
-            " to; copy the checkout to one."
-        ) from exc
-    with lock:
+    folder.mkdir(exist_ok=True)
+    with (folder / "run.lock").open("a+", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as exc:
@@ -110,12 +110,9 @@ def _run(shell: Mapping[str, str], port: int | None, data: Path | None) -> int:
     has_core_tools = shutil.which(CORE_TOOLS[0]) is not None
     name = "Azure Functions Core Tools" if has_core_tools else "the Functions host stand-in"
     if port is not None and not free_or_0(port):
-        raise RunError(f"Port {port} is in use: choose another with PORT=.")
-    try:
-        if data is not None:
-            data.mkdir(parents=True, exist_ok=True)
-    except OSError as exc:
-        raise RunError(f"Cannot make the folder {data}: {exc.strerror}.") from exc
+        raise RunError(f"Port {port} cannot be used: choose another with PORT=.")
+    if data is not None:
+        data.mkdir(parents=True, exist_ok=True)
     try:
         ports = {key: int(value) for key, value in json.loads(PORTS.read_bytes()).items()}
     except (OSError, ValueError, TypeError, AttributeError):
@@ -128,8 +125,7 @@ def _run(shell: Mapping[str, str], port: int | None, data: Path | None) -> int:
         ignored = sorted(each for each in os.environ if each.startswith(MACHINE))
         if ignored:
             print(f"Not passed on, as the emulator replaces them: {', '.join(ignored)}.")
-        here = [{"resourceId": OWN["METRICS_RESOURCE_ID"], "region": OWN["METRICS_REGION"]}]
-        backend.control("PUT", "resources", json={"resources": here})
+        register(backend, shell)
         backend.make_queue(dead_letters)  # As the templates do.
 
         def announce(child: Child) -> None:
@@ -167,7 +163,7 @@ def run_host(
     is in seconds.
     """
     while True:
-        with run_app(backend, settings, queue=queue, host=host, on_line=print) as child:
+        with run_app(backend, settings, queue=queue, host=host, on_line=_print_line) as child:
             on_start(child)
             while (ended := first_ended([*backend.children, child])) is None:
                 time.sleep(POLL)
@@ -184,6 +180,23 @@ def run_host(
         time.sleep(delay)
 
 
+def register(backend: Backend, settings: Mapping[str, str]) -> None:
+    """Register the resource of the settings with the emulator, as if it were deployed."""
+    resource_id, region = settings["METRICS_RESOURCE_ID"], settings["METRICS_REGION"]
+    if resource_id and region:
+        resource = {"resourceId": resource_id, "region": region.replace(" ", "").lower()}
+        backend.control("PUT", "resources", json={"resources": [resource]})
+
+
+def _print_line(line: str) -> None:
+    """Print a line of the host at once. If nothing reads it anymore, interrupt like Ctrl-C."""
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:
+        discard_stdout()
+        _thread.interrupt_main()
+
+
 def _name_host(host: Child) -> None:
     print(f"The Functions host runs again, as process {host.pid}.", file=sys.stderr)
 
@@ -192,10 +205,10 @@ def _name_host(host: Child) -> None:
 def settings_file(settings: Mapping[str, str], file: Path = SETTINGS) -> Iterator[None]:
     """Write app settings in the shape of local.settings.json, for their owner alone.
 
-    The file goes at the end, unless another process replaced it.
+    It deletes the file at the end, unless another process replaced it.
     """
     file.parent.mkdir(exist_ok=True)
-    file.unlink(missing_ok=True)  # One that was left behind may be open to others.
+    file.unlink(missing_ok=True)  # An old file may be readable by others.
     text = json.dumps({"IsEncrypted": False, "Values": dict(settings)}, indent=2) + "\n"
     file.touch(mode=0o600, exist_ok=False)
     file.write_text(text, encoding="utf-8")

@@ -33,7 +33,15 @@ APP_SETTINGS = {
     "METRICS_FUTURE_MINUTES",
     "METRICS_MAX_BODY_BYTES",
 }
-PASSED_ON = ("AzureFunctionsJobHost__", "AzureWebJobs.", "AZURE_", "LOCAL_", "WEBSITE_", "REGION_N")
+PASSED_ON = (
+    "AzureFunctionsJobHost__",
+    "AzureWebJobs.",  # AzureWebJobs.<function>.Disabled, or, as a shell can say it,
+    "AzureWebJobs_",  # AzureWebJobs_<function>_Disabled.
+    "AZURE_",
+    "LOCAL_",
+    "WEBSITE_",
+    "REGION_NAME",
+)
 # Names that begin so say where Azure is, or what it accepts.
 REPLACED = (
     "METRICS_ENDPOINT",
@@ -59,7 +67,7 @@ except ConfigurationError as exc:
 
 
 class RunError(Exception):
-    """The app cannot be run; the message is one sentence for the person at the shell."""
+    """Say in one sentence, for the person at the shell, why the app cannot be run."""
 
 
 def app_settings(environ: Mapping[str, str]) -> dict[str, str]:
@@ -72,7 +80,7 @@ def app_settings(environ: Mapping[str, str]) -> dict[str, str]:
         if name in APP_SETTINGS or name.startswith(PASSED_ON):
             found[name] = text
         elif name.startswith(REPLACED):
-            raise RunError(f"{name} is set in this shell, but make run sets it itself: unset it.")
+            raise RunError(f"{name} is set in this shell, but make run replaces Azure: unset it.")
         elif name.startswith("METRICS_"):
             near = difflib.get_close_matches(name, sorted(APP_SETTINGS), n=1)
             hint = f"did you mean {near[0]}?" if near else "unset it."

@@ -29,7 +29,12 @@ TOOLS = "requirements-tools.txt"
 PERIOD = 5.0  # Seconds between two lines of progress of a job.
 POLL = 0.1  # Seconds between two looks at the jobs.
 WIDTH = 80  # Characters of a line of progress.
-IDENTITY = "import sys; print(sys.base_prefix, sys.version)"
+# Fails without pip: the environment was interrupted while it was made.
+IDENTITY = """
+import importlib.metadata, sys
+importlib.metadata.version("pip")
+print(sys.base_prefix, sys.version)
+"""
 # The command that calls the tools. `sh` starts it, since a path in the first line of a script may
 # have no spaces and may not be long; to Python, what `sh` reads is a string.
 COMMAND_NAME = "metric-relay"
@@ -107,7 +112,7 @@ def run_jobs(jobs: Mapping[str, Sequence[str | Path]], started: float) -> None:
 
 
 def has_this_interpreter(python: Path) -> bool:
-    """Return whether an environment works and is based on the interpreter that runs this."""
+    """Return whether an environment has pip and is based on the interpreter that runs this."""
     try:
         answer = subprocess.run(
             [python, "-c", IDENTITY], capture_output=True, text=True, check=True

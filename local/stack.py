@@ -1,8 +1,8 @@
 """Run everything that the app needs of Azure, and the app itself, on this machine.
 
 Azurite holds the queues, `local.monitor` is identity endpoint and metrics store, and a Functions
-host runs the app. All of them listen on free ports of the loopback interface, and none outlives
-its `with` block.
+host runs the app. All of them listen on free ports of the loopback interface, and stop at the end
+of their `with` block.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
 from azure.storage.queue import QueueServiceClient
 
 from local.azurite import Azurite
-from local.processes import Child
+from local.processes import Child, ChildError
 
 __all__ = [
     "HOST",
@@ -42,11 +42,11 @@ INGRESS = "metrics"
 # The emulator's own; in Azure the platform makes one up for each app.
 IDENTITY_HEADER = "local-identity-header"
 # What runs the app where the Azure Functions Core Tools are not installed.
-# A local.settings.json is for real Azure: what it holds would lead the app there.
+# A local.settings.json is for real Azure: its settings would send the app there.
 HOST = (sys.executable, "-m", "local.functions", "--app", str(ROOT), "--no-local-settings")
 # Printed by that host, and by the Core Tools.
 READY = "Functions host ready|Worker process started and initialized"
-# Settings of this shell that would lead the app to real Azure, or change its host.
+# Settings of this shell that would send the app to real Azure, or change its host.
 OURS = (
     "METRICS_",
     "MetricsStorage",
@@ -87,7 +87,7 @@ class Backend:
             self.storage.create_queue(name)
 
     def app_settings(self, queue: str = INGRESS) -> dict[str, str]:
-        """Return what leads the app here instead of to Azure."""
+        """Return the settings that make the app use the stand-ins instead of Azure."""
         return {
             "AzureWebJobsStorage": self.azurite.connection_string,
             "FUNCTIONS_WORKER_RUNTIME": "python",
@@ -129,11 +129,11 @@ def run_backend(
     ports: Mapping[str, int] | None = None,
     dead_letters: str = f"{INGRESS}-dead-letter",
 ) -> Iterator[Backend]:
-    """Start Azurite and the emulator. Raises ChildError with what one of them said.
+    """Start Azurite and the emulator. Raises ChildError if one of them does not start or answer.
 
     Queues and metrics live in memory, or in a folder, where the next start finds them again.
-    `ports`, as of `Backend.ports`, are taken where they are free; `dead_letters` is the queue that
-    the metrics explorer shows.
+    `ports` has the form of `Backend.ports`; one that is in use is replaced. The metrics explorer
+    shows the queue `dead_letters`.
     """
     _bypass_proxy()
     wanted = ports or {}
@@ -152,7 +152,12 @@ def run_backend(
         ) as monitor,
     ):
         url = monitor.wait_for(r"http://\S+")[0]
-        yield Backend(azurite, storage, url, monitor)
+        try:
+            yield Backend(azurite, storage, url, monitor)
+        except (AzureError, requests.RequestException) as exc:
+            raise ChildError(
+                f"Azurite or the Azure Monitor emulator does not answer: {exc}"
+            ) from exc
 
 
 def free_or_0(port: int) -> int:
@@ -167,7 +172,7 @@ def free_or_0(port: int) -> int:
 
 
 def _bypass_proxy() -> None:
-    """Let no proxy of this shell take what goes to this machine itself: it cannot reach it."""
+    """Exclude this machine from the proxies of this shell, which cannot reach it."""
     for name in ("NO_PROXY", "no_proxy"):
         given = os.environ.get(name, "")
         if LOOPBACK not in given:
@@ -183,7 +188,7 @@ def run_app(
     host: Sequence[str] = HOST,
     on_line: Callable[[str], None] | None = None,
 ) -> Iterator[Child]:
-    """Start the app on a queue of its own, made when it is not there, and wait until it is ready.
+    """Start the app on a queue, which is made if it does not exist, and wait until it is ready.
 
     `settings` are app settings on top of `Backend.app_settings`; `on_line` gets each line that
     the host prints. Raises ChildError with what the host said.

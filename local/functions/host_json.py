@@ -67,9 +67,12 @@ def read(app: Path, environ: Mapping[str, str]) -> QueueOptions:
     """
     file = app / HOST_JSON
     section = _section(file) if file.exists() else {}
-    for name, text in environ.items():
-        if name.startswith(SETTING):
-            section[name.removeprefix(SETTING)] = text
+    replaced = {
+        name.removeprefix(SETTING): text
+        for name, text in environ.items()
+        if name.startswith(SETTING)
+    }
+    section |= replaced
     values: dict[str, Any] = {}
     try:
         for given, value in section.items():
@@ -80,7 +83,8 @@ def read(app: Path, environ: Mapping[str, str]) -> QueueOptions:
             values["messageEncoding"] = encoding.lower()
         options = msgspec.convert(values, QueueOptions, strict=False)
     except ValueError as exc:
-        raise ConfigurationError(f"{file}: {SECTION}: {exc}") from exc
+        where = f" or an app setting {SETTING}*" if replaced else ""
+        raise ConfigurationError(f"{file}: {SECTION}{where}: {exc}") from exc
     if "newBatchThreshold" in values:
         return options
     # Half a batch for each processor; one processor here, so that every machine does the same.

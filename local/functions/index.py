@@ -76,7 +76,7 @@ def declared_functions(app: Path) -> list[Any]:
     if len(apps) != 1:
         raise ConfigurationError(f"{file}: defines {len(apps)} function apps, not 1")
     try:
-        # Its only warning is that functions without HTTP have no auth level, which is no problem.
+        # Its only warning is that functions without HTTP have no auth level.
         logging.disable(logging.WARNING)
         declared: list[Any] = apps[0].get_functions()
     except ValueError as exc:
@@ -95,6 +95,10 @@ def read_function(declared: Any, environ: Mapping[str, str]) -> Function:
     """
     name = declared.get_function_name()
     where = f"function {name}"
+    for setting in (f"AzureWebJobs.{name}.Disabled", f"AzureWebJobs_{name}_Disabled"):
+        value = environ.get(setting, "")
+        if value.lower() in {"true", "1"}:
+            raise DisabledError(f"{where}: app setting {setting} is {value}")
     trigger = declared.get_trigger().get_dict_repr()
     kind = trigger["type"]
     for binding in declared.get_bindings_dict()["bindings"]:

@@ -3,7 +3,7 @@
 The Python worker tags a record with the invocation of the task that logs. A task has the tag of the
 task that created it; a record of the loop without a tag gets the invocation that was received last;
 one of another thread gets none. The host shows a record while its invocation runs, and drops all
-others without a word.
+others.
 """
 
 from __future__ import annotations

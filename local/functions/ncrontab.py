@@ -28,11 +28,12 @@ class Schedule:
 
     def __init__(self, expression: str) -> None:
         """Parse an expression. Raises ValueError with the field at fault."""
-        fields = expression.upper().split()
+        # Blanks, not tabs, separate the fields.
+        fields = [field for field in expression.upper().split(" ") if field]
         if len(fields) == FIELDS - 1:
             fields.insert(0, "0")
         if len(fields) != FIELDS:
-            raise ValueError(f"has {len(fields)} fields, not {FIELDS}")
+            raise ValueError(f"expected {FIELDS} fields, found {len(fields)}")
         wrong = [field for field in fields if not FIELD.fullmatch(field)]
         if wrong or SUNDAY_AS_7.search(fields[-1]):
             raise ValueError(f"{(wrong or fields)[-1]} is not valid in NCRONTAB")

@@ -19,7 +19,7 @@ from local.functions.conversion import decode, queue_argument
 from local.functions.errors import MessageGoneError, QueueMissingError, StorageError
 from local.functions.host_json import QueueOptions
 from local.functions.index import Function, QueueTrigger
-from local.functions.queue_storage import QueueStorage
+from local.functions.queue_storage import POISON_SUFFIX, QueueStorage
 
 __all__ = ["INVISIBILITY", "Invoke", "QueueListener", "wait"]
 
@@ -37,7 +37,7 @@ class QueueListener:
     """Runs a function for the messages of its queue.
 
     It takes up to batch_size messages at a time while no more than new_batch_threshold are in
-    work. `fail` is told of an error of the storage service, which ends the host.
+    work. `fail` gets an error of the storage service, which ends the host.
     """
 
     def __init__(
@@ -151,7 +151,9 @@ class QueueListener:
         """Run a message, then delete, release or poison it. Raises StorageError."""
         options = self._options
         dequeues = message.dequeue_count or 1
-        if dequeues > options.max_dequeue_count:
+        # A poison queue has no limit.
+        is_limited = not self._storage.name.endswith(POISON_SUFFIX)
+        if is_limited and dequeues > options.max_dequeue_count:
             await self._poison(message, f"it was dequeued {dequeues} times")
             return
         try:
@@ -164,17 +166,24 @@ class QueueListener:
             succeeded = await self._invoke(self._function, argument)
         if succeeded:
             await self._storage.delete(message)
-        elif dequeues >= options.max_dequeue_count:
-            await self._poison(message, f"it failed {dequeues} times")
+        elif dequeues >= options.max_dequeue_count or self._storage.poison_name is None:
+            await self._poison(message, f"attempt {dequeues} failed")
         else:
             await self._storage.hide(message, options.visibility_timeout)
 
     async def _poison(self, message: QueueMessage, reason: str) -> None:
-        """Move a message to the poison queue; where there can be none it stays invisible."""
-        target = self._storage.poison_name
+        """Move a message to the poison queue; if there can be none, leave it invisible."""
+        name, target = self._storage.name, self._storage.poison_name
+        if target is None:
+            log.warning(
+                "Leaving message %s invisible, as queue '%s' has no poison queue: %s",
+                message.id,
+                name,
+                reason,
+            )
+            return
         log.warning("Moving message %s to queue '%s': %s", message.id, target, reason)
-        if target is not None:
-            await self._storage.poison(message, target)
+        await self._storage.poison(message, target)
 
     @contextlib.asynccontextmanager
     async def _renewed(self, message: QueueMessage) -> AsyncIterator[None]:
@@ -188,13 +197,13 @@ class QueueListener:
             await renewal
 
     async def _renew(self, message: QueueMessage, done: asyncio.Event) -> None:
-        """Renew at half-life until `done`; sooner each time it failed."""
+        """Renew at half-life until `done`, and sooner after each failure."""
         interval = pause = self._invisibility / RENEWALS_PER_INVISIBILITY
         while not await wait(done, pause):
             try:
                 await self._storage.hide(message, self._invisibility)
             except MessageGoneError as exc:
-                log.warning("Message %s is held no longer: %s", message.id, exc)
+                log.warning("Message %s is no longer held: %s", message.id, exc)
                 return
             except StorageError as exc:
                 log.warning("Message %s could not be renewed: %s", message.id, exc)

@@ -17,7 +17,7 @@ from azure.storage.queue import QueueClient, QueueMessage, QueueServiceClient
 
 from local.functions.errors import MessageGoneError, QueueMissingError, StorageError
 
-__all__ = ["QueueStorage"]
+__all__ = ["POISON_SUFFIX", "QueueStorage"]
 
 POISON_SUFFIX = "-poison"
 MAX_NAME = 63  # Characters in a queue's name.

@@ -35,7 +35,7 @@ class TimerListener:
         now: Callable[[], datetime] = _utc_now,
         sleep: Callable[[asyncio.Event, float], Awaitable[bool]] = wait,
     ) -> None:
-        """`sleep(stopping, seconds)` waits, and is true when `stopping` was set."""
+        """Prepare to listen; `sleep(stopping, seconds)` returns whether `stopping` was set."""
         assert isinstance(function.trigger, TimerTrigger)  # noqa: S101 - The host's choice.
         self._function = function
         self._trigger = function.trigger

@@ -1,4 +1,4 @@
-"""`python -m local.monitor`: the emulator of the Azure Monitor custom-metrics store."""
+"""Run the emulator until SIGINT or SIGTERM: `python -m local.monitor`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import argparse
 import dataclasses
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+from .answers import whole_number
 from .database import StoreError
 from .server import serve
 from .state import MonitorState, Options
@@ -43,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
-    add("--port", type=_port, default=0, help="port to listen on; 0 takes a free one")
+    add("--port", type=_number(0, 65535), help="port to listen on; 0 takes a free one")
     add("--tls", action="store_true", help="serve https; the first line names the CA's file")
     add("--strict", action="store_true", help="answer 404 for resources that were not registered")
     add("--audience", help="audience that tokens must be for")
@@ -51,23 +53,29 @@ def _parser() -> argparse.ArgumentParser:
     text = "client ID of a user-assigned identity that exists; may be repeated (all exist)"
     add("--client-id", dest="client_ids", action="append", metavar="ID", help=text)
     text = "life of a token"
-    add("--token-life", dest="token_life_seconds", type=int, metavar="SECONDS", help=text)
-    add("--max-body-bytes", type=int, metavar="BYTES", help="largest body, compressed and not")
-    text = "keep what is stored in this SQLite file over a restart (in memory only)"
+    add("--token-life", dest="token_life_seconds", type=_number(1), metavar="SECONDS", help=text)
+    text = "largest body, compressed and not"
+    add("--max-body-bytes", type=_number(1), metavar="BYTES", help=text)
+    text = "keep the metrics in this SQLite file (in memory only)"
     add("--data", type=Path, metavar="FILE", help=text)
     text = "queue of dead letters to show; LOCAL_DEAD_LETTER_STORAGE has its connection string"
     add("--dead-letters", metavar="QUEUE", help=text)
     defaults = dataclasses.asdict(Options())
     del defaults["storage"]  # Only the environment has it.
-    parser.set_defaults(**defaults)
+    parser.set_defaults(port=0, **defaults)
     return parser
 
 
-def _port(text: str) -> int:
-    number = int(text)
-    if not 0 <= number <= 65535:
-        raise argparse.ArgumentTypeError(f"{text} is not a number from 0 to 65535")
-    return number
+def _number(least: int, most: int = 10**9) -> Callable[[str], int]:
+    """Return a parser of whole numbers within limits."""
+
+    def parse(text: str) -> int:
+        number = whole_number(text)
+        if number is None or not least <= number <= most:
+            raise argparse.ArgumentTypeError(f"{text} is not a number from {least} to {most}")
+        return number
+
+    return parse
 
 
 if __name__ == "__main__":

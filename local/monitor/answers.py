@@ -27,15 +27,15 @@ __all__ = [
 
 _T = TypeVar("_T")
 
-DROP = "drop_connection"  # Where in the request's state the server leaves the means to do so.
+DROP = "drop_connection"  # Name of the function in the request's state that does this.
 
 
 @dataclass(eq=False)
 class RefusalError(Exception):
-    """A request refused: status, and code and message of the body.
+    """Refuse a request with a status, and code and message of the body.
 
-    Without a code the answer has no body; the message is then for the log of requests alone. The
-    body is error_body's unless another is given.
+    Without a code, the answer has no body, and the message is only for the log of requests. The
+    body is that of error_body unless another is given.
     """
 
     status: int
@@ -55,9 +55,9 @@ class RefusalError(Exception):
 
 
 class BadQueryError(RefusalError, ValueError):
-    """A query that the service would refuse; the message says why, in its words if known.
+    """Refuse a query as the service does; the message has its words if they are known.
 
-    Each of its APIs has a body of its own for it.
+    Each API of the service puts it into a body of its own.
     """
 
     def __init__(self, message: str) -> None:
@@ -89,7 +89,7 @@ class NoAnswer(Response):
     """Closes the connection without a byte of an answer."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
-        """Have the server drop the connection this request came on."""
+        """Drop the connection of the request."""
         scope["state"][DROP]()
 
 
@@ -105,7 +105,7 @@ def only(request: Request, known: set[str]) -> dict[str, str]:
     """Return the query parameters. Raises RefusalError (400) for one that is not known."""
     given = dict(request.query_params)
     if unknown := sorted(set(given) - known):
-        raise bad_input(f"{unknown[0]}: there is no such parameter")
+        raise bad_input(f"{unknown[0]} is not a parameter of this request")
     return given
 
 

@@ -1,8 +1,8 @@
-"""Azure Resource Manager: `GET /subscriptions/…`, with its operations in one table.
+"""Answer as Azure Resource Manager: `GET /subscriptions/…`, with its operations in one table.
 
 These are checked in this order, each with its own answer: that there is an api-version (400), the
 token (401), the path (404), the api-version (400), the role (403) and, by the operation, that the
-resource exists (404). A caller who may not read a thing is not told whether it exists.
+resource exists (404). A caller without the role does not learn whether the resource exists.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .resources import RESOURCE, type_and_name
 from .roles import READERS, holds
 from .state import MonitorState
 
-__all__ = ["AUDIENCES", "routes"]
+__all__ = ["routes"]
 
 AUDIENCES = (
     "https://management.core.windows.net/",
@@ -33,7 +33,7 @@ AUDIENCES = (
 
 
 class _Operation(NamedTuple):
-    """A path without case, its api-versions, and the function that answers it.
+    """Holds a path (compared without case), its api-versions, and the function that answers it.
 
     The caller needs a role at the part `scope` of the path. The function gets the named parts.
     """

@@ -1,4 +1,4 @@
-"""Lists of Azure Resource Manager: resources, and the entities of Service Bus.
+"""List what Azure Resource Manager knows: resources, and the entities of Service Bus.
 
     GET /subscriptions/{s}[/resourceGroups/{g}]/resources?api-version=[&$filter=resourceType eq '…']
     GET {namespace}/queues?api-version=

@@ -1,4 +1,4 @@
-"""Metrics of one resource, read through Azure Resource Manager.
+"""Answer queries of the metrics of one resource in Azure Resource Manager.
 
     GET {resourceId}/providers/Microsoft.Insights/metrics?api-version=2024-02-01
         [&metricnames=&metricnamespace=&timespan=&interval=&aggregation=&$filter=&top=&orderby=&rollupby=

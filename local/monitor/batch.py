@@ -66,7 +66,7 @@ def _answer(state: MonitorState, request: Request, body: bytes) -> Response:
         trace = {"type": "string", "info": f"TraceId={uuid.uuid4().hex}"}
         error = {"additionalInfo": [trace], "code": exc.code, "message": exc.message}
         content = msgspec.json.encode({"error": error})
-        headers = {"x-ms-error-code": exc.code}
+        headers = {**(exc.headers or {}), "x-ms-error-code": exc.code}
         raise RefusalError(exc.status, exc.code, exc.message, headers, content) from exc
 
 
@@ -142,7 +142,7 @@ def _resources(body: bytes, scope: str) -> list[str]:
         raise BadQueryError(f"Expected 1 to {MAX_BATCH_RESOURCES} resourceids, not {len(found)}.")
     for each in found.values():
         if not is_resource(each) or not in_scope(each, scope):
-            raise BadQueryError(f"'{each}' is no resource of the subscription of the request.")
+            raise BadQueryError(f"'{each}' is not a resource of the subscription of the request.")
     if len(kinds := {type_and_name(each)[0] for each in found}) > 1:
         raise BadQueryError(
             f"All resources must have the same type, not {','.join(sorted(kinds))}."

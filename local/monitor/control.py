@@ -1,8 +1,8 @@
 """Read-back and control, in JSON, under `/_local/`.
 
 GET /_local/metrics?resourceId=&namespace=&metric=
-    What is stored; each filter may be left out, and compares without case. Kept are the last 24
-    hours, at most 1,000,000 values.
+    The stored values: the last 24 hours, at most 1,000,000. Each filter is optional, and compares
+    without case.
     {"values": [{"resourceId", "region", "namespace", "metric", "dimensions": {},
                  "time": "2026-11-23T07:25:00Z", "min", "max", "sum", "count"}]}
 GET /_local/requests?limit=
@@ -34,8 +34,8 @@ PUT /_local/documents
     {"path": "/any/thing", "body": any JSON, "audience"?}: the document of a path, served exactly as
     it was put at GET /_local/documents/any/thing. With an audience it takes a token for that.
 PUT /_local/refused
-    {"metrics": ["Poison"]}: metrics that the store refuses, without case, whatever else is right
-    with them; for what only the service would find wrong.
+    {"metrics": ["Poison"]}: metrics that the store refuses, without case, even if they are valid,
+    for errors that only the service would find.
 PUT /_local/clock
     {"offsetSeconds": -90}: the emulator's time relative to the machine's. The window of accepted
     times, the life of tokens and the Date of answers follow it.
@@ -43,18 +43,18 @@ PUT /_local/clock
 POST /_local/faults
     {"status": 503, "body"?, "retryAfter"?: "2" | HTTP date | seconds}, {"drop": "before" |
     "after"} and {"latency": seconds}, the last alone or with one of the others; for the
-    {"next": N} requests, for a {"share": 0..1} of all (drawn with "seed", if given) or, without
-    either, for all; "target": "ingestion" | "identity" | "arm" | "batch"; for the "region" alone
+    {"next": N} requests, for a {"share": 0..1} of all (drawn with "seed"?: 0) or, without either,
+    for all; "target": "ingestion" | "identity" | "arm" | "batch"; for the "region" alone
     (ingestion, batch), or at and below the "resourceId" alone (ingestion, ARM).
     "before" closes the connection and stores nothing, "after" stores and then closes it.
     Without a body the answer has none, except 408, which has the service's.
 GET, DELETE /_local/faults
-    {"faults": […]}: those still waiting, with what is left of "next", and their "hits".
+    {"faults": […]}: the pending faults, with what is left of "next", and their "hits".
 DELETE /_local/state
-    Everything back to how it was at the start, except that tokens issued stay good.
+    Resets everything, except that issued tokens stay valid.
 
 Requests of other web sites are refused with 403: they are known by their Origin, or a Host that is
-not 127.0.0.1 or localhost. What is wrong with an input is said in a 400:
+not 127.0.0.1 or localhost. A wrong input is refused with 400 and the reason:
 {"error": {"code": "BadRequest", "message"}}.
 """
 
@@ -127,29 +127,23 @@ def routes(state: MonitorState) -> list[BaseRoute]:
 
         return Route(path, handle, methods=[method])
 
-    def call(method: str, path: str, answer: Callable[[MonitorState, Request], Response]) -> Route:
-        async def handle(request: Request) -> Response:
-            return answer(state, request)
-
-        return Route(path, handle, methods=[method])
-
     return [
         Mount(
             "/_local",
             routes=[
-                call("GET", "/metrics", _metrics),
-                call("GET", "/requests", _requests),
+                state.route("GET", "/metrics", _metrics),
+                state.route("GET", "/requests", _requests),
                 change("PUT", "/roles", _Roles, _set_roles),
                 change("PUT", "/resources", _Resources, _set_resources),
                 change("PUT", "/service_bus", ServiceBus, _set_service_bus),
                 change("PUT", "/documents", Document, _set_document),
-                call("GET", "/documents/{path:path}", _document),
+                state.route("GET", "/documents/{path:path}", _document),
                 change("PUT", "/refused", _Refused, _set_refused),
                 change("PUT", "/clock", _Clock, _set_clock),
                 change("POST", "/faults", Fault, _add_fault),
-                call("GET", "/faults", _faults),
-                call("DELETE", "/faults", _clear_faults),
-                call("DELETE", "/state", _reset),
+                state.route("GET", "/faults", _faults),
+                state.route("DELETE", "/faults", _clear_faults),
+                state.route("DELETE", "/state", _reset),
                 Route("/{path:path}", _unknown, methods=_METHODS),
             ],
         )

@@ -42,7 +42,7 @@ COMMIT;
 
 
 class StoreError(RefusalError):
-    """The file cannot be used; the message says why. A request that needs it gets a 500."""
+    """Say why the file cannot be used. A request that needs it gets a 500."""
 
     def __init__(self, message: str) -> None:
         super().__init__(500, "InternalServerError", message)

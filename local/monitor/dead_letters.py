@@ -1,4 +1,4 @@
-"""Dead letters for the explorer: the first messages of the queue, left where they are.
+"""Show the first dead letters of a queue in the explorer, and leave them in the queue.
 
 GET /_local/dead_letters
     {"queue": name or null, "deadLetters": [{"time", "reason", "detail"}], "error"?}: one entry for

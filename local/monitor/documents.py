@@ -33,7 +33,7 @@ Count = Annotated[int, msgspec.Meta(ge=1, le=MAX_COUNT)]
 
 
 class ValueSet(msgspec.Struct, rename="camel", gc=False):
-    """A value set: an entry of a document's `series`, or the aggregate of several."""
+    """Holds a value set: an entry of a document's `series`, or the aggregate of several."""
 
     min: float
     max: float
@@ -59,7 +59,7 @@ class _Document(msgspec.Struct, gc=False):
 
 
 class Shape(msgspec.Struct, frozen=True):
-    """A metric and its dimension names, sorted, as spelled and as compared (without case)."""
+    """Holds a metric and its sorted dimension names, as spelled and as compared (lower case)."""
 
     namespace: str
     metric: str
@@ -69,7 +69,7 @@ class Shape(msgspec.Struct, frozen=True):
 
 
 class Point(msgspec.Struct, frozen=True, gc=False):
-    """The values of one series in one minute (minutes since the epoch)."""
+    """Holds the values of one series in one minute (minutes since the epoch)."""
 
     shape: Shape
     dimension_values: tuple[str, ...]
@@ -78,7 +78,7 @@ class Point(msgspec.Struct, frozen=True, gc=False):
 
 
 class Batch(msgspec.Struct, frozen=True):
-    """The content of a body: the number of documents, and every series in them."""
+    """Holds the content of a body: the number of documents, and every series in them."""
 
     documents: int
     points: list[Point]

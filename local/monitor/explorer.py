@@ -1,4 +1,4 @@
-"""The metrics explorer: a page at `/`, and its requests under `/_local/`.
+"""Serve the metrics explorer: a page at `/`, and its requests under `/_local/`.
 
 GET /_local/catalogue
     {"now", "resources": [{"resourceId", "region", "metrics": [{"namespace", "metric",
@@ -53,7 +53,6 @@ _HEADERS = {
 
 def routes(state: MonitorState) -> list[BaseRoute]:
     """Return the routes of the page, its files and its requests."""
-    explorer = _Explorer(state)
     files = [path for path in sorted(_PAGE.rglob("*")) if path.is_file()]
     return [
         Route("/", _serve(_PAGE / "index.html"), methods=["GET"]),
@@ -61,10 +60,10 @@ def routes(state: MonitorState) -> list[BaseRoute]:
             Route(f"/_local/page/{path.relative_to(_PAGE).as_posix()}", _serve(path))
             for path in files
         ),
-        Route("/_local/catalogue", explorer.catalogue, methods=["GET"]),
-        Route("/_local/dimensions", explorer.dimensions, methods=["GET"]),
-        Route("/_local/query", explorer.query, methods=["GET"]),
-        Route("/_local/refusals", explorer.refusals, methods=["GET"]),
+        state.route("GET", "/_local/catalogue", _catalogue),
+        state.route("GET", "/_local/dimensions", _dimensions),
+        state.route("GET", "/_local/query", _query),
+        state.route("GET", "/_local/refusals", _refusals),
     ]
 
 
@@ -75,73 +74,71 @@ def _serve(path: Path) -> Any:
     return serve
 
 
-class _Explorer:
-    """The handlers of the requests, for one state."""
+def _catalogue(state: MonitorState, request: Request) -> Response:
+    only(request, set())
+    store = state.store
+    found = [store.metrics(each) for each in store.resources()]
+    resources = [_resource(metrics) for metrics in found]
+    return json({"now": state.now_iso(), "resources": resources})
 
-    def __init__(self, state: MonitorState) -> None:
-        self._state = state
 
-    async def catalogue(self, request: Request) -> Response:
-        only(request, set())
-        store = self._state.store
-        found = [store.metrics(each) for each in store.resources()]
-        resources = [self._resource(metrics) for metrics in found]
-        return json({"now": self._state.now_iso(), "resources": resources})
+def _resource(metrics: list[list[Series]]) -> dict[str, Any]:
+    first = metrics[0][0]
+    return {
+        "resourceId": first.resource_id,
+        "region": first.region,
+        "metrics": [
+            {
+                "namespace": series[0].namespace,
+                "metric": series[0].metric,
+                "dimensions": sorted(query.supported(series).values(), key=str.lower),
+                "series": len(series),
+                "added": max(each.added for each in series),
+            }
+            for series in metrics
+        ],
+    }
 
-    def _resource(self, metrics: list[list[Series]]) -> dict[str, Any]:
-        first = metrics[0][0]
-        return {
-            "resourceId": first.resource_id,
-            "region": first.region,
-            "metrics": [
-                {
-                    "namespace": series[0].namespace,
-                    "metric": series[0].metric,
-                    "dimensions": sorted(query.supported(series).values(), key=str.lower),
-                    "series": len(series),
-                    "added": max(each.added for each in series),
-                }
-                for series in metrics
-            ],
-        }
 
-    async def dimensions(self, request: Request) -> Response:
-        given = only(request, {"resourceId", "namespace", "metric"})
-        series = self._state.store.series(
-            given.get("resourceId", ""), given.get("namespace", ""), given.get("metric", "")
+def _dimensions(state: MonitorState, request: Request) -> Response:
+    given = only(request, {"resourceId", "namespace", "metric"})
+    series = state.store.series(
+        given.get("resourceId", ""), given.get("namespace", ""), given.get("metric", "")
+    )
+    values: dict[str, set[str]] = {}
+    for each in series:
+        for name, value in each.dimensions.items():
+            values.setdefault(name, set()).add(value)
+    dimensions = {name: sorted(values[name])[:MAX_DIMENSION_VALUES] for name in sorted(values)}
+    return json({"dimensions": dimensions})
+
+
+def _query(state: MonitorState, request: Request) -> Response:
+    given = arm_metrics.parameters(request)
+    minutes = whole_number(given.get("minutes", "60"))
+    if not minutes or minutes > KEPT_MINUTES:
+        raise bad_input(
+            f"minutes: '{given['minutes']}' is not a whole number from 1 to {KEPT_MINUTES}"
         )
-        values: dict[str, set[str]] = {}
-        for each in series:
-            for name, value in each.dimensions.items():
-                values.setdefault(name, set()).add(value)
-        dimensions = {name: sorted(values[name])[:MAX_DIMENSION_VALUES] for name in sorted(values)}
-        return json({"dimensions": dimensions})
+    resource_id = given.get("resourceid", "")
+    if not is_resource(resource_id):
+        raise bad_input(f"resourceId: '{resource_id}' does not name a resource")
+    try:
+        within = last_minutes(minutes, given.get("interval"), state.now())
+        if "metric" in given:
+            asked = _plain(request, given, within)
+        elif not query.names(given):
+            raise bad_input("The query parameter 'metricnames' is required.")
+        else:
+            asked = arm_metrics.asked(state, resource_id, given, within)
+        return json(arm_metrics.answer(state, resource_id, asked))
+    except BadQueryError as exc:
+        raise bad_input(str(exc)) from exc
 
-    async def query(self, request: Request) -> Response:
-        given = arm_metrics.parameters(request)
-        minutes = whole_number(given.get("minutes", "60"))
-        if not minutes or minutes > KEPT_MINUTES:
-            raise bad_input(
-                f"minutes: '{given['minutes']}' is not a whole number from 1 to {KEPT_MINUTES}"
-            )
-        resource_id = given.get("resourceid", "")
-        if not is_resource(resource_id):
-            raise bad_input(f"resourceId: '{resource_id}' does not name a resource")
-        try:
-            within = last_minutes(minutes, given.get("interval"), self._state.now())
-            if "metric" in given:
-                asked = _plain(request, given, within)
-            elif not query.names(given):
-                raise bad_input("The query parameter 'metricnames' is required.")
-            else:
-                asked = arm_metrics.asked(self._state, resource_id, given, within)
-            return json(arm_metrics.answer(self._state, resource_id, asked))
-        except BadQueryError as exc:
-            raise bad_input(str(exc)) from exc
 
-    async def refusals(self, request: Request) -> Response:
-        only(request, set())
-        return json({"refusals": self._state.journal.refusals()})
+def _refusals(state: MonitorState, request: Request) -> Response:
+    only(request, set())
+    return json({"refusals": state.journal.refusals()})
 
 
 def _plain(request: Request, given: dict[str, str], within: Span) -> query.Query:

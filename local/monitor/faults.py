@@ -1,4 +1,4 @@
-"""Injected faults: error answers, latency, and connections closed without an answer.
+"""Inject faults: error answers, latency, and connections closed without an answer.
 
 Every fault that applies to a request adds its latency. Of those that decide the answer (`status`
 or `drop`) the first one posted does; the others are left for later requests. So two faults of
@@ -31,7 +31,7 @@ _SEEN_BODIES = {408: error_body("RequestTimeout", "Request failed")}
 class Fault(
     msgspec.Struct, rename="camel", forbid_unknown_fields=True, omit_defaults=True, frozen=True
 ):
-    """A fault and the requests that it is for; the latency is in seconds."""
+    """Holds a fault and the requests that it is for; the latency is in seconds."""
 
     status: Annotated[int, msgspec.Meta(ge=200, le=599)] | None = None
     body: Any = msgspec.UNSET
@@ -91,7 +91,7 @@ class Fault(
 
 
 class _Pending:
-    """A fault, the requests it is still to affect (None: all), and those it has affected."""
+    """Counts the requests that a fault has affected, and those still to affect (None: all)."""
 
     def __init__(self, fault: Fault) -> None:
         self.fault = fault
@@ -110,7 +110,7 @@ class _Pending:
 
 
 class Faults:
-    """Keep the pending faults in the order in which they were posted."""
+    """Keeps the pending faults in the order in which they were posted."""
 
     def __init__(self) -> None:
         self._pending: list[_Pending] = []

@@ -1,4 +1,4 @@
-"""Identity endpoint of App Service and Functions, in both its versions.
+"""Answer as the identity endpoint of App Service and Functions, in both its versions.
 
     GET /msi/token?api-version=2019-08-01&resource=<audience>[&client_id=<id>]
     X-IDENTITY-HEADER: <the secret>
@@ -6,10 +6,10 @@
     GET /msi/token?api-version=2017-09-01&resource=<audience>[&clientid=<id>]
     secret: <the secret>
 
-IDENTITY_ENDPOINT=http://127.0.0.1:PORT/msi/token and IDENTITY_HEADER=<the secret> lead the real
-`azure.identity.ManagedIdentityCredential` here; MSI_ENDPOINT and MSI_SECRET lead older libraries
-such as Go's autorest. The service-principal credentials cannot be led here: azure-identity refuses
-an authority that is not https.
+The real `azure.identity.ManagedIdentityCredential` uses it with
+IDENTITY_ENDPOINT=http://127.0.0.1:PORT/msi/token and IDENTITY_HEADER=<the secret>; older libraries,
+such as Go's autorest, with MSI_ENDPOINT and MSI_SECRET. Credentials of a service principal cannot
+use it: azure-identity refuses an authority without https.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def _token(state: MonitorState, request: Request) -> Response:
         return _error(401, f"The {header.upper()} header is missing or wrong.")
     if version not in _VERSIONS:
         return _error(400, "The api-version is missing or not supported; use 2019-08-01.")
-    # An identity named in a way that is not emulated must not turn into the system-assigned one.
+    # Else mi_res_id, which is not emulated, would select the system-assigned identity.
     if unknown := sorted(set(query) - {"api-version", "resource", client_id}):
         return _error(400, f"The parameter {unknown[0]} is not supported by the emulator.")
     audience = query.get("resource")

@@ -12,7 +12,7 @@ __all__ = ["Journal", "ReadRecord", "Record"]
 
 
 class ReadRecord(msgspec.Struct):
-    """One request to an API that reads; the query as it was sent.
+    """Holds one request to an API that reads; the query as it was sent.
 
     Status is null when the connection was dropped without an answer.
     """
@@ -26,7 +26,7 @@ class ReadRecord(msgspec.Struct):
 
 
 class Record(msgspec.Struct, rename="camel"):
-    """One ingestion request; status as above.
+    """Holds one ingestion request; status as above.
 
     Bytes are those of the decompressed body, 0 if it was refused unread; encodedBytes those that
     came over the wire. Documents and series are those stored, also when the answer was dropped

@@ -1,4 +1,4 @@
-"""The limits of the service, each with its source, and the emulator's own bounds."""
+"""List the limits of the service, each with its source, and those of the emulator."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_BATCH_RESOURCES = 50  # Documentation of metrics:getBatch: resource IDs of o
 # Azure Resource Manager.
 LIST_PAGE = 100  # Entities on a page of Service Bus, as its users saw; of resources, assumed.
 
-# The emulator's own, so that its memory stays bounded however long it runs.
+# The emulator's own, which limit its memory.
 KEPT_MINUTES = 24 * 60  # Older values are forgotten when newer ones come in.
 MAX_VALUES = 1_000_000  # Of one series and minute each; beyond it those of the oldest minute go.
 MAX_SPELLINGS = 100_000  # First spellings of names; when there are more, all are forgotten.

@@ -28,7 +28,7 @@ _TERM = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A condition on one dimension: it equals one of these or starts so, and is none of those."""
+    """Holds a condition on one dimension: the values and prefixes it may have, and may not."""
 
     key: str  # The dimension, in lower case.
     equal: frozenset[str]
@@ -46,7 +46,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One comparison: the operator is eq, ne or sw (starts with)."""
+    """Holds one comparison: the operator is eq, ne or sw (starts with)."""
 
     dimension: str
     operator: str

@@ -23,7 +23,7 @@ _DEFAULT_TOP = "10"  # Documentation; only where there is a filter.
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A query, of whichever resource; the grain in minutes."""
+    """Holds the parameters of a query, except the resource; the grain is in minutes."""
 
     namespace: str
     metrics: tuple[str, ...]

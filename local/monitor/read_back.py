@@ -1,4 +1,4 @@
-"""Read back what is stored, without a token, in portions: other requests get a turn between."""
+"""Read all stored values in portions, between which other requests are answered."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["MetricValue", "portions"]
 
 
 class MetricValue(msgspec.Struct, rename="camel", frozen=True, gc=False):
-    """One series in one minute; time is the start of the minute, UTC."""
+    """Holds the values of one series in one minute; time is the start of the minute, UTC."""
 
     resource_id: str
     region: str
@@ -35,7 +35,7 @@ def portions(
     namespace: str | None = None,
     metric: str | None = None,
 ) -> Iterator[list[MetricValue]]:
-    """Return what is kept, filtered without case; sorted by series, then by time.
+    """Return the values, filtered without case; sorted by series, then by time.
 
     The store may change between two portions; each of them is what there is at its time.
     """

@@ -1,4 +1,4 @@
-"""Resource IDs, the scopes that hold them, and the region of each resource."""
+"""Read resource IDs and scopes, and know the region of each resource."""
 
 from __future__ import annotations
 
@@ -46,17 +46,17 @@ def type_and_name(resource_id: str) -> tuple[str, str]:
 
 
 class Located(NamedTuple):
-    """A resource ID, as first spelled, and its region."""
+    """Holds a resource ID, as first spelled, and its region."""
 
     resource_id: str
     region: str
 
 
 class Resources:
-    """Know the region of each resource.
+    """Knows the region of each resource.
 
-    A resource has the region that it is registered with; a Service Bus namespace else that in
-    which it is declared; any other that of its first accepted post.
+    This is the region that was registered for the resource, else the one in which a Service Bus
+    namespace was declared, else that of the first accepted post.
     """
 
     def __init__(self, *, strict: bool) -> None:

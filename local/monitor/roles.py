@@ -1,4 +1,4 @@
-"""Role assignments: who has which role at which scope."""
+"""Check role assignments: who has which role at which scope."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import msgspec
 
 from .resources import in_scope
 
-__all__ = ["EVERYBODY", "PUBLISHERS", "READERS", "Assignment", "Role", "holds"]
+__all__ = ["EVERYBODY", "PUBLISHERS", "READERS", "Assignment", "holds"]
 
 Role = Literal[
     "Monitoring Metrics Publisher", "Reader", "Monitoring Reader", "Contributor", "Owner"
 ]
 
-# Writing metrics is a data action, which not even an Owner has. Reading resources is none.
+# Writing metrics is a data action, which not even an Owner has. Reading is not a data action.
 PUBLISHERS: frozenset[Role] = frozenset({"Monitoring Metrics Publisher"})
 READERS: frozenset[Role] = frozenset({"Reader", "Monitoring Reader", "Contributor", "Owner"})
 
@@ -23,7 +23,7 @@ READERS: frozenset[Role] = frozenset({"Reader", "Monitoring Reader", "Contributo
 class Assignment(
     msgspec.Struct, rename="camel", forbid_unknown_fields=True, omit_defaults=True, frozen=True
 ):
-    """A role at a scope and below it, for one principal or (None) for all."""
+    """Holds a role at a scope and below it, for one principal or (None) for all."""
 
     scope: Annotated[str, msgspec.Meta(pattern="^/")]
     principal_id: str | None = None

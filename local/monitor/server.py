@@ -1,6 +1,6 @@
 """Run the emulator: in the foreground until a signal, or in a thread beside a test.
 
-`_app` has the routes of every part; `_Connection` is what holds for all of them.
+`_app` has the routes of every part; `_Connection` has the rules for all of them.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ STOP_SECONDS = 1  # What a request may still take once the server is to stop.
 
 
 class _Protocol(H11Protocol):
-    """HTTP/1.1 that can close a connection without an answer."""
+    """Speaks HTTP/1.1, and can close a connection without an answer."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -109,7 +109,7 @@ async def _refused(_request: Request, refusal: Any) -> Response:
 
 
 async def _empty(_request: Request, exc: Any) -> Response:
-    """The service's 404 has no body; the same then for the wrong method."""
+    """Answer without a body, as the 404 of the service."""
     return Response(status_code=exc.status_code)
 
 
@@ -142,11 +142,10 @@ class _Connection:
 
 
 def _foreign(scope: Scope) -> str:
-    """Return why a page of another web site may not send this; empty if it may.
+    """Return why a request is refused as that of another web site; empty if it is not.
 
-    There is no password. A site can post to any address, and then says where it comes from
-    (Origin). With a name of its own that points to 127.0.0.1 it could read, too; then the name is
-    in the Host.
+    There is no password. A page of any site can post to any address, but names itself in Origin.
+    With a host name that points to 127.0.0.1 it could also read, but this name is in Host.
     """
     headers = Headers(scope=scope)
     host = headers.get("host", "localhost").lower()

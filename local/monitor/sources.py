@@ -1,4 +1,4 @@
-"""Sources to sample, set by the control API: JSON documents and Service Bus namespaces."""
+"""Hold the sources to sample that the control API sets: documents and Service Bus entities."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class _Given(msgspec.Struct, rename="camel", forbid_unknown_fields=True, omit_de
 
 
 class Document(_Given):
-    """A JSON document and, if it needs a token, the audience of the token."""
+    """Holds a JSON document and, if it needs a token, the audience of the token."""
 
     path: Annotated[str, msgspec.Meta(pattern="^/")]
     body: msgspec.Raw
@@ -29,7 +29,7 @@ class Document(_Given):
 
 
 class Entity(_Given):
-    """A queue or subscription, and how many messages it has."""
+    """Holds a queue or subscription, and the number of its messages by state."""
 
     name: str
     active: Count = 0
@@ -56,13 +56,13 @@ class Entity(_Given):
 
 
 class Topic(Entity):
-    """A topic and its subscriptions; the messages are those of the topic itself."""
+    """Holds a topic and its subscriptions; the messages are those of the topic itself."""
 
     subscriptions: tuple[Entity, ...] = ()
 
 
 class Namespace(_Given):
-    """A namespace with its queues and topics."""
+    """Holds a namespace with its queues and topics."""
 
     resource_id: str
     location: Region = "westeurope"
@@ -77,7 +77,7 @@ class Namespace(_Given):
 
 
 class ServiceBus(_Given):
-    """All namespaces, and how many items a page of any list of Azure Resource Manager has."""
+    """Holds all namespaces, and the page size of all lists of Azure Resource Manager."""
 
     namespaces: tuple[Namespace, ...] = ()
     page_size: Annotated[int, msgspec.Meta(ge=1, le=LIST_PAGE)] = LIST_PAGE

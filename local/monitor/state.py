@@ -8,7 +8,9 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from .answers import NoAnswer, RefusalError
 from .faults import Faults, Target, respond
@@ -27,7 +29,7 @@ _LOGGED_CHARACTERS = 1_000  # Of the body of a fault.
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Options of the emulator; they stay as they are while it runs."""
+    """Holds the options of the emulator, which do not change while it runs."""
 
     identity_header: str = "local-identity-header"
     audience: str = "https://monitoring.azure.com/"
@@ -35,7 +37,7 @@ class Options:
     token_life_seconds: int = 24 * 60 * 60
     max_body_bytes: int = MAX_BODY_BYTES
     strict: bool = False  # Whether resources that were not registered do not exist.
-    data: Path | None = None  # A file that keeps what is stored over a restart.
+    data: Path | None = None  # A file that keeps the metrics.
     dead_letters: str | None = None  # The queue that the explorer shows.
     storage: str | None = None  # The connection string of its account.
 
@@ -80,6 +82,16 @@ class MonitorState:
         now = dt.datetime.fromtimestamp(self.now(), dt.UTC)
         return now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
+    def route(
+        self, method: str, path: str, answer: Callable[[MonitorState, Request], Response]
+    ) -> Route:
+        """Return a route to a function of the state and the request."""
+
+        async def handle(request: Request) -> Response:
+            return answer(self, request)
+
+        return Route(path, handle, methods=[method])
+
     async def answer(
         self,
         api: Target,
@@ -96,7 +108,7 @@ class MonitorState:
 
         def handled() -> Response:
             nonlocal message
-            # Delayed beyond a reset, it must leave no trace in what came after.
+            # A request that was delayed beyond a reset must not change the state after it.
             if self.journal is not journal:
                 return NoAnswer()
             try:

@@ -57,7 +57,7 @@ AGGREGATIONS: Mapping[str, Callable[[ValueSet], float]] = {
 
 
 class Series(msgspec.Struct, eq=False):
-    """A series, as first spelled.
+    """Holds a series, as first spelled.
 
     The key has all names as they are compared: resource ID; namespace, metric and dimension
     names, sorted; and then the dimension values in that order.
@@ -112,7 +112,7 @@ class MetricStore:
             self._index(series)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._db.close()
 
     def clear(self) -> None:
@@ -124,7 +124,7 @@ class MetricStore:
 
     def _forget_all(self) -> None:
         self._series: dict[_Key, Series] = {}
-        # Resource ID -> namespace and metric -> its series; all that is asked for goes through it.
+        # Resource ID -> namespace and metric -> its series.
         self._metrics: dict[str, dict[tuple[str, str], dict[_Key, Series]]] = defaultdict(
             lambda: defaultdict(dict)
         )
@@ -159,7 +159,7 @@ class MetricStore:
                 self.purge(now)
 
     def purge(self, now: float) -> None:
-        """Delete what is older than it may be, then what is too much; now in epoch seconds."""
+        """Delete values that are too old, then the oldest of too many; now in epoch seconds."""
         with translated(self._path), self._db:
             oldest = int(now // 60) - self._kept_minutes
             self._db.execute("DELETE FROM point WHERE minute < ?", (oldest,))
@@ -177,7 +177,7 @@ class MetricStore:
             self._spellings.clear()
 
     def resources(self) -> list[str]:
-        """Return the resources of which something is kept, in lower case, sorted."""
+        """Return the resources that have values, in lower case, sorted."""
         return sorted(self._metrics)
 
     def metrics(self, resource_id: str, namespace: str | None = None) -> list[list[Series]]:
@@ -195,7 +195,7 @@ class MetricStore:
         return list(metrics.get((namespace.lower(), metric.lower()), {}).values())
 
     def values(self, series: Series) -> Iterator[tuple[int, ValueSet]]:
-        """Return all that is kept of a series, by minute."""
+        """Return the values of a series, by minute."""
         rows = self._db.execute(
             "SELECT minute, min, max, sum, count FROM point WHERE series = ? ORDER BY minute",
             (series.number,),

@@ -1,4 +1,4 @@
-"""Access tokens: real JSON Web Tokens, signed with a key that lives as long as the process."""
+"""Issue and validate access tokens: JSON Web Tokens, signed with a key of the process."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SIGNATURE_ONLY: Any = {
 
 
 class Identity(NamedTuple):
-    """A managed identity: its application (client) ID and its principal (object) ID."""
+    """Holds the application (client) ID and the principal (object) ID of a managed identity."""
 
     client_id: str
     principal_id: str
@@ -47,14 +47,14 @@ def user_assigned(client_id: str) -> Identity:
 
 
 class Token(NamedTuple):
-    """An access token and the epoch second at which it expires."""
+    """Holds an access token and the epoch second at which it expires."""
 
     access_token: str
     expires_on: int
 
 
 class Tokens:
-    """Issue tokens and validate them."""
+    """Issues tokens and validates them."""
 
     def __init__(self, life_seconds: int) -> None:
         self._life = life_seconds

@@ -83,6 +83,25 @@ def test_ctrl_c_before_the_first_message_stops_it(
     assert output.err == "\nStopped.\n"
 
 
+def test_the_tables_fit_into_the_width(capsys: pytest.CaptureFixture[str]) -> None:
+    values = [
+        {
+            "resourceId": f"/{resource}",
+            "region": "northeurope",
+            "namespace": "Shop",
+            "metric": metric,
+            "dimensions": dict(pair.split("=") for pair in dimensions.split(", ") if pair),
+            **dict(zip(("min", "max", "sum", "count"), (250.5, 250.5, 7515, 1234), strict=True)),
+        }
+        for resource, metric, dimensions in demo_data.EXPECTED
+    ]
+    values.append({**values[10], "metric": "TransferDeadLetterMessages"})
+    demo._show(values, [])
+    rows = [line for line in capsys.readouterr().out.splitlines() if "250.5  250.5" in line]
+    assert len(rows) == len(values)
+    assert all(row.endswith("7515   1234") and len(row) <= demo.WIDTH for row in rows)
+
+
 @contextmanager
 def without_emulator() -> Iterator[Backend]:
     """A backend whose emulator has just died."""

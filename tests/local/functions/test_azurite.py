@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from azure.storage.queue import QueueServiceClient
 
+from local import node
 from local.azurite import Azurite
+from local.processes import ChildError
 
 
 def test_a_folder_keeps_messages_over_a_restart(tmp_path: Path) -> None:
@@ -51,3 +53,12 @@ def test_the_certificate_is_trusted_and_goes_at_the_end() -> None:
         ) as service:
             service.create_queue("metrics")
     assert not certificate.exists()
+
+
+def test_a_machine_without_node_is_told_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(node, "FROM_WHEEL", tmp_path / "node")
+    with pytest.raises(ChildError, match=r"^Node\.js 20\.19 .* run `make setup`$"):
+        Azurite().start()

@@ -62,7 +62,8 @@ def test_app_settings_replace_single_values(tmp_path: Path) -> None:
         batch_size=1, new_batch_threshold=256, visibility_timeout=1
     )
     with pytest.raises(
-        ConfigurationError, match=r"Expected `int`, got `str` - at `\$\.batchSize`$"
+        ConfigurationError,
+        match=rf"extensions\.queues or an app setting {prefix}\*: Expected `int`, got `str` - at",
     ):
         read(tmp_path, {f"{prefix}batchSize": "many"})
 

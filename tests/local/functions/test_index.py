@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from .support import FAST, RunHost
@@ -106,6 +108,19 @@ def test_a_wrong_setting_disables_one_function(trigger: str, said: str, run_host
     host.wait_for(r"Functions host ready: tick \(timerTrigger 0 \* \* \* \* \*\)$")
     disabled = "The function is disabled; the host goes on without it."
     assert f"function work: {said}. {disabled}" in host.output
+
+
+@pytest.mark.parametrize("value", ["True", "1", "false"])
+@pytest.mark.parametrize("setting", ["AzureWebJobs.work.Disabled", "AzureWebJobs_work_Disabled"])
+def test_a_setting_disables_a_function(setting: str, value: str, run_host: RunHost) -> None:
+    tick = f"{TIMER}async def tick(timer: func.TimerRequest) -> None: ...\n"
+    work = f"{TIMER}async def work(timer: func.TimerRequest) -> None: ...\n"
+    environ: dict[str, Any] = {setting: value}
+    host = run_host(HEAD + work + tick, ready=False, **environ)
+    ready = host.wait_for("Functions host ready: .*")[0]
+    said = f"function work: app setting {setting} is {value}. The function is disabled"
+    assert ("work" not in ready) == (said in host.output) == (value != "false")
+    assert "tick" in ready
 
 
 def test_a_host_without_a_function_stays(run_host: RunHost) -> None:

@@ -45,9 +45,10 @@ def test_times_are_utc_whatever_the_clock_says() -> None:
 @pytest.mark.parametrize(
     ("expression", "said"),
     [
-        ("", "has 0 fields, not 6"),
-        ("01:00:00", "has 1 fields, not 6"),
-        ("0 0 * * * * *", "has 7 fields, not 6"),
+        ("", "expected 6 fields, found 0"),
+        ("01:00:00", "expected 6 fields, found 1"),
+        ("0 0 * * * * *", "expected 6 fields, found 7"),
+        ("0\t* * * * *", "0\t* is not valid in NCRONTAB"),
         ("x * * * * *", "X is not valid in NCRONTAB"),
         ("0 * * L * *", "L is not valid in NCRONTAB"),
         ("0 * * 1W * *", "1W is not valid in NCRONTAB"),

@@ -50,15 +50,22 @@ def test_what_does_not_come_is_told_with_the_output() -> None:
     with Child("it", python("print('sorry')")) as child:
         with pytest.raises(ChildError) as caught:
             child.wait_for("ready")
-        assert str(caught.value) == "it ended before it printed 'ready'; it printed:\nsorry"
+        assert str(caught.value) == "it ended before it was ready; it printed:\nsorry"
     with Child("it", python(STUBBORN)) as child:
         child.wait_for("up")
-        with pytest.raises(ChildError, match=r"it did not print 'ready' within 0\.01 s"):
+        with pytest.raises(ChildError, match=r"it was not ready within 0\.01 s"):
             child.wait_for("ready", timeout=0.01)
         with pytest.raises(ChildError, match=r"it did not end within 0\.01 s"):
             child.wait(timeout=0.01)
         assert child.stop(timeout=0.01) == -signal.SIGKILL
         assert child.status == -signal.SIGKILL
+
+
+def test_an_error_shows_the_end_of_a_long_output() -> None:
+    with Child("it", python("for number in range(1000): print(number)")) as child:
+        child.wait()
+        shown = str(child.error("failed")).splitlines()
+    assert shown == ["it failed; it printed:", *map(str, range(950, 1000))]
 
 
 def test_a_program_that_does_not_exist() -> None:

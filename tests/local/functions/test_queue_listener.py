@@ -168,19 +168,36 @@ async def test_a_message_that_is_gone_is_left(caplog: pytest.LogCaptureFixture) 
 
 
 @pytest.mark.parametrize(
-    ("dequeue_count", "poison_name", "settled"),
+    ("dequeue_count", "settled", "logged"),
     [
-        (2, "metrics-poison", ["hide a for 30, receipt"]),
-        (3, "metrics-poison", ["a into metrics-poison"]),
-        (3, None, []),  # Stays invisible, so as not to be run again at once.
+        (2, ["hide a for 30, receipt"], ""),
+        (
+            3,
+            ["a into metrics-poison"],
+            "Moving message a to queue 'metrics-poison': attempt 3 failed",
+        ),
     ],
 )
-async def test_a_failure(dequeue_count: int, poison_name: str | None, settled: list[str]) -> None:
+async def test_a_failure(
+    dequeue_count: int, settled: list[str], logged: str, caplog: pytest.LogCaptureFixture
+) -> None:
     storage = FakeStorage([[message("a", dequeue_count)]], asyncio.Event())
-    storage.poison_name = poison_name
     options = QueueOptions(message_encoding="none", visibility_timeout=30, max_dequeue_count=3)
     await listen(storage, fail, options)
     assert storage.settled() == settled
+    assert logged in caplog.text
+
+
+async def test_a_failure_without_a_poison_queue_leaves_the_message_invisible(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    storage = FakeStorage([[message("a", 1), message("b", 4)]], asyncio.Event())
+    storage.name, storage.poison_name = "metrics-poison", None
+    await listen(storage, fail)
+    assert storage.settled() == []
+    said = "Leaving message {} invisible, as queue 'metrics-poison' has no poison queue: {}"
+    assert said.format("a", "attempt 1 failed") in caplog.text
+    assert said.format("b", "attempt 4 failed") in caplog.text  # OPTIONS has a limit of 3.
 
 
 async def test_a_message_is_renewed_at_half_life() -> None:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import os
 import re
+import signal
+import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from local import run
+from local.monitor.server import running
 from local.processes import Child, ChildError
-from local.run import only_one, run_host
+from local.run import only_one, register, run_host
 from local.run_settings import OWN, RunError, app_settings
-from local.stack import READY, Backend, run_backend
+from local.stack import READY, ROOT, Backend, run_backend
+from tests.local.monitor.client import Client
 
 # Fails the first two times.
 HOST = """
@@ -42,7 +48,7 @@ def test_a_host_that_fails_is_started_again(
 
 
 def test_a_host_that_does_not_start_ends_the_run(backend: Backend) -> None:
-    with pytest.raises(ChildError, match="ended before it printed"):
+    with pytest.raises(ChildError, match="ended before it was ready"):
         run_host(backend, {}, (sys.executable, "-c", "print('wrong')"), delay=0)
 
 
@@ -66,9 +72,60 @@ def test_a_stand_in_that_dies_ends_the_run_with_one_sentence(name: str) -> None:
 
 
 def test_settings_of_the_shell_reach_the_app() -> None:
-    shell = {"METRICS_PAST_MINUTES": "10", "LOCAL_CRASH_INVISIBILITY": "5", "HOME": "/"}
-    found = app_settings(shell)
-    assert found == {**OWN, "METRICS_PAST_MINUTES": "10", "LOCAL_CRASH_INVISIBILITY": "5"}
+    passed_on = {
+        "METRICS_PAST_MINUTES": "10",
+        "LOCAL_CRASH_INVISIBILITY": "5",
+        "AzureWebJobs_sample_sources_Disabled": "true",
+        "AzureWebJobs.drain_metrics.Disabled": "true",
+    }
+    assert app_settings({**passed_on, "HOME": "/"}) == {**OWN, **passed_on}
+
+
+@pytest.mark.parametrize(
+    ("region", "expected"),
+    [("West Europe", ["westeurope"]), ("northeurope", ["northeurope"]), ("", [])],
+)
+def test_the_resource_of_the_settings_is_registered(
+    region: str, expected: list[str], backend: Backend
+) -> None:
+    with running() as url:
+        register(replace(backend, monitor_url=url), {**OWN, "METRICS_REGION": region})
+        client = Client(url)
+        with client.http:
+            listed = client.arm("/subscriptions/1/resources?api-version=2021-04-01").json()["value"]
+    assert [(each["id"], each["location"]) for each in listed] == [
+        (OWN["METRICS_RESOURCE_ID"], each) for each in expected
+    ]
+
+
+PRINTS = """
+import time
+from local.run import _print_line
+try:
+    _print_line("host")
+    time.sleep(600)
+except KeyboardInterrupt:
+    print("not read")
+    raise SystemExit(3)
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "status"), [(["-c", PRINTS], 3), (["-m", "local.demo"], 1)], ids=["run", "demo"]
+)
+def test_a_stdout_that_nothing_reads_ends_it(command: list[str], status: int) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as stdout:
+        done = subprocess.run(
+            [sys.executable, *command],
+            cwd=ROOT,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (status, "")
 
 
 @pytest.mark.parametrize(
@@ -76,6 +133,7 @@ def test_settings_of_the_shell_reach_the_app() -> None:
     [
         ("METRICS_ENDPOINT", "https://x", "METRICS_ENDPOINT is set in this shell, but make run"),
         ("AzureWebJobsMetricsStorage", "x", "AzureWebJobsMetricsStorage is set in this shell"),
+        ("AzureWebJobsFeatureFlags", "x", "but make run replaces Azure: unset it"),
         ("ConnectionStrings__MetricsStorage", "x", "ConnectionStrings__MetricsStorage is set in"),
         ("MetricsStorage__accountName", "x", "MetricsStorage__accountName is set in this shell"),
         ("METRICS_PAST_MINUTE", "5", "did you mean METRICS_PAST_MINUTES?"),
@@ -101,11 +159,23 @@ def test_a_second_run_in_the_folder_leaves_the_first_alone(tmp_path: Path) -> No
         pass
 
 
-def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_used_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = tmp_path / "file"
     file.touch()
-    with pytest.raises(RunError, match="Cannot write to"), only_one(file / "x"):
-        pass
+    monkeypatch.setattr(run, "app_settings", lambda _: OWN)
+    monkeypatch.setattr(run, "FOLDER", tmp_path)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        assert run.main(["--data", str(file)]) == 1
+        monkeypatch.setattr(run, "FOLDER", file / "x")
+        assert run.main([]) == 1
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert capsys.readouterr().err == (
+        f"Cannot use {file}: File exists.\nCannot use {file / 'x'}: Not a directory.\n"
+    )
 
 
 def test_ports_are_taken_again_and_data_is_kept(tmp_path: Path) -> None:

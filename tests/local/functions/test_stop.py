@@ -137,4 +137,4 @@ def test_403_ends_the_host_without_another_try(azurite: Azurite, run_host: RunHo
     connection = azurite.connection_string.replace(ACCOUNT_KEY, key)
     running = run_host(APP, "--storage-patience", "3600", STORAGE=connection)
     assert running.wait() == 1
-    assert f"{SHUTTING_DOWN} The storage service answered: AuthenticationFailed" in running.output
+    assert f"{SHUTTING_DOWN} Error of the storage service: AuthenticationFailed" in running.output

@@ -112,7 +112,7 @@ def test_the_host_keeps_a_schedule(run_host: RunHost) -> None:
     ("schedule", "said"),
     [
         ("", "function tick: schedule: %SCHEDULE%: app setting SCHEDULE is missing"),
-        ("hourly", "function tick: schedule: hourly: has 1 fields, not 6"),
+        ("hourly", "function tick: schedule: hourly: expected 6 fields, found 1"),
     ],
 )
 def test_a_bad_schedule_disables_one_function(schedule: str, said: str, run_host: RunHost) -> None:

@@ -190,7 +190,7 @@ BAD = [
     ),
     ("PUT", "documents", {"path": "/s"}, "Object missing required field `body`"),
     ("GET", "requests?limit=0", None, "limit: '0' is not a whole number of at least 1"),
-    ("GET", "metrics?resourceID=x", None, "resourceID: there is no such parameter"),
+    ("GET", "metrics?resourceID=x", None, "resourceID is not a parameter of this request"),
 ]
 
 

@@ -78,7 +78,21 @@ def test_a_port_that_cannot_be_taken_is_said(capsys: pytest.CaptureFixture[str])
         port = taken.getsockname()[1]
         assert main(["--port", str(port)]) == 1
     assert capsys.readouterr().err == f"Cannot listen on port {port}: Address already in use\n"
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "limits"),
+    [
+        ("--port", "65536", "0 to 65535"),
+        ("--port", "http", "0 to 65535"),
+        ("--token-life", "0", "1 to 1000000000"),
+        ("--max-body-bytes", "-1", "1 to 1000000000"),
+    ],
+)
+def test_a_wrong_number_is_refused(
+    option: str, value: str, limits: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit):
-        main(["--port", "99999"])
-    message = "argument --port: 99999 is not a number from 0 to 65535\n"
+        main([f"{option}={value}"])
+    message = f"argument {option}: {value} is not a number from {limits}\n"
     assert capsys.readouterr().err.endswith(message)

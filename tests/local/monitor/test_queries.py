@@ -150,8 +150,8 @@ FIFTY_ONE = [f"{QUEUE_ACCOUNT}{number}" for number in range(51)]
         ({"filter": "QueueName"}, "Invalid filter 'QueueName'"),
         ({"resource_ids": []}, "Expected 1 to 50 resourceids, not 0."),
         ({"resource_ids": FIFTY_ONE}, "Expected 1 to 50 resourceids, not 51."),
-        ({"resource_ids": [GROUP]}, f"'{GROUP}' is no resource of the subscription"),
-        ({"resource_ids": [ELSEWHERE]}, f"'{ELSEWHERE}' is no resource of the subscription"),
+        ({"resource_ids": [GROUP]}, f"'{GROUP}' is not a resource of the subscription"),
+        ({"resource_ids": [ELSEWHERE]}, f"'{ELSEWHERE}' is not a resource of the subscription"),
         ({"resource_ids": [QUEUE_ACCOUNT, SITE]}, "All resources must have the same type, not"),
         ({"resource_ids": [1]}, "The body is invalid: Expected `str`, got `int`"),
     ],
@@ -198,7 +198,9 @@ def test_a_batch_needs_a_role_at_the_subscription(frozen: Client) -> None:
     [(AUDIENCE, 200), (AUDIENCE + "/", 200), (ARM_AUDIENCE, 401), (AUDIENCE + ".evil", 401)],
 )
 def test_the_audience_of_the_batch_api(frozen: Client, audience: str, status: int) -> None:
-    assert batch(frozen, audience=audience).status_code == status
+    response = batch(frozen, audience=audience)
+    assert response.status_code == status
+    assert ("WWW-Authenticate" in response.headers) == (status == 401)
 
 
 def test_a_query_of_nothing_in_its_time_has_no_series(frozen: Client) -> None:
