@@ -11,7 +11,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from email.utils import formatdate
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -70,9 +70,13 @@ def serve(state: MonitorState, port: int, *, tls: bool = False) -> None:
 
 @contextmanager
 def running(state: MonitorState | None = None) -> Iterator[str]:
-    """Run the emulator in a background thread; give its URL, without a slash at the end."""
-    with _listener(0) as listener:
-        server = _server(state or MonitorState())
+    """Run the emulator in a background thread; give its URL, without a slash at the end.
+
+    The store of the state is closed at the end.
+    """
+    state = state or MonitorState()
+    with closing(state.store), _listener(0) as listener:
+        server = _server(state)
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
         thread.start()
         try:

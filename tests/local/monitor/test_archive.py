@@ -36,7 +36,7 @@ def counted_in(store: MetricStore) -> tuple[int, int]:
 def emulator(path: Path, now: float = NOW) -> Iterator[Client]:
     """One run of the emulator over the file."""
     state = MonitorState(Options(data=path), clock=lambda: now)
-    with closing(state.store), connected(state) as client:
+    with connected(state) as client:
         yield client
 
 

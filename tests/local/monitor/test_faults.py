@@ -153,6 +153,7 @@ async def test_a_request_delayed_beyond_a_reset_leaves_no_trace() -> None:
     state.reset()
     assert isinstance(await answer, NoAnswer)
     assert state.journal.report(1)["totals"] == {}
+    state.store.close()
 
 
 def test_a_share_is_drawn_from_a_seed(client: Client) -> None:
