@@ -32,6 +32,10 @@ def kept(store: MetricStore) -> list[str]:
     return [f"{value.dimensions['D']} {value.time[8:16]}" for value in stored(store)]
 
 
+def names(store: MetricStore) -> list[str]:
+    return [each.dimensions["D"] for each in store.series(QUEUE_ACCOUNT, "n", "m")]
+
+
 def test_values_are_kept_for_their_time() -> None:
     with closing(MetricStore(kept_minutes=60)) as store:
         add(store, NOW, "a")
@@ -63,7 +67,7 @@ def test_names_go_with_the_last_of_their_values() -> None:
             "b",
         ]
         add(store, NOW + 61 * 60, "b")
-        assert [each.dimensions["D"] for each in store.series(QUEUE_ACCOUNT, "n", "m")] == ["b"]
+        assert names(store) == ["b"]
         assert store.resources() == [QUEUE_ACCOUNT.lower()]
         store.add(QUEUE_ACCOUNT + "2", REGION, batch(NOW + 200 * 60, "c").points, NOW + 200 * 60)
         assert store.resources() == [QUEUE_ACCOUNT.lower() + "2"]
@@ -95,8 +99,8 @@ def test_reading_aggregates_groups_of_series_by_steps() -> None:
 
 def test_reading_back_is_cut_into_portions() -> None:
     with closing(MetricStore()) as store:
-        names = [f"{number:05}" for number in range(12_000)]
+        many = [f"{number:05}" for number in range(12_000)]
         for minute in range(2):
-            add(store, NOW + 60 * minute, *names)
+            add(store, NOW + 60 * minute, *many)
         lengths = [len(portion) for portion in portions(store)]
         assert lengths == [10_000, 10_000, 4_000]
