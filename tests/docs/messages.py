@@ -18,7 +18,7 @@ from tests.unit.rollups import NOW, RESOURCE
 from tests.unit.sources.helpers import make_context
 from tools.doctor.checks import CHECKS
 from tools.doctor.findings import Finding, Status
-from tools.schemas import message_schema, sources_schema
+from tests.docs.schemas import message_schema, sources_schema
 
 __all__ = ["check_json", "check_message"]
 
