@@ -6,7 +6,6 @@ import re
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -17,7 +16,7 @@ from shared.clients.connections import validate_account_url
 from shared.clients.storage import Connection, may_be_secret, open_queue_service, resolve_connection
 from shared.errors import ConfigurationError, RelayError
 from shared.text import masked
-from tools.app_settings import read_app_settings, settings_option
+from tools.app_settings import SettingsFile, read_app_settings, settings_option
 
 if TYPE_CHECKING:  # Slow to import: loaded when the first connection is opened.
     from azure.storage.queue import QueueClient
@@ -78,7 +77,7 @@ def queue_options(command: Command) -> Command:
 
 
 def find_queues(
-    settings_file: Path | None, connection: str, account: str | None, queue: str | None
+    settings_file: SettingsFile | None, connection: str, account: str | None, queue: str | None
 ) -> Queues:
     """Return the queues that options and app settings name. Raises ConfigurationError."""
     settings = read_app_settings(settings_file)

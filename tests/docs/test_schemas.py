@@ -13,8 +13,8 @@ import pytest
 from shared.messages.parser import MessageParser
 from shared.messages.validation import Defaults
 from shared.model import TimeWindow
-from tests.unit.sources.entries import INVALID, VALID
 from tests.docs.schemas import SCHEMAS, write
+from tests.unit.sources.entries import INVALID, VALID
 
 DOCS = Path(__file__).parents[2] / "docs"
 NOW = datetime(2026, 11, 23, 7, 30, tzinfo=UTC)

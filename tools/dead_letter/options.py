@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from functools import wraps
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -19,6 +18,7 @@ import click
 
 from shared.model import Reason
 from shared.text import plural
+from tools.app_settings import SettingsFile
 from tools.console import err
 from tools.dead_letter.records import UNREADABLE, DeadLetter
 from tools.ingress import find_queues, queue_options
@@ -100,7 +100,7 @@ def common_options(command: Callable[..., None]) -> Callable[..., None]:
     @wraps(command)
     def run(
         *,
-        settings_file: Path | None,
+        settings_file: SettingsFile | None,
         connection: str,
         account: str | None,
         queue: str | None,
