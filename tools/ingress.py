@@ -79,18 +79,25 @@ def queue_options(command: Command) -> Command:
 def find_queues(
     settings_file: SettingsFile | None, connection: str, account: str | None, queue: str | None
 ) -> Queues:
-    """Return the queues that options and app settings name. Raises ConfigurationError."""
+    """Return the queues that options and app settings name.
+
+    Raises ConfigurationError, or UsageError for an option.
+    """
     settings = read_app_settings(settings_file)
     if account:
         try:
             where = Connection("--account", queue_service_uri=validate_account_url(account))
         except ValueError as exc:
-            raise ConfigurationError(
+            raise click.UsageError(
                 f"--account is {masked(account)}: expected https://NAME.queue.core.windows.net; "
                 "use --connection for a connection string"
             ) from exc
     elif may_be_secret(connection):
         where = resolve_connection({"--connection": connection}, "--connection")
+        try:
+            open_queue_service(where)
+        except ConfigurationError as exc:
+            raise click.UsageError(str(exc)) from exc
     else:
         where = resolve_connection(settings, connection)
     name = queue or settings.get("METRICS_QUEUE") or "metrics"

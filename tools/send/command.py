@@ -162,7 +162,7 @@ def send(
         except KeyboardInterrupt:
             click.echo("Stopped at once; the rest was not read.", err=True)
         except RelayError as exc:
-            result.error = str(exc)
+            result.add_error(str(exc))
         finally:
             sender.send(reader.take_messages())
             sender.close()

@@ -28,7 +28,7 @@ class Result(msgspec.Struct, rename="camel", kw_only=True):
     messages_sent: int = 0
     messages_not_sent: int = 0
     unsent_file: str | None = None
-    error: str | None = None  # Why sending ended early.
+    error: str | None = None  # Why sending ended early, or the unsent file is not complete.
     watch: Watched | None = None
 
     @property
@@ -36,6 +36,10 @@ class Result(msgspec.Struct, rename="camel", kw_only=True):
         """Whether the points are valid and, as far as that is known, sent and published."""
         bad = self.invalid_points or self.error or not self.valid_points
         return not bad and self.watch in (None, Watched(0, 0, 0))
+
+    def add_error(self, text: str) -> None:
+        """Report an error, after those that came before it."""
+        self.error = f"{self.error}; {text}" if self.error else text
 
     def text(self, *, dry_run: bool) -> str:
         """Return how much was sent."""
