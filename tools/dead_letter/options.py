@@ -19,7 +19,6 @@ import click
 from shared.model import Reason
 from shared.text import plural
 from tools.app_settings import SettingsFile
-from tools.console import err
 from tools.dead_letter.records import UNREADABLE, DeadLetter
 from tools.ingress import find_queues, queue_options
 from tools.stopping import Stop, stoppable
@@ -140,5 +139,6 @@ def interruptible() -> Iterator[Stop]:
 
 def _end_at_once(number: int, _: FrameType | None) -> None:
     """End the process: threads may wait for storage, and Python would wait for them."""
-    err.show_cursor()
+    if os.isatty(2):  # A progress bar has hidden the cursor, or a prompt has no end.
+        os.write(2, b"\x1b[?25h\n")  # Not through a buffer that may be in use.
     os._exit(128 + number)

@@ -73,7 +73,7 @@ class DeadLetter(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=Tru
     def problem(self) -> str:
         """Why it cannot be replayed; empty if it can."""
         if self.reason == UNREADABLE:
-            return "not a dead letter"
+            return UNREADABLE
         if any(entry.body_bytes is not None for entry in self.refused):
             return "content too long for a dead letter, so only its beginning was kept"
         return ""
