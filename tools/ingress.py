@@ -21,11 +21,17 @@ from tools.app_settings import SettingsFile, read_app_settings, settings_option
 if TYPE_CHECKING:  # Slow to import: loaded when the first connection is opened.
     from azure.storage.queue import QueueClient
 
-__all__ = ["Queues", "check_queue", "describe_error", "find_queues", "queue_options"]
+__all__ = [
+    "Queues",
+    "check_loopback",
+    "check_queue",
+    "describe_error",
+    "find_queues",
+    "queue_options",
+]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _CONNECT_TIMEOUT = 5  # Seconds.
 
 
@@ -43,7 +49,7 @@ class Queues:
         Raises ConfigurationError, or RelayError if nothing listens at its port on this machine.
         """
         queue = open_queue_service(self.connection).get_queue_client(name)
-        _check_loopback(queue.url)
+        check_loopback(queue.url)
         return queue
 
 
@@ -138,10 +144,10 @@ def describe_error(
     return f"{queue.queue_name}: {type(exc).__name__}: {text}"
 
 
-def _check_loopback(url: str) -> None:
+def check_loopback(url: str) -> None:
     """Raise RelayError if nothing listens at a port of this machine; the SDK would retry first."""
     parts = urlsplit(url)
-    if parts.hostname not in _LOOPBACK or parts.port is None:
+    if not http.is_loopback(parts.hostname) or parts.port is None:
         return
     try:
         socket.create_connection((parts.hostname, parts.port), _CONNECT_TIMEOUT).close()

@@ -555,7 +555,8 @@ def test_watch_waits_until_all_is_published(
         assert done.exit_code == 1
         assert json.loads(done.stdout)["watch"] == {"waiting": 0, "deadLetters": 1, "poison": 0}
         assert done.stderr == (
-            "1 new dead letter. To see the reasons, run: metric-relay dead-letter list\n"
+            "1 new dead letter. To see the reasons, with the same options of the queue: "
+            "metric-relay dead-letter list\n"
         )
 
 

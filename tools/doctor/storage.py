@@ -14,9 +14,9 @@ from azure.storage.queue import QueueServiceClient
 
 from shared.clients import storage
 from shared.clients.credentials import make_credential, request_token
-from shared.clients.http import describe_error
+from shared.clients.http import describe_error, is_loopback
 from shared.errors import TokenError
-from tools.doctor.context import AZURITE, CONNECTION, Account, Context, is_loopback
+from tools.doctor.context import AZURITE, CONNECTION, Account, Context
 from tools.doctor.findings import Finding, failed, ok
 from tools.doctor.fixes import NETWORK, Home, Template, quoted, storage_id
 from tools.doctor.identity import fix_token, read_principal
@@ -130,7 +130,7 @@ def explain(exc: Exception, account: Account, context: Context) -> Finding:
     text, url, name = describe_error(exc), account.service.url, account.name
     parts, show = urlsplit(url), f"az storage account show --name {quoted(account.name)}"
     start_azurite = context.fixes.start_azurite(parts.port)
-    if is_loopback(url) and "refused" in text:
+    if is_loopback(parts.hostname) and "refused" in text:
         return failed(f"Nothing listens at {parts.netloc}", *start_azurite)
     if "InvalidHeaderValue" in text:
         return failed(f"Azurite needs --skipApiVersionCheck: {text}", *start_azurite)

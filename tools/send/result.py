@@ -71,8 +71,8 @@ class Result(msgspec.Struct, rename="camel", kw_only=True):
             yield f"Still in the queue: {plural(watch.waiting, 'message')}."
         if watch.dead_letters:
             yield (
-                f"{plural(watch.dead_letters, 'new dead letter')}. To see the reasons, run: "
-                f"{program} dead-letter list"
+                f"{plural(watch.dead_letters, 'new dead letter')}. To see the reasons, with the "
+                f"same options of the queue: {program} dead-letter list"
             )
         if watch.poison:
             yield (
