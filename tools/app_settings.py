@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
+import codecs
 import os
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import click
+import msgspec
 
 from shared.errors import ConfigurationError
 
@@ -24,8 +24,16 @@ __all__ = [
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 LOCAL_SETTINGS = Path("local.settings.json")
-# What an environment variable cannot hold.
-_NOT_IN_ENVIRONMENT = re.compile("[\0\ud800-\udfff]")
+
+
+class _Listed(msgspec.Struct):
+    name: str
+    value: str | None
+
+
+class _Local(msgspec.Struct, rename="pascal"):
+    values: dict[str, str | int | float | bool | None]
+    is_encrypted: bool = False
 
 
 class SettingsFile(NamedTuple):
@@ -69,37 +77,27 @@ def read_settings_file(file: Path) -> SettingsFile:
     Raises ConfigurationError.
     """
     try:
-        content = json.loads(file.read_text(encoding="utf-8-sig"))
-        is_list = isinstance(content, list)
-        if is_list:
-            found = {one["name"]: one["value"] for one in content}
-        elif content.get("IsEncrypted"):
-            raise ConfigurationError(f"{file} is encrypted; run `func settings decrypt`")
-        else:
-            found = dict(content["Values"])
-        values = {name: _value(file, name, value) for name, value in found.items()}
+        text = file.read_bytes().removeprefix(codecs.BOM_UTF8)
+        content: list[_Listed] | _Local = msgspec.json.decode(text, type=list[_Listed] | _Local)
     except OSError as exc:
         raise ConfigurationError(f"{file} cannot be read: {exc.strerror}") from exc
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
+    except ValueError as exc:
         raise ConfigurationError(
             f"{file} does not hold app settings: expected a local.settings.json, or the output of "
-            "`az functionapp config appsettings list`"
+            f"`az functionapp config appsettings list`: {exc}"
         ) from exc
-    return SettingsFile(file, values, is_list)
-
-
-def _value(file: Path, name: str, value: Any) -> str:
-    """Return the value of a setting. Raises ConfigurationError, or TypeError for no value."""
-    if value is None:
-        raise ConfigurationError(
-            f"{file} has no value for {name}; `az functionapp config appsettings list` prints "
-            "values, `set` hides them"
-        )
-    if not isinstance(value, str | int | float):
-        raise TypeError(name)
-    text = str(value)
-    if not name or "=" in name or _NOT_IN_ENVIRONMENT.search(name + text):
-        raise ConfigurationError(
-            f"{file}: {name!a} is not valid: name or value cannot be in the environment"
-        )
-    return text
+    found: Mapping[str, object]
+    if isinstance(content, list):
+        found = {one.name: one.value for one in content}
+    elif content.is_encrypted:
+        raise ConfigurationError(f"{file} is encrypted; run `func settings decrypt`")
+    else:
+        found = content.values
+    for name, value in found.items():
+        if value is None:
+            raise ConfigurationError(
+                f"{file} has no value for {name}; `az functionapp config appsettings list` prints "
+                "values, `set` hides them"
+            )
+    values = {name: str(value) for name, value in found.items()}
+    return SettingsFile(file, values, isinstance(content, list))

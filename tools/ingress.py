@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
@@ -28,6 +29,7 @@ __all__ = [
     "describe_error",
     "find_queues",
     "queue_options",
+    "storage_errors",
 ]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -118,19 +120,31 @@ def find_queues(
 
 def check_queue(queue: QueueClient) -> None:
     """Raise RelayError if a queue does not exist or cannot be reached."""
+    from azure.core.exceptions import HttpResponseError
+
+    with storage_errors(queue):
+        try:
+            queue.get_queue_properties()
+        except HttpResponseError as exc:
+            # The role that allows sending does not allow this.
+            if exc.status_code != 403:
+                raise
+
+
+@contextmanager
+def storage_errors(
+    queue: QueueClient, role: str = "Storage Queue Data Contributor"
+) -> Iterator[None]:
+    """Raise RelayError for what the SDK raises. `role` is the role that allows the requests."""
     from azure.core.exceptions import AzureError
 
     try:
-        queue.get_queue_properties()
+        yield
     except AzureError as exc:
-        # The role that allows sending does not allow this.
-        if getattr(exc, "status_code", None) != 403:
-            raise RelayError(describe_error(exc, queue)) from exc
+        raise RelayError(describe_error(exc, queue, role)) from exc
 
 
-def describe_error(
-    exc: Exception, queue: QueueClient, role: str = "Storage Queue Data Message Sender"
-) -> str:
+def describe_error(exc: Exception, queue: QueueClient, role: str) -> str:
     """Return one line about a failed request. `role` is the role that allows the request."""
     from azure.core.exceptions import ResourceNotFoundError
 

@@ -50,10 +50,7 @@ WRONG = {
     "null": ({"Values": {"MetricsStorage": None}}, "has no value for MetricsStorage"),
     "an object for a value": ({"Values": {"METRICS_SOURCES": {}}}, "does not hold app settings"),
     "a number for a name": ([{"name": 1, "value": "x"}], "does not hold app settings"),
-    "no name": ({"Values": {"": "x"}}, ": '' is not valid"),
-    "an equals sign in a name": ({"Values": {"A=B": "x"}}, ": 'A=B' is not valid"),
-    "a NUL": ({"Values": {"A": "x\0"}}, ": 'A' is not valid"),
-    "half a character": ([{"name": "A", "value": "\ud800"}], ": 'A' is not valid"),
+    "half a character": ([{"name": "A", "value": "\ud800"}], "does not hold app settings"),
     "hidden values": ([{"name": "METRICS_QUEUE", "value": None}], "has no value for METRICS_QUEUE"),
 }
 
@@ -65,7 +62,7 @@ def test_a_file_that_holds_no_settings_is_an_error(
     file = tmp_path / "app.json"
     text = content if isinstance(content, str) else json.dumps(content)
     file.write_text(text, encoding="utf-8")
-    with pytest.raises(ConfigurationError, match=f"app.json ?{error}"):
+    with pytest.raises(ConfigurationError, match=f"app.json {error}"):
         read_settings_file(file)
 
 

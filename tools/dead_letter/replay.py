@@ -20,9 +20,9 @@ from shared.text import plural
 from tools.console import Command, out, progress
 from tools.dead_letter.contents import queue_texts
 from tools.dead_letter.options import Selection, common_options, counted, interruptible
-from tools.dead_letter.queue import QueueReader, count_messages, run_at_once, storage_errors
+from tools.dead_letter.queue import QueueReader, count_messages, run_at_once
 from tools.dead_letter.records import DeadLetter, parse, read_file, unreadable
-from tools.ingress import Queues
+from tools.ingress import Queues, storage_errors
 
 __all__ = ["replay"]
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import click
 
 from shared.clients.credentials import CREDENTIALS
+from shared.errors import ConfigurationError
 from shared.resource_ids import validate_region
 from tools.app_settings import (
     LOCAL_SETTINGS,
@@ -110,7 +111,10 @@ def doctor(
         site += f"/providers/Microsoft.Web/sites/{app}"
     fixes = _fixes(context, settings_file, environ)
     # azure-identity reads the environment, which the Functions host makes of the settings.
-    os.environ.update(environ)
+    try:
+        os.environ.update(environ)
+    except (OSError, ValueError) as exc:
+        raise ConfigurationError(f"The environment cannot hold these settings: {exc}") from exc
     with progress() as bar:
         task = bar.add_task("", total=len(CHECKS))
 

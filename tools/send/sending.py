@@ -17,6 +17,8 @@ if TYPE_CHECKING:  # Slow to import.
 
 __all__ = ["Sender"]
 
+_ROLE = "Storage Queue Data Message Sender"
+
 
 class Sender:
     """Puts messages into a queue until one fails or the user stops it; the rest goes into a file.
@@ -78,7 +80,7 @@ class Sender:
             queue.send_message(message_text(message), time_to_live=NO_EXPIRY)
         except Exception as exc:  # noqa: BLE001 (whatever it is, the rest goes into the file)
             self._has_failed = True
-            self._result.add_error(describe_error(exc, queue))
+            self._result.add_error(describe_error(exc, queue, _ROLE))
             return False
         self._result.messages_sent += 1
         return True
