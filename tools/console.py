@@ -1,4 +1,4 @@
-"""How commands write: results to standard output, everything else to standard error.
+"""Output of the commands: results to standard output, everything else to standard error.
 
 Colours and progress bars appear on a terminal only; `NO_COLOR` is obeyed.
 """

@@ -228,6 +228,8 @@ WRONG: dict[str, dict[str, Any]] = {
     "an object": {"value": object()},
     "text": {"value": "7"},
     "a number as a name": {"metric": 7, "value": 1},
+    "a text as a time": {"value": 1, "time": "2026-11-30T12:00:00Z"},
+    "a list of dimensions": {"value": 1, "dimensions": ["Country"]},
     "a number as a dimension": {"value": 1, "dimensions": {"Till": 7}},
 }
 

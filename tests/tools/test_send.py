@@ -341,7 +341,7 @@ def test_a_missing_queue_is_an_error(send: Send, backend: Backend) -> None:
     assert "metrisc" not in [one.name for one in backend.storage.list_queues()]
 
 
-def test_a_refused_connection_is_told_at_once(send: Send) -> None:
+def test_a_refused_connection_is_reported_at_once(send: Send) -> None:
     with Azurite() as azurite:
         string = azurite.connection_string
     done = send("--metric", "x", "--value", "1", "--connection", string)

@@ -1,4 +1,4 @@
-"""What the commands share: filters, the queues they work on, and how they stop."""
+"""Options of all commands: filters and queues; and the stop at Ctrl-C."""
 
 from __future__ import annotations
 

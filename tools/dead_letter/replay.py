@@ -62,10 +62,9 @@ def replay(
 ) -> None:
     """Put dead letters back into the ingress queue.
 
-    Each is deleted once everything in it is enqueued. A point without a time gets that at which its
-    message was enqueued. What the relay rejects
-    again becomes a new dead letter. If the command is killed, nothing is lost, and the next run may
-    enqueue a few dead letters a second time.
+    Each is deleted once everything in it is enqueued. A point without a time gets the time at which
+    its message was enqueued. What the relay rejects again becomes a new dead letter. If the command
+    is killed, nothing is lost, and the next run may enqueue a few dead letters a second time.
     """
     if poison and (file or restamp or not selection.is_empty):
         raise click.UsageError("--poison takes no filters, --restamp or --file")

@@ -1,4 +1,4 @@
-"""What the checks get: settings, clients and fixes; and the facts that earlier checks found."""
+"""The context of a check: settings, clients, fixes, and the facts that earlier checks found."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class Context:
 
     @cached_property
     def clients(self) -> Clients:
-        """What sources use, as the app gives it to them."""
+        """The clients that the app gives to sources."""
         clients = build_context(self.settings, Timing(now=self.now))
         return msgspec.structs.replace(clients, connection=self.connection)
 

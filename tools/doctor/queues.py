@@ -69,12 +69,12 @@ def check_dead_letters(context: Context) -> list[Finding]:
     if not count:
         return [ok(f"{name} has no messages")]
     messages = queue.peek_messages(_MAX_PEEKED)
-    letters = [parse("", str(one.content), context.now()) for one in messages]
-    reasons = Counter(one.reason for one in letters).most_common()
+    dead_letters = [parse("", str(one.content), context.now()) for one in messages]
+    reasons = Counter(one.reason for one in dead_letters).most_common()
     shown = ", ".join(f"{number} {reason}" for reason, number in reasons)
-    text = f"{name} has {plural(count, 'message')}; the first {len(letters)}: {shown}"
-    if letters:
-        text += f"; detail of the first: {letters[0].detail}"
+    text = f"{name} has {plural(count, 'message')}; the first {len(dead_letters)}: {shown}"
+    if dead_letters:
+        text += f"; detail of the first: {dead_letters[0].detail}"
     see = "# docs/dead-letters.md explains the reasons."
     return [warning(text, context.fixes.tool("dead-letter", "list"), see)]
 

@@ -1,4 +1,4 @@
-"""What Azure Resource Manager knows: the resource that metrics go to, its region, and the app."""
+"""Checks in Azure Resource Manager: the resource that metrics go to, its region, and the app."""
 
 from __future__ import annotations
 

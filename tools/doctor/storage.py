@@ -68,14 +68,14 @@ def _check_roles(account: Account, context: Context) -> list[Finding]:
     """Try what the app does, on a message that does not exist; nothing changes."""
     settings = context.settings
     ingress = account.service.get_queue_client(settings.queue)
-    letters = account.service.get_queue_client(settings.dead_letter_queue)
+    rejected = account.service.get_queue_client(settings.dead_letter_queue)
     read, peek = "read queue properties", "peek at messages"
     requests: dict[str, Callable[[], Any]] = {
         read: ingress.get_queue_properties,
         peek: ingress.peek_messages,
         "delete messages": lambda: ingress.delete_message(*_NO_MESSAGE),
         "update messages": lambda: ingress.update_message(*_NO_MESSAGE, visibility_timeout=0),
-        "write dead letters": lambda: letters.update_message(*_NO_MESSAGE, visibility_timeout=0),
+        "write dead letters": lambda: rejected.update_message(*_NO_MESSAGE, visibility_timeout=0),
     }
     refused = [what for what, request in requests.items() if _is_refused(request)]
     if not {read, peek} & {*refused}:
@@ -133,7 +133,8 @@ def explain(exc: Exception, account: Account, context: Context) -> Finding:
     if is_loopback(parts.hostname) and "refused" in text:
         return failed(f"Nothing listens at {parts.netloc}", *start_azurite)
     if "InvalidHeaderValue" in text:
-        return failed(f"Azurite needs --skipApiVersionCheck: {text}", *start_azurite)
+        stop = "# Stop the Azurite that runs."
+        return failed(f"Azurite needs --skipApiVersionCheck: {text}", stop, *start_azurite)
     if "KeyBasedAuthenticationNotPermitted" in text:
         return failed(f"The keys of {name} are disabled: {text}", *use_identity(name, context))
     if re.search("AuthenticationFailed|base64|padding", text) and not account.principal:

@@ -13,7 +13,7 @@ __all__ = ["Result", "Watched"]
 
 
 class Watched(msgspec.Struct, rename="camel"):
-    """What `--watch` finds at its end, in messages."""
+    """Messages in the queues at the end of `--watch`."""
 
     waiting: int  # In the ingress queue.
     dead_letters: int  # New ones, of any producer.
@@ -21,7 +21,7 @@ class Watched(msgspec.Struct, rename="camel"):
 
 
 class Result(msgspec.Struct, rename="camel", kw_only=True):
-    """What happened to the points; --json prints it as it is."""
+    """The numbers of points and messages; --json prints them as they are."""
 
     valid_points: int = 0
     invalid_points: int = 0  # Parts that are not points, too.
