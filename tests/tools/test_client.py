@@ -370,7 +370,7 @@ def test_the_thread_logs_and_tries_again(
     levels = dict(zip(caplog.messages, [one.levelno for one in caplog.records], strict=True))
     assert levels == {
         "1 value not sent: AzureError: away; retrying in 0.01 s": logging.WARNING,
-        "Values dropped so far because the buffer is full: 1": logging.ERROR,
+        "Values dropped so far (buffer full, or sum too large): 1": logging.ERROR,
     }
 
 

@@ -207,8 +207,7 @@ class MetricClient:
             except NotSentError as exc:
                 LOG.warning("%s; retrying in %g s", exc, self._flush_seconds)
             if self.dropped > logged:
-                reason = "the buffer is full, or a sum or count too large"
-                LOG.error("Values dropped so far because %s: %d", reason, self.dropped)
+                LOG.error("Values dropped so far (buffer full, or sum too large): %d", self.dropped)
                 logged = self.dropped
 
     def _close_at_exit(self) -> None:
