@@ -131,7 +131,7 @@ def interruptible() -> Iterator[Stop]:
     The second one ends the process at once.
     """
     text = "Stopping after the requests under way. Press Ctrl-C again to stop at once."
-    with stoppable(text) as stop:
+    with stoppable(text, _end_at_once) as stop:
         yield stop
     if stop.asked():
         sys.exit(stop.exit_code)
