@@ -113,7 +113,7 @@ def test_the_command_calls_the_tools_from_any_folder(tmp_path: Path) -> None:
     add_script(python, f'exec {sys.executable} "$@"')
     setup.write_command(python)
     done = subprocess.run(
-        [python.with_name("metric-relay"), "send", "--help"],
+        ["a folder/venv/bin/metric-relay", "send", "--help"],
         cwd=tmp_path,
         capture_output=True,
         text=True,

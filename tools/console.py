@@ -1,11 +1,10 @@
-"""How commands write: results to standard output, everything else to standard error.
+"""Output of the commands: results to standard output, everything else to standard error.
 
 Colours and progress bars appear on a terminal only; `NO_COLOR` is obeyed.
 """
 
 from __future__ import annotations
 
-import os
 import shlex
 import shutil
 import sys
@@ -13,9 +12,9 @@ from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
-__all__ = ["Command", "err", "find_program", "out", "printable", "program", "progress"]
+__all__ = ["Command", "err", "find_program", "out", "program", "progress"]
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(highlight=False, soft_wrap=True, stderr=True)
@@ -37,34 +36,17 @@ def program(ctx: click.Context | None = None) -> str:
     return (ctx or click.get_current_context()).find_root().command_path
 
 
-def find_program(called: str | None = None) -> str:
-    """Return the words that call the program from the current folder.
-
-    `called` is the file that runs; by default that of this process.
-    """
-    file, words = Path(called or sys.argv[0]).absolute(), ""
-    if file.name == "__main__.py":
-        file, words = Path(sys.executable), " -m tools"
-    found = shutil.which(file.name)
-    if found is not None and Path(found).absolute() == file:
-        return f"{file.name}{words}"  # It is on PATH.
-    shown = os.path.relpath(file) if file.is_relative_to(Path.cwd()) else str(file)
-    return f"{shlex.quote(shown)}{words}"
-
-
-def printable(text: str) -> str:
-    """Return a text as one line without control characters."""
-    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+def find_program() -> str:
+    """Return the words with which the user called this process."""
+    called = Path(sys.argv[0])
+    if called.name == "__main__.py":
+        return f"{shlex.quote(sys.orig_argv[0])} -m tools"
+    if shutil.which(called.name) == sys.argv[0]:  # The shell found it on PATH.
+        return called.name
+    return shlex.quote(sys.argv[0])
 
 
 def progress() -> Progress:
     """Return a bar on standard error that is gone when it is done; it shows on a terminal only."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=err,
-        transient=True,
-        disable=not err.is_terminal,
-    )
+    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=err, transient=True, disable=not err.is_terminal)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -17,16 +17,23 @@ from shared.clients.connections import validate_account_url
 from shared.clients.storage import Connection, may_be_secret, open_queue_service, resolve_connection
 from shared.errors import ConfigurationError, RelayError
 from shared.text import masked
-from tools.app_settings import read_app_settings, settings_option
+from tools.app_settings import SettingsFile, read_app_settings, settings_option
 
 if TYPE_CHECKING:  # Slow to import: loaded when the first connection is opened.
     from azure.storage.queue import QueueClient
 
-__all__ = ["Queues", "check_queue", "describe_error", "find_queues", "queue_options"]
+__all__ = [
+    "Queues",
+    "check_loopback",
+    "check_queue",
+    "describe_error",
+    "find_queues",
+    "queue_options",
+    "storage_errors",
+]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _CONNECT_TIMEOUT = 5  # Seconds.
 
 
@@ -44,7 +51,7 @@ class Queues:
         Raises ConfigurationError, or RelayError if nothing listens at its port on this machine.
         """
         queue = open_queue_service(self.connection).get_queue_client(name)
-        _check_loopback(queue.url)
+        check_loopback(queue.url)
         return queue
 
 
@@ -78,20 +85,27 @@ def queue_options(command: Command) -> Command:
 
 
 def find_queues(
-    settings_file: Path | None, connection: str, account: str | None, queue: str | None
+    settings_file: SettingsFile | None, connection: str, account: str | None, queue: str | None
 ) -> Queues:
-    """Return the queues that options and app settings name. Raises ConfigurationError."""
+    """Return the queues that options and app settings name.
+
+    Raises ConfigurationError, or UsageError for an option.
+    """
     settings = read_app_settings(settings_file)
     if account:
         try:
             where = Connection("--account", queue_service_uri=validate_account_url(account))
         except ValueError as exc:
-            raise ConfigurationError(
+            raise click.UsageError(
                 f"--account is {masked(account)}: expected https://NAME.queue.core.windows.net; "
                 "use --connection for a connection string"
             ) from exc
     elif may_be_secret(connection):
         where = resolve_connection({"--connection": connection}, "--connection")
+        try:
+            open_queue_service(where)
+        except ConfigurationError as exc:
+            raise click.UsageError(str(exc)) from exc
     else:
         where = resolve_connection(settings, connection)
     name = queue or settings.get("METRICS_QUEUE") or "metrics"
@@ -106,19 +120,31 @@ def find_queues(
 
 def check_queue(queue: QueueClient) -> None:
     """Raise RelayError if a queue does not exist or cannot be reached."""
+    from azure.core.exceptions import HttpResponseError
+
+    with storage_errors(queue):
+        try:
+            queue.get_queue_properties()
+        except HttpResponseError as exc:
+            # The role that allows sending does not allow this.
+            if exc.status_code != 403:
+                raise
+
+
+@contextmanager
+def storage_errors(
+    queue: QueueClient, role: str = "Storage Queue Data Contributor"
+) -> Iterator[None]:
+    """Raise RelayError for what the SDK raises. `role` is the role that allows the requests."""
     from azure.core.exceptions import AzureError
 
     try:
-        queue.get_queue_properties()
+        yield
     except AzureError as exc:
-        # The role that allows sending does not allow this.
-        if getattr(exc, "status_code", None) != 403:
-            raise RelayError(describe_error(exc, queue)) from exc
+        raise RelayError(describe_error(exc, queue, role)) from exc
 
 
-def describe_error(
-    exc: Exception, queue: QueueClient, role: str = "Storage Queue Data Message Sender"
-) -> str:
+def describe_error(exc: Exception, queue: QueueClient, role: str) -> str:
     """Return one line about a failed request. `role` is the role that allows the request."""
     from azure.core.exceptions import ResourceNotFoundError
 
@@ -132,10 +158,10 @@ def describe_error(
     return f"{queue.queue_name}: {type(exc).__name__}: {text}"
 
 
-def _check_loopback(url: str) -> None:
+def check_loopback(url: str) -> None:
     """Raise RelayError if nothing listens at a port of this machine; the SDK would retry first."""
     parts = urlsplit(url)
-    if parts.hostname not in _LOOPBACK or parts.port is None:
+    if not http.is_loopback(parts.hostname) or parts.port is None:
         return
     try:
         socket.create_connection((parts.hostname, parts.port), _CONNECT_TIMEOUT).close()

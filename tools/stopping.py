@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from types import FrameType
+from typing import Any
 
 __all__ = ["Stop", "stoppable"]
 
 
+@dataclass
 class Stop:
-    """Whether the user asked to stop, and by which signal."""
+    """The signal by which the user asked to stop."""
 
-    def __init__(self) -> None:
-        self.signal: int | None = None
+    signal: int | None = None
 
     def asked(self) -> bool:
-        """Return whether it was asked."""
+        """Return whether the user asked to stop."""
         return self.signal is not None
 
     @property
@@ -28,15 +30,14 @@ class Stop:
 
 
 @contextmanager
-def stoppable(text: str) -> Iterator[Stop]:
-    """Note the first SIGINT or SIGTERM and print the text.
+def stoppable(
+    text: str, interrupt: Callable[[int, FrameType | None], Any] = signal.default_int_handler
+) -> Iterator[Stop]:
+    """Note the first SIGINT or SIGTERM and print the text; the next one calls `interrupt`.
 
-    The next one does what SIGINT does outside the block: by default, it raises KeyboardInterrupt.
-    Only for the main thread, which receives signals.
+    By default, that raises KeyboardInterrupt. Only for the main thread, which receives signals.
     """
     stop = Stop()
-    outside = signal.getsignal(signal.SIGINT)
-    interrupt = outside if callable(outside) else signal.default_int_handler  # It may be ignored.
 
     def ask(number: int, frame: FrameType | None) -> None:
         if stop.asked():

@@ -19,10 +19,9 @@ from shared.clients.http import validate_url
 from shared.errors import ConfigurationError
 from shared.text import masked
 
-__all__ = ["Connection", "may_be_secret", "resolve_connection", "validate_account_url"]
+__all__ = ["MEMBERS", "Connection", "may_be_secret", "resolve_connection", "validate_account_url"]
 
-# The members of a section that the relay reads as the host does; those of the other services of an
-# account are allowed beside them.
+# The members of a section that the relay reads as the host does.
 _MEMBERS = (
     "queueServiceUri",
     "serviceUri",
@@ -31,8 +30,9 @@ _MEMBERS = (
     "clientId",
     "managedIdentityResourceId",
 )
-_OTHER_SERVICES = ("blobServiceUri", "tableServiceUri", "fileServiceUri")
-_SPELLINGS = {member.lower(): member for member in (*_MEMBERS, *_OTHER_SERVICES)}
+# Those that it allows; the host uses the other services of an account.
+MEMBERS = (*_MEMBERS, "blobServiceUri", "tableServiceUri", "fileServiceUri")
+_SPELLINGS = {member.lower(): member for member in MEMBERS}
 # Source: "Storage account overview".
 _ACCOUNT_NAME = re.compile("[a-z0-9]{3,24}", re.IGNORECASE)
 # An account in Azure, perhaps in a DNS zone; the SDK for Python ignores its path.

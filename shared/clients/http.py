@@ -28,6 +28,7 @@ __all__ = [
     "NoAuth",
     "TokenSource",
     "describe_error",
+    "is_loopback",
     "parse_error",
     "parse_retry_after",
     "read_body",
@@ -43,7 +44,6 @@ _REQUEST = re.compile("^(?:RequestId|Time):.*\n?", re.MULTILINE)
 _CHUNK_SIZE = 65_536
 # Azure also sends fractions of a second, some with the decimal comma of a locale.
 _SECONDS = re.compile("([0-9]{1,9})[0-9]*(?:[.,]([0-9]{1,9})[0-9]*)?")
-_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 # urllib3 logs a warning with the whole URL, keys included, for a header that it cannot parse; the
 # SDKs of Azure log warnings for what is an error here as well.
@@ -172,6 +172,11 @@ def parse_retry_after(header: str | None, now: datetime) -> float | None:
     return None if date.tzinfo is None else max(0.0, (date - now).total_seconds())
 
 
+def is_loopback(host: str | None) -> bool:
+    """Return whether a host is this machine."""
+    return host in {"127.0.0.1", "localhost", "::1"}
+
+
 def validate_url(url: str, example: str = "https://host.example") -> SplitResult:
     """Return the parts of a URL that may get a token: https://, or http:// on this machine.
 
@@ -184,6 +189,6 @@ def validate_url(url: str, example: str = "https://host.example") -> SplitResult
         valid = False
     if not valid:
         raise ValueError(f"expected a URL such as {example}")
-    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname)):
         raise ValueError("expected https:// (http:// on the loopback interface only)")
     return parts

@@ -13,12 +13,12 @@ from shared.model import Origin, Rollup
 from shared.pipeline.dead_letters import write_dead_letters
 from shared.settings import Settings
 from shared.sources import load_sources
+from tests.docs.schemas import message_schema, sources_schema
 from tests.unit.builders import message, parse
 from tests.unit.rollups import NOW, RESOURCE
 from tests.unit.sources.helpers import make_context
 from tools.doctor.checks import CHECKS
 from tools.doctor.findings import Finding, Status
-from tools.schemas import message_schema, sources_schema
 
 __all__ = ["check_json", "check_message"]
 

@@ -12,7 +12,7 @@ import pytest
 import function_app
 from shared.settings import DEFAULTS
 from shared.telemetry import METRICS, NAMESPACE
-from tools.schemas import sources_schema
+from tests.docs.schemas import sources_schema
 
 from .bicep import INFRA, TEMPLATES, File
 

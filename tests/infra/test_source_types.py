@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shared.sources import KINDS
-from tools.schemas import sources_schema
+from tests.docs.schemas import sources_schema
 
 from .bicep import INFRA, Declaration, File
 

@@ -228,6 +228,8 @@ WRONG: dict[str, dict[str, Any]] = {
     "an object": {"value": object()},
     "text": {"value": "7"},
     "a number as a name": {"metric": 7, "value": 1},
+    "a text as a time": {"value": 1, "time": "2026-11-30T12:00:00Z"},
+    "a list of dimensions": {"value": 1, "dimensions": ["Country"]},
     "a number as a dimension": {"value": 1, "dimensions": {"Till": 7}},
 }
 
@@ -368,7 +370,7 @@ def test_the_thread_logs_and_tries_again(
     levels = dict(zip(caplog.messages, [one.levelno for one in caplog.records], strict=True))
     assert levels == {
         "1 value not sent: AzureError: away; retrying in 0.01 s": logging.WARNING,
-        "Values dropped so far because the buffer is full: 1": logging.ERROR,
+        "Values dropped so far (buffer full, or sum too large): 1": logging.ERROR,
     }
 
 

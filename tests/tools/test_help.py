@@ -51,7 +51,11 @@ def test_a_command_is_shown_as_it_was_called(
     script.parent.mkdir()
     script.write_text("#!/bin/sh\n", encoding="utf-8")
     script.chmod(0o755)
-    assert find_program(str(script)) == "'a folder/metric-relay'"
+    monkeypatch.setattr(sys, "argv", ["a folder/metric-relay", "send"])
+    assert find_program() == "'a folder/metric-relay'"
     monkeypatch.setenv("PATH", str(script.parent))
-    assert find_program(str(script)) == "metric-relay"
-    assert find_program("/relay/tools/__main__.py") == f"{sys.executable} -m tools"
+    monkeypatch.setattr(sys, "argv", [str(script), "send"])
+    assert find_program() == "metric-relay"
+    monkeypatch.setattr(sys, "argv", ["/relay/tools/__main__.py", "send"])
+    monkeypatch.setattr(sys, "orig_argv", [".venv/bin/python", "-m", "tools", "send"])
+    assert find_program() == ".venv/bin/python -m tools"

@@ -5,14 +5,17 @@ from __future__ import annotations
 import base64
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from azure.storage.queue import (
@@ -338,7 +341,7 @@ def test_a_missing_queue_is_an_error(send: Send, backend: Backend) -> None:
     assert "metrisc" not in [one.name for one in backend.storage.list_queues()]
 
 
-def test_a_refused_connection_is_told_at_once(send: Send) -> None:
+def test_a_refused_connection_is_reported_at_once(send: Send) -> None:
     with Azurite() as azurite:
         string = azurite.connection_string
     done = send("--metric", "x", "--value", "1", "--connection", string)
@@ -360,13 +363,13 @@ KEY = "c2VjcmV0LWtleQ=="
 )
 def test_a_secret_is_not_printed(options: tuple[str, str], send: Send) -> None:
     done = send("-", *options, given=line(1))
-    assert (done.exit_code, done.stdout, KEY in done.stderr) == (1, "", False)
-    assert done.stderr.startswith(f"Error: {options[0]} is ")
+    assert (done.exit_code, done.stdout, KEY in done.stderr) == (2, "", False)
+    assert f"Error: {options[0]} is " in done.stderr
 
 
 def test_an_account_needs_https(send: Send) -> None:
     done = send("-", "--account", "http://127.0.0.1:10001/devstoreaccount1", given=line(1))
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert "expected https://NAME.queue.core.windows.net" in done.stderr
 
 
@@ -418,6 +421,35 @@ def test_the_temporary_folder_is_used_if_the_current_one_is_gone(
     os.chdir(tmp_path)
     assert f"What was not sent is in {tmp_path}/unsent-" in done.stderr
     assert "metric" in unsent()
+
+
+@pytest.mark.parametrize("part", ["all", "the end"])
+def test_valid_points_are_sent_even_if_no_file_can_be_written(
+    part: str, send: Send, ingress: QueueClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    if part == "all":
+        monkeypatch.setattr(tempfile, "NamedTemporaryFile", Mock(side_effect=OSError(28, "Full")))
+        expected = "to a file: Full"
+    else:  # As if the disk became full.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))
+        expected = "/unsent-"
+    try:
+        done = send("-", given=f"{INVALID}\n{INVALID}\n{line(7)}")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert (done.exit_code, done.stdout) == (1, "Sent 1 point in 1 message.\n")
+    assert "2 invalid points.\nError: what was not sent cannot be written to " in done.stderr
+    assert expected in done.stderr
+    assert done.stderr.count("\n") == 4
+    assert len(messages(ingress)) == 1
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="there is no /proc")
+def test_a_file_that_cannot_be_read_is_an_error(send: Send) -> None:
+    done = send("/proc/self/mem")  # Its first page.
+    assert (done.exit_code, done.stdout) == (1, "Sent 0 points in 0 messages.\n")
+    assert done.stderr == "Error: /proc/self/mem cannot be read: Input/output error\n"
 
 
 # --- Stopping -------------------------------------------------------------------------------------
@@ -523,7 +555,8 @@ def test_watch_waits_until_all_is_published(
         assert done.exit_code == 1
         assert json.loads(done.stdout)["watch"] == {"waiting": 0, "deadLetters": 1, "poison": 0}
         assert done.stderr == (
-            "1 new dead letter. To see the reasons, run: metric-relay dead-letter list\n"
+            "1 new dead letter. To see the reasons, with the same options of the queue: "
+            "metric-relay dead-letter list\n"
         )
 
 

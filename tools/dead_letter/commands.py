@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from datetime import datetime
+from io import FileIO
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,8 @@ def list_dead_letters(*, queues: Queues, selection: Selection, as_json: bool) ->
             _print_counts(counts)
             if poison:
                 click.echo(f"\n{poison_queue}: {plural(poison, 'message')}")
-                click.echo(f"  to put them back: {program()} dead-letter replay --poison")
+                again = f"{program()} dead-letter replay --poison"
+                click.echo(f"  to put them back, with the same options: {again}")
 
 
 @dead_letter.command("show")
@@ -159,7 +161,7 @@ def purge(
             where = f"{queues.dead_letter} at {client.primary_hostname}"
             click.confirm(f"Delete {which} {count} of {where} for good?", abort=True, err=True)
         try:
-            file = stack.enter_context(export.open("xb")) if export else None
+            file = stack.enter_context(export.open("xb", buffering=0)) if export else None
         except OSError as exc:
             raise click.BadParameter(f"{export}: {exc.strerror}", param_hint="--export") from exc
 
@@ -175,17 +177,26 @@ def purge(
                     if UNREADABLE not in selection.reason:
                         chosen = [one for one in page if one.reason != UNREADABLE]
                         unreadable += len(page) - len(chosen)
-                    if file:  # On the disk before they are deleted.
-                        file.writelines(one.as_json() + b"\n" for one in chosen)
-                        file.flush()
-                        os.fsync(file.fileno())
+                    if file:
+                        _export(file, chosen)
                     run_at_once(delete, chosen)
                     bar.update(task, completed=len(deleted))
         finally:
             click.echo(f"Deleted {counted(deleted)}.")
     if unreadable:
-        text = f"Kept {plural(unreadable, 'message')} that cannot be read as dead letters"
-        err.print(f"{text}; `--reason unreadable` deletes them.")
+        kept = plural(unreadable, "unreadable message")
+        err.print(f"Kept {kept}; `purge --reason unreadable` deletes such messages.")
+
+
+def _export(file: FileIO, dead_letters: list[DeadLetter]) -> None:
+    """Write dead letters to the disk, before they are deleted. Raises RelayError."""
+    lines = b"".join(one.as_json() + b"\n" for one in dead_letters)
+    try:
+        while lines:
+            lines = lines[file.write(lines) :]
+        os.fsync(file.fileno())
+    except OSError as exc:
+        raise RelayError(f"{file.name} cannot be written: {exc.strerror}") from exc
 
 
 def _count(dead_letters: Iterable[DeadLetter]) -> list[dict[str, Any]]:
@@ -221,7 +232,7 @@ def _print_counts(counts: dict[str, Any]) -> None:
         number = plural(reason["deadLetters"], "dead letter")
         text = f"{plural(reason['points'], 'point')} in {number}"
         if reason["reason"] == UNREADABLE:
-            text = f"{plural(reason['deadLetters'], 'message')}, not dead letters"
+            text = plural(reason["deadLetters"], "message")
         click.echo(f"\n{clean(reason['reason'])}  {text}, {reason['oldest']} to {reason['newest']}")
         for detail in reason["details"][:MAX_DETAILS]:
             click.echo(f"{detail['points']:>11,}  {detail['detail']}")

@@ -32,7 +32,7 @@ _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 
 def count_points(content: bytes) -> int:
-    """Return how many points or series a content has; 1 if that cannot be told."""
+    """Return how many points or series a content has; 1 if that is not known."""
     try:
         return sum(map(_size, _documents(content))) or 1
     except ValueError:

@@ -1,4 +1,4 @@
-"""What the commands share: filters, the queues they work on, and how they stop."""
+"""Options of all commands: filters and queues; and the stop at Ctrl-C."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from functools import wraps
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -19,7 +18,7 @@ import click
 
 from shared.model import Reason
 from shared.text import plural
-from tools.console import err
+from tools.app_settings import SettingsFile
 from tools.dead_letter.records import UNREADABLE, DeadLetter
 from tools.ingress import find_queues, queue_options
 from tools.stopping import Stop, stoppable
@@ -100,7 +99,7 @@ def common_options(command: Callable[..., None]) -> Callable[..., None]:
     @wraps(command)
     def run(
         *,
-        settings_file: Path | None,
+        settings_file: SettingsFile | None,
         connection: str,
         account: str | None,
         queue: str | None,
@@ -132,7 +131,7 @@ def interruptible() -> Iterator[Stop]:
     The second one ends the process at once.
     """
     text = "Stopping after the requests under way. Press Ctrl-C again to stop at once."
-    with stoppable(text) as stop:
+    with stoppable(text, _end_at_once) as stop:
         yield stop
     if stop.asked():
         sys.exit(stop.exit_code)
@@ -140,5 +139,6 @@ def interruptible() -> Iterator[Stop]:
 
 def _end_at_once(number: int, _: FrameType | None) -> None:
     """End the process: threads may wait for storage, and Python would wait for them."""
-    err.show_cursor()
+    if os.isatty(2):  # A progress bar has hidden the cursor, or a prompt has no end.
+        os.write(2, b"\x1b[?25h\n")  # Not through a buffer that may be in use.
     os._exit(128 + number)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -17,12 +17,12 @@ from shared.errors import RelayError
 from shared.text import plural
 from tools.console import err, progress
 from tools.dead_letter.records import DeadLetter, parse
-from tools.ingress import describe_error
+from tools.ingress import storage_errors
 
 if TYPE_CHECKING:  # Slow to import.
     from azure.storage.queue import QueueClient
 
-__all__ = ["QueueReader", "count_messages", "run_at_once", "storage_errors"]
+__all__ = ["QueueReader", "count_messages", "run_at_once"]
 
 T = TypeVar("T")
 
@@ -34,18 +34,6 @@ MIN_VISIBILITY_TIMEOUT = 120
 MAX_REQUESTS = 8
 # What storage answers if another command received or deleted a message.
 _TAKEN = {"MessageNotFound", "PopReceiptMismatch"}
-
-
-@contextmanager
-def storage_errors(client: QueueClient) -> Iterator[None]:
-    """Raise RelayError for what the SDK raises."""
-    from azure.core.exceptions import AzureError
-
-    try:
-        yield
-    except AzureError as exc:
-        text = describe_error(exc, client, role="Storage Queue Data Contributor")
-        raise RelayError(text) from exc
 
 
 def count_messages(client: QueueClient) -> int:

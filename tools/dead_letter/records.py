@@ -47,19 +47,19 @@ class Entry(msgspec.Struct, rename="camel", omit_defaults=True):
 
     @property
     def content(self) -> bytes:
-        """What was rejected, as it was enqueued; only its beginning if it was cut."""
+        """The rejected content as it was enqueued; only its beginning if it was cut."""
         if self.message is not UNSET:
             return bytes(self.message)
         return self.body.encode() if self.body is not UNSET else bytes(self.body_base64 or b"")
 
     @property
     def points(self) -> int:
-        """How many points or series it has; 1 if that cannot be told."""
+        """The number of points or series in it; 1 if that is not known."""
         return count_points(self.content)
 
 
 class DeadLetter(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=True):
-    """What was rejected of a message for one reason; or a message that is not a dead letter."""
+    """The parts of a message that were rejected for one reason; or an unreadable message."""
 
     id: str = ""  # Of its message in the dead-letter queue.
     reason: str
@@ -71,16 +71,16 @@ class DeadLetter(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=Tru
 
     @property
     def problem(self) -> str:
-        """Why it cannot be replayed; empty if it can."""
+        """The reason why it cannot be replayed; empty if it can."""
         if self.reason == UNREADABLE:
-            return "not a dead letter"
+            return UNREADABLE
         if any(entry.body_bytes is not None for entry in self.refused):
             return "content too long for a dead letter, so only its beginning was kept"
         return ""
 
     @property
     def points(self) -> int:
-        """How many points or series were rejected."""
+        """The number of rejected points or series."""
         return sum(entry.points for entry in self.refused)
 
     def as_json(self) -> bytes:

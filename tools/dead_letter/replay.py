@@ -20,9 +20,9 @@ from shared.text import plural
 from tools.console import Command, out, progress
 from tools.dead_letter.contents import queue_texts
 from tools.dead_letter.options import Selection, common_options, counted, interruptible
-from tools.dead_letter.queue import QueueReader, count_messages, run_at_once, storage_errors
+from tools.dead_letter.queue import QueueReader, count_messages, run_at_once
 from tools.dead_letter.records import DeadLetter, parse, read_file, unreadable
-from tools.ingress import Queues
+from tools.ingress import Queues, storage_errors
 
 __all__ = ["replay"]
 
@@ -62,10 +62,9 @@ def replay(
 ) -> None:
     """Put dead letters back into the ingress queue.
 
-    Each is deleted once everything in it is enqueued. A point without a time gets that at which its
-    message was enqueued. What the relay rejects
-    again becomes a new dead letter. If the command is killed, nothing is lost, and the next run may
-    enqueue a few dead letters a second time.
+    Each is deleted once everything in it is enqueued. A point without a time gets the time at which
+    its message was enqueued. What the relay rejects again becomes a new dead letter. If the command
+    is killed, nothing is lost, and the next run may enqueue a few dead letters a second time.
     """
     if poison and (file or restamp or not selection.is_empty):
         raise click.UsageError("--poison takes no filters, --restamp or --file")

@@ -12,7 +12,6 @@ from azure.core.exceptions import AzureError
 from shared.clients.http import describe_error
 from shared.errors import RelayError
 from shared.text import clean
-from tools.console import printable
 from tools.doctor.context import Context
 from tools.doctor.findings import Finding, SkippedError, failed, skipped
 from tools.doctor.host_json import check_host_json
@@ -39,6 +38,8 @@ _POOL_ERROR = re.compile(
     r"""(?:\w+Error: )?HTTPS?ConnectionPool\(.+?\(Caused by \w+\(["'](.+?)["']\)\)"""
 )
 _SECRET_NAMES = re.compile(r"SECRET|PASSWORD|KEY|TOKEN|IDENTITY_HEADER", re.IGNORECASE)
+# Characters of a line: a setting may be long.
+MAX_FIX = 100_000
 # Shorter values could be part of any word.
 _MIN_SECRET_LENGTH = 8
 
@@ -74,7 +75,7 @@ def run_checks(context: Context, started: Callable[[str], None] = lambda _: None
             message = clean(redact(finding.message, context.environ))
             message = _POOL_ERROR.sub(r"\1", " ".join(message.split()))
             lines = dict.fromkeys(finding.fix)  # A comment may be that of several commands.
-            fix = tuple(printable(redact(line, context.environ)) for line in lines)
+            fix = tuple(clean(redact(line, context.environ), MAX_FIX) for line in lines)
             findings.append(replace(finding, check=name, message=message, fix=fix))
     return findings
 

@@ -5,13 +5,19 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from pathlib import Path
 
 import click
 
 from shared.clients.credentials import CREDENTIALS
+from shared.errors import ConfigurationError
 from shared.resource_ids import validate_region
-from tools.app_settings import LOCAL_SETTINGS, read_app_settings, settings_option
+from tools.app_settings import (
+    LOCAL_SETTINGS,
+    SettingsFile,
+    read_app_settings,
+    read_settings_file,
+    settings_option,
+)
 from tools.console import Command, err, out, program, progress
 from tools.doctor.fixes import Fixes, Home, Template
 
@@ -77,7 +83,7 @@ An app in Azure, checked from a laptop as the user who is signed in:
 def doctor(
     context: click.Context,
     *,
-    settings_file: Path | None,
+    settings_file: SettingsFile | None,
     resource_id: str | None,
     region: str | None,
     probe: bool,
@@ -105,7 +111,10 @@ def doctor(
         site += f"/providers/Microsoft.Web/sites/{app}"
     fixes = _fixes(context, settings_file, environ)
     # azure-identity reads the environment, which the Functions host makes of the settings.
-    os.environ.update(environ)
+    try:
+        os.environ.update(environ)
+    except (OSError, ValueError) as exc:
+        raise ConfigurationError(f"The environment cannot hold these settings: {exc}") from exc
     with progress() as bar:
         task = bar.add_task("", total=len(CHECKS))
 
@@ -133,22 +142,24 @@ def doctor(
     context.exit(1 if any(finding.status is Status.FAILED for finding in findings) else 0)
 
 
-def _fixes(context: click.Context, file: Path | None, environ: Mapping[str, str]) -> Fixes:
-    in_file = read_app_settings(file, {}) if file or LOCAL_SETTINGS.exists() else {}
-    home = Home.FILE if in_file else Home.SHELL
-    if file and file.read_text("utf-8-sig").lstrip().startswith("["):
+def _fixes(context: click.Context, given: SettingsFile | None, environ: Mapping[str, str]) -> Fixes:
+    file = given
+    if file is None and LOCAL_SETTINGS.exists():
+        file = read_settings_file(LOCAL_SETTINGS)
+    home = Home.FILE if file and file.values else Home.SHELL
+    if given and given.is_list:
         home = Home.APP
-    elif file and file.absolute().parts[-2:] == (".local", "run.settings.json"):
+    elif given and given.path.absolute().parts[-2:] == (".local", "run.settings.json"):
         home = Home.RUN
     return Fixes(
         home=home,
-        file=str(file or LOCAL_SETTINGS),
+        file=str(file.path if file else LOCAL_SETTINGS),
         # A file of --settings comes before the shell, local.settings.json after it.
-        shell_settings=frozenset(os.environ) - (in_file.keys() if file else set()),
+        shell_settings=frozenset(os.environ) - (given.values.keys() if given else set()),
         app=context.params["app"] or Template("$APP"),
         group=context.params["group"] or Template("$GROUP"),
         substituted=context.params["credential"] is not None,
         client_id=environ.get("AZURE_CLIENT_ID") or environ.get("MetricsStorage__clientId"),
         program=program(context),
-        settings_options=("--settings", str(file)) if file else (),
+        settings_options=("--settings", str(given.path)) if given else (),
     )

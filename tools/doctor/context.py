@@ -1,4 +1,4 @@
-"""What the checks get: settings, clients and fixes; and the facts that earlier checks found."""
+"""The context of a check: settings, clients, fixes, and the facts that earlier checks found."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import NoReturn
-from urllib.parse import urlsplit
 
 import msgspec
 from azure.storage.queue import QueueServiceClient
@@ -24,7 +23,7 @@ from shared.sources import Source
 from tools.doctor.findings import SkippedError
 from tools.doctor.fixes import Fixes, Principal
 
-__all__ = ["AZURITE", "CONNECTION", "Account", "Context", "is_loopback"]
+__all__ = ["AZURITE", "CONNECTION", "Account", "Context"]
 
 CONNECTION = "MetricsStorage"
 AZURITE = "devstoreaccount1"  # The account of the storage emulator.
@@ -86,7 +85,7 @@ class Context:
 
     @cached_property
     def clients(self) -> Clients:
-        """What sources use, as the app gives it to them."""
+        """The clients that the app gives to sources."""
         clients = build_context(self.settings, Timing(now=self.now))
         return msgspec.structs.replace(clients, connection=self.connection)
 
@@ -96,8 +95,3 @@ class Context:
         limiter = RateLimiter(max_concurrent=1, per_second=10)
         tokens = self.clients.tokens(self.settings.arm_audience)
         return JsonClient(self.clients.session, limiter, tokens)
-
-
-def is_loopback(url: str) -> bool:
-    """Return whether the host of a URL is this machine."""
-    return urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")

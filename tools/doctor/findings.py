@@ -1,4 +1,4 @@
-"""What a check finds: a status, a message and a fix; as text, JSON, SARIF 2.1.0 and JUnit XML."""
+"""Findings of checks: status, message and fix; as text, JSON, SARIF 2.1.0 and JUnit XML."""
 
 from __future__ import annotations
 

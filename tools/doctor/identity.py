@@ -9,9 +9,10 @@ from urllib.parse import urlsplit
 import jwt
 
 from shared.clients.credentials import CREDENTIALS
+from shared.clients.http import is_loopback
 from shared.errors import TokenError
 from shared.settings import DEFAULTS
-from tools.doctor.context import Context, is_loopback
+from tools.doctor.context import Context
 from tools.doctor.findings import Finding, failed, ok, warning
 from tools.doctor.fixes import Principal, Template
 
@@ -45,7 +46,7 @@ def _check_audience(context: Context) -> list[Finding]:
     endpoint, audience = settings.endpoint.replace("{region}", "region"), settings.audience
     host = urlsplit(endpoint).hostname or ""
     expected = next((f"https://{cloud}/" for cloud in _CLOUDS if host.endswith(f".{cloud}")), None)
-    if is_loopback(endpoint):  # The emulator.
+    if is_loopback(host):  # The emulator.
         expected = DEFAULTS[name]
     if expected is not None and audience != expected:
         fix = context.fixes.set(name, expected)

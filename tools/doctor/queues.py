@@ -36,8 +36,8 @@ def check_ingress(context: Context) -> list[Finding]:
     tries = max((one.dequeue_count or 0 for one in messages), default=0)
     if oldest is None:
         # Counted but not visible: taken, or waiting for the next try.
-        hidden = f"{count} in work or waiting for a retry" if count else "no messages"
-        return [ok(f"{name} has {hidden}")]
+        hidden = ", in work or waiting for a retry" if count else ""
+        return [ok(f"{name} has {plural(count, 'message')}{hidden}")]
     age = timedelta(seconds=int(oldest.total_seconds()))
     text = f"{name} has about {plural(count, 'message')}; the oldest has waited {age}"
     if tries:
@@ -55,7 +55,7 @@ def check_poison(context: Context) -> list[Finding]:
     name = f"{context.settings.queue}-poison"
     _, count = _open(context, name)
     if not count:
-        return [ok(f"{name} has no messages")]
+        return [ok(f"{name} has 0 messages")]
     text = f"{name} has about {plural(count, 'message')} that crashed the function or never reached"
     fix = [*context.fixes.read_log(), "# Once the cause is gone:"]
     fix += [context.fixes.tool("dead-letter", "replay", "--poison")]
@@ -67,14 +67,15 @@ def check_dead_letters(context: Context) -> list[Finding]:
     name = context.settings.dead_letter_queue
     queue, count = _open(context, name)
     if not count:
-        return [ok(f"{name} has no messages")]
+        return [ok(f"{name} has 0 messages")]
     messages = queue.peek_messages(_MAX_PEEKED)
-    letters = [parse("", str(one.content), context.now()) for one in messages]
-    reasons = Counter(one.reason for one in letters).most_common()
+    dead_letters = [parse("", str(one.content), context.now()) for one in messages]
+    reasons = Counter(one.reason for one in dead_letters).most_common()
     shown = ", ".join(f"{number} {reason}" for reason, number in reasons)
-    text = f"{name} has {plural(count, 'message')}; the first {len(letters)}: {shown}"
-    if letters:
-        text += f"; detail of the first: {letters[0].detail}"
+    text = f"{name} has {plural(count, 'message')}"
+    if dead_letters:  # Else another command hides them.
+        text += f"; the first {len(dead_letters)}: {shown}"
+        text += f"; detail of the first: {dead_letters[0].detail}"
     see = "# docs/dead-letters.md explains the reasons."
     return [warning(text, context.fixes.tool("dead-letter", "list"), see)]
 

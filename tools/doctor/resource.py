@@ -1,4 +1,4 @@
-"""What Azure Resource Manager knows: the resource that metrics go to, its region, and the app."""
+"""Checks in Azure Resource Manager: the resource that metrics go to, its region, and the app."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from shared.resource_ids import is_in_scopes, parent_of, validate_resource_id
 from shared.telemetry import NAMESPACE
 from tools.doctor.context import Context
 from tools.doctor.findings import Finding, failed, ok, skipped, warning
-from tools.doctor.fixes import Template, quoted
+from tools.doctor.fixes import quoted
 from tools.doctor.host_json import FUNCTIONS
 from tools.doctor.publishing import READ_DEADLINE, read_metric
 
@@ -64,10 +64,7 @@ def check_region(context: Context) -> list[Finding]:
         denied = "Reader on it" in str(exc) or " 403" in str(exc)
         # The app lists the group of the resource.
         fix = fixes.grant("Reader", identity, parent.group) if denied else []
-        # Comments: pasted without a region, it would replace one.
-        name_it = fixes.set("METRICS_REGION", Template("$REGION"))
-        fix += ["# Or name the region in messages, or for METRICS_RESOURCE_ID:"]
-        fix += [f"# {line.removeprefix('# ')}" for line in name_it]
+        fix += ["# Messages may name the region, and METRICS_REGION that of METRICS_RESOURCE_ID."]
         if named is None:
             return [failed(str(exc), *fix)]
         context.region = named

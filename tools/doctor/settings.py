@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import re
-import socket
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from difflib import get_close_matches
-from urllib.parse import urlsplit
 
 from cronsim import CronSim, CronSimError
 
+from shared.clients.connections import MEMBERS
 from shared.clients.storage import open_queue_service
-from shared.errors import ConfigurationError
+from shared.errors import ConfigurationError, RelayError
 from shared.settings import DEFAULTS, Settings
 from shared.sources import load_sources
 from shared.text import plural
@@ -24,6 +22,7 @@ from tools.doctor.findings import Finding, failed, ok, warning
 from tools.doctor.fixes import Home, Template
 from tools.doctor.host_json import FUNCTIONS, parse_time_span
 from tools.doctor.storage import use_identity
+from tools.ingress import check_loopback
 
 __all__ = ["KNOWN", "check_settings"]
 
@@ -32,14 +31,10 @@ _SCHEDULE, _EVERY_MINUTE = "METRICS_SAMPLE_SCHEDULE", "0 * * * * *"
 _REQUIRED_OR_NONE = ("QUEUE", "DEAD_LETTER_QUEUE", "SAMPLE_SCHEDULE", "RESOURCE_ID", "REGION")
 # A test compares these with what the code reads.
 KNOWN = {*DEFAULTS, *(f"METRICS_{name}" for name in (*_REQUIRED_OR_NONE, "ALLOWED_SCOPES"))}
-# Members of a connection that the relay or the host reads.
-_MEMBERS = (
-    *("queueServiceUri", "serviceUri", "accountName", "credential", "clientId"),
-    *("blobServiceUri", "tableServiceUri", "fileServiceUri", "managedIdentityResourceId"),
-)
 # What replaces a wrong setting; other settings are removed.
 _VALUES = {
     "METRICS_QUEUE": "metrics",
+    _SCHEDULE: _EVERY_MINUTE,
     "METRICS_RESOURCE_ID": Template("$RESOURCE_ID"),
     "METRICS_REGION": Template("$REGION"),
     # Never empty, even if the variables are: that would allow everything.
@@ -63,20 +58,27 @@ def check_settings(context: Context) -> list[Finding]:
             fixes.tool("doctor", "--settings", "app.json", "--credential", "azure_cli"),
         ]
         return [failed(text, *fix)]
-    if fixes.home is Home.RUN and identity and not _listens(identity):
-        text = f"The make run that wrote {fixes.file} has ended: nothing listens at {identity}"
-        return [failed(text, "# In another terminal:", "make run")]
+    if fixes.home is Home.RUN:
+        try:
+            check_loopback(identity)
+        except RelayError:
+            text = f"The make run that wrote {fixes.file} has ended: nothing listens at {identity}"
+            return [failed(text, "# In another terminal:", "make run")]
     errors, misspelt = dict(_errors(environ)), dict(_misspelt(context))
     findings: list[Finding] = []
-    for name, text in errors.items():
-        similar = misspelt.pop(name, None)
+    unused = dict.fromkeys(misspelt.values())
+    for name, text in (errors | _schedule_error(environ)).items():
         if environ.get(name, "").startswith("@Microsoft.KeyVault("):
             replace_it = f"# In {fixes.file}, replace the reference by the value."
             findings.append(warning(f"Only the platform reads the key vault of {name}", replace_it))
+        elif name in misspelt:
+            similar = misspelt[name]
+            unused.pop(similar, None)
+            more = "" if name in environ else f"; {similar.message}"
+            findings.append(failed(f"{text}{more}", *similar.fix))
         else:
-            fix = _fix(context, name) if similar is None else [*similar.fix]
-            findings.append(failed(text, *fix))
-    findings += misspelt.values()
+            findings.append(failed(text, *_fix(context, name)))
+    findings += unused
     if not errors:
         settings = Settings.from_env(environ)
         credential = context.credential or settings.credential
@@ -84,39 +86,33 @@ def check_settings(context: Context) -> list[Finding]:
         context.sources, errors_of_sources = load_sources(settings.sources, context.clients)
         see = "# docs/sources/README.md has the members of each kind."
         findings += [failed(error, see) for error in errors_of_sources]
-    findings += _check_triggers(context)
+    findings += _check_disabled(context)
     sources = plural(len(context.sources), "source")
     return findings or [ok(f"All settings are valid, with {sources}")]
 
 
-def _check_triggers(context: Context) -> list[Finding]:
-    """Report what keeps the host from running the two functions."""
-    environ, fixes = context.environ, context.fixes
-    findings: list[Finding] = []
+def _schedule_error(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return what is wrong with the schedule, by its name."""
     schedule = environ.get(_SCHEDULE, "").strip()
+    if not schedule:
+        return {_SCHEDULE: f"{_SCHEDULE} is not set: the host does not run sample_sources"}
     try:
         if not parse_time_span(schedule):  # The host takes a time span, too.
             CronSim(schedule, datetime(2000, 1, 1, tzinfo=UTC))
     except CronSimError as exc:
-        text = f"{_SCHEDULE} is {schedule!r}: {exc}; expected NCRONTAB, such as {_EVERY_MINUTE!r}"
-        if not schedule:
-            text = f"{_SCHEDULE} is not set: the host does not run sample_sources"
-        findings.append(failed(text, *fixes.set(_SCHEDULE, _EVERY_MINUTE)))
-    for function in FUNCTIONS:
-        for key in (f"AzureWebJobs.{function}.Disabled", f"AzureWebJobs_{function}_Disabled"):
-            if environ.get(key, "").strip().lower() in ("1", "true"):
-                text = f"{key} is set: {function} does not run"
-                findings.append(failed(text, *fixes.unset(key)))
-    return findings
+        expected = f"expected NCRONTAB, such as {_EVERY_MINUTE!r}"
+        return {_SCHEDULE: f"{_SCHEDULE} is {schedule!r}: {exc}; {expected}"}
+    return {}
 
 
-def _listens(url: str) -> bool:
-    """Return whether a server listens at the host and port of a URL."""
-    parts = urlsplit(url)
-    address = (parts.hostname or "", parts.port or 80)
-    with suppress(OSError), socket.create_connection(address, timeout=2):
-        return True
-    return False
+def _check_disabled(context: Context) -> list[Finding]:
+    """Report functions that the host does not run."""
+    return [
+        failed(f"{key} is set: {function} does not run", *context.fixes.unset(key))
+        for function in FUNCTIONS
+        for key in (f"AzureWebJobs.{function}.Disabled", f"AzureWebJobs_{function}_Disabled")
+        if context.environ.get(key, "").strip().lower() in ("1", "true")
+    ]
 
 
 def _errors(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -154,8 +150,11 @@ def _fix(context: Context, name: str) -> list[str]:
 
 
 def _misspelt(context: Context) -> Iterator[tuple[str, Finding]]:
-    """Yield each name that nothing reads, with its finding: what was meant has its default."""
-    names = (*KNOWN, CONNECTION, *(f"{CONNECTION}__{member}" for member in _MEMBERS))
+    """Yield each name that nothing reads, with its finding; and the setting that it should set.
+
+    So that setting has one fix, even if it is required.
+    """
+    names = (*KNOWN, CONNECTION, *(f"{CONNECTION}__{member}" for member in MEMBERS))
     known = {_stem(name): name for name in names}
     for name in sorted(context.environ):
         starts = name.upper()
@@ -167,7 +166,9 @@ def _misspelt(context: Context) -> Iterator[tuple[str, Finding]]:
             yield name, warning(f"{text}; {meant} is set, too", *fix)
         elif alike:
             set_it = context.fixes.set(meant, context.environ[name])
-            yield name, warning(f"{text}; did you mean {meant}?", *fix, *set_it)
+            finding = warning(f"{text}; did you mean {meant}?", *fix, *set_it)
+            yield name, finding
+            yield meant.partition("__")[0], finding
         elif starts.startswith(("METRICS_", CONNECTION.upper())):  # Else another program's.
             yield name, warning(text, *fix)
 

@@ -14,9 +14,9 @@ from azure.storage.queue import QueueServiceClient
 
 from shared.clients import storage
 from shared.clients.credentials import make_credential, request_token
-from shared.clients.http import describe_error
+from shared.clients.http import describe_error, is_loopback
 from shared.errors import TokenError
-from tools.doctor.context import AZURITE, CONNECTION, Account, Context, is_loopback
+from tools.doctor.context import AZURITE, CONNECTION, Account, Context
 from tools.doctor.findings import Finding, failed, ok
 from tools.doctor.fixes import NETWORK, Home, Template, quoted, storage_id
 from tools.doctor.identity import fix_token, read_principal
@@ -68,14 +68,14 @@ def _check_roles(account: Account, context: Context) -> list[Finding]:
     """Try what the app does, on a message that does not exist; nothing changes."""
     settings = context.settings
     ingress = account.service.get_queue_client(settings.queue)
-    letters = account.service.get_queue_client(settings.dead_letter_queue)
+    rejected = account.service.get_queue_client(settings.dead_letter_queue)
     read, peek = "read queue properties", "peek at messages"
     requests: dict[str, Callable[[], Any]] = {
         read: ingress.get_queue_properties,
         peek: ingress.peek_messages,
         "delete messages": lambda: ingress.delete_message(*_NO_MESSAGE),
         "update messages": lambda: ingress.update_message(*_NO_MESSAGE, visibility_timeout=0),
-        "write dead letters": lambda: letters.update_message(*_NO_MESSAGE, visibility_timeout=0),
+        "write dead letters": lambda: rejected.update_message(*_NO_MESSAGE, visibility_timeout=0),
     }
     refused = [what for what, request in requests.items() if _is_refused(request)]
     if not {read, peek} & {*refused}:
@@ -130,10 +130,11 @@ def explain(exc: Exception, account: Account, context: Context) -> Finding:
     text, url, name = describe_error(exc), account.service.url, account.name
     parts, show = urlsplit(url), f"az storage account show --name {quoted(account.name)}"
     start_azurite = context.fixes.start_azurite(parts.port)
-    if is_loopback(url) and "refused" in text:
+    if is_loopback(parts.hostname) and "refused" in text:
         return failed(f"Nothing listens at {parts.netloc}", *start_azurite)
     if "InvalidHeaderValue" in text:
-        return failed(f"Azurite needs --skipApiVersionCheck: {text}", *start_azurite)
+        stop = "# Stop the Azurite that runs."
+        return failed(f"Azurite needs --skipApiVersionCheck: {text}", stop, *start_azurite)
     if "KeyBasedAuthenticationNotPermitted" in text:
         return failed(f"The keys of {name} are disabled: {text}", *use_identity(name, context))
     if re.search("AuthenticationFailed|base64|padding", text) and not account.principal:

@@ -6,7 +6,6 @@ import json
 import sys
 from collections.abc import Iterable, Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import click
@@ -15,7 +14,7 @@ import msgspec
 from shared.errors import RelayError, ValidationError
 from shared.messages.schema import Points
 from shared.messages.validation import Defaults
-from tools.app_settings import read_app_settings
+from tools.app_settings import SettingsFile, read_app_settings
 from tools.console import Command, program, progress
 from tools.ingress import check_queue, find_queues, queue_options
 from tools.send.reading import Entry, PointReader, read_entries, time_window
@@ -119,7 +118,7 @@ def send(
     watch: bool,
     timeout: float,
     as_json: bool,
-    settings_file: Path | None,
+    settings_file: SettingsFile | None,
     connection: str,
     account: str | None,
     queue: str | None,
@@ -163,7 +162,7 @@ def send(
         except KeyboardInterrupt:
             click.echo("Stopped at once; the rest was not read.", err=True)
         except RelayError as exc:
-            result.error = str(exc)
+            result.add_error(str(exc))
         finally:
             sender.send(reader.take_messages())
             sender.close()

@@ -41,11 +41,18 @@ class Entry(NamedTuple):
 
 
 def read_entries(file: BinaryIO, name: str) -> Iterator[Entry]:
-    """Yield what a file holds. Raises RelayError for UTF-16.
+    """Yield what a file holds. Raises RelayError for UTF-16, or if the file cannot be read.
 
     Lines are read one by one, so that memory does not grow with the file. A JSON text that spans
     lines is read whole.
     """
+    try:
+        yield from _read_lines(file, name)
+    except OSError as exc:
+        raise RelayError(f"{name} cannot be read: {exc.strerror}") from exc
+
+
+def _read_lines(file: BinaryIO, name: str) -> Iterator[Entry]:
     is_first = True
     for number, line in enumerate(file, 1):
         text = line.removeprefix(codecs.BOM_UTF8)

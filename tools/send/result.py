@@ -13,7 +13,7 @@ __all__ = ["Result", "Watched"]
 
 
 class Watched(msgspec.Struct, rename="camel"):
-    """What `--watch` finds at its end, in messages."""
+    """Messages in the queues at the end of `--watch`."""
 
     waiting: int  # In the ingress queue.
     dead_letters: int  # New ones, of any producer.
@@ -21,14 +21,14 @@ class Watched(msgspec.Struct, rename="camel"):
 
 
 class Result(msgspec.Struct, rename="camel", kw_only=True):
-    """What happened to the points; --json prints it as it is."""
+    """The numbers of points and messages; --json prints them as they are."""
 
     valid_points: int = 0
     invalid_points: int = 0  # Parts that are not points, too.
     messages_sent: int = 0
     messages_not_sent: int = 0
     unsent_file: str | None = None
-    error: str | None = None  # Why sending ended early.
+    error: str | None = None  # Why sending ended early, or the unsent file is not complete.
     watch: Watched | None = None
 
     @property
@@ -36,6 +36,10 @@ class Result(msgspec.Struct, rename="camel", kw_only=True):
         """Whether the points are valid and, as far as that is known, sent and published."""
         bad = self.invalid_points or self.error or not self.valid_points
         return not bad and self.watch in (None, Watched(0, 0, 0))
+
+    def add_error(self, text: str) -> None:
+        """Report an error, after those that came before it."""
+        self.error = f"{self.error}; {text}" if self.error else text
 
     def text(self, *, dry_run: bool) -> str:
         """Return how much was sent."""
@@ -67,8 +71,8 @@ class Result(msgspec.Struct, rename="camel", kw_only=True):
             yield f"Still in the queue: {plural(watch.waiting, 'message')}."
         if watch.dead_letters:
             yield (
-                f"{plural(watch.dead_letters, 'new dead letter')}. To see the reasons, run: "
-                f"{program} dead-letter list"
+                f"{plural(watch.dead_letters, 'new dead letter')}. To see the reasons, with the "
+                f"same options of the queue: {program} dead-letter list"
             )
         if watch.poison:
             yield (

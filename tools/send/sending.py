@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from typing import IO, TYPE_CHECKING
 
 from shared.clients.storage import NO_EXPIRY, message_text
-from shared.errors import RelayError
 from tools.ingress import describe_error
 from tools.send.result import Result
 from tools.stopping import Stop
@@ -17,6 +16,8 @@ if TYPE_CHECKING:  # Slow to import.
     from azure.storage.queue import QueueClient
 
 __all__ = ["Sender"]
+
+_ROLE = "Storage Queue Data Message Sender"
 
 
 class Sender:
@@ -35,12 +36,13 @@ class Sender:
         self._stop = stop
         self._keep_unsent = keep_unsent
         self._waiting: deque[bytes] = deque()
+        self._has_failed = False
         self._file: IO[bytes] | None = None
 
     @property
     def has_ended(self) -> bool:
         """Whether nothing is sent any more."""
-        return bool(self._result.error) or self._stop.asked()
+        return self._has_failed or self._stop.asked()
 
     def send(self, messages: Iterable[bytes]) -> None:
         """Put messages, and those of an interrupted call, into the queue or the file."""
@@ -53,38 +55,54 @@ class Sender:
             self._waiting.popleft()
 
     def keep(self, content: bytes) -> None:
-        """Write a line into the file. Raises RelayError if there is no folder for it."""
+        """Write a line into the file; once that fails, keep nothing, and report it."""
         if not self._keep_unsent:
             return
-        if self._file is None:
-            self._file = _create_file()
-            self._result.unsent_file = self._file.name
-        self._file.write(b" ".join(content.splitlines()) + b"\n")
+        try:
+            if self._file is None:
+                self._file = _create_file()
+                self._result.unsent_file = self._file.name
+            self._file.write(b" ".join(content.splitlines()) + b"\n")
+        except OSError as exc:
+            self._report_file(exc)
 
     def close(self) -> None:
         """Keep what waits, and write what is buffered."""
         self.send([])
         if self._file is not None:
-            self._file.close()
+            try:
+                self._file.close()
+            except OSError as exc:
+                self._report_file(exc)
 
     def _put(self, queue: QueueClient, message: bytes) -> bool:
         try:
             queue.send_message(message_text(message), time_to_live=NO_EXPIRY)
         except Exception as exc:  # noqa: BLE001 (whatever it is, the rest goes into the file)
-            self._result.error = describe_error(exc, queue)
+            self._has_failed = True
+            self._result.add_error(describe_error(exc, queue, _ROLE))
             return False
         self._result.messages_sent += 1
         return True
 
+    def _report_file(self, exc: OSError) -> None:
+        """Report that the file is not complete."""
+        if self._keep_unsent:
+            file = self._result.unsent_file or "a file"
+            self._result.add_error(f"what was not sent cannot be written to {file}: {exc.strerror}")
+        self._keep_unsent, self._result.unsent_file = False, None
+
 
 def _create_file() -> IO[bytes]:
-    """Create a file in the current folder, or else in the temporary one, for its owner only."""
-    error = ""
-    for folder in (".", tempfile.gettempdir()):
-        try:
-            return tempfile.NamedTemporaryFile(
-                prefix="unsent-", suffix=".jsonl", dir=folder, delete=False
-            )
-        except OSError as exc:
-            error = str(exc)
-    raise RelayError(f"what was not sent cannot be written to a file: {error}")
+    """Create a file in the current folder, or else in the temporary one, for its owner only.
+
+    Raises OSError.
+    """
+    try:
+        return _create_file_in(".")
+    except OSError:
+        return _create_file_in(tempfile.gettempdir())
+
+
+def _create_file_in(folder: str) -> IO[bytes]:
+    return tempfile.NamedTemporaryFile(prefix="unsent-", suffix=".jsonl", dir=folder, delete=False)

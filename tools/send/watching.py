@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from shared.errors import RelayError
-from tools.ingress import Queues, describe_error
+from tools.ingress import Queues, storage_errors
 from tools.send.result import Watched
 from tools.stopping import Stop
 
@@ -48,12 +48,8 @@ class Watcher:
 
 def _count(queue: QueueClient) -> int:
     """Return the messages in a queue, invisible ones too; 0 if there is no such queue."""
-    from azure.core.exceptions import AzureError, ResourceNotFoundError
+    from azure.core.exceptions import ResourceNotFoundError
 
-    try:
+    with storage_errors(queue, role="Storage Queue Data Reader"), suppress(ResourceNotFoundError):
         return queue.get_queue_properties().approximate_message_count or 0
-    except ResourceNotFoundError:
-        return 0
-    except AzureError as exc:
-        error = describe_error(exc, queue, role="Storage Queue Data Reader")
-        raise RelayError(f"--watch: {error}") from exc
+    return 0

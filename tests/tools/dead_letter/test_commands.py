@@ -45,7 +45,7 @@ def test_reasons_and_details_are_counted_most_points_first(shell: Shell) -> None
     assert lines[5].strip() == "2  points[…].time: … is … s old"
     assert re.fullmatch(f"too_large  1 point in 1 dead letter, {times}", lines[6])
     assert lines[8].strip().startswith("1 dead letter cannot be replayed: content was cut")
-    assert re.fullmatch(f"unreadable  1 message, not dead letters, {times}", lines[9])
+    assert re.fullmatch(f"unreadable  1 message, {times}", lines[9])
     counted = json.loads(shell.run("list", "--json").stdout)
     assert (counted["deadLetters"], counted["points"], counted["complete"]) == (6, 17, True)
     assert counted["reasons"][0]["details"] == [{"detail": "why", "points": 10}]

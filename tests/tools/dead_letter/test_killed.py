@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -117,3 +119,26 @@ def test_a_second_ctrl_c_ends_at_once(shell: Shell) -> None:
     code, printed = replay(shell, handle)
     assert code == 130, printed
     assert "Traceback" not in printed
+
+
+def test_ctrl_c_at_the_question_ends_the_line(shell: Shell) -> None:
+    shell.put(*dead_letter_texts(points("a")))
+    environ = {name: text for name, text in os.environ.items() if not name.startswith(OURS)}
+    command = [sys.executable, "-m", "tools", "dead-letter", "replay"]
+    ours, terminal = os.openpty()
+    with subprocess.Popen(
+        command, env={**environ, **shell.env}, cwd=ROOT, stdin=terminal, stderr=terminal
+    ) as asking:
+        os.close(terminal)
+        printed = b""
+        while b"[y/N]" not in printed:
+            printed += os.read(ours, 1000)
+        while asking.poll() is None:  # A signal just before Python reads is noticed after it.
+            asking.send_signal(signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                asking.wait(1)
+        assert asking.returncode == 130
+    printed += os.read(ours, 1000)
+    os.close(ours)
+    assert printed.endswith(b"\r\n")
+    assert len(shell.left()) == 1

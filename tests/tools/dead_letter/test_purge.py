@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from pathlib import Path
 
 from tests.tools.fault_proxy import Answer, Request, fault_proxy
@@ -36,7 +37,7 @@ def test_everything_takes_all(shell: Shell) -> None:
 def test_other_messages_are_deleted_only_by_their_reason(shell: Shell) -> None:
     shell.put("hello", *dead_letter_texts(points("a")))
     kept = shell.run("purge", "--all", "--yes").stderr
-    assert "Kept 1 message that cannot be read as dead letters; `--reason unreadable`" in kept
+    assert "Kept 1 unreadable message; `purge --reason unreadable` deletes" in kept
     assert shell.left() == ["hello"]
     shell.run("purge", "--reason", "unreadable", "--yes")
     assert shell.left() == []
@@ -68,6 +69,20 @@ def test_what_is_deleted_was_exported_before(shell: Shell, tmp_path: Path) -> No
         shell.run("purge", "--all", "--yes", "--export", str(file), env={"MetricsStorage": way})
     assert exported == [file.read_text()]
     assert exported != [""]
+
+
+def test_what_cannot_be_exported_is_not_deleted(shell: Shell, tmp_path: Path) -> None:
+    shell.put(*dead_letter_texts(points("a"), points("b")))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))  # As if the disk became full.
+    try:
+        file = tmp_path / "old.jsonl"
+        result = shell.run("purge", "--all", "--yes", "--export", str(file), code=1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert result.stdout == "Deleted 0 dead letters, 0 points.\n"
+    assert result.stderr == f"Error: {file} cannot be written: File too large\n"
+    assert len(shell.left()) == 2
 
 
 def test_a_file_is_not_overwritten(shell: Shell, tmp_path: Path) -> None:

@@ -16,9 +16,9 @@ from azure.storage.queue import QueueClient
 from shared.clients.storage import Connection
 from shared.errors import RelayError
 from tests.tools.fault_proxy import Answer, Request, fault_proxy
-from tools.dead_letter.queue import QueueReader, run_at_once, storage_errors
+from tools.dead_letter.queue import QueueReader, run_at_once
 from tools.dead_letter.records import DeadLetter
-from tools.ingress import Queues
+from tools.ingress import Queues, storage_errors
 
 from .shell import Shell
 

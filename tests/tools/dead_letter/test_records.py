@@ -124,7 +124,7 @@ def test_a_message_that_is_not_a_dead_letter_is_unreadable(text: str) -> None:
     one = parse_text(text)
     assert (one.reason, one.problem, one.dead_lettered_time) == (
         UNREADABLE,
-        "not a dead letter",
+        "unreadable",
         NOW,
     )
     assert one.detail

@@ -96,7 +96,7 @@ def test_what_cannot_be_replayed_stays_and_is_said(shell: Shell) -> None:
         "content has control characters, which a queue cannot hold",
         "content too long for a dead letter, so only its beginning was kept",
         "expired, and would be rejected again without --restamp",
-        "not a dead letter",
+        "unreadable",
     ]
     assert metrics(shell.enqueued()) == ["good"]
     assert len(shell.left()) == 4

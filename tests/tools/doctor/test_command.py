@@ -189,6 +189,16 @@ def test_wrong_options_are_refused(
     assert text in result.stderr
 
 
+@pytest.mark.parametrize("wrong", [{"": "x"}, {"A=B": "x"}, {"A": "\0"}])
+def test_settings_that_no_environment_can_hold_are_refused(
+    wrong: dict[str, str], tmp_path: Path
+) -> None:
+    file = write(tmp_path / "my.json", wrong)
+    result = invoke({}, "--settings", str(file))
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: The environment cannot hold these settings: ")
+
+
 def test_text_is_for_people(settings: dict[str, Any]) -> None:
     environ = {**settings, "METRICS_AUDIENCE": "https://monitor.azure.com"}
     result = invoke(environ)

@@ -21,8 +21,8 @@ def context_of(queues: dict[str, list[Any]], hidden: int = 0, **facts: Any) -> C
 @pytest.mark.parametrize(
     ("messages", "hidden", "status", "text"),
     [
-        ([], 0, "ok", "metrics has no messages"),
-        ([], 3, "ok", "metrics has 3 in work or waiting for a retry"),
+        ([], 0, "ok", "metrics has 0 messages"),
+        ([], 3, "ok", "metrics has 3 messages, in work or waiting for a retry"),
         ([message("{}", 1)], 0, "ok", "metrics has about 1 message; the oldest has waited 0:01:00"),
         ([message("{}", 3)], 0, "warning", "the app does not drain it, or fails"),
         ([message("{}", 0, tries=2)], 0, "warning", "tried up to 2 times"),
@@ -87,3 +87,5 @@ def test_dead_letters_are_counted_by_reason() -> None:
     fix = fix_of(check_dead_letters, context, f"{text} of the first: points: none", "warning")
     assert fix == ["metric-relay dead-letter list", "# docs/dead-letters.md explains the reasons."]
     assert one(check_dead_letters, context_of({})).status == "ok"
+    hidden = one(check_dead_letters, context_of({"metrics-dead-letter": []}, hidden=4))
+    assert hidden.message == "metrics-dead-letter has 4 messages"

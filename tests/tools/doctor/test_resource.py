@@ -73,7 +73,10 @@ def test_the_regions_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     ("error", "fix"),
     [
         ("https://arm: 403 AuthorizationFailed", grant("Reader", GROUP.lower())),
-        ("the location is global", '# export METRICS_REGION="$REGION"'),
+        (
+            "the location is global",
+            "# Messages may name the region, and METRICS_REGION that of METRICS_RESOURCE_ID.",
+        ),
     ],
 )
 def test_a_region_that_is_not_found_fails_unless_it_is_named(

@@ -16,7 +16,7 @@ from local.processes import Child
 from local.run import settings_file
 from local.stack import OURS, ROOT
 from tests.secrets_in_logs import SecretFinder
-from tools.app_settings import read_app_settings
+from tools.app_settings import read_settings_file
 
 COMMAND = re.compile(r"\.venv/bin/metric-relay (doctor --settings (\S+))")
 RUN = (sys.executable, "-m", "local.run")
@@ -57,7 +57,7 @@ def test_the_line_that_is_printed_finds_nothing_wrong(
 def test_the_settings_of_another_that_was_started_since_stay(tmp_path: Path) -> None:
     file = tmp_path / "new" / "run.settings.json"
     with settings_file({"METRICS_QUEUE": "one"}, file):
-        assert read_app_settings(file, {}) == {"METRICS_QUEUE": "one"}
+        assert read_settings_file(file).values == {"METRICS_QUEUE": "one"}
         file.write_text('{"Values": {}}', encoding="utf-8")
     assert file.exists()
     file.chmod(0o644)

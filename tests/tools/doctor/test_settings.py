@@ -80,6 +80,24 @@ def test_a_misspelt_name_is_corrected(name: str, meant: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "missing", "meant"),
+    [
+        ("METRICS_QUEU", "METRICS_QUEUE", "METRICS_QUEUE"),
+        ("METRICS_SAMPLE_SHEDULE", "METRICS_SAMPLE_SCHEDULE", "METRICS_SAMPLE_SCHEDULE"),
+        ("MetricStorage__accountName", "MetricsStorage", "MetricsStorage__accountName"),
+    ],
+)
+def test_a_required_setting_that_is_misspelt_has_one_fix(
+    name: str, missing: str, meant: str
+) -> None:
+    finding = one(check_settings, make_context({name: "given", missing: None}))
+    assert finding.status == "failed"
+    assert finding.message.startswith(f"{missing} is not set")
+    assert finding.message.endswith(f"; did you mean {meant}?")
+    assert finding.fix == (f"unset {name}", f"export {meant}=given")
+
+
+@pytest.mark.parametrize(
     ("name", "text"),
     [
         ("METRICS_FOO", ""),

@@ -131,11 +131,13 @@ class MetricClient:
         self._check()
         if time is None:
             seconds = self._now()
+        elif not isinstance(time, datetime):
+            raise TypeError(f"time is {time!r}: expected a datetime")
         else:
             seconds = (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
         given = make_value_set(value, values, (min, max, sum, count), seconds)
         address = Address(resource_id, region, namespace)
-        key = Key(int(seconds // 60), address, metric, tuple((dimensions or {}).items()))
+        key = Key(int(seconds // 60), address, metric, tuple(dict(dimensions or {}).items()))
         if key not in self._buffer:
             check_address(address)
             check_series(metric, key.dimensions)
@@ -205,7 +207,7 @@ class MetricClient:
             except NotSentError as exc:
                 LOG.warning("%s; retrying in %g s", exc, self._flush_seconds)
             if self.dropped > logged:
-                LOG.error("Values dropped so far because the buffer is full: %d", self.dropped)
+                LOG.error("Values dropped so far (buffer full, or sum too large): %d", self.dropped)
                 logged = self.dropped
 
     def _close_at_exit(self) -> None:

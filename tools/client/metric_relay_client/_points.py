@@ -39,7 +39,10 @@ _REGION = re.compile(r"[A-Za-z0-9 ]{2,40}")
 
 
 class Address(NamedTuple):
-    """Where points go. A message fills in what a point leaves out, the relay what both do."""
+    """Resource, region and namespace of points.
+
+    A message fills in what a point leaves out, the relay what both leave out.
+    """
 
     resource_id: str | None
     region: str | None

@@ -1,4 +1,4 @@
-"""Write the JSON Schemas in docs/ from the types of the parsers: `python -m tools.schemas`."""
+"""Write the JSON Schemas in docs/ from the types of the parsers: `python -m tests.docs.schemas`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FORMS = (["value"], ["values"], ["min", "max", "sum", "count"])
 # What msgspec appends to the names of generic types: Points_Point_, and the title Points[Point].
 _PARAMETER = re.compile(r"_(?:Point|SeriesIn)_|\[(?:Point|SeriesIn)\]")
 
-DOCS = Path(__file__).parent.parent / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 
 _Dimensions = Annotated[
     dict[Name, Name],

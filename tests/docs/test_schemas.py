@@ -13,8 +13,8 @@ import pytest
 from shared.messages.parser import MessageParser
 from shared.messages.validation import Defaults
 from shared.model import TimeWindow
+from tests.docs.schemas import SCHEMAS, write
 from tests.unit.sources.entries import INVALID, VALID
-from tools.schemas import SCHEMAS, write
 
 DOCS = Path(__file__).parents[2] / "docs"
 NOW = datetime(2026, 11, 23, 7, 30, tzinfo=UTC)
@@ -71,7 +71,7 @@ BAD: dict[str, Any] = {
 def test_what_stands_in_docs_is_current(name: str, tmp_path: Path) -> None:
     write(tmp_path)
     current = (tmp_path / name).read_text(encoding="utf-8")
-    assert (DOCS / name).read_text(encoding="utf-8") == current, "run python -m tools.schemas"
+    assert (DOCS / name).read_text(encoding="utf-8") == current, "run python -m tests.docs.schemas"
 
 
 @pytest.mark.parametrize("case", GOOD)
