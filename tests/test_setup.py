@@ -113,13 +113,13 @@ def test_the_command_calls_the_tools_from_any_folder(tmp_path: Path) -> None:
     add_script(python, f'exec {sys.executable} "$@"')
     setup.write_command(python)
     done = subprocess.run(
-        ["a folder/venv/bin/metric-relay", "send", "--help"],
+        ["./a folder/venv/bin/metric-relay", "send", "--help"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
         check=True,
     )
-    assert "\n    'a folder/venv/bin/metric-relay' send points.jsonl --watch\n" in done.stdout
+    assert "\n    './a folder/venv/bin/metric-relay' send points.jsonl --watch\n" in done.stdout
 
 
 @pytest.mark.parametrize(("name", "exists"), [("base.txt", False), (setup.TOOLS, True)])
