@@ -50,7 +50,7 @@ param queueName string = 'metrics'
 @maxLength(63)
 param deadLetterQueueName string = '${queueName}-dead-letter'
 
-@description('Optional. When the timer samples, as NCRONTAB of six fields; by default, every minute. If it is slower than every 15 minutes, thresholds.silentAfter must be longer.')
+@description('Optional. When the timer samples, as NCRONTAB, such as 0 */5 * * * *; by default, every minute. If it is slower than every 15 minutes, thresholds.silentAfter must be longer.')
 param sampleSchedule string = '0 * * * * *'
 
 @description('Optional. Settings that rarely need a value.')

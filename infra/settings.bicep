@@ -24,7 +24,7 @@ param queueName string
 @description('Required. METRICS_DEAD_LETTER_QUEUE: name of the dead-letter queue.')
 param deadLetterQueueName string
 
-@description('Required. METRICS_SAMPLE_SCHEDULE: when the timer samples, as NCRONTAB of six fields.')
+@description('Required. METRICS_SAMPLE_SCHEDULE: when the timer samples, as NCRONTAB, such as 0 */5 * * * *.')
 param sampleSchedule string
 
 @description('Required. METRICS_SOURCES: sources that the timer samples.')
