@@ -106,7 +106,8 @@ def run_jobs(jobs: Mapping[str, Sequence[str | Path]], started: float) -> None:
                 continue
             printed = time.monotonic()
             for child in running:
-                latest = child.output.rpartition("\n")[2].strip()
+                # npm prints URLs: the end of one names a package.
+                latest = child.output.rpartition("\n")[2].rpartition("/")[2].strip()
                 line = f"{printed - started:4.0f} s  {child.name}: {latest or 'starting'}"
                 print(line[:WIDTH], flush=True)
 
