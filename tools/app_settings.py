@@ -15,6 +15,7 @@ from shared.errors import ConfigurationError
 
 __all__ = [
     "LOCAL_SETTINGS",
+    "RUN_SETTINGS",
     "SettingsFile",
     "read_app_settings",
     "read_settings_file",
@@ -24,6 +25,8 @@ __all__ = [
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 LOCAL_SETTINGS = Path("local.settings.json")
+# Of `make run`, while it runs.
+RUN_SETTINGS = Path(".local/run.settings.json")
 
 
 class _Listed(msgspec.Struct):

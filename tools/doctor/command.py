@@ -13,6 +13,7 @@ from shared.errors import ConfigurationError
 from shared.resource_ids import validate_region
 from tools.app_settings import (
     LOCAL_SETTINGS,
+    RUN_SETTINGS,
     SettingsFile,
     read_app_settings,
     read_settings_file,
@@ -149,7 +150,7 @@ def _fixes(context: click.Context, given: SettingsFile | None, environ: Mapping[
     home = Home.FILE if file and file.values else Home.SHELL
     if given and given.is_list:
         home = Home.APP
-    elif given and given.path.absolute().parts[-2:] == (".local", "run.settings.json"):
+    elif given and given.path.absolute().parts[-2:] == RUN_SETTINGS.parts:
         home = Home.RUN
     return Fixes(
         home=home,

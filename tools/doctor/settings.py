@@ -16,7 +16,7 @@ from shared.errors import ConfigurationError, RelayError
 from shared.settings import DEFAULTS, Settings
 from shared.sources import load_sources
 from shared.text import plural
-from tools.app_settings import LOCAL_SETTINGS
+from tools.app_settings import LOCAL_SETTINGS, RUN_SETTINGS
 from tools.doctor.context import CONNECTION, Context
 from tools.doctor.findings import Finding, failed, ok, warning
 from tools.doctor.fixes import Home, Template
@@ -57,6 +57,8 @@ def check_settings(context: Context) -> list[Finding]:
             f"az functionapp config appsettings list {fixes.app_options} > app.json",
             fixes.tool("doctor", "--settings", "app.json", "--credential", "azure_cli"),
         ]
+        if RUN_SETTINGS.exists():
+            fix = [fixes.tool("doctor", "--settings", str(RUN_SETTINGS))]
         return [failed(text, *fix)]
     if fixes.home is Home.RUN:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -122,11 +123,18 @@ def test_a_wrong_source_is_named() -> None:
     assert context.has("settings")
 
 
-def test_without_settings_it_says_where_they_come_from() -> None:
+def test_without_settings_it_says_where_they_come_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     context = make_context()
     context.environ = {"PATH": "/bin"}
     fix = fix_of(check_settings, context, "have no settings", "failed")
     assert "cp local.settings.sample.json local.settings.json" in fix
+    (tmp_path / ".local").mkdir()
+    (tmp_path / ".local/run.settings.json").touch()
+    fix = fix_of(check_settings, context, "have no settings", "failed")
+    assert fix == ["metric-relay doctor --settings .local/run.settings.json"]
 
 
 def test_settings_of_a_make_run_that_ended_are_noticed() -> None:
