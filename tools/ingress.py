@@ -107,7 +107,10 @@ def find_queues(
         except ConfigurationError as exc:
             raise click.UsageError(str(exc)) from exc
     else:
-        where = resolve_connection(settings, connection)
+        try:
+            where = resolve_connection(settings, connection)
+        except ConfigurationError as exc:
+            raise ConfigurationError(f"{exc}; or use --settings or --account") from exc
     name = queue or settings.get("METRICS_QUEUE") or "metrics"
     configured = None if queue else settings.get("METRICS_DEAD_LETTER_QUEUE")
     if configured in {name, f"{name}-poison"}:

@@ -367,6 +367,14 @@ def test_a_secret_is_not_printed(options: tuple[str, str], send: Send) -> None:
     assert f"Error: {options[0]} is " in done.stderr
 
 
+def test_without_settings_it_names_the_options(send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MetricsStorage")
+    done = send("-", given=line(1))
+    assert done.exit_code == 1
+    assert done.stderr.startswith("Error: MetricsStorage is not set")
+    assert done.stderr.endswith("; or use --settings or --account\n")
+
+
 def test_an_account_needs_https(send: Send) -> None:
     done = send("-", "--account", "http://127.0.0.1:10001/devstoreaccount1", given=line(1))
     assert done.exit_code == 2
