@@ -19,13 +19,13 @@ from starlette.routing import BaseRoute, Route
 from .answers import RefusalError, bad_request, json
 from .documents import JSON, NDJSON, read
 from .journal import Record
-from .resources import is_resource
+from .resources import REGION, is_resource
 from .roles import PUBLISHERS, holds
 from .state import MonitorState
 
 __all__ = ["routes"]
 
-_REGION = re.compile(r"[a-z][a-z0-9]*")
+_REGION = re.compile(REGION)
 _GZIP = 16 + zlib.MAX_WBITS  # How zlib is told to expect gzip's header.
 _ACCEPTED = b'{"statusCode":200}'
 

@@ -14,9 +14,19 @@ from cachetools import LRUCache
 from .answers import RefusalError
 from .limits import MAX_RESOURCES
 
-__all__ = ["RESOURCE", "Located", "Region", "Resources", "in_scope", "is_resource", "type_and_name"]
+__all__ = [
+    "REGION",
+    "RESOURCE",
+    "Located",
+    "Region",
+    "Resources",
+    "in_scope",
+    "is_resource",
+    "type_and_name",
+]
 
-Region = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9]*$")]
+REGION = "[a-z][a-z0-9]*"
+Region = Annotated[str, msgspec.Meta(pattern=f"^{REGION}$")]
 
 # Children add pairs of type and name, extension resources /providers/{provider}/{type}/{name}.
 RESOURCE = "/subscriptions/[^/]+/resourceGroups/[^/]+/providers/[^/]+(?:/[^/]+/[^/]+)+"
