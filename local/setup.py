@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from local import node
-from local.processes import Child, ChildError, first_ended
+from local.processes import Child, ChildError, discard_stdout, first_ended
 
 __all__ = ["main"]
 
@@ -65,25 +65,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.azurite and not node.is_installed():
         jobs["Azurite into local/node_modules"] = [python, "-m", "local.node"]
     if jobs:
-        print(f"Installing {' and '.join(jobs)} …", flush=True)
-        started = time.monotonic()
+        make = {} if has_interpreter else {"Virtual environment": [*MAKE_ENVIRONMENT, venv]}
         try:
-            if not has_interpreter:
-                run_jobs({"Virtual environment": [*MAKE_ENVIRONMENT, venv]}, started)
-            run_jobs({name.partition(" into")[0]: job for name, job in jobs.items()}, started)
+            install(make, jobs)
         except ChildError as exc:
             print(exc, file=sys.stderr)
+            return 1
+        except BrokenPipeError:  # As in `make setup | head`.
+            discard_stdout()
             return 1
         except KeyboardInterrupt:
             print("Interrupted; the next `make setup` continues.", file=sys.stderr)
             return 130
-        print(f"Installed in {time.monotonic() - started:.0f} s.", flush=True)
     for stamp, text in stamps.items():
         if not is_current(stamp, text):
             stamp.write_text(text, encoding="utf-8")
     if venv / TOOLS in stamps:
         write_command(python)
     return 0
+
+
+def install(
+    make: Mapping[str, Sequence[str | Path]], jobs: Mapping[str, Sequence[str | Path]]
+) -> None:
+    """Run the jobs after those that make the environment. Raises ChildError."""
+    print(f"Installing {' and '.join(jobs)} …", flush=True)
+    started = time.monotonic()
+    run_jobs(make, started)
+    run_jobs({name.partition(" into")[0]: job for name, job in jobs.items()}, started)
+    print(f"Installed in {time.monotonic() - started:.0f} s.", flush=True)
 
 
 def run_jobs(jobs: Mapping[str, Sequence[str | Path]], started: float) -> None:

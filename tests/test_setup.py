@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -138,6 +139,17 @@ def test_a_failure_is_printed(environment: Environment, capsys: pytest.CaptureFi
     assert err.startswith(f"Python packages ended with status 3: {environment.python} -m pip ")
     assert err.endswith("; it printed:\nno pip\n")
     assert setup.main(arguments) == 1  # It is tried again.
+
+
+def test_a_reader_of_the_output_may_leave(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "local.setup", "--venv", str(tmp_path / "venv")]
+    done = subprocess.run(
+        [*command, "requirements.txt"], stdout=writing, stderr=subprocess.PIPE, check=False
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, b"")
 
 
 # --- Azurite --------------------------------------------------------------------------------------
