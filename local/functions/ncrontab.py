@@ -1,15 +1,18 @@
-"""Read NCRONTAB, the schedules of timers: {second} {minute} {hour} {day} {month} {weekday}.
+"""Read the schedules of timers: NCRONTAB, or a time span such as 00:05:00.
 
-cronsim does the arithmetic of crontab; this keeps it to what NCRONTAB knows. Without a field
-for seconds a schedule fires at second 0. Times are UTC.
+NCRONTAB is {second} {minute} {hour} {day} {month} {weekday}. cronsim does the arithmetic of
+crontab; this keeps it to what NCRONTAB knows. Without a field for seconds a schedule fires at
+second 0. Times are UTC.
 """
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from cronsim import CronSim, CronSimError
+
+from local.functions.host_json import parse_time_span
 
 __all__ = ["Schedule"]
 
@@ -28,6 +31,11 @@ class Schedule:
 
     def __init__(self, expression: str) -> None:
         """Parse an expression. Raises ValueError with the field at fault."""
+        self._span = parse_time_span(expression)
+        if self._span is not None:
+            if self._span <= timedelta():
+                raise ValueError("must be longer than 00:00:00")
+            return
         # Blanks, not tabs, separate the fields.
         fields = [field for field in expression.upper().split(" ") if field]
         if len(fields) == FIELDS - 1:
@@ -47,6 +55,8 @@ class Schedule:
 
     def after(self, moment: datetime) -> datetime:
         """Return the first time after `moment`."""
+        if self._span is not None:
+            return moment + self._span
         ticks = CronSim(self._expression, moment.astimezone(UTC))
         # Given a day and a weekday, crontab fires on either, NCRONTAB where both agree.
         ticks.day_and = True

@@ -50,9 +50,11 @@ class TimerListener:
         due = self._now() if self._trigger.run_on_startup else schedule.after(self._now())
         while not await self._reached(due, stopping):
             self.in_work = 1
+            fired = self._now()
             await self._invoke(self._function, timer_argument)
             self.in_work = 0
-            due = max(schedule.after(due), self._now())
+            # It may fire a little early, or late: after a stopped laptop wakes up.
+            due = max(schedule.after(max(due, fired)), self._now())
 
     async def _reached(self, due: datetime, stopping: asyncio.Event) -> bool:
         """Wait for `due`. Return True if `stopping` was set first."""

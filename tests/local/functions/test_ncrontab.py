@@ -1,4 +1,4 @@
-"""NCRONTAB: when it fires, and what it is not."""
+"""Schedules: when they fire, and what they are not."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)  # A Thursday.
         # Both days must agree: a Tuesday the 13th.
         ("0 0 0 13 * 2", ["01-13T00:00:00", "10-13T00:00:00"]),
         ("0 0 0 31 * *", ["01-31T00:00:00", "03-31T00:00:00"]),
+        ("01:30:00", ["01-01T01:30:00", "01-01T03:00:00"]),
+        ("1", ["01-02T00:00:00", "01-03T00:00:00"]),
     ],
 )
 def test_ticks(expression: str, times: list[str]) -> None:
@@ -46,7 +48,8 @@ def test_times_are_utc_whatever_the_clock_says() -> None:
     ("expression", "said"),
     [
         ("", "expected 6 fields, found 0"),
-        ("01:00:00", "expected 6 fields, found 1"),
+        ("hourly", "expected 6 fields, found 1"),
+        ("00:00:00", "must be longer than 00:00:00"),
         ("0 0 * * * * *", "expected 6 fields, found 7"),
         ("0\t* * * * *", "0\t* is not valid in NCRONTAB"),
         ("x * * * * *", "X is not valid in NCRONTAB"),

@@ -22,26 +22,36 @@ START = datetime(2026, 1, 1, 12, 0, 30, tzinfo=UTC)
 class Clock:
     """Tells a time that passes only during a sleep, and stops at its end."""
 
-    def __init__(self, end: datetime) -> None:
+    def __init__(self, end: datetime, late: float) -> None:
         self.time = START
         self._end = end
+        self._late = late
 
     def now(self) -> datetime:
         return self.time
 
     async def sleep(self, stopping: asyncio.Event, seconds: float) -> bool:
         # Timers wake up a little early, too: the tick must not be lost or doubled.
-        self.time += timedelta(seconds=max(seconds - 0.001, 0.0005))
+        self.time += timedelta(seconds=max(seconds - 0.001, 0.0005) + self._late)
+        self._late = 0.0
         if self.time >= self._end:
             stopping.set()
         return stopping.is_set()
 
 
 async def ticks(
-    expression: str, minutes: float, lasting: Callable[[int], float], *, on_startup: bool = False
+    expression: str,
+    minutes: float,
+    lasting: Callable[[int], float],
+    *,
+    late: float = 0.0,
+    on_startup: bool = False,
 ) -> list[str]:
-    """Return the time of each run of a function, where run n takes `lasting(n)` seconds."""
-    clock = Clock(START + timedelta(minutes=minutes))
+    """Return the time of each run of a function, where run n takes `lasting(n)` seconds.
+
+    The first sleep takes `late` seconds more, as when a laptop is shut.
+    """
+    clock = Clock(START + timedelta(minutes=minutes), late)
     runs: list[str] = []
 
     async def invoke(_: Function, argument: Callable[[], Any]) -> bool:
@@ -68,6 +78,15 @@ async def test_ticks_missed_during_a_run_become_one() -> None:
         "12:05:00",
         "12:06:00",
     ]
+
+
+async def test_a_time_span_counts_from_the_last_tick() -> None:
+    assert await ticks("00:00:45", 2.1, lambda _: 1) == ["12:01:15", "12:02:00"]
+
+
+async def test_a_late_tick_runs_once() -> None:
+    runs = await ticks("0 * * * * *", 11, lambda _: 1, late=9 * 60)
+    assert runs == ["12:09:59", "12:10:00", "12:11:00"]
 
 
 async def test_run_on_startup() -> None:
