@@ -51,7 +51,9 @@ REPLACED = (
     "MetricsStorage",
     "AzureWebJobs",
     "ConnectionStrings__MetricsStorage",
+    "ConnectionStrings:MetricsStorage",
     "ConnectionStrings__AzureWebJobs",
+    "ConnectionStrings:AzureWebJobs",
 )
 MACHINE = ("IDENTITY_", "MSI_")  # Set by Azure Cloud Shell and Azure Arc, not by a person.
 # The app itself checks the values, in a process of its own.

@@ -17,7 +17,7 @@ from local.monitor.server import running
 from local.processes import Child, ChildError
 from local.run import only_one, register, run_host
 from local.run_settings import OWN, RunError, app_settings
-from local.stack import READY, ROOT, Backend, run_backend
+from local.stack import READY, ROOT, Backend, run_app, run_backend
 from tests.local.monitor.client import Client
 
 # Fails the first two times.
@@ -69,6 +69,28 @@ def test_a_stand_in_that_dies_ends_the_run_with_one_sentence(name: str) -> None:
         == f"{name} was ended by SIGKILL, so make run has stopped: start it again."
     )
     assert [host.status is None for host in hosts] == [False]
+
+
+LEADS_TO_AZURE = [
+    "MetricsStorage__queueServiceUri",
+    "AzureWebJobsMetricsStorage",
+    "ConnectionStrings__MetricsStorage",
+    "ConnectionStrings:AzureWebJobsMetricsStorage",
+    "AzureFunctionsJobHost:extensions:queues:batchSize",
+]
+
+
+def test_no_setting_of_the_shell_leads_the_app_to_azure(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [*LEADS_TO_AZURE, "ConnectionStrings__Orders"]:
+        monkeypatch.setenv(name, "x")
+    ready = READY.partition("|")[0]
+    source = f"import os; print(*os.environ, sep='\\n'); print({ready!r})"
+    with run_app(backend, {}, host=(sys.executable, "-c", source)) as host:
+        names = host.output.splitlines()
+    assert "ConnectionStrings__Orders" in names  # A source may use it.
+    assert not set(LEADS_TO_AZURE).intersection(names)
 
 
 def test_settings_of_the_shell_reach_the_app() -> None:
@@ -135,6 +157,7 @@ def test_a_stdout_that_nothing_reads_ends_it(command: list[str], status: int) ->
         ("AzureWebJobsMetricsStorage", "x", "AzureWebJobsMetricsStorage is set in this shell"),
         ("AzureWebJobsFeatureFlags", "x", "but make run replaces Azure: unset it"),
         ("ConnectionStrings__MetricsStorage", "x", "ConnectionStrings__MetricsStorage is set in"),
+        ("ConnectionStrings:MetricsStorage", "x", "ConnectionStrings:MetricsStorage is set in"),
         ("MetricsStorage__accountName", "x", "MetricsStorage__accountName is set in this shell"),
         ("METRICS_PAST_MINUTE", "5", "did you mean METRICS_PAST_MINUTES?"),
         ("METRICS_PAST_MINUTES", "soon", "METRICS_PAST_MINUTES is .*expected a whole number"),
