@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -35,8 +36,8 @@ def decode(text: str, encoding: str) -> bytes:
     """Return the body that a message stands for. Raises ValueError."""
     if encoding == "none":
         return text.encode()
-    # White space is skipped as .NET does; all else must be base64.
-    return base64.b64decode("".join(text.split()), validate=True)
+    # .NET skips this white space alone.
+    return base64.b64decode(re.sub("[ \t\r\n]", "", text), validate=True)
 
 
 def queue_argument(message: QueueMessage, body: bytes) -> Any:

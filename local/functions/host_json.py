@@ -68,9 +68,9 @@ def read(app: Path, environ: Mapping[str, str]) -> QueueOptions:
     file = app / HOST_JSON
     section = _section(file) if file.exists() else {}
     replaced = {
-        name.removeprefix(SETTING): text
+        name[len(SETTING) :]: text
         for name, text in environ.items()
-        if name.startswith(SETTING)
+        if name.lower().startswith(SETTING.lower())
     }
     section |= replaced
     values: dict[str, Any] = {}

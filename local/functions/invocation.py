@@ -21,6 +21,7 @@ from local.functions.index import Function
 __all__ = ["Invocations"]
 
 HOST_LOGGERS = "local.functions"  # What the host says for itself, shown at any time.
+SYSTEM_LOGGERS = "azure.functions"  # Of the worker: system logs, never shown.
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +99,7 @@ class Invocations(logging.Filter):
         """Say whether the host shows a record that was logged in this thread just now."""
         if record.name.startswith(HOST_LOGGERS):
             return True
-        if threading.get_ident() != self._loop_thread:
+        if record.name.startswith(SYSTEM_LOGGERS) or threading.get_ident() != self._loop_thread:
             return False
         return (_tag_of_current_task() or self._latest) in self._running
 

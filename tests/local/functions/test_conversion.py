@@ -65,7 +65,7 @@ def test_encodings() -> None:
     assert decode("", "base64") == b""
 
 
-@pytest.mark.parametrize("text", ["{}", "e30", "e30=x", "ü", "e3-_"])
+@pytest.mark.parametrize("text", ["{}", "e30", "e30=x", "ü", "e3-_", "e3\u00a00="])
 def test_what_is_no_base64(text: str) -> None:
     with pytest.raises(ValueError, match=r"base64|padding|ASCII"):
         decode(text, "base64")

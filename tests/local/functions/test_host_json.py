@@ -86,7 +86,7 @@ def test_names_numbers_and_comments_are_read_as_dotnet_does(tmp_path: Path) -> N
     assert read(tmp_path, {}) == QueueOptions(
         batch_size=8, new_batch_threshold=4, max_polling_interval=2
     )
-    setting = "AzureFunctionsJobHost__extensions__queues__batchsize"
+    setting = "AzureFunctionsJobHost__Extensions__QUEUES__batchsize"
     assert read(tmp_path, {setting: "3"}).batch_size == 3
 
 
