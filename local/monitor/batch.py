@@ -49,18 +49,18 @@ def routes(state: MonitorState) -> list[BaseRoute]:
         query_string: str = request.scope["query_string"].decode("ascii", "replace")
         path: str = request.scope["path"]
         record = ReadRecord(state.now_iso(), request.method, path, query_string)
-        region: str = request.path_params.get("region", "")
+        region: str = request.path_params.get("region", "").lower()
         return await state.answer(
-            "batch", record, lambda: _answer(state, request, body), region=region
+            "batch", record, lambda: _answer(state, request, body, region), region=region
         )
 
     path = "/subscriptions/{subscription}/metrics:getBatch"
     return [Route(each, post, methods=["POST"]) for each in (path, "/{region}" + path)]
 
 
-def _answer(state: MonitorState, request: Request, body: bytes) -> Response:
+def _answer(state: MonitorState, request: Request, body: bytes, region: str) -> Response:
     try:
-        return json({"values": _values(state, request, body)})
+        return json({"values": _values(state, request, body, region)})
     except RefusalError as exc:
         # An error of this API has the trace beside the message, and the code as a header, too.
         trace = {"type": "string", "info": f"TraceId={uuid.uuid4().hex}"}
@@ -70,7 +70,9 @@ def _answer(state: MonitorState, request: Request, body: bytes) -> Response:
         raise RefusalError(exc.status, exc.code, exc.message, headers, content) from exc
 
 
-def _values(state: MonitorState, request: Request, body: bytes) -> list[dict[str, Any]]:
+def _values(
+    state: MonitorState, request: Request, body: bytes, region: str
+) -> list[dict[str, Any]]:
     """Return what is answered for each resource. Raises RefusalError."""
     given = parameters(request)
     version = given.get("api-version", "")
@@ -90,7 +92,7 @@ def _values(state: MonitorState, request: Request, body: bytes) -> list[dict[str
             raise BadQueryError(f"The query parameter '{name}' is required.")
     within = span(given.get("starttime"), given.get("endtime"), state.now())
     resource_ids = _resources(body, scope)
-    _check_regions(state, resource_ids, request.path_params.get("region"))
+    _check_regions(state, resource_ids, region)
     given["$filter"] = given.get("filter", "")  # As Azure Resource Manager names it.
     query = asked(state, resource_ids[0], given, within)
     check(state.store, resource_ids, query)
@@ -150,14 +152,14 @@ def _resources(body: bytes, scope: str) -> list[str]:
     return list(found.values())
 
 
-def _check_regions(state: MonitorState, resource_ids: list[str], region: str | None) -> None:
+def _check_regions(state: MonitorState, resource_ids: list[str], region: str) -> None:
     """Raise RefusalError (404) for an unknown resource, BadQueryError for more than one region."""
     regions = {each: state.resources.region(each) for each in resource_ids}
     for each, home in regions.items():
         if home is None:
             message = f"Failed to find resource mapping for {each}."
             raise RefusalError(404, "ResourceNotFound", message)
-    wanted = {region, *regions.values()} - {None}
+    wanted = {region, *regions.values()} - {"", None}
     if len(wanted) > 1:
         raise BadQueryError(
             "All resources must be in the region of the endpoint:"

@@ -50,7 +50,8 @@ def in_scope(resource_id: str, scope: str) -> bool:
 def type_and_name(resource_id: str) -> tuple[str, str]:
     """Return type (Microsoft.Storage/storageAccounts) and name; those of a child are joined."""
     parts = resource_id.split("/")
-    providers = max(index for index, part in enumerate(parts) if part.lower() == "providers")
+    # A name may be "providers", too: after the last one there are a provider, a type and a name.
+    providers = max(index for index, part in enumerate(parts[:-3]) if part.lower() == "providers")
     provider, *pairs = parts[providers + 1 :]
     return "/".join([provider, *pairs[0::2]]), "/".join(pairs[1::2])
 

@@ -80,6 +80,7 @@ tabs.forEach((tab, place) => {
 async function refresh() {
   clearTimeout(timer);
   const mine = (turn += 1);
+  byId("page").ariaBusy = "true";
   try {
     const [catalogue, { refusals }, deadLetters] = await Promise.all([
       ask("/_local/catalogue"), ask("/_local/refusals"), ask("/_local/dead_letters"),
@@ -96,7 +97,9 @@ async function refresh() {
   } catch (error) {
     if (mine === turn) trouble(error);
   }
-  if (mine === turn && byId("live").checked) timer = setTimeout(refresh, EVERY);
+  if (mine !== turn) return;
+  byId("page").ariaBusy = "false";
+  if (byId("live").checked) timer = setTimeout(refresh, EVERY);
 }
 
 function trouble(error) {
@@ -154,7 +157,7 @@ function labelsOf(ids) {
 
 function label(id) {
   const parts = id.split("/");
-  const [provider, ...pairs] = parts.slice(parts.lastIndexOf("providers") + 1);
+  const [provider, ...pairs] = parts.slice(parts.lastIndexOf("providers", -4) + 1);
   const names = pairs.filter((_, index) => index % 2 === 1).join("/");
   const types = pairs.filter((_, index) => index % 2 === 0).join("/");
   return `${names} · ${provider}/${types}`;

@@ -103,10 +103,12 @@ def test_a_namespace_is_in_its_location_for_ingestion_too(filled: Client) -> Non
 def test_children_and_extensions(client: Client) -> None:
     child = f"{QUEUE_ACCOUNT}/queueServices/default"
     extension = f"{QUEUE_ACCOUNT}/providers/Microsoft.Insights/diagnosticSettings/all"
-    register(client, [child, extension])
+    named = f"{GROUP}/providers/Microsoft.Web/sites/providers"
+    register(client, [child, extension, named])
     assert [(each["type"], each["name"]) for each in listed(client, GROUP)] == [
         ("Microsoft.Storage/storageAccounts/queueServices", "ordersqueues/default"),
         ("Microsoft.Insights/diagnosticSettings", "all"),
+        ("Microsoft.Web/sites", "providers"),
     ]
 
 

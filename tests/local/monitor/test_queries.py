@@ -164,7 +164,7 @@ def test_what_a_batch_is_refused_for(frozen: Client, query: dict[str, Any], mess
 
 def test_a_batch_of_resources_of_which_one_has_no_such_metric(frozen: Client) -> None:
     assert frozen.post(document(time=TIME, metric="Other"), resource=QUEUE_ACCOUNT + "2").ok
-    response = batch(frozen, [QUEUE_ACCOUNT + "2", QUEUE_ACCOUNT], prefix="/westeurope")
+    response = batch(frozen, [QUEUE_ACCOUNT + "2", QUEUE_ACCOUNT], prefix="/WestEurope")
     first, second = (each["value"][0]["timeseries"] for each in response.json()["values"])
     assert first == []
     assert len(second) == 1
