@@ -79,14 +79,14 @@ def _answer(
         raise _unsupported(f"Content-Type '{content_type}'", f"{JSON} and {NDJSON} are")
     body = _decoded(given, headers, options.max_body_bytes)
     record.bytes = len(body)
-    batch = read(body, media_type, now)
-    for point in batch.points if state.refused_metrics else ():
+    documents, points = read(body, media_type, now)
+    for point in points if state.refused_metrics else ():
         if point.shape.metric.lower() in state.refused_metrics:
             raise bad_request(f"The metric '{point.shape.metric}' is not accepted.")
-    state.store.add(resource_id, region, batch.points, now)
+    state.store.add(resource_id, region, points, now)
     state.resources.learn(resource_id, region)
-    record.documents = batch.documents
-    record.series = len(batch.points)
+    record.documents = documents
+    record.series = len(points)
     return json(_ACCEPTED)
 
 

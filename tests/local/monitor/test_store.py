@@ -5,27 +5,28 @@ from __future__ import annotations
 import json
 from contextlib import closing
 
-from local.monitor.documents import JSON, Batch, read
-from local.monitor.read_back import MetricValue, portions
+from local.monitor.documents import JSON, Point, read
+from local.monitor.read_back import MetricValue, stored_values
 from local.monitor.store import MetricStore
 
 from .client import QUEUE_ACCOUNT, REGION, document, iso, series
 from .conftest import NOW
 
 
-def batch(now: float, *names: str) -> Batch:
+def points(now: float, *names: str) -> list[Point]:
     """One value for each dimension value, in the minute of now."""
     entries = [series(name, min=1, max=1, sum=1, count=1) for name in names]
     body = document(*entries, time=iso(since=now), metric="M", namespace="N", dimNames=["D"])
-    return read(json.dumps(body).encode(), JSON, now)
+    _, found = read(json.dumps(body).encode(), JSON, now)
+    return found
 
 
 def add(store: MetricStore, now: float, *names: str) -> None:
-    store.add(QUEUE_ACCOUNT, REGION, batch(now, *names).points, now)
+    store.add(QUEUE_ACCOUNT, REGION, points(now, *names), now)
 
 
 def stored(store: MetricStore) -> list[MetricValue]:
-    return [value for portion in portions(store) for value in portion]
+    return list(stored_values(store))
 
 
 def kept(store: MetricStore) -> list[str]:
@@ -69,7 +70,7 @@ def test_names_go_with_the_last_of_their_values() -> None:
         add(store, NOW + 61 * 60, "b")
         assert names(store) == ["b"]
         assert store.resources() == [QUEUE_ACCOUNT.lower()]
-        store.add(QUEUE_ACCOUNT + "2", REGION, batch(NOW + 200 * 60, "c").points, NOW + 200 * 60)
+        store.add(QUEUE_ACCOUNT + "2", REGION, points(NOW + 200 * 60, "c"), NOW + 200 * 60)
         assert store.resources() == [QUEUE_ACCOUNT.lower() + "2"]
         assert not store.series(QUEUE_ACCOUNT, "n", "m")
         assert not store.metrics(QUEUE_ACCOUNT)
@@ -95,12 +96,3 @@ def test_reading_aggregates_groups_of_series_by_steps() -> None:
         assert found(0, 2, 2) == {True: {0: 2}, False: {0: 2}}
         assert found(1, 2, 1) == {False: {0: 1}}
         assert found(2, 9, 1) == {}
-
-
-def test_reading_back_is_cut_into_portions() -> None:
-    with closing(MetricStore()) as store:
-        many = [f"{number:05}" for number in range(12_000)]
-        for minute in range(2):
-            add(store, NOW + 60 * minute, *many)
-        lengths = [len(portion) for portion in portions(store)]
-        assert lengths == [10_000, 10_000, 4_000]
