@@ -57,8 +57,9 @@ def choose(page: Page, label: str, option: str) -> None:
 
 
 def idle(page: Page) -> None:
-    """Wait until the page has dealt with all answers that it has got so far."""
+    """Wait until the page has dealt with all answers that it has got so far, and asks no more."""
     page.evaluate("fetch('/_local/catalogue').then((answer) => answer.json())")
+    page.wait_for_function("() => document.querySelector('main').ariaBusy === 'false'")
 
 
 # Of each colour of a series in the chart: how many pixels, and the first and last row with one.
