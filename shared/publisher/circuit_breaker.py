@@ -45,15 +45,14 @@ class CircuitBreaker:
 
     def reason(self) -> str:
         """Return the reason for not sending a POST."""
-        seconds = self.clock() - self._silent_since
-        return f"no answer from {self.region} for {seconds:.0f} s; deferring without a request"
+        return f"{self.region} does not answer; deferring without a request"
 
     async def acquire(self) -> bool:
         """Wait for a slot; return False if the POST must not be sent."""
         if self.is_open():
             return False
         self._probing = self._timeouts >= MAX_TIMEOUTS
-        if not self._in_flight and not self._timeouts:
+        if not self._in_flight:
             self._silent_since = self.clock()  # Time without a POST is not silence.
         if not await self._wait_for_slot():
             self._probing = False
@@ -79,8 +78,7 @@ class CircuitBreaker:
     def release(self, *, answered: bool = False, timed_out: bool = False) -> None:
         """Give the slot back after an answer or a time-out.
 
-        A POST that had neither, for example because there was no token, does not show whether the
-        region is back.
+        A POST that had neither does not show whether the region is back.
         """
         self._in_flight -= 1
         self._probing = False

@@ -26,10 +26,9 @@ from shared.clients.http import (
     read_body,
     translate_errors,
 )
-from shared.errors import TokenError
 from shared.model import Aggregates, Target
 from shared.publisher.encoder import Body, encode_bodies
-from shared.publisher.responses import Response, ResponseAction, classify
+from shared.publisher.responses import Response, classify
 
 if TYPE_CHECKING:
     import requests
@@ -49,7 +48,7 @@ GZIP_LEVEL = 5
 class AzureMonitorStore:
     """The custom metrics of Azure Monitor: how roll-ups are written, sent and answered.
 
-    `post` blocks; it is safe to use from several threads.
+    `token` and `post` block; they are safe to use from several threads.
     """
 
     endpoint: str  # A URL in which {region} stands for the region of a target.
@@ -64,22 +63,20 @@ class AzureMonitorStore:
         """Yield the request bodies of one target."""
         return encode_bodies(aggregates, self.max_body_bytes)
 
-    def classify(self, response: Response) -> ResponseAction:
-        """Return what an answer asks for."""
-        return classify(response)
+    classify = staticmethod(classify)
 
-    def discard_token(self, response: Response) -> None:
-        """Forget the token that was answered 401."""
-        self.tokens.discard(response.token)
+    def token(self) -> str:
+        """Return a token. Raises TokenError."""
+        return self.tokens.get()
 
-    def post(self, target: Target, data: bytes) -> Response:
+    def post(self, target: Target, data: bytes, token: str) -> Response:
         """Post an uncompressed body once. Never raises for the service or the way to it."""
         started = self.clock()
-        try:
-            response = self._post(target, data, self.tokens.get())
-        except TokenError as exc:
-            response = Response(None, "TokenError", str(exc))
-        return msgspec.structs.replace(response, seconds=self.clock() - started)
+        response = self._post(target, data, token)
+        response = msgspec.structs.replace(response, seconds=self.clock() - started)
+        if response.status == 401:
+            self.tokens.discard(token)
+        return response
 
     def _post(self, target: Target, data: bytes, token: str) -> Response:
         # The resource ID begins with a slash: one more would make another URL of it.
@@ -98,11 +95,11 @@ class AzureMonitorStore:
                 )
         except HttpError as exc:
             code, _, message = str(exc).partition(": ")
-            return Response(None, code, message, token=token)
+            return Response(None, code, message)
         with answer:
-            return self._read(answer, deadline, token)
+            return self._read(answer, deadline)
 
-    def _read(self, answer: requests.Response, deadline: Deadline, token: str) -> Response:
+    def _read(self, answer: requests.Response, deadline: Deadline) -> Response:
         """Return status and error; the status decides, even if the body cannot be read."""
         try:
             body = read_body(answer, MAX_ANSWER_BYTES, deadline)
@@ -110,4 +107,4 @@ class AzureMonitorStore:
         except HttpError as exc:
             code, message = "", f"unreadable body: {exc}"
         retry_after = parse_retry_after(answer.headers.get("Retry-After"), self.now())
-        return Response(answer.status_code, code, message, retry_after, token=token)
+        return Response(answer.status_code, code, message, retry_after)

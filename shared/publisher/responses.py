@@ -15,7 +15,9 @@ from shared.resource_ids import validate_region
 
 __all__ = [
     "NOT_SENT",
+    "REGION_SILENT",
     "RETRY_SECONDS",
+    "TOKEN_ERROR",
     "Action",
     "Response",
     "ResponseAction",
@@ -55,7 +57,6 @@ class Response(msgspec.Struct, frozen=True):
     message: str = ""
     retry_after: float | None = None  # Seconds.
     seconds: float = 0.0  # From request to answer.
-    token: str = ""  # The token that was sent.
 
     @property
     def timed_out(self) -> bool:
@@ -64,9 +65,6 @@ class Response(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         return " ".join(filter(None, (str(self.status or "no answer"), self.code, self.message)))
-
-    def __repr__(self) -> str:  # Without the token.
-        return f"Response({self})"
 
 
 class Action(Enum):
@@ -90,8 +88,10 @@ class ResponseAction(msgspec.Struct, frozen=True):
     hint: str = ""  # What an operator can do.
 
 
-# Code of a POST that was not made, because its region does not answer.
-NOT_SENT = "RegionDoesNotAnswer"
+# Codes of POSTs that were not made: there was no token, or the region does not answer.
+TOKEN_ERROR = "TokenError"  # noqa: S105 (a code)
+REGION_SILENT = "RegionDoesNotAnswer"
+NOT_SENT = (TOKEN_ERROR, REGION_SILENT)
 # Status -> action, beside 2xx and 400; any other defers.
 _ACTIONS = {
     401: ResponseAction(Action.RENEW_TOKEN),
@@ -106,8 +106,7 @@ def classify(response: Response) -> ResponseAction:
     """Look an answer up in the outcome table."""
     status = response.status
     if status is None:
-        retry = response.code not in ("TokenError", NOT_SENT)
-        return ResponseAction(Action.RETRY if retry else Action.DEFER)
+        return ResponseAction(Action.DEFER if response.code in NOT_SENT else Action.RETRY)
     if 200 <= status < 300:
         return ResponseAction(Action.PUBLISHED)
     if status == 400:

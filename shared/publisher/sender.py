@@ -21,12 +21,15 @@ from typing import Protocol
 import msgspec
 from cachetools import LRUCache
 
-from shared.model import Aggregates, Outcome, Outcomes, Series, Status, Target
+from shared.errors import TokenError
+from shared.model import Aggregates, Outcome, Outcomes, Series, Status, Target, minute_of
 from shared.publisher.circuit_breaker import CircuitBreaker
 from shared.publisher.encoder import Body
 from shared.publisher.responses import (
     NOT_SENT,
+    REGION_SILENT,
     RETRY_SECONDS,
+    TOKEN_ERROR,
     Action,
     Response,
     ResponseAction,
@@ -55,14 +58,17 @@ class Store(Protocol):
     def encode(self, aggregates: Aggregates) -> Iterator[Body]:
         """Yield the request bodies of one target."""
 
-    def post(self, target: Target, data: bytes) -> Response:
-        """Post a body once; blocks, and never raises for the service or the way to it."""
+    def token(self) -> str:
+        """Return a token; blocks. Raises TokenError."""
+
+    def post(self, target: Target, data: bytes, token: str) -> Response:
+        """Post a body once; blocks, and never raises for the service or the way to it.
+
+        A token that is answered 401 is not returned by `token` again.
+        """
 
     def classify(self, response: Response) -> ResponseAction:
         """Return what an answer asks for."""
-
-    def discard_token(self, response: Response) -> None:
-        """Forget the token that was answered 401."""
 
 
 class Timing(msgspec.Struct, frozen=True):
@@ -117,15 +123,12 @@ class Sender:
     correct_region: CorrectRegion
     timing: Timing = field(default_factory=Timing)
     record: Record = ignore
-    states: TargetStates | None = None  # Shared by all senders of an app.
+    states: TargetStates  # Shared by all senders of an app.
     _warnings: LogLimiter = field(init=False, default_factory=lambda: LogLimiter(LOG))
-
-    def __post_init__(self) -> None:
-        self._states = self.states or TargetStates(self.timing.clock)
 
     async def send(self, target: Target, aggregates: Aggregates) -> Outcomes:
         """Send value sets. Returns the outcome of each that was not published."""
-        if reason := self._states.unavailable(target):
+        if reason := self.states.unavailable(target):
             deferred = Outcome(Status.DEFERRED, reason)
             return {(minute, one): deferred for minute in aggregates for one in aggregates[minute]}
         outcomes: dict[tuple[datetime, Series], Outcome] = {}
@@ -156,9 +159,9 @@ class Sender:
                         continue
             hint = f"; {action.hint} on {target.resource_id}" if action.hint else ""
             reason = f"{response}{hint}"
-            if response.code != NOT_SENT:
+            if response.code != REGION_SILENT:
                 seconds = cooldown(action, response.retry_after)
-                self._states.set_cooldown(target, seconds, reason)
+                self.states.set_cooldown(target, seconds, reason)
             outcomes.update(_all([body, *bodies], Outcome(Status.DEFERRED, reason)))
             break
         return outcomes
@@ -169,10 +172,12 @@ class Sender:
         """Return what to send instead of a rejected body, and the outcome of the rest of it."""
         rejected = Outcome(Status.REJECTED, str(response), action.reason)
         if action.action is Action.DROP_EXPIRED:
-            oldest = self.timing.now() - self.past
+            oldest = minute_of(self.timing.now() - self.past)
             expired = [key for key in body.contents() if key[0] < oldest]
             if expired:
                 return body.since(oldest), dict.fromkeys(expired, rejected)
+            # It is ahead of the store's clock, or will expire by the app's.
+            rejected = Outcome(Status.DEFERRED, str(response))
         halves = body.halves()
         return halves, {} if halves else _all([body], rejected)
 
@@ -187,11 +192,10 @@ class Sender:
                 attempt += 1
                 response = await self._post_once(target, body)
                 action = self.store.classify(response)
-                if response.code != NOT_SENT:
+                if response.code not in NOT_SENT:
                     self._report(target, body, response, action)
                 if action.action is Action.RENEW_TOKEN and not renewed:
                     renewed = True
-                    self.store.discard_token(response)
                     continue
                 if action.action is not Action.RETRY:
                     return response, action
@@ -214,13 +218,17 @@ class Sender:
             return None
 
     async def _post_once(self, target: Target, body: Body) -> Response:
-        breaker = self._states.breaker(target.region)
+        in_thread = partial(asyncio.get_running_loop().run_in_executor, self.executor)
+        try:  # Before it holds a slot: that there is no token is not the region's fault.
+            token = await in_thread(self.store.token)
+        except TokenError as exc:
+            return Response(None, TOKEN_ERROR, str(exc))
+        breaker = self.states.breaker(target.region)
         if not await breaker.acquire():
-            return Response(None, NOT_SENT, breaker.reason())
+            return Response(None, REGION_SILENT, breaker.reason())
         answered = timed_out = False
         try:
-            loop = asyncio.get_running_loop()
-            response = await loop.run_in_executor(self.executor, self.store.post, target, body.data)
+            response = await in_thread(self.store.post, target, body.data, token)
             answered, timed_out = response.status is not None, response.timed_out
         finally:
             breaker.release(answered=answered, timed_out=timed_out)

@@ -24,13 +24,12 @@ from shared.messages.parser import MessageParser
 from shared.messages.validation import Defaults
 from shared.model import Aggregates, Origin, Target, TimeWindow
 from shared.pipeline.admission import Admission
-from shared.pipeline.dead_letters import DeadLetters
 from shared.pipeline.processor import Processor
 from shared.pipeline.regions import Regions
 from shared.publisher.batcher import Batcher
 from shared.publisher.encoder import Body, encode_bodies
 from shared.publisher.responses import Response, ResponseAction, classify
-from shared.publisher.sender import Sender, Timing
+from shared.publisher.sender import Sender, TargetStates, Timing
 
 NOW = datetime(2026, 11, 23, 7, 25, 10, tzinfo=UTC)
 PAST = timedelta(minutes=20)
@@ -64,10 +63,10 @@ class ModelStore:
     def classify(self, response: Response) -> ResponseAction:
         return classify(response)
 
-    def discard_token(self, response: Response) -> None:
-        pass
+    def token(self) -> str:
+        return "token"
 
-    def post(self, target: Target, data: bytes) -> Response:  # noqa: ARG002
+    def post(self, target: Target, data: bytes, token: str) -> Response:  # noqa: ARG002
         documents = [json.loads(line)["data"]["baseData"] for line in data.splitlines()]
         if any(one["metric"] == "bad" for one in documents):
             return Response(400, "BadRequest", "no")
@@ -163,6 +162,7 @@ async def test_no_point_is_lost_and_none_counts_twice_without_a_lost_answer(coun
             executor=threads,
             past=PAST,
             correct_region=regions.correct,
+            states=TargetStates(clock),
             timing=Timing(lambda: NOW, clock, clock.sleep, chance.random),
         )
         processor = Processor(
@@ -170,7 +170,7 @@ async def test_no_point_is_lost_and_none_counts_twice_without_a_lost_answer(coun
             admission=Admission(regions),
             submit=Batcher(sender.send).submit,
             ingress=ingress,
-            dead_letters=DeadLetters(dead, lambda: NOW),
+            dead_letters=dead,
             retry_delay=timedelta(),
             clock=lambda: NOW,
             sleep=clock.sleep,

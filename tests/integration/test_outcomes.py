@@ -176,25 +176,45 @@ async def test_points_that_expire_during_retries_do_not_hold_back_the_others(
         old = host.clock.now() - timedelta(minutes=29, seconds=55)
         host.add_fault(status=503, retryAfter=15, next=1)
         host.enqueue(message(site, orders(1), orders(2, time=old.isoformat()), orders(4)))
-        assert await host.process_queue() == []
+        while host.queue_length():  # A minute of which a part is in the window is put back.
+            assert await host.process_queue() == []
 
         assert host.stored(site) == {"Orders": (5, 2)}
         [(reason, detail)] = host.rejections()
         assert reason == "expired"
         assert "'time' should not be older than 30 minutes" in detail
-        assert [post["status"] for post in host.posts(site)] == [503, 400, 200]
 
 
-async def test_points_that_only_the_clock_of_the_store_finds_too_old(
+async def test_points_that_the_clock_of_the_store_finds_too_old_wait_until_they_expire(
     host: ManualHost, site: str
 ) -> None:
     old = host.clock.now() - timedelta(minutes=18)
     host.backend.control("PUT", "clock", json={"offsetSeconds": 14 * 60})
     host.enqueue(message(site, orders(1), orders(2, time=old.isoformat()), orders(4)))
     assert await host.process_queue() == []
-
     assert host.stored(site) == {"Orders": (5, 2)}
-    assert [reason for reason, _ in host.rejections()] == ["expired"]
+    assert host.rejections() == []
+
+    host.clock.advance(minutes=3)
+    assert await host.process_queue() == []
+    [(reason, detail)] = host.rejections()
+    assert reason == "expired"
+    assert "last deferred because of: 400 BadRequest 'time' should not be older" in detail
+
+
+async def test_points_ahead_of_the_clock_of_the_store_wait_for_it(
+    host: ManualHost, site: str
+) -> None:
+    soon = host.clock.now() + timedelta(minutes=3)
+    host.backend.control("PUT", "clock", json={"offsetSeconds": -3 * 60})
+    host.enqueue(message(site, orders(1), orders(2, time=soon.isoformat()), orders(4)))
+    assert await host.process_queue() == []
+    assert host.stored(site) == {"Orders": (5, 2)}
+
+    host.backend.control("PUT", "clock", json={"offsetSeconds": 0})
+    assert await host.process_queue() == []
+    assert host.stored(site) == {"Orders": (7, 3)}
+    assert host.rejections() == []
 
 
 async def test_missing_role_is_tried_four_times_a_minute_until_it_is_granted(

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
+from shared.errors import TokenError
 from shared.model import Aggregates, Series, Target, ValueSet
 from shared.publisher.encoder import Body, encode_bodies
 from shared.publisher.responses import Response, ResponseAction, classify
@@ -29,7 +30,8 @@ class ScriptedStore:
     ) -> None:
         self.posts: list[tuple[str, Contents]] = []  # Region and contents.
         self.accepted: list[Contents] = []
-        self.discarded: list[str] = []
+        self.tokens: list[str] = []  # Of each POST.
+        self.token_error: TokenError | None = None
         self.threads: set[str] = set()
         self._answers = answers
         self._script = script
@@ -51,11 +53,14 @@ class ScriptedStore:
     def classify(self, response: Response) -> ResponseAction:
         return classify(response)
 
-    def discard_token(self, response: Response) -> None:
-        self.discarded.append(response.token)
+    def token(self) -> str:
+        if self.token_error is not None:
+            raise self.token_error
+        return f"token {len(self.posts)}"
 
-    def post(self, target: Target, data: bytes) -> Response:
+    def post(self, target: Target, data: bytes, token: str) -> Response:
         contents = _decode(data)
+        self.tokens.append(token)
         self.posts.append((target.region, contents))
         self.threads.add(threading.current_thread().name)
         if self._script is not None:
