@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sys import getsizeof
+
 from shared.messages.validation import parse_dimensions
 from shared.model import Series
 
@@ -11,6 +13,8 @@ __all__ = ["SeriesCache"]
 MAX_CACHE_BYTES = 64 * 1024 * 1024
 # Bytes of a series or a metric beside its own texts, measured.
 _ENTRY_BYTES = 600
+# Python's bytes for a byte of text that is not ASCII: one such character widens all of its text.
+_WIDE = 5
 
 
 class _Metric(dict[bytes, Series]):
@@ -24,7 +28,7 @@ class _Metric(dict[bytes, Series]):
 
     def __missing__(self, raw: bytes) -> Series:
         series = self[raw] = Series.of(self._namespace, self._name, parse_dimensions(raw))
-        self._cache.size += _ENTRY_BYTES + len(raw)
+        self._cache.size += _ENTRY_BYTES + len(raw) * (1 if raw.isascii() else _WIDE)
         return series
 
 
@@ -38,7 +42,7 @@ class _Namespace(dict[str, _Metric]):
 
     def __missing__(self, metric: str) -> _Metric:
         series = self[metric] = _Metric(self._cache, self._name, metric)
-        self._cache.size += _ENTRY_BYTES
+        self._cache.size += _ENTRY_BYTES + getsizeof(metric)
         return series
 
 
@@ -54,7 +58,7 @@ class SeriesCache(dict[str, _Namespace]):
 
     def __missing__(self, namespace: str) -> _Namespace:
         metrics = self[namespace] = _Namespace(self, namespace)
-        self.size += _ENTRY_BYTES
+        self.size += _ENTRY_BYTES + getsizeof(namespace)
         return metrics
 
     def shrink(self) -> None:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+import sys
+
 import pytest
 
 from shared.errors import ValidationError
@@ -35,6 +38,14 @@ def test_padding_counts() -> None:
     before = cache.size
     cache["n"]["m"][QUEUE.ljust(60_000)]
     assert cache.size - before > 60_000
+
+
+@pytest.mark.parametrize("text", ["x" * 256, "é" * 256, "x" * 255 + "😀"])
+def test_the_texts_of_a_series_count(text: str) -> None:
+    cache = SeriesCache()
+    series = cache[text][text][json.dumps({text: text}, ensure_ascii=False).encode()]
+    texts = (series.namespace, series.metric, *series.dimension_names, *series.dimension_values)
+    assert cache.size >= sum(map(sys.getsizeof, texts))
 
 
 @pytest.mark.parametrize("kind", ["namespaces", "metrics", "series"])
