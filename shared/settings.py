@@ -89,6 +89,7 @@ class Settings:
         """
         read = _Reader(environ)
         queue = read.required("METRICS_QUEUE", _parse_queue_name)
+        visibility_timeout = next(filter(_is_visibility_timeout, environ), _VISIBILITY_TIMEOUT)
 
         def parse_dead_letter_queue(text: str) -> str:
             if text == queue:  # A dead letter would be dead-lettered again and again.
@@ -127,7 +128,7 @@ class Settings:
             max_active_series=read.number("METRICS_MAX_ACTIVE_SERIES", 1, _MAX_ACTIVE_SERIES),
             own_target=_function_app(environ) or default_target,
             retry_delay=read.required(
-                _VISIBILITY_TIMEOUT, _parse_duration, _DEFAULT_VISIBILITY_TIMEOUT
+                visibility_timeout, _parse_duration, _DEFAULT_VISIBILITY_TIMEOUT
             ),
             environ=environ,
         )
@@ -186,6 +187,11 @@ class _Reader:
             return text.rstrip("/")
 
         return self.required(name, parse)
+
+
+def _is_visibility_timeout(name: str) -> bool:
+    """Return whether the host, which compares these names without case, reads the setting so."""
+    return name.replace(":", "__").lower() == _VISIBILITY_TIMEOUT.lower()
 
 
 def _function_app(environ: Mapping[str, str]) -> Target | None:

@@ -82,6 +82,12 @@ GIVEN: list[tuple[str, str, str, object]] = [
     ("METRICS_MAX_BODY_BYTES", "4000000", "max_body_bytes", 4_000_000),
     ("METRICS_MAX_ACTIVE_SERIES", "1", "max_active_series", 1),
     ("METRICS_MAX_ACTIVE_SERIES", "1000000", "max_active_series", 1_000_000),
+    (
+        "azurefunctionsjobhost:Extensions:queues:VISIBILITYTIMEOUT",
+        "00:00:05",
+        "retry_delay",
+        timedelta(seconds=5),
+    ),
     (VISIBILITY, "01:02:03", "retry_delay", timedelta(hours=1, minutes=2, seconds=3)),
     ("METRICS_ALLOWED_SCOPES", "/subscriptions/A/", "allowed_scopes", ("/subscriptions/a/",)),
     (
