@@ -132,9 +132,9 @@ class Telemetry:
         else:
             known[:] = (min(known[0], value), max(known[1], value), known[2] + value, known[3] + 1)
 
-    def report(self, rollup: Rollup) -> None:
-        """Send a roll-up in the background."""
-        self._start(rollup)
+    def report(self, *rollups: Rollup) -> None:
+        """Send these roll-ups, and the minutes that are over, in the background."""
+        run_in_background(self.send(*rollups))
 
     async def send(self, *rollups: Rollup) -> None:
         """Send these roll-ups, the minutes that are over, and what was deferred. Never raises."""
@@ -193,7 +193,4 @@ class Telemetry:
 
     def _on_timer(self) -> None:
         self._timer = None
-        self._start()
-
-    def _start(self, *rollups: Rollup) -> None:
-        run_in_background(self.send(*rollups))
+        self.report()

@@ -8,18 +8,15 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec import Raw
 
 from shared.messages.writer import (
     MAX_MESSAGE_BYTES,
-    encode_point,
-    encode_points_message,
     pack,
     queued_size,
     write_messages,
 )
 from shared.model import MAX_COUNT, Rollup, Series, Target, ValueSet, merge
-from tests.unit.builders import parse, point
+from tests.unit.builders import parse
 from tests.unit.messages.reference import Value, contents
 from tests.unit.rollups import (
     MINUTE,
@@ -180,9 +177,3 @@ def test_pack(values: list[str], limit: int, runs: list[list[str]]) -> None:
 def test_queued_size_counts_the_escapes_of_a_queue() -> None:
     assert queued_size("é".encode()) == 2
     assert queued_size("\ufffd\ufffe\uffff".encode()) == 3 + 6 + 6
-
-
-def test_what_is_empty_is_left_to_the_defaults() -> None:
-    encoded = encode_point(series(), 1.0, None)
-    assert json.loads(encoded) == point()
-    assert json.loads(encode_points_message("", "", "", [Raw(encoded)])) == {"points": [point()]}
