@@ -16,7 +16,6 @@ from shared.messages.parser import MessageParser
 from shared.messages.validation import Defaults
 from shared.model import Submit
 from shared.pipeline.admission import Admission
-from shared.pipeline.dead_letters import DeadLetters
 from shared.pipeline.processor import Processor
 from shared.pipeline.regions import Regions
 from shared.pipeline.series_limiter import SeriesLimiter
@@ -108,7 +107,7 @@ def build_app(settings: Settings, timing: Timing | None = None) -> App:
         admission=Admission(regions, settings.allowed_scopes, series_limiter),
         submit=submit(telemetry.record),
         ingress=queue(settings.queue),
-        dead_letters=DeadLetters(queue(settings.dead_letter_queue), timing.now),
+        dead_letters=queue(settings.dead_letter_queue),
         retry_delay=settings.retry_delay,
         clock=timing.now,
         sleep=timing.sleep,

@@ -9,32 +9,30 @@ A dead letter is a JSON object:
     enqueuedTime      of that message, ISO 8601
     refused           entries of {"detail", "message"}: each a message of the ingress queue's
                       format with only what was rejected. Content that is not JSON is in `body`, or
-                      in `bodyBase64` if it is not text. JSON that does not fit is in
-                      `bodyGzipBase64`. What does not fit so either is cut: then `bodyBytes` and
-                      `bodySha256` (hexadecimal) tell its length and hash before the cut.
+                      in `bodyBase64` if it is not text. What does not fit is in
+                      `bodyGzipBase64`. If it does not fit so either, it is cut: then `bodyBytes`
+                      and `bodySha256` (hexadecimal) tell its length and hash before the cut.
 
 There is one dead letter for each message and reason, or several if one would exceed 64 KiB.
 """
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import gzip
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from itertools import groupby
+from operator import attrgetter
 
 import msgspec
 from msgspec import Raw
 
-from shared.clients.storage import Queue
 from shared.messages.writer import pack, queued_size, write_messages
 from shared.model import Origin, Reason, Rejection, Results, Status
 
-__all__ = ["DeadLetters", "rejections_of", "write_dead_letters"]
+__all__ = ["rejections_of", "write_dead_letters"]
 
 # Bytes of the entries of a dead letter; a queue message is 65,536 at most, with an envelope of up
 # to 4 KB.
@@ -61,20 +59,6 @@ class _DeadLetter(msgspec.Struct, kw_only=True, omit_defaults=True, rename="came
     refused: list[Raw]
 
 
-@dataclass
-class DeadLetters:
-    """Puts rejections into the dead-letter queue."""
-
-    queue: Queue
-    clock: Callable[[], datetime]
-
-    async def put(self, rejections: Sequence[Rejection], origin: Origin) -> None:
-        """Wait until the rejections of a message are in the queue. Raises what the queue raises."""
-        if rejections:
-            messages = write_dead_letters(rejections, origin, self.clock())
-            await asyncio.gather(*map(self.queue.send, messages))
-
-
 def rejections_of(results: Results) -> Iterator[Rejection]:
     """Yield the rejected roll-ups as rejections, with messages that hold them."""
     for rollup, outcome in results:
@@ -90,7 +74,8 @@ def write_dead_letters(
     rejections: Iterable[Rejection], origin: Origin, now: datetime
 ) -> Iterator[bytes]:
     """Yield the dead letters of a message, each under 64 KiB."""
-    for reason, group in groupby(sorted(rejections, key=_reason), key=_reason):
+    by_reason = attrgetter("reason")
+    for reason, group in groupby(sorted(rejections, key=by_reason), by_reason):
         entries = map(_entry, group)
         for run in pack(entries, MAX_ENTRIES_BYTES):
             detail: str = msgspec.json.decode(run[0])["detail"][:MAX_DETAIL]
@@ -98,7 +83,7 @@ def write_dead_letters(
             message_id = origin.message_id and origin.message_id[:MAX_MESSAGE_ID]
             yield _ENCODER.encode(
                 _DeadLetter(
-                    reason=Reason(reason),
+                    reason=reason,
                     detail=detail + more,
                     dead_lettered_time=now,
                     message_id=message_id,
@@ -106,10 +91,6 @@ def write_dead_letters(
                     refused=run,
                 )
             )
-
-
-def _reason(rejection: Rejection) -> str:
-    return rejection.reason
 
 
 def _entry(rejection: Rejection) -> bytes:
@@ -125,12 +106,12 @@ def _encodings(content: bytes) -> Iterator[dict[str, object]]:
     """Yield the members that can hold a content, the most readable first; the last always fits."""
     if _is_embeddable(content):
         yield {"message": Raw(content)}
-        yield {"bodyGzipBase64": base64.b64encode(gzip.compress(content, mtime=0)).decode()}
     else:
         try:
             yield {"body": content.decode()}
         except UnicodeDecodeError:
             yield {"bodyBase64": base64.b64encode(content).decode()}
+    yield {"bodyGzipBase64": base64.b64encode(gzip.compress(content, mtime=0)).decode()}
     yield {
         "bodyBase64": base64.b64encode(content[:MAX_CUT_BYTES]).decode(),
         "bodyBytes": len(content),

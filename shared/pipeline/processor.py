@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import groupby
+from operator import attrgetter
 
 import msgspec
 from cachetools import LRUCache
@@ -21,12 +22,7 @@ from shared.messages.parser import MessageParser
 from shared.messages.writer import write_messages
 from shared.model import Origin, Reason, Rejection, Results, Rollup, Status, Submit
 from shared.pipeline.admission import Admission
-from shared.pipeline.dead_letters import (
-    MAX_MESSAGE_ID,
-    DeadLetters,
-    rejections_of,
-    write_dead_letters,
-)
+from shared.pipeline.dead_letters import MAX_MESSAGE_ID, rejections_of, write_dead_letters
 from shared.telemetry import LogLimiter, Record, ignore
 from shared.text import clean, plural
 
@@ -64,7 +60,7 @@ class Processor:
     admission: Admission
     submit: Submit
     ingress: Queue
-    dead_letters: DeadLetters
+    dead_letters: Queue
     retry_delay: timedelta  # How long what is put back into the ingress queue stays invisible.
     clock: Callable[[], datetime]
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -118,46 +114,46 @@ class Processor:
         # There is no second delivery of a sample: no failure of a queue may keep it from the store.
         results = await self.admission.publish([rollup], submit=self.submit)
         self._report(results)
-        await self._put(self._puts_of(results, Origin()))
+        rejections = list(rejections_of(results))
+        self._report_rejections(rejections, Origin())
+        await self._put(self._puts_of(results, rejections, Origin()))
 
     async def _publish(self, body: bytes, origin: Origin) -> tuple[_Put, ...]:
-        """Publish a message; return what is to be put back and dead-lettered.
-
-        What is known to be rejected is dead-lettered before anything is published: if that fails,
-        the whole message is processed again and no value is counted twice.
-        """
+        """Publish a message; return what is to be put back and dead-lettered."""
         now = self.clock()
         parsed = self.parser.parse(body, enqueued=origin.enqueued or now, now=now)
         rejections = [self._add_deferral(rejection) for rejection in parsed.rejections]
-        admitted, results = await self.admission.admit(parsed.rollups)
-        rejections += rejections_of(results)
-        if rejections:
-            await self.dead_letters.put(rejections, origin)
-            self._report_rejections(rejections, origin)
-        results = [result for result in results if result[1].status is Status.DEFERRED]
-        if admitted:
-            results += await self.submit(admitted)
+        results = await self.admission.publish(parsed.rollups, submit=self.submit)
         self._report(results)
+        rejections += rejections_of(results)
         statuses = {outcome.status for _, outcome in results}
         if statuses == {Status.DEFERRED} and not rejections:
             raise DeferredError(results[0][1].detail)
         if Status.PUBLISHED in statuses and origin.enqueued is not None:
             waited = (self.clock() - origin.enqueued).total_seconds()
             self.record("PublishLatency", max(0.0, waited))
-        return () if statuses == {Status.PUBLISHED} else self._puts_of(results, origin)
+        if statuses == {Status.PUBLISHED} and not rejections:
+            return ()
+        puts = self._puts_of(results, rejections, origin)
+        if statuses <= {Status.REJECTED}:
+            # Nothing could be counted twice: the next delivery tries all of it again.
+            await self._put(puts, max_tries=1)
+            puts = ()
+        self._report_rejections(rejections, origin)
+        return puts
 
-    def _puts_of(self, results: Results, origin: Origin) -> tuple[_Put, ...]:
+    def _puts_of(
+        self, results: Results, rejections: Sequence[Rejection], origin: Origin
+    ) -> tuple[_Put, ...]:
         """Return what is to be put back, then what is to be dead-lettered.
 
         In this order: a crash in between leaves a point in two places rather than in none.
         """
-        rejections = list(rejections_of(results))
-        self._report_rejections(rejections, origin)
         deferred = (rollup for rollup, outcome in results if outcome.status is Status.DEFERRED)
         dead_letters = write_dead_letters(rejections, origin, self.clock())
         return (
             *((self.ingress, message) for message in write_messages(deferred)),
-            *((self.dead_letters.queue, message) for message in dead_letters),
+            *((self.dead_letters, message) for message in dead_letters),
         )
 
     async def _put(
@@ -211,11 +207,11 @@ class Processor:
         return DeferredError(text)
 
     def _add_deferral(self, rejection: Rejection) -> Rejection:
-        """Add to expired points what deferred them: their age alone does not explain it."""
+        """Add to expired points what deferred their resource: it may be why they are too old."""
         if rejection.reason is Reason.EXPIRED and rejection.resource_id is not None:
             reason = self._deferrals.get(rejection.resource_id.lower())
             if reason is not None:
-                detail = f"{rejection.detail}; last deferred because of: {reason}"
+                detail = f"{rejection.detail}; this resource was last deferred because of: {reason}"
                 return msgspec.structs.replace(rejection, detail=detail)
         return rejection
 
@@ -233,15 +229,12 @@ class Processor:
                 self._deferrals.pop(resource_id, None)
                 self.record("PointsPublished", rollup.points)
 
-    def _report_rejections(self, rejections: Iterable[Rejection], origin: Origin) -> None:
-        for reason, group in groupby(sorted(rejections, key=_reason), key=_reason):
+    def _report_rejections(self, rejections: Sequence[Rejection], origin: Origin) -> None:
+        by_reason = attrgetter("reason")
+        for reason, group in groupby(sorted(rejections, key=by_reason), by_reason):
             first, *others = group
             message_id = clean(origin.message_id or "(a sample)", MAX_MESSAGE_ID)
             points = first.points + sum(rejection.points for rejection in others)
             text = f"{plural(points, 'point')} of message {message_id}: {first.detail}"
             self._warnings.warn(f"Dead-lettering as {reason}", points, text)
             self.record("PointsRejected", points, Reason=reason)
-
-
-def _reason(rejection: Rejection) -> str:
-    return rejection.reason

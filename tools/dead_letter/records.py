@@ -32,18 +32,25 @@ class Entry(msgspec.Struct, rename="camel", omit_defaults=True):
     message: Raw | UnsetType = UNSET  # A message with only what was rejected.
     body: str | UnsetType = UNSET  # If it is not JSON.
     body_base64: bytes | UnsetType = UNSET  # If it is not text, or cut.
-    body_gzip_base64: bytes | UnsetType = UNSET  # Until it is read: `message`, compressed.
+    body_gzip_base64: bytes | UnsetType = UNSET  # Until it is read: one of these, compressed.
     body_bytes: int | None = None  # Before it was cut; None if it is whole.
     body_sha256: str | None = None
 
     def __post_init__(self) -> None:
-        """Decompress a message. Raises ValueError, to which msgspec adds the path."""
+        """Decompress a content. Raises ValueError, to which msgspec adds the path."""
         forms = (self.message, self.body, self.body_base64, self.body_gzip_base64)
         if forms.count(UNSET) != len(forms) - 1:
             raise ValueError("expected one of message, body, bodyBase64, bodyGzipBase64")
         if self.body_gzip_base64 is not UNSET:
-            self.message = Raw(_decompress(self.body_gzip_base64))
-            self.body_gzip_base64 = UNSET
+            content, self.body_gzip_base64 = _decompress(self.body_gzip_base64), UNSET
+            try:
+                msgspec.json.decode(content)
+                self.message = Raw(content)
+            except (ValueError, RecursionError):
+                try:
+                    self.body = content.decode()
+                except UnicodeDecodeError:
+                    self.body_base64 = content
 
     @property
     def content(self) -> bytes:
@@ -134,5 +141,4 @@ def _decompress(data: bytes) -> bytes:
         raise ValueError(f"bodyGzipBase64: {exc}") from exc
     if not decompressor.eof:
         raise ValueError(f"bodyGzipBase64: incomplete, or more than {MAX_CONTENT_BYTES:,} bytes")
-    msgspec.json.decode(content)  # Nothing but JSON is compressed.
     return content

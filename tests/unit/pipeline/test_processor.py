@@ -27,7 +27,6 @@ from shared.model import (
 )
 from shared.pipeline import processor as module
 from shared.pipeline.admission import Admission
-from shared.pipeline.dead_letters import DeadLetters
 from shared.pipeline.processor import Processor
 from shared.pipeline.regions import Regions
 from shared.pipeline.series_limiter import SeriesLimiter
@@ -78,7 +77,7 @@ class Pipeline:
             ),
             submit=self._submit,
             ingress=self.ingress,
-            dead_letters=DeadLetters(self.dead_letter_queue, lambda: NOW),
+            dead_letters=self.dead_letter_queue,
             retry_delay=DELAY,
             clock=lambda: NOW,
             record=lambda metric, value, **named: self.recorded.append(
@@ -156,7 +155,7 @@ async def test_what_is_invalid_is_dead_lettered_and_the_rest_published(
     pipeline: Pipeline,
 ) -> None:
     await pipeline.process(GOOD, BAD)
-    assert pipeline.journal == ["dead letter", "submit"]
+    assert pipeline.journal == ["submit", "dead letter"]
     assert values_in(pipeline.submitted) == [(ENQUEUED, "good", 1.0)]
     (dead_letter,) = pipeline.dead_letter_queue.documents()
     assert (dead_letter["reason"], dead_letter["messageId"]) == ("invalid", "5c1f")
@@ -171,9 +170,7 @@ async def test_a_message_of_which_nothing_is_valid_is_dead_lettered(pipeline: Pi
     assert pipeline.dead_letter_queue.documents()[0]["refused"][0]["body"] == "oops"
 
 
-async def test_what_is_not_admitted_is_dead_lettered_before_anything_is_published(
-    regions: Regions,
-) -> None:
+async def test_what_is_not_admitted_is_dead_lettered(regions: Regions) -> None:
     pipeline = Pipeline(regions, series_limiter=SeriesLimiter(1))
     await pipeline.process(GOOD, {**GOOD, "resourceId": FORBIDDEN})
     assert pipeline.dead_lettered() == [
@@ -181,17 +178,20 @@ async def test_what_is_not_admitted_is_dead_lettered_before_anything_is_publishe
     ]
     await pipeline.process(GOOD, NEVER)
     assert [reason for reason, _ in pipeline.dead_lettered()[1:]] == ["cardinality"]
-    assert pipeline.journal == ["dead letter", "submit"] * 2
+    assert pipeline.journal == ["submit", "dead letter"] * 2
 
 
-@pytest.mark.parametrize("point", [BAD, {**GOOD, "resourceId": FORBIDDEN}], ids=["bad", "scope"])
-async def test_a_dead_letter_that_fails_leaves_nothing_published(
-    point: Any, pipeline: Pipeline
+async def test_a_message_of_which_nothing_is_valid_waits_for_the_dead_letter_queue(
+    pipeline: Pipeline,
 ) -> None:
     pipeline.dead_letter_queue.error = OSError("full")
-    with pytest.raises(OSError, match="full"):
-        await pipeline.process(GOOD, point)
+    for _ in range(2):  # Each delivery holds it for one try.
+        with pytest.raises(DeferredError, match=r"the dead-letter queue does not accept .*: full"):
+            await pipeline.process(BAD, OLD, origin=ORIGIN)
     assert (pipeline.journal, pipeline.recorded) == ([], [])
+    pipeline.dead_letter_queue.error = None
+    await pipeline.process(BAD, OLD, origin=ORIGIN)
+    assert pipeline.journal == ["dead letter", "dead letter"]
 
 
 async def test_an_unexpected_error_is_raised(pipeline: Pipeline) -> None:
@@ -229,8 +229,8 @@ async def test_a_message_without_any_region_stays(arm: StubArm, pipeline: Pipeli
     [
         (GOOD, ["submit", "ingress"]),
         (NEVER, ["submit", "ingress", "dead letter"]),
-        (BAD, ["dead letter", "submit", "ingress"]),
-        (OLD, ["dead letter", "submit", "ingress"]),
+        (BAD, ["submit", "ingress", "dead letter"]),
+        (OLD, ["submit", "ingress", "dead letter"]),
     ],
     ids=["published", "rejected", "invalid", "expired"],
 )
@@ -268,9 +268,9 @@ async def test_what_a_queue_does_not_accept_is_put_again_not_published_again(
             stub.error = None
 
     pipeline.processor.sleep = sleep
-    await pipeline.process(GOOD, LATER, NEVER)
+    await pipeline.process(GOOD, LATER, NEVER, BAD)
     assert waits == [1, 2, 4, 8, 16, 30, 30]
-    assert pipeline.journal == ["submit", "ingress", "dead letter"]
+    assert pipeline.journal == ["submit", "ingress", "dead letter", "dead letter"]
     assert (
         "A queue does not accept a message: retrying in 1 s: full of [31m messages" in caplog.text
     )
@@ -330,9 +330,9 @@ async def test_what_is_longer_than_the_limit_is_remembered_alone(
 
     pipeline.processor.sleep = sleep
     with pytest.raises(DeferredError):
-        await pipeline.process(NEVER, origin=ORIGIN)
+        await pipeline.process(GOOD, NEVER, origin=ORIGIN)
     pipeline.dead_letter_queue.error = None
-    await pipeline.process(NEVER, origin=ORIGIN)
+    await pipeline.process(GOOD, NEVER, origin=ORIGIN)
     assert pipeline.journal == ["submit", "dead letter"]
 
 
@@ -437,12 +437,12 @@ RECORDED: dict[str, tuple[list[Any], list[tuple[object, ...]]]] = {
     "everything": (
         [GOOD, GOOD, LATER, NEVER, NEVER, BAD, BAD, OLD, {**GOOD, "resourceId": FORBIDDEN}],
         [
-            ("PointsRejected", 1, "expired"),
-            ("PointsRejected", 1, "forbidden_scope"),
-            ("PointsRejected", 2, "invalid"),
             ("PointsPublished", 2),
             ("PointsDeferred", 1),
             LATENCY,
+            ("PointsRejected", 1, "expired"),
+            ("PointsRejected", 1, "forbidden_scope"),
+            ("PointsRejected", 2, "invalid"),
             ("PointsRejected", 2, "rejected_by_azure"),
             DRAINED,
         ],
@@ -480,8 +480,8 @@ async def test_what_is_not_published_is_logged(
     assert {record.levelname for record in caplog.records} == {"WARNING"}
     invalid = pipeline.dead_lettered()[0][1]
     assert caplog.messages == [
-        f"Dead-lettering as invalid: 1 point of message 5c1f: {invalid}",
         "Deferring: 1 point will be retried: 503 busy",
+        f"Dead-lettering as invalid: 1 point of message 5c1f: {invalid}",
         "Dead-lettering as rejected_by_azure: 1 point of message 5c1f: 400 no",
     ]
 
@@ -495,7 +495,7 @@ async def why_expired(pipeline: Pipeline, resource_id: str = RESOURCE) -> str:
     await pipeline.process(OLD, resourceId=resource_id)
     ((reason, detail),) = pipeline.dead_lettered()[before:]
     assert reason == "expired"
-    plain, _, why = detail.partition("; last deferred because of: ")
+    plain, _, why = detail.partition("; this resource was last deferred because of: ")
     assert plain.endswith("old, at most 1200 s")
     return why
 
