@@ -216,6 +216,11 @@ WRONG_FILES = {
         1,
     ),
     "an open array": (["[", line(0)], ["points.jsonl:1: body: not valid JSON: Input data was"], 1),
+    "an empty array after a document over lines": (
+        [line(0).replace(", ", ",\n"), "[]"],
+        ["points.jsonl: body: "],
+        0,
+    ),
     "numbers that are not finite": (
         [line(float("nan")), line(1), line(float("-inf"))],
         [f"points.jsonl:{number}: points[0].value: not a finite double" for number in (1, 3)],
