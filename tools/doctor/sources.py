@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
-
-import msgspec
 
 from shared.clients.http import Deadline
 from shared.clients.storage import account_client, open_queue_service
@@ -30,12 +29,13 @@ def check_sources(context: Context) -> list[Finding]:
     settings = context.settings
     if not context.sources:
         return [skipped("METRICS_SOURCES has no valid source")]
-    listed = enumerate(msgspec.json.decode(settings.sources.lstrip("\ufeff")))
-    # A source without a name has its position.
+    # json reads more than the sources do: a wrong entry must not hide the others.
+    listed = list(enumerate(json.loads(settings.sources.lstrip("\ufeff \t\r\n"))))
+    # A source without a name has its position; of two with one name, the first is the source.
     entries: dict[str, dict[str, Any]] = {
-        entry.get("name") or f"METRICS_SOURCES[{index}]": entry
-        for index, entry in listed
-        if isinstance(entry, dict)
+        str(entry.get("name") or f"METRICS_SOURCES[{index}]"): entry
+        for index, entry in reversed(listed)
+        if isinstance(entry, dict) and isinstance(entry.get("kind"), str)
     }
     return [_sample(context, source, entries[source.name]) for source in context.sources]
 
