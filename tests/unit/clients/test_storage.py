@@ -83,6 +83,16 @@ def test_an_identity_needs_tls() -> None:
         open_queue_service(connection)
 
 
+def test_an_identity_that_cannot_be_created_is_not_an_error_of_the_url(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in (("TENANT_ID", "a b"), ("CLIENT_ID", "c"), ("CLIENT_SECRET", "d")):
+        monkeypatch.setenv(f"AZURE_{name}", value)
+    text = "^the credential for S cannot be created: Invalid tenant ID"
+    with pytest.raises(ConfigurationError, match=text):
+        open_queue_service(BY_URI)
+
+
 # --- Sending --------------------------------------------------------------------------------------
 
 
