@@ -97,16 +97,13 @@ class NoAuth:
 
 @contextmanager
 def translate_errors() -> Iterator[None]:
-    """Raise HttpError for everything that requests and urllib3 raise.
-
-    RequestException is an OSError, as is the error for a missing CA bundle; a UnicodeError for
-    the password of a proxy is a ValueError.
-    """
+    """Raise HttpError for everything that a session and urllib3 raise."""
+    import requests
     import urllib3
 
     try:
         yield
-    except (OSError, ValueError, urllib3.exceptions.HTTPError) as exc:
+    except (requests.RequestException, urllib3.exceptions.HTTPError) as exc:
         text = re.sub(r"\?\S+", "?…", str(exc))
         raise HttpError(clean(f"{type(exc).__name__}: {text}")) from exc
 

@@ -36,9 +36,17 @@ def open_session(connections: int) -> requests.Session:
 
     class Session(requests.Session):
         def send(self, request: Any, **kwargs: Any) -> requests.Response:
-            """Send a request; read the body here, since requests reads one of any size."""
+            """Send a request; read the body here, since requests reads one of any size.
+
+            Raises RequestException, for a missing CA bundle and the password of a proxy too.
+            """
             streamed = kwargs.get("stream")
-            response = super().send(request, **{**kwargs, "stream": True})
+            try:
+                response = super().send(request, **{**kwargs, "stream": True})
+            except requests.RequestException:
+                raise
+            except (OSError, ValueError) as exc:
+                raise requests.RequestException(str(exc)) from exc
             if not streamed:
                 with response:
                     deadline = Deadline(RESPONSE_DEADLINE)
