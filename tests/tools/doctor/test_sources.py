@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -30,6 +31,7 @@ class FakeSource:
         target = Target("westeurope", SITE)
         self.destination = SourceDestination(target, "Shop", {}, timedelta(seconds=1))
         self.parts = parts
+        self.service = SimpleNamespace(account_name="devstoreaccount1", primary_hostname="")
 
     def sample(self, *_: Any) -> Any:
         for part in self.parts:
