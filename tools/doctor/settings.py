@@ -31,6 +31,7 @@ _SCHEDULE, _EVERY_MINUTE = "METRICS_SAMPLE_SCHEDULE", "0 * * * * *"
 _REQUIRED_OR_NONE = ("QUEUE", "DEAD_LETTER_QUEUE", "SAMPLE_SCHEDULE", "RESOURCE_ID", "REGION")
 # A test compares these with what the code reads.
 KNOWN = {*DEFAULTS, *(f"METRICS_{name}" for name in (*_REQUIRED_OR_NONE, "ALLOWED_SCOPES"))}
+_CONNECTIONS = re.compile(r'"connection"\s*:\s*"([^"]+)"')
 # What replaces a wrong setting; other settings are removed.
 _VALUES = {
     "METRICS_QUEUE": "metrics",
@@ -158,9 +159,13 @@ def _misspelt(context: Context) -> Iterator[tuple[str, Finding]]:
     """
     names = (*KNOWN, CONNECTION, *(f"{CONNECTION}__{member}" for member in MEMBERS))
     known = {_stem(name): name for name in names}
+    # Sources may name other connections.
+    connections = {*_CONNECTIONS.findall(context.environ.get("METRICS_SOURCES", ""))} - {CONNECTION}
     for name in sorted(context.environ):
         starts = name.upper()
         if name in names or not starts.startswith("METRIC"):
+            continue
+        if re.split("__|:", name)[0] in connections:
             continue
         alike = get_close_matches(_stem(name), known, n=1, cutoff=0.8)
         text, fix = f"{name} is not a setting of Metric Relay", context.fixes.unset(name)

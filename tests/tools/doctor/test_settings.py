@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from tests.scripted import serving
 from tools.doctor.fixes import Fixes, Home
 from tools.doctor.settings import KNOWN, check_settings
 
-from .contexts import fix_of, make_context, one, results
+from .contexts import SITE, fix_of, make_context, one, results
 
 
 def test_complete_settings_are_right_and_the_next_checks_get_them() -> None:
@@ -115,6 +116,21 @@ def test_a_name_that_is_near_to_none_or_to_one_that_is_set_is_removed(name: str,
 @pytest.mark.parametrize("name", ["METRIC_FOO", "MetricsStorage__blobServiceUri", "PATH"])
 def test_the_names_of_others_are_left_alone(name: str) -> None:
     assert one(check_settings, make_context({name: "1"})).status == "ok"
+
+
+@pytest.mark.parametrize("name", ["MetricsStorage2", "MetricsOrders__accountName"])
+def test_the_connection_of_a_source_is_a_setting(name: str) -> None:
+    queues = {"kind": "storage_queue", "connection": name.partition("__")[0], "queues": ["images"]}
+    sources = json.dumps([{**queues, "resourceId": SITE, "region": "westeurope"}])
+    value = "orders" if "__" in name else "UseDevelopmentStorage=true"
+    context = make_context({name: value, "METRICS_SOURCES": sources})
+    assert results(check_settings, context) == [("ok", "All settings are valid, with 1 source")]
+
+
+def test_a_wrong_member_of_the_storage_that_a_source_uses_is_reported() -> None:
+    sources = '[{"kind": "storage_queue", "connection": "MetricsStorage"}]'
+    context = make_context({"MetricsStorage__colour": "1", "METRICS_SOURCES": sources})
+    assert fix_of(check_settings, context, "MetricsStorage__colour is not a setting")
 
 
 def test_a_wrong_source_is_named() -> None:
