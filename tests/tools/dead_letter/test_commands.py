@@ -149,6 +149,21 @@ def test_an_error_says_what_was_done_until_then(
     assert len(shell.left()) == 1  # And visible.
 
 
+def test_a_replay_says_what_the_next_one_repeats(shell: Shell) -> None:
+    shell.put(*dead_letter_texts(points("a")))
+
+    def handle(request: Request) -> Answer:
+        return (403, {}, b"") if request.kind == "delete" else request.forward()
+
+    with fault_proxy(shell.connection_string, handle) as way:
+        result = shell.run(*COMMANDS["replay"], code=1, env={"MetricsStorage": way})
+    assert result.stdout == (
+        "Replayed 0 dead letters, 0 points.\n"
+        "Enqueued but not deleted: 1 dead letter, which the next replay enqueues again.\n"
+    )
+    assert (len(shell.enqueued()), len(shell.left())) == (1, 1)
+
+
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
 def test_ctrl_c_ends_after_the_requests_under_way(shell: Shell, command: list[str]) -> None:
     shell.put(*dead_letter_texts(*(points(f"m{number}") for number in range(40))))
