@@ -111,8 +111,9 @@ def find_queues(
             where = resolve_connection(settings, connection)
         except ConfigurationError as exc:
             raise ConfigurationError(f"{exc}; or use --settings or --account") from exc
-    name = queue or settings.get("METRICS_QUEUE") or "metrics"
-    configured = None if queue else settings.get("METRICS_DEAD_LETTER_QUEUE")
+    own = settings.get("METRICS_QUEUE") or "metrics"
+    name = queue or own
+    configured = settings.get("METRICS_DEAD_LETTER_QUEUE") if name == own else None
     if configured in {name, f"{name}-poison"}:
         raise ConfigurationError(
             f"METRICS_DEAD_LETTER_QUEUE is {configured!r}: expected another queue than "
