@@ -6,7 +6,7 @@ import re
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -108,7 +108,8 @@ def find_queues(
             raise click.UsageError(str(exc)) from exc
     else:
         try:
-            where = resolve_connection(settings, connection)
+            # A command may run outside Azure, where the managed identity of the app is not.
+            where = replace(resolve_connection(settings, connection), managed_identity=False)
         except ConfigurationError as exc:
             raise ConfigurationError(f"{exc}; or use --settings or --account") from exc
     own = settings.get("METRICS_QUEUE") or "metrics"

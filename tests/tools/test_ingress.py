@@ -31,3 +31,9 @@ def test_the_dead_letter_queue_of_the_settings_is_that_of_their_ingress_queue(
 ) -> None:
     settings = {"METRICS_QUEUE": "", "METRICS_DEAD_LETTER_QUEUE": "rejected", **settings}
     assert found(queue, **settings).dead_letter == dead_letter
+
+
+def test_the_managed_identity_of_an_app_is_not_that_of_a_command() -> None:
+    connection = found(MetricsStorage__credential="managedidentity").connection
+    assert connection.queue_service_uri == "https://orders.queue.core.windows.net"
+    assert not connection.managed_identity
