@@ -104,14 +104,14 @@ def queue_names(service: QueueServiceClient) -> list[str]:
         return []
 
 
-def use_identity(account: str, context: Context) -> list[str]:
+def use_identity(account: str, context: Context, name: str = CONNECTION) -> list[str]:
     """Connect to a storage account with the identity of the app, in place of a key."""
     fixes = context.fixes
     lines = ["# With the identity of the app, without a key:"]
-    lines += fixes.unset(CONNECTION) if context.environ.get(CONNECTION) else []
-    lines += fixes.set(f"{CONNECTION}__accountName", account)
+    lines += fixes.unset(name) if context.environ.get(name) else []
+    lines += fixes.set(f"{name}__accountName", account)
     if fixes.home is Home.APP:
-        lines += fixes.set(f"{CONNECTION}__credential", "managedidentity")
+        lines += fixes.set(f"{name}__credential", "managedidentity")
     return lines
 
 

@@ -169,6 +169,14 @@ def test_settings_of_a_make_run_that_ended_are_noticed() -> None:
         (None, "the host does not run sample_sources"),
         ("61 * * * * *", "METRICS_SAMPLE_SCHEDULE is '61 * * * * *'"),
         ("every minute", "METRICS_SAMPLE_SCHEDULE is 'every minute'"),
+        # Known to crontab, not to NCRONTAB.
+        ("0 0 0 L * *", "is '0 0 0 L * *'"),
+        ("0 0 0 LW * *", "is '0 0 0 LW * *'"),
+        ("0 0 0 * * 5L", "is '0 0 0 * * 5L'"),
+        ("0 0 0 * * 1#2", "is '0 0 0 * * 1#2'"),
+        ("0 0 0 * * 5-7", "is '0 0 0 * * 5-7'"),
+        ("0\t0 * * * *", r"is '0\t0 * * * *'"),
+        ("0 0 0 30 2 MON", "no date matches it"),
     ],
 )
 def test_a_wrong_schedule_is_reported(schedule: str | None, text: str) -> None:
@@ -178,10 +186,25 @@ def test_a_wrong_schedule_is_reported(schedule: str | None, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "schedule", ["*/15 0-30/5,45 * * JAN,jul MON-FRI", "*/5 * * * *", "00:05:00"]
+    "schedule",
+    ["*/15 0-30/5,45 * * JAN,jul MON-FRI", " 0 */7 7 * *  */7", "*/5 * * * *", "00:05:00"],
 )
 def test_a_schedule_is_accepted(schedule: str) -> None:
     context = make_context({"METRICS_SAMPLE_SCHEDULE": schedule})
+    assert one(check_settings, context).status == "ok"
+
+
+def test_the_storage_of_the_host_is_required() -> None:
+    text, name = "AzureWebJobsStorage is not set", "AzureWebJobsStorage__accountName"
+    context = make_context({"AzureWebJobsStorage": None})
+    assert fix_of(check_settings, context, text, "failed")[-1] == (
+        "export AzureWebJobsStorage=UseDevelopmentStorage=true"
+    )
+    assert context.has("settings")
+    context.fixes = Fixes(home=Home.APP, app="relay", group="g")
+    set_it = "az functionapp config appsettings set --name relay --resource-group g --settings"
+    assert fix_of(check_settings, context, text)[-2] == f'{set_it} "{name}=$STORAGE"'
+    context = make_context({"AzureWebJobsStorage": None, name: "relay"})
     assert one(check_settings, context).status == "ok"
 
 
