@@ -144,6 +144,8 @@ def _explain(response: Response, context: Context) -> Finding:
     if found.action is Action.OTHER_REGION:
         text = "the resource is in another region, or its region has no custom metrics"
         fix = fixes.set("METRICS_REGION", found.region or Template("$REGION"))
+        if context.named_region:
+            fix = [f"# Leave --region out, or name {found.region or 'another'}."]
         return failed(f"{response}: {text} ({_REGIONS})", *fix)
     if found.action is Action.DROP_EXPIRED:
         text = "the clocks of this machine and of Azure Monitor differ"
