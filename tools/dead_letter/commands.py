@@ -68,7 +68,8 @@ dead_letter.add_command(replay)
 def list_dead_letters(*, queues: Queues, selection: Selection, as_json: bool) -> None:
     """Count dead letters by reason and by detail."""
     poison, poison_queue = 0, f"{queues.ingress}-poison"
-    with QueueReader(queues.open(queues.dead_letter)) as reader, interruptible() as stop:
+    found, ingress = queues.open(queues.dead_letter), queues.open(queues.ingress)
+    with QueueReader(found, ingress=ingress) as reader, interruptible() as stop:
         reasons = _count(chain.from_iterable(selection.select(reader.look(), stop)))
         with suppress(RelayError):  # There may be no such queue.
             poison = count_messages(queues.open(poison_queue))
@@ -102,7 +103,8 @@ def show_dead_letters(
     Long ones are cut, unless you give --json.
     """
     shown = 0
-    with QueueReader(queues.open(queues.dead_letter)) as reader, interruptible() as stop:
+    found, ingress = queues.open(queues.dead_letter), queues.open(queues.ingress)
+    with QueueReader(found, ingress=ingress) as reader, interruptible() as stop:
         before = "["
         try:
             for page in selection.select(reader.look(), stop):

@@ -14,7 +14,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Self, TypeVar
 
-from azure.core.exceptions import HttpResponseError
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.storage.queue import QueueClient
 
 from shared.errors import RelayError
@@ -56,10 +56,24 @@ class QueueReader:
     """Reads one queue within a `with` block; then received messages are visible again."""
 
     def __init__(
-        self, client: QueueClient, parse: Callable[[str, str, datetime], DeadLetter] = parse
+        self,
+        client: QueueClient,
+        parse: Callable[[str, str, datetime], DeadLetter] = parse,
+        *,
+        ingress: QueueClient | None = None,
     ) -> None:
-        """`parse` gets ID, text and time of a message. Raises RelayError if there is no queue."""
-        self.count = count_messages(client)  # At the start. Storage never counts too few.
+        """`parse` gets ID, text and time of a message. Raises RelayError if there is no queue.
+
+        With `ingress`, only if there is no ingress queue either: the relay creates the dead-letter
+        queue for its first dead letter.
+        """
+        try:
+            self.count = count_messages(client)  # At the start. Storage never counts too few.
+        except RelayError as exc:
+            if ingress is None or not isinstance(exc.__cause__, ResourceNotFoundError):
+                raise
+            count_messages(ingress)
+            self.count = 0
         self._client = client
         self._parse = parse
         self._receipts: dict[str, str] = {}  # ID -> pop receipt of each hidden message.
@@ -77,6 +91,8 @@ class QueueReader:
 
     def look(self) -> Iterator[list[DeadLetter]]:
         """Yield the messages, the first 32 without hiding them. Raises RelayError."""
+        if self.count == 0:
+            return
         with storage_errors(self._client):
             page = self._client.peek_messages(MAX_PAGE)
         yield self._new(page)
