@@ -154,7 +154,7 @@ def purge(
     if everything != selection.is_empty:
         raise click.UsageError("give filters, or --all for all dead letters")
     deleted: list[int] = []  # Points of each.
-    unreadable = 0
+    unreadable = exported = 0
     client = queues.open(queues.dead_letter)
     with QueueReader(client) as reader, ExitStack() as stack:
         if not yes:
@@ -181,10 +181,13 @@ def purge(
                         unreadable += len(page) - len(chosen)
                     if file:
                         _export(file, chosen)
+                        exported += len(chosen)
                     run_at_once(delete, chosen)
                     bar.update(task, completed=len(deleted))
         finally:
             click.echo(f"Deleted {counted(deleted)}.")
+            if (rest := exported - len(deleted)) > 0:
+                click.echo(f"Exported but not deleted: {plural(rest, 'dead letter')}.", err=True)
     if unreadable:
         kept = plural(unreadable, "unreadable message")
         err.print(f"Kept {kept}; `purge --reason unreadable` deletes such messages.")
