@@ -133,7 +133,8 @@ def _check_last_sample(context: Context, site: str) -> Finding:
     # Flex Consumption does not tell an app its own resource ID; see docs/telemetry.md.
     owner = context.settings.resource_id or site
     try:
-        due = last_tick(context.environ.get(SCHEDULE, ""), now - _LATE)
+        every = min(source.destination.every for source in context.sources)
+        due = last_tick(context.environ.get(SCHEDULE, ""), now - _LATE - every)
         due = due.replace(second=0, microsecond=0)
         start = due - _SEARCHED
         values = read_metric(context, owner, name, start, now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -117,6 +118,7 @@ def found(
     last: Said | None = None,
     own: str = SITE,
     schedule: str = "0 * * * * *",
+    every: timedelta = timedelta(seconds=1),
 ) -> list[Finding]:
     """What the check finds; with an answer of the metrics API of `own`, there is a source."""
     answers = {SITE: site, f"{SITE}/functions": listed}
@@ -127,7 +129,8 @@ def found(
         changes = {"METRICS_ARM_ENDPOINT": server.url, "METRICS_RESOURCE_ID": own}
         changes["METRICS_SAMPLE_SCHEDULE"] = schedule
         context = ready(changes, site=SITE, fixes=FIXES)
-        context.sources = [] if last is None else [None]  # type: ignore[list-item]
+        source: Any = SimpleNamespace(destination=SimpleNamespace(every=every))
+        context.sources = [] if last is None else [source]
         return check_app(context)
 
 
@@ -193,9 +196,14 @@ def test_an_app_that_does_not_work_fails(
 def test_an_app_samples_as_often_as_its_schedule_says(schedule: str, last: str) -> None:
     answers = said(RUNNING), functions(*BOTH), metrics(last)
     assert found(*answers, OTHER, schedule)[1].status == "ok"
-    at = datetime.fromisoformat(last) - timedelta(minutes=2)
+    at = datetime.fromisoformat(last) - timedelta(minutes=5)
     answers = said(RUNNING), functions(*BOTH), metrics(at.isoformat())
     assert found(*answers, OTHER, schedule)[1].status == "warning"
+
+
+def test_an_app_whose_sources_are_sampled_every_hour_is_not_late() -> None:
+    answers = said(RUNNING), functions(*BOTH), metrics("2026-11-30T10:46:00Z")
+    assert found(*answers, every=timedelta(hours=1))[1].status == "ok"
 
 
 def test_with_a_wrong_schedule_the_last_sample_is_not_known() -> None:
