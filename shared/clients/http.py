@@ -97,13 +97,12 @@ class NoAuth:
 
 @contextmanager
 def translate_errors() -> Iterator[None]:
-    """Raise HttpError for everything that a session and urllib3 raise."""
-    import requests
+    """Raise HttpError for what a session raises, which is an OSError, and urllib3."""
     import urllib3
 
     try:
         yield
-    except (requests.RequestException, urllib3.exceptions.HTTPError) as exc:
+    except (OSError, urllib3.exceptions.HTTPError) as exc:
         text = re.sub(r"\?\S+", "?…", str(exc))
         raise HttpError(clean(f"{type(exc).__name__}: {text}")) from exc
 

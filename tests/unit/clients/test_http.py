@@ -119,6 +119,7 @@ def test_a_broken_body_is_an_error(answer: Response, text: str, session: request
 
 RAISED = {
     "requests": requests.ConnectionError("refused: /a?code=secret (x)"),
+    "connection": OSError("broken"),
     "urllib3": urllib3.exceptions.LocationParseError("a..b"),
 }
 
