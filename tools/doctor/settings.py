@@ -30,14 +30,9 @@ _DEVELOPMENT = "UseDevelopmentStorage=true"
 SCHEDULE, _EVERY_MINUTE = "METRICS_SAMPLE_SCHEDULE", "0 * * * * *"
 _REQUIRED_OR_NONE = ("QUEUE", "DEAD_LETTER_QUEUE", "SAMPLE_SCHEDULE", "RESOURCE_ID", "REGION")
 _HOST = "AzureWebJobsStorage"
-_HOST_ACCOUNT = re.compile(
-    rf"(?:ConnectionStrings__)?{_HOST}(?:(?:__|:)(?:accountName|\w*ServiceUri))?", re.IGNORECASE
-)
-# Blanks, not tabs, separate fields; cronsim's L, W, # and 7 for Sunday are not in NCRONTAB.
-_VALUE = r"(?:\d{1,2}|[A-Z]{3})"
-_ITEM = rf"(?:\*|{_VALUE}(?:-{_VALUE})?)(?:/\d{{1,2}})?"
-_NCRONTAB = re.compile(rf"(?:{_ITEM}(?:,{_ITEM})*(?: +|$)){{5,6}}", re.ASCII | re.IGNORECASE)
-_SUNDAY_AS_7 = re.compile(r"(?<!/)\b7\b[^ ]*$")
+_HOST_ACCOUNT = re.compile(rf"(?i)(ConnectionStrings__)?{_HOST}((__|:)(accountName|\w*Uri))?")
+# What cronsim knows and NCRONTAB does not: the last day, weekdays, other blanks, 7 for Sunday.
+_NOT_NCRONTAB = re.compile(r"(?i)(?<!JU)L|W(?!ED)|#|[^\S ]|(?<!/)\b7\b[^ ]* *$")
 # A test compares these with what the code reads.
 KNOWN = {*DEFAULTS, *(f"METRICS_{name}" for name in (*_REQUIRED_OR_NONE, "ALLOWED_SCOPES"))}
 _CONNECTIONS = re.compile(r'"connection"\s*:\s*"([^"]+)"')
@@ -125,11 +120,10 @@ def last_tick(schedule: str, moment: datetime) -> datetime:
     """Return when a schedule was last due before a moment. Raises ValueError."""
     if span := parse_time_span(schedule):  # The host takes one, too, and counts from its start.
         return moment - span
-    expression = schedule.strip(" ")
-    if not _NCRONTAB.fullmatch(expression) or _SUNDAY_AS_7.search(expression):
-        raise ValueError("not valid")
+    if found := _NOT_NCRONTAB.search(schedule):
+        raise ValueError(f"{found[0]!r} is not in NCRONTAB")
     try:
-        ticks = CronSim(expression, moment, reverse=True)
+        ticks = CronSim(schedule, moment, reverse=True)
         # Given a day and a weekday, crontab fires on either, NCRONTAB where both agree.
         ticks.day_and = True
         return next(ticks)
@@ -193,9 +187,8 @@ def _misspelt(context: Context) -> Iterator[tuple[str, Finding]]:
     connections = {*_CONNECTIONS.findall(context.environ.get("METRICS_SOURCES", ""))} - {CONNECTION}
     for name in sorted(context.environ):
         starts = name.upper()
-        if name in names or not starts.startswith("METRIC"):
-            continue
-        if re.split("__|:", name)[0] in connections:
+        ours = starts.startswith("METRIC") and re.split("__|:", name)[0] not in connections
+        if name in names or not ours:
             continue
         alike = get_close_matches(_stem(name), known, n=1, cutoff=0.8)
         text, fix = f"{name} is not a setting of Metric Relay", context.fixes.unset(name)
