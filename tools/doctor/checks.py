@@ -66,22 +66,19 @@ def run_checks(context: Context, started: Callable[[str], None] = lambda _: None
     findings: list[Finding] = []
     for name, check in CHECKS.items():
         started(name)
-        for finding in _run(check, context):
+        try:
+            found = check(context)
+        except SkippedError as exc:
+            found = [skipped(str(exc))]
+        except (AzureError, RelayError) as exc:
+            found = [failed(describe_error(exc))]
+        for finding in found:
             # One line that cannot control a terminal: servers and producers wrote parts of it.
             message = " ".join(clean(redact(finding.message, context.environ)).split())
             lines = dict.fromkeys(finding.fix)  # A comment may be that of several commands.
             fix = tuple(clean(redact(line, context.environ), MAX_FIX) for line in lines)
             findings.append(replace(finding, check=name, message=message, fix=fix))
     return findings
-
-
-def _run(check: Check, context: Context) -> list[Finding]:
-    try:
-        return check(context)
-    except SkippedError as exc:
-        return [skipped(str(exc))]
-    except (AzureError, RelayError) as exc:
-        return [failed(describe_error(exc))]
 
 
 def redact(text: str, environ: Mapping[str, str]) -> str:

@@ -132,10 +132,10 @@ def _check_last_sample(context: Context, site: str) -> Finding:
     now, fix, name = context.now(), context.fixes.read_log(), (NAMESPACE, "SampleDuration")
     # Flex Consumption does not tell an app its own resource ID; see docs/telemetry.md.
     owner = context.settings.resource_id or site
+    schedule = context.environ.get(SCHEDULE, "")
+    every = min(source.destination.every for source in context.sources)
     try:
-        every = min(source.destination.every for source in context.sources)
-        due = last_tick(context.environ.get(SCHEDULE, ""), now - _LATE - every)
-        due = due.replace(second=0, microsecond=0)
+        due = last_tick(schedule, now - _LATE - every).replace(second=0, microsecond=0)
         start = due - _SEARCHED
         values = read_metric(context, owner, name, start, now)
         last = max((time for time, _ in values), default=None)
