@@ -43,6 +43,7 @@ type RelaySettings = {
   namespace: string?
 
   @description('Optional. METRICS_ALLOWED_SCOPES: prefixes of resource IDs that the app may publish to; publishTo by default.')
+  @minLength(1)
   allowedScopes: string[]?
 
   @description('Optional. METRICS_ENDPOINT: ingestion endpoint; {region} stands for the region.')

@@ -6,11 +6,13 @@ import re
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import click
+from azure.core.exceptions import AzureError, ResourceNotFoundError
+from azure.storage.queue import QueueClient
 
 from shared.clients import http
 from shared.clients.connections import validate_account_url
@@ -19,13 +21,9 @@ from shared.errors import ConfigurationError, RelayError
 from shared.text import masked
 from tools.app_settings import SettingsFile, read_app_settings, settings_option
 
-if TYPE_CHECKING:  # Slow to import: loaded when the first connection is opened.
-    from azure.storage.queue import QueueClient
-
 __all__ = [
     "Queues",
     "check_loopback",
-    "check_queue",
     "describe_error",
     "find_queues",
     "queue_options",
@@ -108,11 +106,13 @@ def find_queues(
             raise click.UsageError(str(exc)) from exc
     else:
         try:
-            where = resolve_connection(settings, connection)
+            # A command may run outside Azure, where the managed identity of the app is not.
+            where = replace(resolve_connection(settings, connection), managed_identity=False)
         except ConfigurationError as exc:
             raise ConfigurationError(f"{exc}; or use --settings or --account") from exc
-    name = queue or settings.get("METRICS_QUEUE") or "metrics"
-    configured = None if queue else settings.get("METRICS_DEAD_LETTER_QUEUE")
+    own = settings.get("METRICS_QUEUE") or "metrics"
+    name = queue or own
+    configured = settings.get("METRICS_DEAD_LETTER_QUEUE") if name == own else None
     if configured in {name, f"{name}-poison"}:
         raise ConfigurationError(
             f"METRICS_DEAD_LETTER_QUEUE is {configured!r}: expected another queue than "
@@ -121,26 +121,11 @@ def find_queues(
     return Queues(where, name, configured or f"{name}-dead-letter")
 
 
-def check_queue(queue: QueueClient) -> None:
-    """Raise RelayError if a queue does not exist or cannot be reached."""
-    from azure.core.exceptions import HttpResponseError
-
-    with storage_errors(queue):
-        try:
-            queue.get_queue_properties()
-        except HttpResponseError as exc:
-            # The role that allows sending does not allow this.
-            if exc.status_code != 403:
-                raise
-
-
 @contextmanager
 def storage_errors(
     queue: QueueClient, role: str = "Storage Queue Data Contributor"
 ) -> Iterator[None]:
     """Raise RelayError for what the SDK raises. `role` is the role that allows the requests."""
-    from azure.core.exceptions import AzureError
-
     try:
         yield
     except AzureError as exc:
@@ -149,8 +134,6 @@ def storage_errors(
 
 def describe_error(exc: Exception, queue: QueueClient, role: str) -> str:
     """Return one line about a failed request. `role` is the role that allows the request."""
-    from azure.core.exceptions import ResourceNotFoundError
-
     if isinstance(exc, ResourceNotFoundError):
         # Without a signature that the URL may have.
         account = str(queue.url).partition("?")[0].rpartition("/")[0]

@@ -186,8 +186,7 @@ def _text_of(exc: Exception) -> str:
     """Return what azure-identity says; for an odd answer it raises whatever its parsing does."""
     from azure.core.exceptions import AzureError
 
-    # A UnicodeError is for the password of a proxy.
-    if isinstance(exc, AzureError | OSError | UnicodeError):
+    if isinstance(exc, AzureError):
         return describe_error(exc)
     text = f"{type(exc).__name__}: {describe_error(exc)}"
     return f"the identity endpoint returned an unexpected answer ({text})"

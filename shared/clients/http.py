@@ -34,6 +34,7 @@ __all__ = [
     "read_body",
     "translate_errors",
     "validate_url",
+    "without_query",
 ]
 
 # Characters that are kept of an error's text; those of Azure are shorter.
@@ -95,20 +96,20 @@ class NoAuth:
         return request
 
 
+def without_query(text: str) -> str:
+    """Return a text without the query strings of the URLs in it."""
+    return re.sub(r"\?\S+", "?…", text)
+
+
 @contextmanager
 def translate_errors() -> Iterator[None]:
-    """Raise HttpError for everything that requests and urllib3 raise.
-
-    RequestException is an OSError, as is the error for a missing CA bundle; a UnicodeError for
-    the password of a proxy is a ValueError.
-    """
+    """Raise HttpError for what a session raises, which is an OSError, and urllib3."""
     import urllib3
 
     try:
         yield
-    except (OSError, ValueError, urllib3.exceptions.HTTPError) as exc:
-        text = re.sub(r"\?\S+", "?…", str(exc))
-        raise HttpError(clean(f"{type(exc).__name__}: {text}")) from exc
+    except (OSError, urllib3.exceptions.HTTPError) as exc:
+        raise HttpError(clean(f"{type(exc).__name__}: {without_query(str(exc))}")) from exc
 
 
 @translate_errors()

@@ -10,7 +10,7 @@ from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from shared.clients.http import Deadline, HttpError, read_body
+from shared.clients.http import Deadline, HttpError, read_body, without_query
 
 if TYPE_CHECKING:  # Slow to import: loaded when the first session is opened.
     import requests
@@ -36,9 +36,16 @@ def open_session(connections: int) -> requests.Session:
 
     class Session(requests.Session):
         def send(self, request: Any, **kwargs: Any) -> requests.Response:
-            """Send a request; read the body here, since requests reads one of any size."""
+            """Send a request; read the body here, since requests reads one of any size.
+
+            Raises RequestException, for a missing CA bundle and the password of a proxy too. Its
+            text has no query string: that of a queue may be a shared access signature.
+            """
             streamed = kwargs.get("stream")
-            response = super().send(request, **{**kwargs, "stream": True})
+            try:
+                response = super().send(request, **{**kwargs, "stream": True})
+            except (OSError, ValueError) as exc:
+                raise _translated(exc) from None
             if not streamed:
                 with response:
                     deadline = Deadline(RESPONSE_DEADLINE)
@@ -83,6 +90,16 @@ def open_transport(
         connection_timeout=connect_timeout,
         read_timeout=read_timeout,
     )
+
+
+def _translated(exc: Exception) -> requests.RequestException:
+    """Return an error of requests as one, with a text that has no query string."""
+    import requests
+
+    text = without_query(str(exc))
+    if not isinstance(exc, requests.RequestException):
+        return requests.RequestException(text)
+    return exc if text == str(exc) else type(exc)(text)
 
 
 def _is_local(host: str) -> bool:

@@ -72,18 +72,23 @@ def open_queue_service(
     try:
         if text is not None:
             return QueueServiceClient.from_connection_string(text, **_options(retry))
-        # The same identity as that of the Functions host.
-        credential = (
-            make_credential(
-                "managed_identity", connection.client_id, connection.identity_resource_id
-            )
-            if connection.managed_identity
-            else make_default_credential(connection.client_id)
-        )
-        return account_client(uri or "", credential, retry)
+        return account_client(uri or "", _open_credential(connection), retry)
     except ValueError as exc:  # The text of the SDK never contains a connection string.
         what = "connection string" if text is not None else "URL of a queue service"
         raise ConfigurationError(f"{connection.name} is not a valid {what}: {exc}") from exc
+
+
+def _open_credential(connection: Connection) -> TokenCredential:
+    """Return the same identity as that of the Functions host. Raises ConfigurationError."""
+    client_id, resource_id = connection.client_id, connection.identity_resource_id
+    try:
+        if connection.managed_identity:
+            return make_credential("managed_identity", client_id, resource_id)
+        return make_default_credential(client_id)
+    except (OSError, ValueError) as exc:  # For AZURE_TENANT_ID, say, or a missing certificate.
+        raise ConfigurationError(
+            f"the credential for {connection.name} cannot be created: {exc}"
+        ) from exc
 
 
 def account_client(

@@ -237,6 +237,8 @@ def test_the_allowed_scopes_are_what_the_roles_say() -> None:
         assert f"publishTo.?{place.name} ?? []" in scopes
     modules = main.of("module")
     assert modules["publishRoles"].value["params"]["publishTo"] == "publishTo"
+    # No scopes would allow every resource.
+    assert MEMBERS["allowedScopes"].decorators["minLength"] == 1
     # Its own queues are on an account that the host's roles cover in the same case.
     assert "sampleOwnQueues ? [storage.outputs.accountId] : []" in scopes
     assert modules["hostRoles"].value["params"]["publishesOfStorage"] == "sampleOwnQueues"

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
@@ -27,7 +27,7 @@ from metric_relay_client import MetricClient, NotSentError
 from metric_relay_client import _points as limits
 
 from local.stack import ROOT, Backend
-from shared import model
+from shared import model, resource_ids
 from shared.messages.parser import MessageParser
 from shared.messages.validation import Defaults
 from shared.model import TimeWindow
@@ -179,6 +179,7 @@ def test_the_limits_are_those_of_the_relay() -> None:
     assert limits.MAX_NAME_LENGTH == model.MAX_NAME_LENGTH
     assert limits.MAX_DIMENSIONS == model.MAX_DIMENSIONS
     assert limits.MAX_COUNT == model.MAX_COUNT
+    assert limits.MAX_RESOURCE_ID_LENGTH == resource_ids.MAX_RESOURCE_ID_LENGTH
 
 
 def test_messages_are_filled_up_to_their_limit_in_order() -> None:
@@ -229,6 +230,9 @@ WRONG: dict[str, dict[str, Any]] = {
     "text": {"value": "7"},
     "a number as a name": {"metric": 7, "value": 1},
     "a text as a time": {"value": 1, "time": "2026-11-30T12:00:00Z"},
+    "a time after the year 9999 in UTC": {"value": 1, "time": datetime.max.replace(tzinfo=UTC)},
+    "a year of three digits": {"value": 1, "time": datetime(999, 1, 1, tzinfo=UTC)},
+    "a long resource ID": {"value": 1, "resource_id": RESOURCE.ljust(1901, "x")},
     "a list of dimensions": {"value": 1, "dimensions": ["Country"]},
     "a number as a dimension": {"value": 1, "dimensions": {"Till": 7}},
 }

@@ -216,6 +216,11 @@ WRONG_FILES = {
         1,
     ),
     "an open array": (["[", line(0)], ["points.jsonl:1: body: not valid JSON: Input data was"], 1),
+    "an empty array after a document over lines": (
+        [line(0).replace(", ", ",\n"), "[]"],
+        ["points.jsonl: body: "],
+        0,
+    ),
     "numbers that are not finite": (
         [line(float("nan")), line(1), line(float("-inf"))],
         [f"points.jsonl:{number}: points[0].value: not a finite double" for number in (1, 3)],
@@ -338,6 +343,8 @@ def test_a_missing_queue_is_an_error(send: Send, backend: Backend) -> None:
     done = send("-", "--queue", "metrisc", given=line(2))
     assert done.exit_code == 1
     assert done.stderr.startswith("Error: there is no queue 'metrisc' at http://127.0.0.1:")
+    (point,) = points([json.loads(unsent())])
+    assert point["value"] == 2
     assert "metrisc" not in [one.name for one in backend.storage.list_queues()]
 
 
@@ -533,10 +540,7 @@ def test_a_second_ctrl_c_waits_for_nothing(
 
 
 def test_ctrl_c_before_anything_is_sent(send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(_: QueueClient) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("tools.send.command.check_queue", interrupt)
+    monkeypatch.setattr("tools.send.command.find_queues", Mock(side_effect=KeyboardInterrupt))
     done = send("-", given=line(1))
     assert (done.exit_code, done.stdout, done.stderr) == (130, "", "Stopped.\n")
 

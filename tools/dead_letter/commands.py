@@ -68,7 +68,8 @@ dead_letter.add_command(replay)
 def list_dead_letters(*, queues: Queues, selection: Selection, as_json: bool) -> None:
     """Count dead letters by reason and by detail."""
     poison, poison_queue = 0, f"{queues.ingress}-poison"
-    with QueueReader(queues.open(queues.dead_letter)) as reader, interruptible() as stop:
+    found, ingress = queues.open(queues.dead_letter), queues.open(queues.ingress)
+    with QueueReader(found, ingress=ingress) as reader, interruptible() as stop:
         reasons = _count(chain.from_iterable(selection.select(reader.look(), stop)))
         with suppress(RelayError):  # There may be no such queue.
             poison = count_messages(queues.open(poison_queue))
@@ -102,7 +103,8 @@ def show_dead_letters(
     Long ones are cut, unless you give --json.
     """
     shown = 0
-    with QueueReader(queues.open(queues.dead_letter)) as reader, interruptible() as stop:
+    found, ingress = queues.open(queues.dead_letter), queues.open(queues.ingress)
+    with QueueReader(found, ingress=ingress) as reader, interruptible() as stop:
         before = "["
         try:
             for page in selection.select(reader.look(), stop):
@@ -152,7 +154,7 @@ def purge(
     if everything != selection.is_empty:
         raise click.UsageError("give filters, or --all for all dead letters")
     deleted: list[int] = []  # Points of each.
-    unreadable = 0
+    unreadable = exported = 0
     client = queues.open(queues.dead_letter)
     with QueueReader(client) as reader, ExitStack() as stack:
         if not yes:
@@ -179,10 +181,13 @@ def purge(
                         unreadable += len(page) - len(chosen)
                     if file:
                         _export(file, chosen)
+                        exported += len(chosen)
                     run_at_once(delete, chosen)
                     bar.update(task, completed=len(deleted))
         finally:
             click.echo(f"Deleted {counted(deleted)}.")
+            if (rest := exported - len(deleted)) > 0:
+                click.echo(f"Exported but not deleted: {plural(rest, 'dead letter')}.", err=True)
     if unreadable:
         kept = plural(unreadable, "unreadable message")
         err.print(f"Kept {kept}; `purge --reason unreadable` deletes such messages.")

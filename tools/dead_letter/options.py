@@ -18,7 +18,6 @@ import click
 
 from shared.model import Reason
 from shared.text import plural
-from tools.app_settings import SettingsFile
 from tools.dead_letter.records import UNREADABLE, DeadLetter
 from tools.ingress import find_queues, queue_options
 from tools.stopping import Stop, stoppable
@@ -97,19 +96,13 @@ def common_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add filters and queues to a command, which gets a `selection` and `queues`."""
 
     @wraps(command)
-    def run(
-        *,
-        settings_file: SettingsFile | None,
-        connection: str,
-        account: str | None,
-        queue: str | None,
-        **others: Any,
-    ) -> None:
-        selection = Selection(**{one.name: others.pop(one.name) for one in fields(Selection)})
+    def run(**options: Any) -> None:
+        selection = Selection(**{one.name: options.pop(one.name) for one in fields(Selection)})
+        names = ("settings_file", "connection", "account", "queue")
+        where = {name: options.pop(name) for name in names}
         before = signal.signal(signal.SIGINT, _end_at_once)
         try:
-            queues = find_queues(settings_file, connection, account, queue)
-            command(queues=queues, selection=selection, **others)
+            command(queues=find_queues(**where), selection=selection, **options)
         finally:
             signal.signal(signal.SIGINT, before)
 

@@ -11,16 +11,17 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from functools import partial
+from typing import Any, Self, TypeVar
+
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+from azure.storage.queue import QueueClient
 
 from shared.errors import RelayError
 from shared.text import plural
-from tools.console import err, progress
+from tools.console import err
 from tools.dead_letter.records import DeadLetter, parse
 from tools.ingress import storage_errors
-
-if TYPE_CHECKING:  # Slow to import.
-    from azure.storage.queue import QueueClient
 
 __all__ = ["QueueReader", "count_messages", "run_at_once"]
 
@@ -55,10 +56,24 @@ class QueueReader:
     """Reads one queue within a `with` block; then received messages are visible again."""
 
     def __init__(
-        self, client: QueueClient, parse: Callable[[str, str, datetime], DeadLetter] = parse
+        self,
+        client: QueueClient,
+        parse: Callable[[str, str, datetime], DeadLetter] = parse,
+        *,
+        ingress: QueueClient | None = None,
     ) -> None:
-        """`parse` gets ID, text and time of a message. Raises RelayError if there is no queue."""
-        self.count = count_messages(client)  # At the start. Storage never counts too few.
+        """`parse` gets ID, text and time of a message. Raises RelayError if there is no queue.
+
+        With `ingress`, only if there is no ingress queue either: the relay creates the dead-letter
+        queue for its first dead letter.
+        """
+        try:
+            self.count = count_messages(client)  # At the start. Storage never counts too few.
+        except RelayError as exc:
+            if ingress is None or not isinstance(exc.__cause__, ResourceNotFoundError):
+                raise
+            count_messages(ingress)
+            self.count = 0
         self._client = client
         self._parse = parse
         self._receipts: dict[str, str] = {}  # ID -> pop receipt of each hidden message.
@@ -70,19 +85,14 @@ class QueueReader:
 
     def __exit__(self, *_: object) -> None:
         """Release what was received and not deleted; what fails is visible again later."""
-        if not self._receipts:
-            return
-        with suppress(RelayError), progress() as bar:
-            task = bar.add_task("Releasing", total=len(self._receipts))
-
-            def release(message_id: str) -> None:
-                self._settle(message_id, self._client.update_message, visibility_timeout=0)
-                bar.advance(task)
-
+        release = partial(self._settle, self._client.update_message, visibility_timeout=0)
+        with suppress(RelayError):
             run_at_once(release, list(self._receipts))
 
     def look(self) -> Iterator[list[DeadLetter]]:
         """Yield the messages, the first 32 without hiding them. Raises RelayError."""
+        if self.count == 0:
+            return
         with storage_errors(self._client):
             page = self._client.peek_messages(MAX_PAGE)
         yield self._new(page)
@@ -112,11 +122,9 @@ class QueueReader:
 
     def delete(self, one: DeadLetter) -> None:
         """Delete a received message, unless another command has it by now. Raises RelayError."""
-        self._settle(one.id, self._client.delete_message)
+        self._settle(self._client.delete_message, one.id)
 
-    def _settle(self, message_id: str, request: Callable[..., object], **options: Any) -> None:
-        from azure.core.exceptions import HttpResponseError
-
+    def _settle(self, request: Callable[..., object], message_id: str, **options: Any) -> None:
         with storage_errors(self._client):
             try:
                 request(message_id, self._receipts[message_id], **options)

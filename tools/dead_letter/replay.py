@@ -71,6 +71,7 @@ def replay(
     ingress = queues.open(queues.ingress)
     count_messages(ingress)  # A wrong name is an error before anything happens.
     points: list[int] = []  # Of each that was replayed.
+    not_deleted: set[str] = set()  # IDs of those that were enqueued, at least in part.
     problems: Counter[str] = Counter()
 
     def enqueue_and_delete(plan: tuple[DeadLetter, list[str]]) -> None:
@@ -79,8 +80,10 @@ def replay(
             with storage_errors(ingress):
                 for text in texts:
                     ingress.send_message(text, time_to_live=NO_EXPIRY)
+                    not_deleted.add(one.id)
             if reader:
                 reader.delete(one)
+            not_deleted.discard(one.id)
         points.append(one.points)
 
     with ExitStack() as stack:
@@ -102,7 +105,7 @@ def replay(
             how = ", every point with the time of now" if restamp else ""
             text = f"Replay {at_most}{which} {source} into {where}{how}?"
             click.confirm(text, abort=True, err=True)
-        stack.callback(_print_result, points, problems, dry_run=dry_run, poison=poison)
+        stack.callback(_print_result, points, not_deleted, problems, dry_run=dry_run, poison=poison)
         stop = stack.enter_context(interruptible())
         bar = stack.enter_context(progress())
         task = bar.add_task("Replaying", total=None)
@@ -142,10 +145,18 @@ def _messages(one: DeadLetter, *, poison: bool, restamp: bool) -> list[str]:
 
 
 def _print_result(
-    points: list[int], problems: Counter[str], *, dry_run: bool, poison: bool
+    points: list[int],
+    not_deleted: set[str],
+    problems: Counter[str],
+    *,
+    dry_run: bool,
+    poison: bool,
 ) -> None:
     noun = "poison message" if poison else "dead letter"
     click.echo(f"{'Would replay' if dry_run else 'Replayed'} {counted(points, noun)}.")
+    if not_deleted:
+        again = f"{plural(len(not_deleted), noun)}, which the next replay enqueues again"
+        out.print(f"Enqueued but not deleted: {again}.", style="yellow")
     for problem, count in problems.most_common():
         text = f"Not replayed: {plural(count, noun)}: {problem}"
         out.print(text, style="yellow", markup=False)

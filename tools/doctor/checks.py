@@ -33,10 +33,6 @@ _SECRETS = re.compile(
     r"|\beyJ[\w-]{5,}\.[\w-]{5,}\.[\w-]*",
     re.IGNORECASE,
 )
-# What urllib3 puts around a cause.
-_POOL_ERROR = re.compile(
-    r"""(?:\w+Error: )?HTTPS?ConnectionPool\(.+?\(Caused by \w+\(["'](.+?)["']\)\)"""
-)
 _SECRET_NAMES = re.compile(r"SECRET|PASSWORD|KEY|TOKEN|IDENTITY_HEADER", re.IGNORECASE)
 # Characters of a line: a setting may be long.
 MAX_FIX = 100_000
@@ -70,23 +66,19 @@ def run_checks(context: Context, started: Callable[[str], None] = lambda _: None
     findings: list[Finding] = []
     for name, check in CHECKS.items():
         started(name)
-        for finding in _run(check, context):
+        try:
+            found = check(context)
+        except SkippedError as exc:
+            found = [skipped(str(exc))]
+        except (AzureError, RelayError) as exc:
+            found = [failed(describe_error(exc))]
+        for finding in found:
             # One line that cannot control a terminal: servers and producers wrote parts of it.
-            message = clean(redact(finding.message, context.environ))
-            message = _POOL_ERROR.sub(r"\1", " ".join(message.split()))
+            message = " ".join(clean(redact(finding.message, context.environ)).split())
             lines = dict.fromkeys(finding.fix)  # A comment may be that of several commands.
             fix = tuple(clean(redact(line, context.environ), MAX_FIX) for line in lines)
             findings.append(replace(finding, check=name, message=message, fix=fix))
     return findings
-
-
-def _run(check: Check, context: Context) -> list[Finding]:
-    try:
-        return check(context)
-    except SkippedError as exc:
-        return [skipped(str(exc))]
-    except (AzureError, RelayError) as exc:
-        return [failed(describe_error(exc))]
 
 
 def redact(text: str, environ: Mapping[str, str]) -> str:

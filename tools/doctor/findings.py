@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from functools import partial
 from xml.etree import ElementTree as ET
 
 from rich.console import Console
@@ -59,24 +60,14 @@ class SkippedError(Exception):
     """The check cannot run; the text says why."""
 
 
-def ok(message: str) -> Finding:
-    """Return a finding that needs no attention."""
-    return Finding("", Status.OK, message)
+def _finding(status: Status, message: str, *fix: str) -> Finding:
+    return Finding("", status, message, fix)
 
 
-def warning(message: str, *fix: str) -> Finding:
-    """Return a finding of what works but should be looked at."""
-    return Finding("", Status.WARNING, message, fix)
-
-
-def failed(message: str, *fix: str) -> Finding:
-    """Return a finding of what does not work."""
-    return Finding("", Status.FAILED, message, fix)
-
-
-def skipped(message: str) -> Finding:
-    """Return a finding of what was not checked, and why."""
-    return Finding("", Status.SKIPPED, message)
+ok = partial(_finding, Status.OK)
+warning = partial(_finding, Status.WARNING)
+failed = partial(_finding, Status.FAILED)
+skipped = partial(_finding, Status.SKIPPED)
 
 
 def show(findings: Sequence[Finding], console: Console) -> None:

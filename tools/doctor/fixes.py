@@ -133,9 +133,13 @@ class Fixes:
         """See whether the app runs, and what it logs."""
         if self.home is not Home.APP:
             return ["# Check that the app runs (make run, or func start), and read its log."]
+        # Of the templates; Flex Consumption has no log stream.
+        find = f"az resource list --resource-group {quoted(self.group)}"
+        find += " --resource-type Microsoft.Insights/components --query '[0].id' -o tsv"
+        query = quoted("traces | project timestamp, message | order by timestamp desc | take 50")
         return [
             f"az functionapp show {self.app_options} --query state",
-            f"func azure functionapp logstream {quoted(self.app)}",
+            f'az monitor app-insights query --apps "$({find})" --analytics-query {query}',
         ]
 
     def start_azurite(self, port: int | None) -> list[str]:

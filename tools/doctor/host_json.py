@@ -127,16 +127,18 @@ def _find_wrong(values: Mapping[str, str], window: timedelta) -> dict[str, str]:
         wrong["messageEncoding"] = "the host moves messages in plain text to the poison queue"
     if (_parse_whole(values["batchSize"]) or 0) not in range(1, _MAX_BATCH_SIZE + 1):
         wrong["batchSize"] = f"expected a whole number from 1 to {_MAX_BATCH_SIZE}"
-    count = _parse_whole(values["maxDequeueCount"])
-    visibility = parse_time_span(values["visibilityTimeout"])
-    if count is None:
-        wrong["maxDequeueCount"] = "expected a whole number"
-    if not visibility:
-        wrong["visibilityTimeout"] = "expected hh:mm:ss; the host reads other forms as days"
-    elif count is not None and count * visibility <= window:
-        name = "maxDequeueCount"
-        if count >= int(_OURS[name]):
-            name = "visibilityTimeout"
+    counts = {name: _parse_whole(values[name]) for name in ("newBatchThreshold", "maxDequeueCount")}
+    spans = {
+        name: parse_time_span(values[name]) for name in ("maxPollingInterval", "visibilityTimeout")
+    }
+    wrong |= {name: "expected a whole number" for name, count in counts.items() if count is None}
+    text = "expected hh:mm:ss; the host reads other forms as days"
+    wrong |= {name: text for name, span in spans.items() if not span}
+    count, (polling, visibility) = counts["maxDequeueCount"], spans.values()
+    if polling and polling > window:
+        wrong["maxPollingInterval"] = f"points expire unread, after the time window of {window}"
+    if count is not None and visibility and count * visibility <= window:
+        name = "maxDequeueCount" if count < int(_OURS["maxDequeueCount"]) else "visibilityTimeout"
         wrong[name] = f"retries end after {count * visibility}, before the time window of {window}"
     return wrong
 

@@ -49,9 +49,8 @@ def _check_audience(context: Context) -> list[Finding]:
     if is_loopback(host):  # The emulator.
         expected = DEFAULTS[name]
     if expected is not None and audience != expected:
-        fix = context.fixes.set(name, expected)
-        if expected == DEFAULTS[name]:
-            fix = context.fixes.unset(name)
+        fixes, default = context.fixes, DEFAULTS[name]
+        fix = fixes.unset(name) if expected == default else fixes.set(name, expected)
         text = f"{name} is {audience!r}: {host} accepts tokens for {expected!r}"
         return [failed(text, *fix)]
     context.audience = audience

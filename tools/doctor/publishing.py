@@ -67,9 +67,10 @@ def check_publish(context: Context) -> list[Finding]:
     rollup.add(now, Series(NAMESPACE, METRIC), 1.0)
     (body,) = store.encode(rollup.aggregate())
     response = store.post(target, body.data, store.token())
-    if classify(response).action is Action.PUBLISHED:
-        context.published_value = now
-    return [_explain(response, context)]
+    if classify(response).action is not Action.PUBLISHED:
+        return [_explain(response, context)]
+    context.published_value = now
+    return [ok(f"Azure Monitor accepted a value of {NAMESPACE}/{METRIC} for {context.resource}")]
 
 
 def check_visible(context: Context) -> list[Finding]:
@@ -133,17 +134,17 @@ def read_metric(
 
 
 def _explain(response: Response, context: Context) -> Finding:
-    """Return the finding for the response to the published value."""
+    """Return the finding for a response that does not accept the value."""
     fixes, resource_id, identity = context.fixes, context.resource, context.identity
     found = classify(response)
-    if found.action is Action.PUBLISHED:
-        return ok(f"Azure Monitor accepted a value of {NAMESPACE}/{METRIC} for {resource_id}")
     if found.action is Action.RETRY:
         text = f"{response}: Azure Monitor is busy or does not answer; the app retries"
         return warning(text, "# Try again in a minute; see https://azure.status.microsoft.")
     if found.action is Action.OTHER_REGION:
         text = "the resource is in another region, or its region has no custom metrics"
         fix = fixes.set("METRICS_REGION", found.region or Template("$REGION"))
+        if context.named_region:
+            fix = [f"# Leave --region out, or name {found.region or 'another'}."]
         return failed(f"{response}: {text} ({_REGIONS})", *fix)
     if found.action is Action.DROP_EXPIRED:
         text = "the clocks of this machine and of Azure Monitor differ"

@@ -19,13 +19,14 @@ from tools.doctor.findings import Finding, failed, ok, skipped, warning
 from tools.doctor.fixes import quoted
 from tools.doctor.host_json import FUNCTIONS
 from tools.doctor.publishing import READ_DEADLINE, read_metric
+from tools.doctor.settings import SCHEDULE, last_tick
 
 __all__ = ["check_app", "check_region", "check_resource"]
 
 LIST_RESOURCES = 'az resource list --query "[].id" --output tsv'
 # Sources: "Web Apps - Get", "Web Apps - List Functions".
 _API_VERSION = "2024-04-01"
-# A metric shows after up to three minutes; sources may be sampled every hour.
+# A metric shows after up to three minutes; how far before the last tick to look for a sample.
 _LATE, _SEARCHED = timedelta(minutes=15), timedelta(hours=2)
 
 
@@ -128,14 +129,20 @@ def _check_functions(context: Context, functions: list[dict[str, Any]]) -> list[
 
 def _check_last_sample(context: Context, site: str) -> Finding:
     """Report when the timer last sampled, from the relay's metrics on itself."""
-    now, fix = context.now(), context.fixes.read_log()
+    now, fix, name = context.now(), context.fixes.read_log(), (NAMESPACE, "SampleDuration")
+    # Flex Consumption does not tell an app its own resource ID; see docs/telemetry.md.
+    owner = context.settings.resource_id or site
+    schedule = context.environ.get(SCHEDULE, "")
+    every = min(source.destination.every for source in context.sources)
     try:
-        values = read_metric(context, site, (NAMESPACE, "SampleDuration"), now - _SEARCHED, now)
-    except SourceError as exc:
+        due = last_tick(schedule, now - _LATE - every).replace(second=0, microsecond=0)
+        start = due - _SEARCHED
+        values = read_metric(context, owner, name, start, now)
+        last = max((time for time, _ in values), default=None)
+        late = last is None or datetime.fromisoformat(last) < due
+    except (SourceError, ValueError) as exc:
         return warning(f"The time of the last sample is not known: {exc}")
-    last = max((time for time, _ in values), default=None)
     if last is None:
-        return warning(f"Azure Monitor shows no sample of the last {_SEARCHED}", *fix)
-    late = now - datetime.fromisoformat(last) > _LATE
+        return warning(f"Azure Monitor shows no sample since {start:%Y-%m-%d %H:%M} UTC", *fix)
     text = f"The app last sampled at {last}"
     return warning(text, *fix) if late else ok(text)

@@ -24,17 +24,22 @@ from tools.doctor.host_json import FUNCTIONS, parse_time_span
 from tools.doctor.storage import use_identity
 from tools.ingress import check_loopback
 
-__all__ = ["KNOWN", "check_settings"]
+__all__ = ["KNOWN", "SCHEDULE", "check_settings", "last_tick"]
 
 _DEVELOPMENT = "UseDevelopmentStorage=true"
-_SCHEDULE, _EVERY_MINUTE = "METRICS_SAMPLE_SCHEDULE", "0 * * * * *"
+SCHEDULE, _EVERY_MINUTE = "METRICS_SAMPLE_SCHEDULE", "0 * * * * *"
 _REQUIRED_OR_NONE = ("QUEUE", "DEAD_LETTER_QUEUE", "SAMPLE_SCHEDULE", "RESOURCE_ID", "REGION")
+_HOST = "AzureWebJobsStorage"
+_HOST_ACCOUNT = re.compile(rf"(?i)(ConnectionStrings__)?{_HOST}((__|:)(accountName|\w*Uri))?")
+# What cronsim knows and NCRONTAB does not: the last day, weekdays, other blanks, 7 for Sunday.
+_NOT_NCRONTAB = re.compile(r"(?i)(?<!JU)L|W(?!ED)|#|[^\S ]|(?<!/)\b7\b[^ ]* *$")
 # A test compares these with what the code reads.
 KNOWN = {*DEFAULTS, *(f"METRICS_{name}" for name in (*_REQUIRED_OR_NONE, "ALLOWED_SCOPES"))}
+_CONNECTIONS = re.compile(r'"connection"\s*:\s*"([^"]+)"')
 # What replaces a wrong setting; other settings are removed.
 _VALUES = {
     "METRICS_QUEUE": "metrics",
-    _SCHEDULE: _EVERY_MINUTE,
+    SCHEDULE: _EVERY_MINUTE,
     "METRICS_RESOURCE_ID": Template("$RESOURCE_ID"),
     "METRICS_REGION": Template("$REGION"),
     # Never empty, even if the variables are: that would allow everything.
@@ -69,7 +74,7 @@ def check_settings(context: Context) -> list[Finding]:
     errors, misspelt = dict(_errors(environ)), dict(_misspelt(context))
     findings: list[Finding] = []
     unused = dict.fromkeys(misspelt.values())
-    for name, text in (errors | _schedule_error(environ)).items():
+    for name, text in (errors | _host_errors(environ)).items():
         if environ.get(name, "").startswith("@Microsoft.KeyVault("):
             replace_it = f"# In {fixes.file}, replace the reference by the value."
             findings.append(warning(f"Only the platform reads the key vault of {name}", replace_it))
@@ -93,18 +98,37 @@ def check_settings(context: Context) -> list[Finding]:
     return findings or [ok(f"All settings are valid, with {sources}")]
 
 
-def _schedule_error(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return what is wrong with the schedule, by its name."""
-    schedule = environ.get(_SCHEDULE, "").strip()
-    if not schedule:
-        return {_SCHEDULE: f"{_SCHEDULE} is not set: the host does not run sample_sources"}
+def _host_errors(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return what is wrong with the settings that only the host reads, by name."""
+    errors = {}
+    if not any(text and _HOST_ACCOUNT.fullmatch(name) for name, text in environ.items()):
+        use = "the host keeps the lease and the status of the timer there"
+        errors[_HOST] = f"{_HOST} is not set, nor {_HOST}__accountName: {use}"
+    schedule = environ.get(SCHEDULE, "")
+    if not schedule.strip():
+        errors[SCHEDULE] = f"{SCHEDULE} is not set: the host does not run sample_sources"
+        return errors
     try:
-        if not parse_time_span(schedule):  # The host takes a time span, too.
-            CronSim(schedule, datetime(2000, 1, 1, tzinfo=UTC))
-    except CronSimError as exc:
+        last_tick(schedule, datetime(2000, 1, 1, tzinfo=UTC))
+    except ValueError as exc:
         expected = f"expected NCRONTAB, such as {_EVERY_MINUTE!r}"
-        return {_SCHEDULE: f"{_SCHEDULE} is {schedule!r}: {exc}; {expected}"}
-    return {}
+        errors[SCHEDULE] = f"{SCHEDULE} is {schedule!r}: {exc}; {expected}"
+    return errors
+
+
+def last_tick(schedule: str, moment: datetime) -> datetime:
+    """Return when a schedule was last due before a moment. Raises ValueError."""
+    if span := parse_time_span(schedule):  # The host takes one, too, and counts from its start.
+        return moment - span
+    if found := _NOT_NCRONTAB.search(schedule):
+        raise ValueError(f"{found[0]!r} is not in NCRONTAB")
+    try:
+        ticks = CronSim(schedule, moment, reverse=True)
+        # Given a day and a weekday, crontab fires on either, NCRONTAB where both agree.
+        ticks.day_and = True
+        return next(ticks)
+    except (CronSimError, StopIteration) as exc:
+        raise ValueError(str(exc) or "no date matches it") from exc
 
 
 def _check_disabled(context: Context) -> list[Finding]:
@@ -140,10 +164,11 @@ def _errors(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 def _fix(context: Context, name: str) -> list[str]:
     """Return the fix of a wrong setting."""
     fixes = context.fixes
-    if name == CONNECTION and fixes.home is Home.APP:
-        account = context.environ.get("AzureWebJobsStorage__accountName")
-        return use_identity(account or Template("$STORAGE"), context)
-    if name == CONNECTION:
+    if name in (CONNECTION, _HOST) and fixes.home is Home.APP:
+        other = _HOST if name == CONNECTION else CONNECTION
+        account = context.environ.get(f"{other}__accountName") or Template("$STORAGE")
+        return use_identity(account, context, name)
+    if name in (CONNECTION, _HOST):
         lines = [f"# Azurite on this machine; for an account in Azure, set {name}__accountName:"]
         return [*lines, *fixes.set(name, _DEVELOPMENT)]
     if name in _VALUES:
@@ -158,9 +183,12 @@ def _misspelt(context: Context) -> Iterator[tuple[str, Finding]]:
     """
     names = (*KNOWN, CONNECTION, *(f"{CONNECTION}__{member}" for member in MEMBERS))
     known = {_stem(name): name for name in names}
+    # Sources may name other connections.
+    connections = {*_CONNECTIONS.findall(context.environ.get("METRICS_SOURCES", ""))} - {CONNECTION}
     for name in sorted(context.environ):
         starts = name.upper()
-        if name in names or not starts.startswith("METRIC"):
+        ours = starts.startswith("METRIC") and re.split("__|:", name)[0] not in connections
+        if name in names or not ours:
             continue
         alike = get_close_matches(_stem(name), known, n=1, cutoff=0.8)
         text, fix = f"{name} is not a setting of Metric Relay", context.fixes.unset(name)

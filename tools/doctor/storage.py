@@ -21,10 +21,10 @@ from tools.doctor.findings import Finding, failed, ok
 from tools.doctor.fixes import NETWORK, Home, Template, quoted, storage_id
 from tools.doctor.identity import fix_token, read_principal
 
-__all__ = ["RETRY", "account_name", "check_storage", "queue_names", "use_identity"]
+__all__ = ["account_name", "check_storage", "queue_names", "use_identity"]
 
 _APP_ROLE = "Storage Queue Data Contributor"
-RETRY = storage.StorageRetry(retries=0, read_timeout=10)
+_RETRY = storage.StorageRetry(retries=0, read_timeout=10)
 _MAX_LISTED = 200  # Queues.
 # A message that does not exist: permissions are checked before it is looked for.
 _NO_MESSAGE = ("00000000-0000-4000-8000-000000000000", "AgAAAAMAAAAAAAAAAAAAAAAAAAA=")
@@ -39,9 +39,9 @@ def check_storage(context: Context) -> list[Finding]:
     connection = context.connection(CONNECTION)
     if kind and connection.queue_service_uri:
         credential = make_credential(kind, connection.client_id)
-        service = storage.account_client(connection.queue_service_uri, credential, RETRY)
+        service = storage.account_client(connection.queue_service_uri, credential, _RETRY)
     else:
-        service = storage.open_queue_service(connection, RETRY)
+        service = storage.open_queue_service(connection, _RETRY)
     principal = None  # A key or a signature.
     try:
         if hasattr(service.credential, "get_token"):
@@ -104,14 +104,14 @@ def queue_names(service: QueueServiceClient) -> list[str]:
         return []
 
 
-def use_identity(account: str, context: Context) -> list[str]:
+def use_identity(account: str, context: Context, name: str = CONNECTION) -> list[str]:
     """Connect to a storage account with the identity of the app, in place of a key."""
     fixes = context.fixes
     lines = ["# With the identity of the app, without a key:"]
-    lines += fixes.unset(CONNECTION) if context.environ.get(CONNECTION) else []
-    lines += fixes.set(f"{CONNECTION}__accountName", account)
+    lines += fixes.unset(name) if context.environ.get(name) else []
+    lines += fixes.set(f"{name}__accountName", account)
     if fixes.home is Home.APP:
-        lines += fixes.set(f"{CONNECTION}__credential", "managedidentity")
+        lines += fixes.set(f"{name}__credential", "managedidentity")
     return lines
 
 

@@ -16,7 +16,7 @@ from shared.messages.schema import Points
 from shared.messages.validation import Defaults
 from tools.app_settings import SettingsFile, read_app_settings
 from tools.console import Command, program, progress
-from tools.ingress import check_queue, find_queues, queue_options
+from tools.ingress import find_queues, queue_options
 from tools.send.reading import Entry, PointReader, read_entries, time_window
 from tools.send.result import Result
 from tools.send.sending import Sender
@@ -137,7 +137,6 @@ def send(
     if not dry_run:
         queues = find_queues(settings_file, connection, account, queue)
         client = queues.open(queues.ingress)
-        check_queue(client)
         watcher = Watcher(queues) if watch else None
     result = Result()
     text = "Stopping; what is not sent yet goes into a file. Press Ctrl-C again to stop at once."

@@ -70,11 +70,13 @@ def _read_lines(file: BinaryIO, name: str) -> Iterator[Entry]:
 def _read_whole(content: bytes, name: str, skipped: int) -> Iterator[Entry]:
     """Yield the documents of a JSON text, or the lines of a text that is not JSON."""
     try:
-        for where, document in split_documents(content.strip()):
-            place = _LINE.sub(lambda found: f":{int(found[1]) + skipped}", where)
-            yield Entry(name + place, document)
+        documents = list(split_documents(content.strip()))
     except ValidationError:  # The parser says what is wrong.
         yield Entry(name, content)
+        return
+    for where, document in documents:
+        place = _LINE.sub(lambda found: f":{int(found[1]) + skipped}", where)
+        yield Entry(name + place, document)
 
 
 class PointReader:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import tempfile
 from collections import deque
 from collections.abc import Iterable
-from typing import IO, TYPE_CHECKING
+from typing import IO, Any
+
+from azure.storage.queue import QueueClient
 
 from shared.clients.storage import NO_EXPIRY, message_text
 from tools.ingress import describe_error
 from tools.send.result import Result
 from tools.stopping import Stop
-
-if TYPE_CHECKING:  # Slow to import.
-    from azure.storage.queue import QueueClient
 
 __all__ = ["Sender"]
 
@@ -98,11 +97,8 @@ def _create_file() -> IO[bytes]:
 
     Raises OSError.
     """
+    options: dict[str, Any] = {"prefix": "unsent-", "suffix": ".jsonl", "delete": False}
     try:
-        return _create_file_in(".")
+        return tempfile.NamedTemporaryFile(dir=".", **options)
     except OSError:
-        return _create_file_in(tempfile.gettempdir())
-
-
-def _create_file_in(folder: str) -> IO[bytes]:
-    return tempfile.NamedTemporaryFile(prefix="unsent-", suffix=".jsonl", dir=folder, delete=False)
+        return tempfile.NamedTemporaryFile(**options)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING
+
+from azure.core.exceptions import ResourceNotFoundError
+from azure.storage.queue import QueueClient
 
 from tools.ingress import Queues, storage_errors
 from tools.send.result import Watched
 from tools.stopping import Stop
-
-if TYPE_CHECKING:  # Slow to import.
-    from azure.storage.queue import QueueClient
 
 __all__ = ["Watcher"]
 
@@ -48,8 +47,6 @@ class Watcher:
 
 def _count(queue: QueueClient) -> int:
     """Return the messages in a queue, invisible ones too; 0 if there is no such queue."""
-    from azure.core.exceptions import ResourceNotFoundError
-
     with storage_errors(queue, role="Storage Queue Data Reader"), suppress(ResourceNotFoundError):
         return queue.get_queue_properties().approximate_message_count or 0
     return 0

@@ -121,6 +121,18 @@ def test_an_empty_queue_is_not_an_error(shell: Shell) -> None:
     assert "Replayed 0 dead letters" in shell.run(*COMMANDS["replay"]).stdout
 
 
+def test_before_the_first_dead_letter_there_is_no_queue_and_no_error(shell: Shell) -> None:
+    shell.dead_letters.delete_queue()
+    shell.poison.create_queue()
+    shell.poison.send_message("a")
+    lines = shell.run("list").stdout.splitlines()
+    assert lines[0] == f"{shell.dead_letters.queue_name}: 0 dead letters, 0 points"
+    assert lines[2] == f"{shell.poison.queue_name}: 1 message"
+    assert "No dead letter is selected." in shell.run("show").stderr
+    wrong = shell.run("list", "--queue", "metriks", code=1).stderr
+    assert "Error: there is no queue 'metriks' at http://127.0.0.1:" in wrong
+
+
 def test_the_ingress_queue_is_not_taken_for_a_dead_letter_queue(shell: Shell) -> None:
     for name in (shell.queue, f"{shell.queue}-poison"):
         result = shell.run("list", code=1, env={"METRICS_DEAD_LETTER_QUEUE": name})
@@ -147,6 +159,21 @@ def test_an_error_says_what_was_done_until_then(
     assert f"Error: {client.queue_name}: " in result.stderr
     assert "AuthorizationFailure" in result.stderr
     assert len(shell.left()) == 1  # And visible.
+
+
+def test_a_replay_says_what_the_next_one_repeats(shell: Shell) -> None:
+    shell.put(*dead_letter_texts(points("a")))
+
+    def handle(request: Request) -> Answer:
+        return (403, {}, b"") if request.kind == "delete" else request.forward()
+
+    with fault_proxy(shell.connection_string, handle) as way:
+        result = shell.run(*COMMANDS["replay"], code=1, env={"MetricsStorage": way})
+    assert result.stdout == (
+        "Replayed 0 dead letters, 0 points.\n"
+        "Enqueued but not deleted: 1 dead letter, which the next replay enqueues again.\n"
+    )
+    assert (len(shell.enqueued()), len(shell.left())) == (1, 1)
 
 
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)

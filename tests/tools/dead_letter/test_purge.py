@@ -71,6 +71,20 @@ def test_what_is_deleted_was_exported_before(shell: Shell, tmp_path: Path) -> No
     assert exported != [""]
 
 
+def test_what_was_exported_and_not_deleted_is_counted(shell: Shell, tmp_path: Path) -> None:
+    file = tmp_path / "old.jsonl"
+    shell.put(*dead_letter_texts(points("a"), points("b")))
+
+    def handle(request: Request) -> Answer:
+        return (403, {}, b"") if request.kind == "delete" else request.forward()
+
+    with fault_proxy(shell.connection_string, handle) as way:
+        env = {"MetricsStorage": way}
+        purge = ("purge", "--all", "--yes", "--export", str(file))
+        result = shell.run(*purge, code=1, env=env)
+    assert result.stderr.startswith("Exported but not deleted: 2 dead letters.\n")
+
+
 def test_what_cannot_be_exported_is_not_deleted(shell: Shell, tmp_path: Path) -> None:
     shell.put(*dead_letter_texts(points("a"), points("b")))
     before = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -78,6 +78,16 @@ def test_the_tools_are_called_as_this_call_was() -> None:
     assert fixes.use_own_identity()[:2] == ["az login", again]
 
 
+def test_the_log_of_an_app_in_azure_is_queried() -> None:
+    # Flex Consumption has no log stream.
+    assert fixes_at(Home.APP).read_log()[-1] == (
+        'az monitor app-insights query --apps "$(az resource list --resource-group g '
+        "--resource-type Microsoft.Insights/components --query '[0].id' -o tsv)\" "
+        "--analytics-query 'traces | project timestamp, message "
+        "| order by timestamp desc | take 50'"
+    )
+
+
 def test_the_log_and_azurite_have_a_fix_everywhere() -> None:
     assert all(fixes_at(home).read_log() for home in Home)
     assert Fixes().start_azurite(None)[-1].endswith("--queuePort 10001")

@@ -56,6 +56,11 @@ def test_comments_case_and_numbers_as_text_are_taken(tmp_path: Path) -> None:
         ({"visibilityTimeout": "00:00:00"}, "visibilityTimeout is 00:00:00: expected"),
         ({"visibilityTimeout": "24:00:00"}, "the host reads other forms as days"),
         ({"visibilityTimeout": "30"}, "visibilityTimeout is 30: expected hh:mm:ss"),
+        ({"maxPollingInterval": "30"}, "maxPollingInterval is 30: expected hh:mm:ss"),
+        ({"maxPollingInterval": "abc"}, "maxPollingInterval is abc: expected hh:mm:ss"),
+        ({"maxPollingInterval": "01:00:00"}, "is 01:00:00: points expire unread"),
+        ({"newBatchThreshold": -1}, "newBatchThreshold is -1: expected a whole number"),
+        ({"newBatchThreshold": "x"}, "newBatchThreshold is x: expected a whole number"),
     ],
 )
 def test_a_wrong_value_fails_and_its_fix_names_ours(

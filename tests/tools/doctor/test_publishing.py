@@ -103,6 +103,15 @@ def test_the_answer_to_the_probe_is_explained(
     assert context.has("published_value") == (status == "ok")
 
 
+def test_a_region_of_the_command_line_is_not_fixed_in_the_settings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    response = Response(400, "RegionMismatch", "… the resource's region : northeurope ")
+    monkeypatch.setattr(AzureMonitorStore, "post", lambda *_: response)
+    fix = fix_of(check_publish, probing(named_region="westus"), "in another region", "failed")
+    assert fix == ["# Leave --region out, or name northeurope."]
+
+
 def waiting(context: Context) -> tuple[list[float], list[str]]:
     """Where the context's waits and progress go."""
     slept: list[float] = []

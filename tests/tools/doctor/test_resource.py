@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -110,14 +112,25 @@ def metrics(*times: str) -> Said:
     return said({"value": [{"timeseries": [{"data": data}]}]})
 
 
-def found(site: Said, listed: Said, last: Said | None = None) -> list[Finding]:
-    """What the check finds; with an answer of the metrics API, there is a source."""
+def found(
+    site: Said,
+    listed: Said,
+    last: Said | None = None,
+    own: str = SITE,
+    schedule: str = "0 * * * * *",
+    every: timedelta = timedelta(seconds=1),
+) -> list[Finding]:
+    """What the check finds; with an answer of the metrics API of `own`, there is a source."""
     answers = {SITE: site, f"{SITE}/functions": listed}
     if last is not None:
-        answers[f"{SITE}/providers/Microsoft.Insights/metrics"] = last
+        answers[f"{SITE}/providers/Microsoft.Insights/metrics"] = metrics()
+        answers[f"{own}/providers/Microsoft.Insights/metrics"] = last
     with serving(routes(answers)) as server:
-        context = ready({"METRICS_ARM_ENDPOINT": server.url}, site=SITE, fixes=FIXES)
-        context.sources = [] if last is None else [None]  # type: ignore[list-item]
+        changes = {"METRICS_ARM_ENDPOINT": server.url, "METRICS_RESOURCE_ID": own}
+        changes["METRICS_SAMPLE_SCHEDULE"] = schedule
+        context = ready(changes, site=SITE, fixes=FIXES)
+        source: Any = SimpleNamespace(destination=SimpleNamespace(every=every))
+        context.sources = [] if last is None else [source]
         return check_app(context)
 
 
@@ -173,9 +186,35 @@ def test_an_app_that_does_not_work_fails(
 
 
 @pytest.mark.parametrize(
+    ("schedule", "last"),
+    [
+        ("0 0 * * * *", "2026-11-30T11:00:00Z"),
+        ("30 0 3 * * *", "2026-11-30T03:00:00Z"),
+        ("06:00:00", "2026-11-30T05:46:00Z"),
+    ],
+)
+def test_an_app_samples_as_often_as_its_schedule_says(schedule: str, last: str) -> None:
+    answers = said(RUNNING), functions(*BOTH), metrics(last)
+    assert found(*answers, OTHER, schedule)[1].status == "ok"
+    at = datetime.fromisoformat(last) - timedelta(minutes=5)
+    answers = said(RUNNING), functions(*BOTH), metrics(at.isoformat())
+    assert found(*answers, OTHER, schedule)[1].status == "warning"
+
+
+def test_an_app_whose_sources_are_sampled_every_hour_is_not_late() -> None:
+    answers = said(RUNNING), functions(*BOTH), metrics("2026-11-30T10:46:00Z")
+    assert found(*answers, every=timedelta(hours=1))[1].status == "ok"
+
+
+def test_with_a_wrong_schedule_the_last_sample_is_not_known() -> None:
+    findings = found(said(RUNNING), functions(*BOTH), metrics(), schedule="hourly")
+    assert findings[1].message.startswith("The time of the last sample is not known")
+
+
+@pytest.mark.parametrize(
     ("last", "text"),
     [
-        (metrics(), "shows no sample of the last 2:00:00"),
+        (metrics(), "shows no sample since 2026-11-30 09:44"),
         (metrics("2026-11-30T11:00:00Z"), "The app last sampled at 2026-11-30T11:00:00Z"),
         (said({}, 403), "The time of the last sample is not known"),
     ],

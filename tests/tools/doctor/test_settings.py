@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from tests.scripted import serving
 from tools.doctor.fixes import Fixes, Home
 from tools.doctor.settings import KNOWN, check_settings
 
-from .contexts import fix_of, make_context, one, results
+from .contexts import SITE, fix_of, make_context, one, results
 
 
 def test_complete_settings_are_right_and_the_next_checks_get_them() -> None:
@@ -117,6 +118,21 @@ def test_the_names_of_others_are_left_alone(name: str) -> None:
     assert one(check_settings, make_context({name: "1"})).status == "ok"
 
 
+@pytest.mark.parametrize("name", ["MetricsStorage2", "MetricsOrders__accountName"])
+def test_the_connection_of_a_source_is_a_setting(name: str) -> None:
+    queues = {"kind": "storage_queue", "connection": name.partition("__")[0], "queues": ["images"]}
+    sources = json.dumps([{**queues, "resourceId": SITE, "region": "westeurope"}])
+    value = "orders" if "__" in name else "UseDevelopmentStorage=true"
+    context = make_context({name: value, "METRICS_SOURCES": sources})
+    assert results(check_settings, context) == [("ok", "All settings are valid, with 1 source")]
+
+
+def test_a_wrong_member_of_the_storage_that_a_source_uses_is_reported() -> None:
+    sources = '[{"kind": "storage_queue", "connection": "MetricsStorage"}]'
+    context = make_context({"MetricsStorage__colour": "1", "METRICS_SOURCES": sources})
+    assert fix_of(check_settings, context, "MetricsStorage__colour is not a setting")
+
+
 def test_a_wrong_source_is_named() -> None:
     context = make_context({"METRICS_SOURCES": '[{"kind": "queue"}]'})
     assert fix_of(check_settings, context, "METRICS_SOURCES[0].kind: 'queue'", "failed")
@@ -153,6 +169,14 @@ def test_settings_of_a_make_run_that_ended_are_noticed() -> None:
         (None, "the host does not run sample_sources"),
         ("61 * * * * *", "METRICS_SAMPLE_SCHEDULE is '61 * * * * *'"),
         ("every minute", "METRICS_SAMPLE_SCHEDULE is 'every minute'"),
+        # Known to crontab, not to NCRONTAB.
+        ("0 0 0 L * *", "is '0 0 0 L * *'"),
+        ("0 0 0 LW * *", "is '0 0 0 LW * *'"),
+        ("0 0 0 * * 5L", "is '0 0 0 * * 5L'"),
+        ("0 0 0 * * 1#2", "is '0 0 0 * * 1#2'"),
+        ("0 0 0 * * 5-7", "is '0 0 0 * * 5-7'"),
+        ("0\t0 * * * *", r"is '0\t0 * * * *'"),
+        ("0 0 0 30 2 MON", "no date matches it"),
     ],
 )
 def test_a_wrong_schedule_is_reported(schedule: str | None, text: str) -> None:
@@ -162,10 +186,25 @@ def test_a_wrong_schedule_is_reported(schedule: str | None, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "schedule", ["*/15 0-30/5,45 * * JAN,jul MON-FRI", "*/5 * * * *", "00:05:00"]
+    "schedule",
+    ["*/15 0-30/5,45 * * JAN,jul MON-FRI", " 0 */7 7 * *  */7", "*/5 * * * *", "00:05:00"],
 )
 def test_a_schedule_is_accepted(schedule: str) -> None:
     context = make_context({"METRICS_SAMPLE_SCHEDULE": schedule})
+    assert one(check_settings, context).status == "ok"
+
+
+def test_the_storage_of_the_host_is_required() -> None:
+    text, name = "AzureWebJobsStorage is not set", "AzureWebJobsStorage__accountName"
+    context = make_context({"AzureWebJobsStorage": None})
+    assert fix_of(check_settings, context, text, "failed")[-1] == (
+        "export AzureWebJobsStorage=UseDevelopmentStorage=true"
+    )
+    assert context.has("settings")
+    context.fixes = Fixes(home=Home.APP, app="relay", group="g")
+    set_it = "az functionapp config appsettings set --name relay --resource-group g --settings"
+    assert fix_of(check_settings, context, text)[-2] == f'{set_it} "{name}=$STORAGE"'
+    context = make_context({"AzureWebJobsStorage": None, name: "relay"})
     assert one(check_settings, context).status == "ok"
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -29,6 +31,7 @@ class FakeSource:
         target = Target("westeurope", SITE)
         self.destination = SourceDestination(target, "Shop", {}, timedelta(seconds=1))
         self.parts = parts
+        self.service = SimpleNamespace(account_name="devstoreaccount1", primary_hostname="")
 
     def sample(self, *_: Any) -> Any:
         for part in self.parts:
@@ -106,6 +109,18 @@ def test_a_source_that_fails_has_a_fix(
     entry: dict[str, Any], parts: list[Any], text: str, fix: str
 ) -> None:
     assert fix in fix_of(check_sources, context_of(entry, *parts), text)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"kind": "rest", "name": ["x"]}, {"name": "a"}, {**REST, "name": "a"}, 1e999]
+)
+def test_a_wrong_source_does_not_hide_another(wrong: Any) -> None:
+    context = context_of({**QUEUES, "name": "a"}, 1.0)
+    entries = json.loads(context.settings.sources)
+    text = json.dumps([*entries, wrong]).replace("Infinity", "1e999")
+    context.settings = replace(context.settings, sources=f" \ufeff{text}")
+    context.sources[0].name = "a"
+    assert results(check_sources, context) == [("ok", "a (storage_queue) returns 1 point of Depth")]
 
 
 def test_a_source_outside_the_allowed_scopes_fails() -> None:

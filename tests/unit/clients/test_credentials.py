@@ -85,8 +85,6 @@ FAILURES: dict[str, tuple[Exception, str]] = {
     "no credential": (CredentialUnavailableError("no identity"), "no identity"),
     "refused": (ClientAuthenticationError("wrong secret"), "wrong secret"),
     "no connection": (ServiceRequestError("no route"), "no route"),
-    "password of a proxy": (UnicodeError("outside Latin-1"), "outside Latin-1"),
-    "certificate": (FileNotFoundError("no such file"), "no such file"),
     **{
         type(failure).__name__: (
             failure,

@@ -64,6 +64,21 @@ def test_a_netrc_file_is_ignored(
     assert server.requests[0].headers.get("Authorization") == expected
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("REQUESTS_CA_BUNDLE", "/nothing.pem", "TLS CA certificate bundle, invalid path"),
+        ("https_proxy", "http://user:€@127.0.0.1:1", "'latin-1' codec can't encode"),
+    ],
+)
+def test_a_wrong_variable_of_the_environment_is_an_error_of_requests(
+    name: str, value: str, text: str, session: requests.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(requests.RequestException, match=text):
+        session.get("https://a.example/")
+
+
 def test_a_connection_is_used_again_once_a_body_is_read(session: requests.Session) -> None:
     responses = {
         "/plain": Response(body=b"{}"),

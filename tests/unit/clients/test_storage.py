@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
+import socket
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError, ServiceRequestError
 from azure.identity import DefaultAzureCredential, ManagedIdentityCredential
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +19,7 @@ from shared.clients.storage import (
     NO_EXPIRY,
     Connection,
     Queue,
+    StorageRetry,
     account_client,
     message_text,
     open_queue_service,
@@ -77,10 +80,33 @@ def test_an_invalid_connection_string_is_not_quoted(text: str) -> None:
     assert text not in str(caught.value).removeprefix(beginning)
 
 
+def test_an_error_of_a_connection_has_no_signature(caplog: pytest.LogCaptureFixture) -> None:
+    with socket.socket() as listener:  # It accepts no connection.
+        listener.bind(("127.0.0.1", 0))
+        endpoint = f"http://127.0.0.1:{listener.getsockname()[1]}/orders"
+        text = f"QueueEndpoint={endpoint};SharedAccessSignature=sv=2024-01-01&ss=q&sig=SECRET"
+        with open_queue_service(Connection("S", text), StorageRetry(retries=0)) as client:
+            with pytest.raises(ServiceRequestError) as caught:
+                client.get_queue_client("metrics").send_message("{}")
+            logging.getLogger("test").error("failed", exc_info=caught.value)
+    assert "/orders/metrics/messages?…" in caplog.text
+    assert "SECRET" not in caplog.text
+
+
 def test_an_identity_needs_tls() -> None:
     connection = Connection("S", queue_service_uri="http://orders.example")
     with pytest.raises(ConfigurationError, match=r"^S is not a valid URL of a queue service: "):
         open_queue_service(connection)
+
+
+def test_an_identity_that_cannot_be_created_is_not_an_error_of_the_url(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in (("TENANT_ID", "a b"), ("CLIENT_ID", "c"), ("CLIENT_SECRET", "d")):
+        monkeypatch.setenv(f"AZURE_{name}", value)
+    text = "^the credential for S cannot be created: Invalid tenant ID"
+    with pytest.raises(ConfigurationError, match=text):
+        open_queue_service(BY_URI)
 
 
 # --- Sending --------------------------------------------------------------------------------------

@@ -133,6 +133,8 @@ class MetricClient:
             seconds = self._now()
         elif not isinstance(time, datetime):
             raise TypeError(f"time is {time!r}: expected a datetime")
+        elif not 1970 <= time.year <= 9998:  # Others may not be years of four digits in UTC.
+            raise ValueError(f"time is {time}: expected a year from 1970 to 9998")
         else:
             seconds = (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
         given = make_value_set(value, values, (min, max, sum, count), seconds)

@@ -27,6 +27,8 @@ MAX_MESSAGE_BYTES = 48 * 1024
 # Source: Azure Monitor, "Custom metrics", limits and quotas.
 MAX_NAME_LENGTH = 256
 MAX_DIMENSIONS = 10
+# Characters of a resource ID.
+MAX_RESOURCE_ID_LENGTH = 1900
 # Samples of a value set: an int32.
 MAX_COUNT = 2**31 - 1
 
@@ -119,6 +121,10 @@ def make_value_set(
 def check_address(address: Address) -> None:
     """Raise ValueError for a resource ID, a region or a namespace that cannot be right."""
     resource_id, region, namespace = address
+    if resource_id is not None and len(resource_id) > MAX_RESOURCE_ID_LENGTH:
+        raise ValueError(
+            f"resource_id has {len(resource_id)} characters: at most {MAX_RESOURCE_ID_LENGTH}"
+        )
     if resource_id is not None and not _RESOURCE_ID.fullmatch(resource_id):
         raise ValueError(
             f"resource_id is {resource_id!r}: expected the ID of a resource, such as "
