@@ -6,6 +6,7 @@ Members unknown to the service are ignored; member names compare with case.
 from __future__ import annotations
 
 import datetime as dt
+import re
 from functools import lru_cache
 from typing import Annotated
 
@@ -54,7 +55,7 @@ class _Data(msgspec.Struct, rename="camel", gc=False):
 
 
 class _Document(msgspec.Struct, gc=False):
-    time: dt.datetime  # msgspec takes RFC 3339, of which the separator is T or a blank.
+    time: str
     data: _Data
 
 
@@ -77,6 +78,8 @@ class Point(msgspec.Struct, frozen=True, gc=False):
     values: ValueSet
 
 
+# Python takes any character between date and time, and a fraction of an offset.
+_TIME = re.compile(r"[\d-]{10}[T ][\d:.]+(?:Z|[+-]\d\d:\d\d)?", re.ASCII | re.IGNORECASE)
 _decode = msgspec.json.Decoder(_Document).decode
 _TOO_MANY_DIMENSIONS = f"'dimValues' and 'dimNames' lengths should be lesser than {MAX_DIMENSIONS}"
 
@@ -96,7 +99,7 @@ def read(body: bytes, media_type: str, now: float) -> tuple[int, list[Point]]:
         ]
     if not documents:
         raise bad_request("The body holds no document")
-    minutes: dict[dt.datetime, int] = {}  # There are thousands of documents, but few times.
+    minutes: dict[str, int] = {}  # There are thousands of documents, but few times.
     points: list[Point] = []
     for document in documents:
         minute = minutes.get(document.time)
@@ -115,8 +118,13 @@ def _document(raw: bytes, where: str = "") -> _Document:
         raise bad_request(f"{where}{exc}") from exc
 
 
-def _minute(moment: dt.datetime, now: float) -> int:
-    """Return the minute of a time within the window; without an offset it is UTC."""
+def _minute(time: str, now: float) -> int:
+    """Return the minute of an ISO 8601 time within the window; without an offset it is UTC."""
+    try:
+        # Not decoded by msgspec, which rounds 59.9999999 s up to the next minute.
+        moment = dt.datetime.fromisoformat(time.upper() if _TIME.fullmatch(time) else "")
+    except ValueError as exc:
+        raise bad_request("'time' should be an ISO 8601 time") from exc
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=dt.UTC)
     seconds = moment.timestamp()

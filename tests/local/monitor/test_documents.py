@@ -66,7 +66,7 @@ ACCEPTED = {
 TIME_MESSAGE = (
     "'time' should not be older than 30 minutes and not more than 4 minutes in the future"
 )
-NOT_A_TIME = "Invalid RFC3339 encoded datetime - at `$.time`"
+NOT_A_TIME = "'time' should be an ISO 8601 time"
 DIMENSIONS_MESSAGE = "'dimValues' and 'dimNames' lengths should be lesser than 10"
 UNEQUAL = "'dimValues' and 'dimNames' lengths should be equal"
 
@@ -85,7 +85,7 @@ REFUSED = {
     "no such day": (doc(time="2026-02-30T00:00:00Z"), NOT_A_TIME),
     "time without a T": (doc(time="2026-11-23x07:25:00Z"), NOT_A_TIME),
     "fraction of an offset": (doc(time="2026-11-23T07:25:00+00:00:00.5"), NOT_A_TIME),
-    "time is a number": (doc(time=1795418730), "Expected `datetime`, got `int` - at `$.time`"),
+    "time is a number": (doc(time=1795418730), "Expected `str`, got `int` - at `$.time`"),
     "no time": (without(doc(), "time"), "Object missing required field `time`"),
     "no data": (without(doc(), "data"), "Object missing required field `data`"),
     "no metric": (

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import random
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,7 +19,7 @@ from shared.model import Origin, Reason, Rejection
 from shared.pipeline.dead_letters import write_dead_letters
 from tools.__main__ import main
 
-__all__ = ["Shell", "dead_letter_texts", "points"]
+__all__ = ["CUT", "Shell", "dead_letter_texts", "points"]
 
 
 class Shell:
@@ -84,6 +86,10 @@ def points(*metrics: str, **members: Any) -> str:
         },
         ensure_ascii=False,
     )
+
+
+# Too long for a dead letter, even compressed.
+CUT = base64.b64encode(random.Random(0).randbytes(48_000)).decode()
 
 
 def dead_letter_texts(

@@ -16,7 +16,7 @@ from local.stack import OURS, ROOT
 from shared.model import Reason
 from tests.tools.fault_proxy import Answer, Request, fault_proxy
 
-from .shell import Shell, dead_letter_texts, points
+from .shell import CUT, Shell, dead_letter_texts, points
 
 COMMANDS = {
     "list": ["list"],
@@ -32,7 +32,7 @@ def test_reasons_and_details_are_counted_most_points_first(shell: Shell) -> None
         *dead_letter_texts(points("a"), detail="points[2].time: 2026-11-23T07:26:00Z is 14 s old"),
         *dead_letter_texts(points("a", "b", "c"), detail="[bold]three[/bold] \x1b[31m"),
         *dead_letter_texts(points(*"abcdefghij"), reason=Reason.EXPIRED, age=timedelta(days=2)),
-        *dead_letter_texts("no JSON " * 8000, reason=Reason.TOO_LARGE),
+        *dead_letter_texts(CUT, reason=Reason.TOO_LARGE),
         "hello",
     )
     lines = [line for line in shell.run("list").stdout.splitlines() if line]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.tools.fault_proxy import Answer, Request, fault_proxy
 
-from .shell import Shell, dead_letter_texts, points
+from .shell import CUT, Shell, dead_letter_texts, points
 
 
 def test_it_deletes_what_is_selected_once_that_is_confirmed(shell: Shell) -> None:
@@ -45,7 +45,7 @@ def test_other_messages_are_deleted_only_by_their_reason(shell: Shell) -> None:
 
 def test_what_was_exported_can_be_replayed(shell: Shell, tmp_path: Path) -> None:
     file = tmp_path / "old.jsonl"
-    shell.put(*dead_letter_texts(points("a"), points("b"), "no JSON " * 8000))
+    shell.put(*dead_letter_texts(points("a"), points("b"), CUT))
     shown = shell.shown()
     shell.run("purge", "--all", "--yes", "--export", str(file))
     assert [json.loads(line) for line in file.read_text().splitlines()] == shown

@@ -14,7 +14,7 @@ from shared.model import Origin, Reason, Rejection
 from shared.pipeline.dead_letters import write_dead_letters
 from tests.manual_host import manual_host
 
-from .shell import Shell, dead_letter_texts, points
+from .shell import CUT, Shell, dead_letter_texts, points
 
 
 def metrics(texts: list[str]) -> list[str]:
@@ -86,7 +86,7 @@ def test_what_cannot_be_replayed_stays_and_is_said(shell: Shell) -> None:
     old = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
     shell.put(
         *dead_letter_texts(points("good")),
-        *dead_letter_texts("no JSON " * 8000, "\x00"),
+        *dead_letter_texts(CUT, "\x00"),
         *dead_letter_texts(points("old", time=old), reason=Reason.EXPIRED),
         "hello",
     )
