@@ -191,10 +191,8 @@ class Processor:
     ) -> DeferredError:
         """Return the error for a message that waits for a queue; log it the first time."""
         queue = "ingress" if puts[0][0] is self.ingress else "dead-letter"
-        text = (
-            f"the {queue} queue does not accept what message {clean(message_id, MAX_MESSAGE_ID)} "
-            f"puts into it: {clean(str(error))}"
-        )
+        which = f"message {clean(message_id, MAX_MESSAGE_ID)}" if message_id else "the message"
+        text = f"the {queue} queue does not accept what {which} puts into it: {clean(str(error))}"
         if tries > 1:
             self._warnings.warn(
                 "Giving a message back to the host",

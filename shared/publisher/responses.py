@@ -14,7 +14,6 @@ from shared.model import Reason
 from shared.resource_ids import validate_region
 
 __all__ = [
-    "NOT_SENT",
     "REGION_SILENT",
     "RETRY_SECONDS",
     "TOKEN_ERROR",
@@ -91,7 +90,6 @@ class ResponseAction(msgspec.Struct, frozen=True):
 # Codes of POSTs that were not made: there was no token, or the region does not answer.
 TOKEN_ERROR = "TokenError"  # noqa: S105 (a code)
 REGION_SILENT = "RegionDoesNotAnswer"
-NOT_SENT = (TOKEN_ERROR, REGION_SILENT)
 # Status -> action, beside 2xx and 400; any other defers.
 _ACTIONS = {
     401: ResponseAction(Action.RENEW_TOKEN),
@@ -106,7 +104,8 @@ def classify(response: Response) -> ResponseAction:
     """Look an answer up in the outcome table."""
     status = response.status
     if status is None:
-        return ResponseAction(Action.DEFER if response.code in NOT_SENT else Action.RETRY)
+        was_sent = response.code not in (TOKEN_ERROR, REGION_SILENT)
+        return ResponseAction(Action.RETRY if was_sent else Action.DEFER)
     if 200 <= status < 300:
         return ResponseAction(Action.PUBLISHED)
     if status == 400:

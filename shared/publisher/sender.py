@@ -26,7 +26,6 @@ from shared.model import Aggregates, Outcome, Outcomes, Series, Status, Target, 
 from shared.publisher.circuit_breaker import CircuitBreaker
 from shared.publisher.encoder import Body
 from shared.publisher.responses import (
-    NOT_SENT,
     REGION_SILENT,
     RETRY_SECONDS,
     TOKEN_ERROR,
@@ -192,7 +191,7 @@ class Sender:
                 attempt += 1
                 response = await self._post_once(target, body)
                 action = self.store.classify(response)
-                if response.code not in NOT_SENT:
+                if response.code != REGION_SILENT:
                     self._report(target, body, response, action)
                 if action.action is Action.RENEW_TOKEN and not renewed:
                     renewed = True

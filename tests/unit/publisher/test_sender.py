@@ -266,7 +266,8 @@ async def test_without_a_token_nothing_is_sent(deliver: Any) -> None:
     delivery.store.token_error = TokenError("no identity")
     outcome = deferred("no answer TokenError no identity")
     assert await delivery.send() == {"a": outcome}
-    assert (delivery.store.posts, delivery.recorded, delivery.time.slept) == ([], [], [])
+    assert (delivery.store.posts, delivery.time.slept) == ([], [])
+    assert delivery.recorded[0] == ("Posts", 1, {"Status": "TokenError"})
     delivery.store.token_error = None
     assert await delivery.send() == {"a": outcome}  # The cooldown.
 
