@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import _thread
 import argparse
-import contextlib
 import fcntl
 import json
 import os
@@ -203,10 +202,7 @@ def _name_host(host: Child) -> None:
 
 @contextmanager
 def settings_file(settings: Mapping[str, str], file: Path = SETTINGS) -> Iterator[None]:
-    """Write app settings in the shape of local.settings.json, for their owner alone.
-
-    It deletes the file at the end, unless another process replaced it.
-    """
+    """Keep app settings in a file, in the shape of local.settings.json, for their owner alone."""
     file.parent.mkdir(exist_ok=True)
     file.unlink(missing_ok=True)  # An old file may be readable by others.
     text = json.dumps({"IsEncrypted": False, "Values": dict(settings)}, indent=2) + "\n"
@@ -215,9 +211,7 @@ def settings_file(settings: Mapping[str, str], file: Path = SETTINGS) -> Iterato
     try:
         yield
     finally:
-        with contextlib.suppress(FileNotFoundError):
-            if file.read_text("utf-8") == text:
-                file.unlink()
+        file.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

@@ -14,8 +14,6 @@ GET /_local/query?resourceId=&minutes=&namespace=&metric=[&split=&dimension=&ope
     `operator` (eq, ne, sw) and `value` together are a condition, which does not split. All four may
     be repeated: several conditions of one dimension are joined with `or` for eq and sw, and with
     `and` for ne.
-GET /_local/query?resourceId=&minutes=&metricnames=&…
-    The same with the parameters of Azure Resource Manager's query, except its timespan.
 GET /_local/refusals
     {"refusals": […]}: the last 1,000 requests that the ingestion endpoint refused, newest first.
 """
@@ -30,7 +28,7 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from . import arm_metrics, metric_filter, query
-from .answers import BadQueryError, bad_input, json, only, whole_number
+from .answers import bad_input, json, only, whole_number
 from .limits import KEPT_MINUTES, MAX_DIMENSION_VALUES
 from .resources import is_resource
 from .state import MonitorState
@@ -123,17 +121,8 @@ def _query(state: MonitorState, request: Request) -> Response:
     resource_id = given.get("resourceid", "")
     if not is_resource(resource_id):
         raise bad_input(f"resourceId: '{resource_id}' does not name a resource")
-    try:
-        within = last_minutes(minutes, given.get("interval"), state.now())
-        if "metric" in given:
-            asked = _plain(request, given, within)
-        elif not query.names(given):
-            raise bad_input("The query parameter 'metricnames' is required.")
-        else:
-            asked = arm_metrics.asked(state, resource_id, given, within)
-        return json(arm_metrics.answer(state, resource_id, asked))
-    except BadQueryError as exc:
-        raise bad_input(str(exc)) from exc
+    within = last_minutes(minutes, given.get("interval"), state.now())
+    return json(arm_metrics.answer(state, resource_id, _plain(request, given, within)))
 
 
 def _refusals(state: MonitorState, request: Request) -> Response:
@@ -159,7 +148,7 @@ def _plain(request: Request, given: dict[str, str], within: Span) -> query.Query
         given,
         within,
         given.get("namespace", ""),
-        (given["metric"],),
+        (given.get("metric", ""),),
         conditions=metric_filter.of_terms(terms, split),
         rollup=frozenset(rollup),
     )

@@ -28,12 +28,7 @@ def test_traffic_continues_until_ctrl_c(eventually: Eventually) -> None:
         assert requests.get(page, timeout=30).text.startswith("<!doctype html>")
 
         def countries() -> set[str]:
-            query = {
-                "resourceId": selection["resource"],
-                "metricnamespace": selection["namespace"],
-                "metricnames": selection["metric"],
-                "$filter": f"{selection['split']} eq '*'",
-            }
+            query = {"resourceId": selection["resource"], **selection}
             url = page.partition("?")[0] + "_local/query"
             answer = requests.get(url, params=query, timeout=30).json()
             metrics = answer.get("value", [{"timeseries": []}])

@@ -105,14 +105,6 @@ def test_the_greatest_of_a_split(cities: Client) -> None:
     assert list(found(most)) == [("Brugge",), ("Gent",)]
 
 
-def test_the_parameters_of_azure_resource_manager_go_on_working(cities: Client) -> None:
-    names = {"namespace": "", "metric": "", "metricnamespace": "QueueProcessing"}
-    answer = ask(
-        cities, **names, metricnames="QueueDepth", **{"$filter": "City eq '*'"}, rollupby="City"
-    )
-    assert found(answer) == {(): 15}
-
-
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [

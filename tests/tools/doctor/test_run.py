@@ -54,13 +54,12 @@ def test_the_line_that_is_printed_finds_nothing_wrong(
     secret_finder.found.clear()
 
 
-def test_the_settings_of_another_that_was_started_since_stay(tmp_path: Path) -> None:
+def test_a_file_of_settings_is_for_its_owner_alone(tmp_path: Path) -> None:
     file = tmp_path / "new" / "run.settings.json"
     with settings_file({"METRICS_QUEUE": "one"}, file):
         assert read_settings_file(file).values == {"METRICS_QUEUE": "one"}
-        file.write_text('{"Values": {}}', encoding="utf-8")
-    assert file.exists()
-    file.chmod(0o644)
+    assert not file.exists()
+    file.touch(mode=0o644)  # Of a run that was killed.
     with settings_file({"METRICS_QUEUE": "two"}, file):
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert not file.exists()
