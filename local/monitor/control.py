@@ -60,18 +60,20 @@ not 127.0.0.1 or localhost. A wrong input is refused with 400 and the reason:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Annotated, TypeVar
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route
 
+from . import read_back
 from .answers import RefusalError, bad_input, decoded, json, only, whole_number
 from .faults import Fault
 from .limits import LOGGED_REQUESTS
-from .read_back import stored_values
+from .read_back import MetricValue
 from .resources import Region, is_resource
 from .roles import Assignment
 from .sources import Document, ServiceBus
@@ -150,8 +152,21 @@ def routes(state: MonitorState) -> list[BaseRoute]:
 
 def _metrics(state: MonitorState, request: Request) -> Response:
     given = only(request, {"resourceId", "namespace", "metric"})
-    wanted = (given.get("resourceId"), given.get("namespace"), given.get("metric"))
-    return json({"values": list(stored_values(state.store, *wanted))})
+    portions = read_back.portions(
+        state.store, given.get("resourceId"), given.get("namespace"), given.get("metric")
+    )
+    return StreamingResponse(_listed(portions), media_type="application/json; charset=utf-8")
+
+
+async def _listed(portions: Iterator[list[MetricValue]]) -> AsyncIterator[bytes]:
+    """Write `{"values": […]}`; after each portion other requests have their turn."""
+    before = b'{"values":['
+    for portion in portions:
+        if portion:
+            yield before + msgspec.json.encode(portion)[1:-1]
+            before = b","
+        await asyncio.sleep(0)
+    yield b"]}" if before == b"," else before + b"]}"
 
 
 def _requests(state: MonitorState, request: Request) -> Response:

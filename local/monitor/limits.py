@@ -23,4 +23,5 @@ MAX_RESOURCES = 100_000  # Resources whose region was learned from a post.
 MAX_FAULTS = 1_000  # Faults waiting at one time.
 MAX_QUERY_VALUES = 1_000_000  # Values of an answer to a query, gaps among them.
 MAX_DIMENSION_VALUES = 1_000  # Values of a dimension that the explorer offers.
+PORTION_VALUES = 10_000  # Values read back before other requests have their turn.
 LOGGED_REQUESTS = 1_000  # Requests in each log; the totals beside it are not bounded.

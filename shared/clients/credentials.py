@@ -151,10 +151,16 @@ class TokenCache:
         azure-identity would return the same token from its own cache, so the credential is
         replaced too. A token that has replaced the refused one stays.
         """
+        if not self._is_current(refused):
+            return  # Without a wait for the thread that requests a new one.
         with self._lock:
-            if self._token is not None and self._token.token == refused:
+            if self._is_current(refused):
                 self._token = self._credential = None
                 self._retry_at = 0.0
+
+    def _is_current(self, token: str) -> bool:
+        current = self._token
+        return current is not None and current.token == token
 
     def _request(self) -> AccessToken:
         """Return a new token, or the current one if there is no new one and it is still valid."""
@@ -186,7 +192,7 @@ def _text_of(exc: Exception) -> str:
     """Return what azure-identity says; for an odd answer it raises whatever its parsing does."""
     from azure.core.exceptions import AzureError
 
-    if isinstance(exc, AzureError):
+    if isinstance(exc, AzureError | OSError):
         return describe_error(exc)
     text = f"{type(exc).__name__}: {describe_error(exc)}"
     return f"the identity endpoint returned an unexpected answer ({text})"

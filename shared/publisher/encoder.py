@@ -57,10 +57,13 @@ class Body(msgspec.Struct, frozen=True):
             for series in document.series:
                 yield document.minute, series
 
-    def since(self, oldest: datetime) -> list[Body]:
-        """Return bodies without the minutes before `oldest`."""
-        documents = [document for document in self.documents if document.minute >= oldest]
-        return list(_bodies(documents, len(self.data)))
+    def split_at(self, minute: datetime) -> tuple[list[Body], list[Body]]:
+        """Return bodies with the minutes before a minute, and bodies with the others."""
+        parts: tuple[list[_Document], list[_Document]] = ([], [])
+        for document in self.documents:
+            parts[document.minute >= minute].append(document)
+        before, others = (list(_bodies(documents, len(self.data))) for documents in parts)
+        return before, others
 
     def halves(self) -> list[Body]:
         """Return two bodies with half of the series each; none if there is only one series."""

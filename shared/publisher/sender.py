@@ -171,14 +171,23 @@ class Sender:
         """Return what to send instead of a rejected body, and the outcome of the rest of it."""
         rejected = Outcome(Status.REJECTED, str(response), action.reason)
         if action.action is Action.DROP_EXPIRED:
-            oldest = minute_of(self.timing.now() - self.past)
-            expired = [key for key in body.contents() if key[0] < oldest]
-            if expired:
-                return body.since(oldest), dict.fromkeys(expired, rejected)
-            # It is ahead of the store's clock, or will expire by the app's.
-            rejected = Outcome(Status.DEFERRED, str(response))
+            return self._split_by_time(body, rejected)
         halves = body.halves()
         return halves, {} if halves else _all([body], rejected)
+
+    def _split_by_time(
+        self, body: Body, expired: Outcome
+    ) -> tuple[list[Body], dict[tuple[datetime, Series], Outcome]]:
+        """Drop the minutes that expired; without any, find the minutes that the store rejects."""
+        before, others = body.split_at(minute_of(self.timing.now() - self.past))
+        if before:
+            return others, _all(before, expired)
+        minutes = sorted({minute for minute, _ in body.contents()})
+        if len(minutes) == 1:
+            # It is ahead of the store's clock, or will expire by the app's.
+            return [], _all([body], Outcome(Status.DEFERRED, expired.detail))
+        before, others = body.split_at(minutes[len(minutes) // 2])
+        return before + others, {}
 
     async def _post(
         self, target: Target, body: Body, deadline: float

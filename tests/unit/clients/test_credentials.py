@@ -85,6 +85,7 @@ FAILURES: dict[str, tuple[Exception, str]] = {
     "no credential": (CredentialUnavailableError("no identity"), "no identity"),
     "refused": (ClientAuthenticationError("wrong secret"), "wrong secret"),
     "no connection": (ServiceRequestError("no route"), "no route"),
+    "file of a token": (FileNotFoundError("no such file"), "no such file"),
     **{
         type(failure).__name__: (
             failure,
@@ -162,6 +163,24 @@ def test_a_refused_token_is_discarded_with_its_credential_once() -> None:
     tokens.discard(refused)  # It was replaced since.
     assert tokens.get() == "1-1"
     assert len(made) == 2
+
+
+def test_a_token_that_is_replaced_is_discarded_without_a_wait() -> None:
+    requested, go = threading.Event(), threading.Event()
+
+    def slow() -> StubCredential:
+        requested.set()
+        assert go.wait(TIMEOUT)
+        return StubCredential(ManualClock(), [HOUR])
+
+    tokens = TokenCache(slow, AUDIENCE)
+    with ThreadPoolExecutor(2) as threads:
+        new = threads.submit(tokens.get)
+        assert requested.wait(TIMEOUT)
+        threads.submit(tokens.discard, "refused").result(TIMEOUT)
+        assert not new.done()
+        go.set()
+        assert new.result(TIMEOUT) == "t1"
 
 
 def test_threads_wait_for_one_request() -> None:

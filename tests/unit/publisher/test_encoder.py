@@ -140,12 +140,14 @@ def test_a_body_is_halved_by_its_series(counts: list[int], sizes: list[list[int]
         assert [one for half in halves for one in half.contents()] == list(body.contents())
 
 
-def test_the_minutes_before_a_moment_are_left_out() -> None:
+def test_a_body_is_split_at_a_minute() -> None:
     earlier = MINUTE - timedelta(minutes=1)
     (body,) = encode_bodies({earlier: {series("a"): ONE}, MINUTE: {series("b"): ONE}}, LIMIT)
-    assert [list(part.contents()) for part in body.since(MINUTE)] == [[(MINUTE, series("b"))]]
-    assert [part.data for part in body.since(earlier)] == [body.data]
-    assert body.since(MINUTE + timedelta(microseconds=1)) == []
+    (before,), (others,) = body.split_at(MINUTE)
+    assert list(before.contents()) == [(earlier, series("a"))]
+    assert list(others.contents()) == [(MINUTE, series("b"))]
+    before_all, (others,) = body.split_at(earlier)
+    assert (before_all, others.data) == ([], body.data)
 
 
 # --- Whatever is encoded --------------------------------------------------------------------------

@@ -115,8 +115,6 @@ async def test_value_sets_are_published(deliver: Any) -> None:
 REJECTIONS = {
     "400": (BAD, rejected("400 BadRequest no")),
     "413": (Response(413), rejected("413", Reason.TOO_LARGE)),
-    # It is ahead of the store's clock, or expires within a minute.
-    "400 for time by the clock of the store alone": (LATE, deferred(str(LATE))),
 }
 
 
@@ -194,7 +192,26 @@ async def test_minutes_that_expired_are_rejected_and_the_others_sent_again(
         assert delivery.store.metrics == ["ab", "a"]
     else:
         assert outcomes == {}
-        assert delivery.store.metrics == ["ab", "b", "a"]
+        assert delivery.store.metrics == ["ab", "a", "b"]
+
+
+@pytest.mark.parametrize("at_fault", range(4))
+async def test_a_minute_that_only_the_store_rejects_is_deferred_whole(
+    deliver: Any, at_fault: int
+) -> None:
+    minutes = [MINUTE + timedelta(minutes=number) for number in range(4)]
+    ahead = minutes[at_fault]
+
+    def script(_: Target, contents: Contents) -> Response:
+        return LATE if any(minute == ahead for minute, _ in contents) else OK
+
+    delivery = deliver(script=script, max_bytes=1_000_000)
+    group = {series(f"m{number}"): value_of(1.0) for number in range(500)}
+    outcomes = await delivery.sender.send(TARGET, dict.fromkeys(minutes, group))
+    assert outcomes == {(ahead, one): deferred(str(LATE)) for one in group}
+    assert len(delivery.store.posts) == 5
+    await delivery.send()
+    assert len(delivery.store.posts) == 6  # Without a cooldown.
 
 
 async def test_a_minute_that_expires_while_others_are_dropped_is_not_lost(deliver: Any) -> None:
