@@ -82,7 +82,8 @@ class Processor:
         Raises DeferredError if all of it is deferred, so that the host shows the same message
         again; if only a part is, that part goes back into the queue as a new message, so that the
         rest is neither counted nor dead-lettered twice. Raises DeferredError too if a queue has not
-        accepted for minutes what is to be put back or dead-lettered.
+        accepted for minutes what is to be put back or dead-lettered; at once, if nothing of the
+        message could be sent to the store.
         """
         message_id = origin.message_id or ""
         # The host shows a message again if it cannot renew its hold on it, or cannot delete it.
@@ -123,7 +124,8 @@ class Processor:
         now = self.clock()
         parsed = self.parser.parse(body, enqueued=origin.enqueued or now, now=now)
         rejections = [self._add_deferral(rejection) for rejection in parsed.rejections]
-        results = await self.admission.publish(parsed.rollups, submit=self.submit)
+        admitted, results = await self.admission.admit(parsed.rollups)
+        results += await self.submit(admitted) if admitted else []
         self._report(results)
         rejections += rejections_of(results)
         statuses = {outcome.status for _, outcome in results}
@@ -135,10 +137,10 @@ class Processor:
         if statuses == {Status.PUBLISHED} and not rejections:
             return ()
         puts = self._puts_of(results, rejections, origin)
-        if statuses <= {Status.REJECTED}:
-            # Nothing could be counted twice: the next delivery tries all of it again.
-            await self._put(puts, max_tries=1)
-            puts = ()
+        if not admitted and statuses <= {Status.REJECTED}:
+            # Until a queue has something of it, the next delivery may process it again.
+            await self._put(puts[:1], max_tries=1)
+            puts = puts[1:]
         self._report_rejections(rejections, origin)
         return puts
 

@@ -89,6 +89,7 @@ class StubQueue(Queue):
     def __init__(self, name: str = "", journal: list[str] | None = None) -> None:
         self.sent: list[tuple[bytes, timedelta]] = []
         self.error: Exception | None = None
+        self.fails_after: int | None = None  # Messages that it accepts.
         self._name = name
         self._journal = [] if journal is None else journal
 
@@ -96,6 +97,8 @@ class StubQueue(Queue):
         await asyncio.sleep(0)
         if self.error is not None:
             raise self.error
+        if self.fails_after is not None and len(self.sent) >= self.fails_after:
+            raise OSError("full")
         self._journal.append(self._name)
         self.sent.append((message, delay))
 

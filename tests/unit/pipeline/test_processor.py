@@ -194,6 +194,28 @@ async def test_a_message_of_which_nothing_is_valid_waits_for_the_dead_letter_que
     assert pipeline.journal == ["dead letter", "dead letter"]
 
 
+@pytest.mark.parametrize(
+    ("points", "journal"),
+    [((BAD, OLD), ["dead letter"]), ((BAD, NEVER), ["submit", "dead letter"])],
+    ids=["invalid", "rejected"],
+)
+async def test_no_dead_letter_is_put_twice(
+    points: tuple[Any, ...], journal: list[str], pipeline: Pipeline
+) -> None:
+    async def sleep(_: float) -> None: ...
+
+    pipeline.processor.sleep = sleep
+    pipeline.dead_letter_queue.fails_after = 1
+    with pytest.raises(DeferredError):
+        await pipeline.process(*points, origin=ORIGIN)
+    with pytest.raises(DeferredError):
+        await pipeline.process(*points, origin=ORIGIN)
+    assert pipeline.journal == journal
+    pipeline.dead_letter_queue.fails_after = None
+    await pipeline.process(*points, origin=ORIGIN)
+    assert pipeline.journal == [*journal, "dead letter"]
+
+
 async def test_an_unexpected_error_is_raised(pipeline: Pipeline) -> None:
     pipeline.error = OSError("broken")
     with pytest.raises(OSError, match="broken"):
