@@ -28,7 +28,8 @@ class _Metric(dict[bytes, Series]):
 
     def __missing__(self, raw: bytes) -> Series:
         series = self[raw] = Series.of(self._namespace, self._name, parse_dimensions(raw))
-        self._cache.size += _ENTRY_BYTES + len(raw) * (1 if raw.isascii() else _WIDE)
+        is_wide = not raw.isascii() or b"\\u" in raw
+        self._cache.size += _ENTRY_BYTES + len(raw) * (_WIDE if is_wide else 1)
         return series
 
 

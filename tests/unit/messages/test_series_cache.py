@@ -40,10 +40,11 @@ def test_padding_counts() -> None:
     assert cache.size - before > 60_000
 
 
+@pytest.mark.parametrize("ensure_ascii", [True, False])
 @pytest.mark.parametrize("text", ["x" * 256, "é" * 256, "x" * 255 + "😀"])
-def test_the_texts_of_a_series_count(text: str) -> None:
+def test_the_texts_of_a_series_count(text: str, *, ensure_ascii: bool) -> None:
     cache = SeriesCache()
-    series = cache[text][text][json.dumps({text: text}, ensure_ascii=False).encode()]
+    series = cache[text][text][json.dumps({text: text}, ensure_ascii=ensure_ascii).encode()]
     texts = (series.namespace, series.metric, *series.dimension_names, *series.dimension_values)
     assert cache.size >= sum(map(sys.getsizeof, texts))
 
