@@ -8,7 +8,7 @@ second 0. Times are UTC.
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from cronsim import CronSim, CronSimError
 
@@ -32,26 +32,15 @@ class Schedule:
     def __init__(self, expression: str) -> None:
         """Parse an expression. Raises ValueError with the field at fault."""
         self._span = parse_time_span(expression)
-        if self._span is not None:
-            if self._span <= timedelta():
-                raise ValueError("must be longer than 00:00:00")
-            return
-        # Blanks, not tabs, separate the fields.
-        fields = [field for field in expression.upper().split(" ") if field]
-        if len(fields) == FIELDS - 1:
-            fields.insert(0, "0")
-        if len(fields) != FIELDS:
-            raise ValueError(f"expected {FIELDS} fields, found {len(fields)}")
-        wrong = [field for field in fields if not FIELD.fullmatch(field)]
-        if wrong or SUNDAY_AS_7.search(fields[-1]):
-            raise ValueError(f"{(wrong or fields)[-1]} is not valid in NCRONTAB")
-        self._expression = " ".join(fields)
+        self._expression = _parse_fields(expression) if self._span is None else ""
         try:
-            self.after(SOME_DATE)
-        except CronSimError as exc:
+            first = self.after(SOME_DATE)
+        except (CronSimError, OverflowError) as exc:
             raise ValueError(str(exc)) from exc
         except StopIteration as exc:
             raise ValueError("no date matches it") from exc
+        if first <= SOME_DATE:
+            raise ValueError("must be longer than 00:00:00")
 
     def after(self, moment: datetime) -> datetime:
         """Return the first time after `moment`."""
@@ -61,3 +50,17 @@ class Schedule:
         # Given a day and a weekday, crontab fires on either, NCRONTAB where both agree.
         ticks.day_and = True
         return next(ticks)
+
+
+def _parse_fields(expression: str) -> str:
+    """Return the six fields of NCRONTAB. Raises ValueError."""
+    # Blanks, not tabs, separate the fields.
+    fields = [field for field in expression.upper().split(" ") if field]
+    if len(fields) == FIELDS - 1:
+        fields.insert(0, "0")
+    if len(fields) != FIELDS:
+        raise ValueError(f"expected {FIELDS} fields, found {len(fields)}")
+    wrong = [field for field in fields if not FIELD.fullmatch(field)]
+    if wrong or SUNDAY_AS_7.search(fields[-1]):
+        raise ValueError(f"{(wrong or fields)[-1]} is not valid in NCRONTAB")
+    return " ".join(fields)

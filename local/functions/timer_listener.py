@@ -53,8 +53,8 @@ class TimerListener:
             fired = self._now()
             await self._invoke(self._function, timer_argument)
             self.in_work = 0
-            # It may fire a little early, or late: after a stopped laptop wakes up.
-            due = max(schedule.after(max(due, fired)), self._now())
+            # Not after `due`, which may be long ago: a laptop wakes up.
+            due = max(schedule.after(fired), self._now())
 
     async def _reached(self, due: datetime, stopping: asyncio.Event) -> bool:
         """Wait for `due`. Return True if `stopping` was set first."""

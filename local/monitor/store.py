@@ -195,7 +195,9 @@ class MetricStore:
         return list(metrics.get((namespace.lower(), metric.lower()), {}).values())
 
     def values(self, series: Series) -> Iterator[tuple[int, ValueSet]]:
-        """Return the values of a series, by minute."""
+        """Return the values of a series, by minute; none if it was deleted since."""
+        if self._series.get(series.key) is not series:
+            return iter(())  # Another series may have its number.
         rows = self._db.execute(
             "SELECT minute, min, max, sum, count FROM point WHERE series = ? ORDER BY minute",
             (series.number,),

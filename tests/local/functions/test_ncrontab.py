@@ -50,6 +50,7 @@ def test_times_are_utc_whatever_the_clock_says() -> None:
         ("", "expected 6 fields, found 0"),
         ("hourly", "expected 6 fields, found 1"),
         ("00:00:00", "must be longer than 00:00:00"),
+        ("10675199", "date value out of range"),
         ("0 0 * * * * *", "expected 6 fields, found 7"),
         ("0\t* * * * *", "0\t* is not valid in NCRONTAB"),
         ("x * * * * *", "X is not valid in NCRONTAB"),

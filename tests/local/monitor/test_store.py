@@ -6,7 +6,7 @@ import json
 from contextlib import closing
 
 from local.monitor.documents import JSON, Point, read
-from local.monitor.read_back import MetricValue, stored_values
+from local.monitor.read_back import MetricValue, portions
 from local.monitor.store import MetricStore
 
 from .client import QUEUE_ACCOUNT, REGION, document, iso, series
@@ -26,7 +26,7 @@ def add(store: MetricStore, now: float, *names: str) -> None:
 
 
 def stored(store: MetricStore) -> list[MetricValue]:
-    return list(stored_values(store))
+    return [value for portion in portions(store) for value in portion]
 
 
 def kept(store: MetricStore) -> list[str]:
@@ -96,3 +96,23 @@ def test_reading_aggregates_groups_of_series_by_steps() -> None:
         assert found(0, 2, 2) == {True: {0: 2}, False: {0: 2}}
         assert found(1, 2, 1) == {False: {0: 1}}
         assert found(2, 9, 1) == {}
+
+
+def test_reading_back_is_cut_into_portions() -> None:
+    with closing(MetricStore()) as store:
+        many = [f"{number:05}" for number in range(12_000)]
+        for minute in range(2):
+            add(store, NOW + 60 * minute, *many)
+        lengths = [len(portion) for portion in portions(store)]
+        assert lengths == [10_000, 10_000, 4_000]
+
+
+def test_a_reset_between_two_portions_ends_the_reading() -> None:
+    many = [f"{number:05}" for number in range(12_000)]
+    with closing(MetricStore()) as store:
+        add(store, NOW, *many)
+        reading = portions(store)
+        next(reading)
+        store.clear()
+        add(store, NOW, *(f"new {name}" for name in many))
+        assert list(reading) == []
