@@ -106,7 +106,7 @@ def find_queues(
             raise click.UsageError(str(exc)) from exc
     else:
         try:
-            # A command may run outside Azure, where the managed identity of the app is not.
+            # The managed identity of the app exists in Azure alone: sign in as the user.
             where = replace(resolve_connection(settings, connection), managed_identity=False)
         except ConfigurationError as exc:
             raise ConfigurationError(f"{exc}; or use --settings or --account") from exc

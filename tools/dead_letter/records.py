@@ -26,7 +26,7 @@ _Time = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class Entry(msgspec.Struct, rename="camel", omit_defaults=True):
-    """One thing that was rejected, in one of the three forms of a content."""
+    """One thing that was rejected, in one of the forms of a content."""
 
     detail: str
     message: Raw | UnsetType = UNSET  # A message with only what was rejected.
@@ -44,7 +44,8 @@ class Entry(msgspec.Struct, rename="camel", omit_defaults=True):
         if self.body_gzip_base64 is not UNSET:
             content, self.body_gzip_base64 = _decompress(self.body_gzip_base64), UNSET
             try:
-                msgspec.json.decode(content)
+                # With room for what is around it when it is written.
+                msgspec.json.decode(b"[" * 100 + content + b"]" * 100)
                 self.message = Raw(content)
             except (ValueError, RecursionError):
                 try:

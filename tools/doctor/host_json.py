@@ -89,7 +89,7 @@ def parse_time_span(text: str) -> timedelta | None:
     match = _TIME_SPAN.fullmatch(text.strip())
     if match is None:
         return None
-    hours, minutes, seconds = map(int, match.groups())
+    hours, minutes, seconds = map(float, match.groups())
     return timedelta(hours=hours, minutes=minutes, seconds=seconds)
 
 
@@ -132,7 +132,7 @@ def _find_wrong(values: Mapping[str, str], window: timedelta) -> dict[str, str]:
         name: parse_time_span(values[name]) for name in ("maxPollingInterval", "visibilityTimeout")
     }
     wrong |= {name: "expected a whole number" for name, count in counts.items() if count is None}
-    text = "expected hh:mm:ss; the host reads other forms as days"
+    text = "expected hh:mm:ss, more than zero; the host reads other forms as days"
     wrong |= {name: text for name, span in spans.items() if not span}
     count, (polling, visibility) = counts["maxDequeueCount"], spans.values()
     if polling and polling > window:

@@ -131,13 +131,20 @@ def _check_last_sample(context: Context, site: str) -> Finding:
     """Report when the timer last sampled, from the relay's metrics on itself."""
     now, fix, name = context.now(), context.fixes.read_log(), (NAMESPACE, "SampleDuration")
     # Flex Consumption does not tell an app its own resource ID; see docs/telemetry.md.
-    owner = context.settings.resource_id or site
+    owners = dict.fromkeys((site, context.settings.resource_id or site))
     schedule = context.environ.get(SCHEDULE, "")
     every = min(source.destination.every for source in context.sources)
     try:
         due = last_tick(schedule, now - _LATE - every).replace(second=0, microsecond=0)
         start = due - _SEARCHED
-        values = read_metric(context, owner, name, start, now)
+        values, errors = [], []
+        for owner in owners:
+            try:
+                values += read_metric(context, owner, name, start, now)
+            except SourceError as exc:
+                errors.append(exc)
+        if len(errors) == len(owners):
+            raise errors[-1]
         last = max((time for time, _ in values), default=None)
         late = last is None or datetime.fromisoformat(last) < due
     except (SourceError, ValueError) as exc:

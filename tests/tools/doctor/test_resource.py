@@ -116,15 +116,17 @@ def found(
     site: Said,
     listed: Said,
     last: Said | None = None,
-    own: str = SITE,
+    own: str = SITE,  # METRICS_RESOURCE_ID.
     schedule: str = "0 * * * * *",
     every: timedelta = timedelta(seconds=1),
+    on: str = "",
 ) -> list[Finding]:
-    """What the check finds; with an answer of the metrics API of `own`, there is a source."""
+    """What the check finds; with an answer for the metrics of `on`, or `own`, there is a source."""
     answers = {SITE: site, f"{SITE}/functions": listed}
     if last is not None:
-        answers[f"{SITE}/providers/Microsoft.Insights/metrics"] = metrics()
-        answers[f"{own}/providers/Microsoft.Insights/metrics"] = last
+        path = "/providers/Microsoft.Insights/metrics"
+        answers |= {f"{SITE}{path}": said({}, 400), f"{own}{path}": said({}, 400)}
+        answers[f"{on or own}{path}"] = last
     with serving(routes(answers)) as server:
         changes = {"METRICS_ARM_ENDPOINT": server.url, "METRICS_RESOURCE_ID": own}
         changes["METRICS_SAMPLE_SCHEDULE"] = schedule
@@ -199,6 +201,12 @@ def test_an_app_samples_as_often_as_its_schedule_says(schedule: str, last: str) 
     at = datetime.fromisoformat(last) - timedelta(minutes=5)
     answers = said(RUNNING), functions(*BOTH), metrics(at.isoformat())
     assert found(*answers, OTHER, schedule)[1].status == "warning"
+
+
+@pytest.mark.parametrize("on", [SITE, OTHER])
+def test_the_last_sample_is_found_on_the_app_and_on_the_resource_of_the_settings(on: str) -> None:
+    answers = said(RUNNING), functions(*BOTH), metrics("2026-11-30T11:58:00Z")
+    assert found(*answers, OTHER, on=on)[1].status == "ok"
 
 
 def test_an_app_whose_sources_are_sampled_every_hour_is_not_late() -> None:
