@@ -32,7 +32,7 @@ from msgspec import Raw
 from shared.messages.writer import pack, queued_size, write_messages
 from shared.model import Origin, Reason, Rejection, Results, Status
 
-__all__ = ["rejections_of", "write_dead_letters"]
+__all__ = ["by_reason", "is_embeddable", "rejections_of", "write_dead_letters"]
 
 # Bytes of the entries of a dead letter; a queue message is 65,536 at most, with an envelope of up
 # to 4 KB.
@@ -59,6 +59,14 @@ class _DeadLetter(msgspec.Struct, kw_only=True, omit_defaults=True, rename="came
     refused: list[Raw]
 
 
+def by_reason(
+    rejections: Iterable[Rejection],
+) -> Iterator[tuple[Reason, Iterator[Rejection]]]:
+    """Yield each reason with its rejections."""
+    reason = attrgetter("reason")
+    return groupby(sorted(rejections, key=reason), reason)
+
+
 def rejections_of(results: Results) -> Iterator[Rejection]:
     """Yield the rejected roll-ups as rejections, with messages that hold them."""
     for rollup, outcome in results:
@@ -74,8 +82,7 @@ def write_dead_letters(
     rejections: Iterable[Rejection], origin: Origin, now: datetime
 ) -> Iterator[bytes]:
     """Yield the dead letters of a message, each under 64 KiB."""
-    by_reason = attrgetter("reason")
-    for reason, group in groupby(sorted(rejections, key=by_reason), by_reason):
+    for reason, group in by_reason(rejections):
         entries = map(_entry, group)
         for run in pack(entries, MAX_ENTRIES_BYTES):
             detail: str = msgspec.json.decode(run[0])["detail"][:MAX_DETAIL]
@@ -104,7 +111,7 @@ def _entry(rejection: Rejection) -> bytes:
 
 def _encodings(content: bytes) -> Iterator[dict[str, object]]:
     """Yield the members that can hold a content, the most readable first; the last always fits."""
-    if _is_embeddable(content):
+    if is_embeddable(content):
         yield {"message": Raw(content)}
     else:
         try:
@@ -119,7 +126,7 @@ def _encodings(content: bytes) -> Iterator[dict[str, object]]:
     }
 
 
-def _is_embeddable(content: bytes) -> bool:
+def is_embeddable(content: bytes) -> bool:
     """Return whether it is JSON, and not nested too deeply for a reader of the dead letter."""
     try:
         msgspec.json.decode(content)

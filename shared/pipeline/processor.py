@@ -10,8 +10,6 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import groupby
-from operator import attrgetter
 
 import msgspec
 from cachetools import LRUCache
@@ -22,7 +20,12 @@ from shared.messages.parser import MessageParser
 from shared.messages.writer import write_messages
 from shared.model import Origin, Reason, Rejection, Results, Rollup, Status, Submit
 from shared.pipeline.admission import Admission
-from shared.pipeline.dead_letters import MAX_MESSAGE_ID, rejections_of, write_dead_letters
+from shared.pipeline.dead_letters import (
+    MAX_MESSAGE_ID,
+    by_reason,
+    rejections_of,
+    write_dead_letters,
+)
 from shared.telemetry import LogLimiter, Record, ignore
 from shared.text import clean, plural
 
@@ -230,8 +233,7 @@ class Processor:
                 self.record("PointsPublished", rollup.points)
 
     def _report_rejections(self, rejections: Sequence[Rejection], origin: Origin) -> None:
-        by_reason = attrgetter("reason")
-        for reason, group in groupby(sorted(rejections, key=by_reason), by_reason):
+        for reason, group in by_reason(rejections):
             first, *others = group
             message_id = clean(origin.message_id or "(a sample)", MAX_MESSAGE_ID)
             points = first.points + sum(rejection.points for rejection in others)

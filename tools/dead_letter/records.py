@@ -15,6 +15,7 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from shared.errors import RelayError
+from shared.pipeline.dead_letters import is_embeddable
 from shared.text import clean
 from tools.dead_letter.contents import MAX_CONTENT_BYTES, count_points
 
@@ -43,15 +44,13 @@ class Entry(msgspec.Struct, rename="camel", omit_defaults=True):
             raise ValueError("expected one of message, body, bodyBase64, bodyGzipBase64")
         if self.body_gzip_base64 is not UNSET:
             content, self.body_gzip_base64 = _decompress(self.body_gzip_base64), UNSET
-            try:
-                # With room for what is around it when it is written.
-                msgspec.json.decode(b"[" * 100 + content + b"]" * 100)
+            if is_embeddable(content):
                 self.message = Raw(content)
-            except (ValueError, RecursionError):
-                try:
-                    self.body = content.decode()
-                except UnicodeDecodeError:
-                    self.body_base64 = content
+                return
+            try:
+                self.body = content.decode()
+            except UnicodeDecodeError:
+                self.body_base64 = content
 
     @property
     def content(self) -> bytes:

@@ -131,7 +131,9 @@ def test_a_message_that_is_not_a_dead_letter_is_unreadable(text: str) -> None:
     assert json.loads(one.as_json())["refused"] == [{"detail": one.detail, "body": text}]
 
 
-@pytest.mark.parametrize("content", [b"text", b'{"value": 1e999}', b"\xff", b"{}", b"[" * 30_000])
+@pytest.mark.parametrize(
+    "content", [b"text", b'{"value": 1e999}', b"\xff", b"{}", b"1], [2", b"[" * 30_000]
+)
 def test_a_compressed_content_is_read_as_it_was(content: bytes) -> None:
     one = parse_text(dead_letter_of({"detail": "a", "bodyGzipBase64": gzipped(content)}))
     assert [entry.content for entry in one.refused] == [content]
