@@ -179,10 +179,11 @@ class Sender:
         self, body: Body, expired: Outcome
     ) -> tuple[list[Body], dict[tuple[datetime, Series], Outcome]]:
         """Drop the minutes that expired; without any, find the minutes that the store rejects."""
-        before, others = body.split_at(minute_of(self.timing.now() - self.past))
-        if before:
+        minutes = sorted({document.minute for document in body.documents})
+        oldest = minute_of(self.timing.now() - self.past)
+        if minutes[0] < oldest:
+            before, others = body.split_at(oldest)
             return others, _all(before, expired)
-        minutes = sorted({minute for minute, _ in body.contents()})
         if len(minutes) == 1:
             # It is ahead of the store's clock, or will expire by the app's.
             return [], _all([body], Outcome(Status.DEFERRED, expired.detail))
