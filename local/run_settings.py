@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 
 from local.functions.ncrontab import Schedule
-from local.stack import INGRESS, ROOT
+from local.stack import INGRESS, ROOT, STORAGE
 
 __all__ = ["MACHINE", "OWN", "RunError", "app_settings"]
 
@@ -48,12 +48,7 @@ REPLACED = (
     "METRICS_ARM_ENDPOINT",
     "METRICS_AUDIENCE",
     "METRICS_CREDENTIAL",
-    "MetricsStorage",
-    "AzureWebJobs",
-    "ConnectionStrings__MetricsStorage",
-    "ConnectionStrings:MetricsStorage",
-    "ConnectionStrings__AzureWebJobs",
-    "ConnectionStrings:AzureWebJobs",
+    *STORAGE,
 )
 MACHINE = ("IDENTITY_", "MSI_")  # Set by Azure Cloud Shell and Azure Arc, not by a person.
 # The app itself checks the values, in a process of its own.

@@ -31,6 +31,7 @@ __all__ = [
     "OURS",
     "READY",
     "ROOT",
+    "STORAGE",
     "Backend",
     "free_or_0",
     "run_app",
@@ -46,18 +47,22 @@ IDENTITY_HEADER = "local-identity-header"
 HOST = (sys.executable, "-m", "local.functions", "--app", str(ROOT), "--no-local-settings")
 # Printed by that host, and by the Core Tools.
 READY = "Functions host ready|Worker process started and initialized"
-# Settings of this shell that would send the app to real Azure, or change its host.
-OURS = (
-    "METRICS_",
+# Beginnings of the settings in which the host finds a storage account.
+STORAGE = (
     "MetricsStorage",
+    "AzureWebJobs",
     "ConnectionStrings__MetricsStorage",
     "ConnectionStrings:MetricsStorage",
     "ConnectionStrings__AzureWebJobs",
     "ConnectionStrings:AzureWebJobs",
+)
+# Settings of this shell that would send the app to real Azure, or change its host.
+OURS = (
+    "METRICS_",
+    *STORAGE,
     "AZURE_",
     "IDENTITY_",
     "MSI_",
-    "AzureWebJobs",
     "AzureFunctionsJobHost",
     "LOCAL_",
     "WEBSITE_",

@@ -49,18 +49,23 @@ def routes(state: MonitorState) -> list[BaseRoute]:
         query_string: str = request.scope["query_string"].decode("ascii", "replace")
         path: str = request.scope["path"]
         record = ReadRecord(state.now_iso(), request.method, path, query_string)
-        region: str = request.path_params.get("region", "").lower()
         return await state.answer(
-            "batch", record, lambda: _answer(state, request, body, region), region=region
+            "batch", record, lambda: _answer(state, request, body), region=_region(request)
         )
 
     path = "/subscriptions/{subscription}/metrics:getBatch"
     return [Route(each, post, methods=["POST"]) for each in (path, "/{region}" + path)]
 
 
-def _answer(state: MonitorState, request: Request, body: bytes, region: str) -> Response:
+def _region(request: Request) -> str:
+    """Return the region of the path; empty without one."""
+    region: str = request.path_params.get("region", "")
+    return region.lower()
+
+
+def _answer(state: MonitorState, request: Request, body: bytes) -> Response:
     try:
-        return json({"values": _values(state, request, body, region)})
+        return json({"values": _values(state, request, body)})
     except RefusalError as exc:
         # An error of this API has the trace beside the message, and the code as a header, too.
         trace = {"type": "string", "info": f"TraceId={uuid.uuid4().hex}"}
@@ -70,9 +75,7 @@ def _answer(state: MonitorState, request: Request, body: bytes, region: str) -> 
         raise RefusalError(exc.status, exc.code, exc.message, headers, content) from exc
 
 
-def _values(
-    state: MonitorState, request: Request, body: bytes, region: str
-) -> list[dict[str, Any]]:
+def _values(state: MonitorState, request: Request, body: bytes) -> list[dict[str, Any]]:
     """Return what is answered for each resource. Raises RefusalError."""
     given = parameters(request)
     version = given.get("api-version", "")
@@ -92,7 +95,7 @@ def _values(
             raise BadQueryError(f"The query parameter '{name}' is required.")
     within = span(given.get("starttime"), given.get("endtime"), state.now())
     resource_ids = _resources(body, scope)
-    _check_regions(state, resource_ids, region)
+    _check_regions(state, resource_ids, _region(request))
     given["$filter"] = given.get("filter", "")  # As Azure Resource Manager names it.
     query = asked(state, resource_ids[0], given, within)
     check(state.store, resource_ids, query)
