@@ -68,8 +68,7 @@ dead_letter.add_command(replay)
 def list_dead_letters(*, queues: Queues, selection: Selection, as_json: bool) -> None:
     """Count dead letters by reason and by detail."""
     poison, poison_queue = 0, f"{queues.ingress}-poison"
-    found, ingress = queues.open(queues.dead_letter), queues.open(queues.ingress)
-    with QueueReader(found, ingress=ingress) as reader, interruptible() as stop:
+    with _open_reader(queues) as reader, interruptible() as stop:
         reasons = _count(chain.from_iterable(selection.select(reader.look(), stop)))
         with suppress(RelayError):  # There may be no such queue.
             poison = count_messages(queues.open(poison_queue))
@@ -103,8 +102,7 @@ def show_dead_letters(
     Long ones are cut, unless you give --json.
     """
     shown = 0
-    found, ingress = queues.open(queues.dead_letter), queues.open(queues.ingress)
-    with QueueReader(found, ingress=ingress) as reader, interruptible() as stop:
+    with _open_reader(queues) as reader, interruptible() as stop:
         before = "["
         try:
             for page in selection.select(reader.look(), stop):
@@ -191,6 +189,12 @@ def purge(
     if unreadable:
         kept = plural(unreadable, "unreadable message")
         err.print(f"Kept {kept}; `purge --reason unreadable` deletes such messages.")
+
+
+def _open_reader(queues: Queues) -> QueueReader:
+    """Read the dead-letter queue, which the relay may not have created yet."""
+    found, ingress = queues.open(queues.dead_letter), queues.open(queues.ingress)
+    return QueueReader(found, ingress=ingress)
 
 
 def _export(file: FileIO, dead_letters: list[DeadLetter]) -> None:

@@ -129,23 +129,13 @@ def _check_functions(context: Context, functions: list[dict[str, Any]]) -> list[
 
 def _check_last_sample(context: Context, site: str) -> Finding:
     """Report when the timer last sampled, from the relay's metrics on itself."""
-    now, fix, name = context.now(), context.fixes.read_log(), (NAMESPACE, "SampleDuration")
-    # Flex Consumption does not tell an app its own resource ID; see docs/telemetry.md.
-    owners = dict.fromkeys((site, context.settings.resource_id or site))
+    now, fix = context.now(), context.fixes.read_log()
     schedule = context.environ.get(SCHEDULE, "")
     every = min(source.destination.every for source in context.sources)
     try:
         due = last_tick(schedule, now - _LATE - every).replace(second=0, microsecond=0)
         start = due - _SEARCHED
-        values, errors = [], []
-        for owner in owners:
-            try:
-                values += read_metric(context, owner, name, start, now)
-            except SourceError as exc:
-                errors.append(exc)
-        if len(errors) == len(owners):
-            raise errors[-1]
-        last = max((time for time, _ in values), default=None)
+        last = max(_sample_times(context, site, start, now), default=None)
         late = last is None or datetime.fromisoformat(last) < due
     except (SourceError, ValueError) as exc:
         return warning(f"The time of the last sample is not known: {exc}")
@@ -153,3 +143,21 @@ def _check_last_sample(context: Context, site: str) -> Finding:
         return warning(f"Azure Monitor shows no sample since {start:%Y-%m-%d %H:%M} UTC", *fix)
     text = f"The app last sampled at {last}"
     return warning(text, *fix) if late else ok(text)
+
+
+def _sample_times(context: Context, site: str, start: datetime, end: datetime) -> list[str]:
+    """Return the times of samples. Raises SourceError if nothing can be read."""
+    # Flex Consumption does not tell an app its own resource ID; see docs/telemetry.md.
+    owners = dict.fromkeys((site, context.settings.resource_id or site))
+    times: list[str] = []
+    errors: list[SourceError] = []
+    for owner in owners:
+        try:
+            values = read_metric(context, owner, (NAMESPACE, "SampleDuration"), start, end)
+        except SourceError as exc:
+            errors.append(exc)
+        else:
+            times += [time for time, _ in values]
+    if len(errors) == len(owners):
+        raise errors[-1]
+    return times
